@@ -1,6 +1,8 @@
 //! The running engine as the control plane holds it: tells every shard a change, and reads what
 //! they show.
 
+mod host_addresses;
+
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;

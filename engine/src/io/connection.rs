@@ -63,14 +63,15 @@ pub(super) trait Desk {
     /// Steady milliseconds.
     fn now_ms(&self) -> SteadyMs;
 
-    /// Takes a request; `number` is the answer's number on the connection.
+    /// Takes a request; `number` is the answer's number on the connection. `None`: it is to come
+    /// again when a box to its owner is free.
     fn request(
         &mut self,
         foreseen: &Self::Foreseen<'_>,
         authorization: Option<&[u8]>,
         credential: &mut Credential,
         number: u64,
-    ) -> (Answer, Gate);
+    ) -> Option<(Answer, Gate)>;
 }
 
 /// What stands at the beginning of some octets.
@@ -159,6 +160,8 @@ pub(super) struct Connection {
     peer_done: bool,
     /// Parsing stopped at a bound, not for want of octets.
     blocked: bool,
+    /// The bound was its client's portion of the boxes to another shard.
+    awaits_box: bool,
     /// Since when a request is half there; 0: none is.
     half_since_ms: SteadyMs,
     last_octet_ms: SteadyMs,
@@ -167,6 +170,8 @@ pub(super) struct Connection {
     pub(super) listed: bool,
     /// Stands in the shard's list of connections to look at in this turn.
     pub(super) touched: bool,
+    /// Stands in the shard's list of connections that wait for a box.
+    pub(super) is_boxless: bool,
 }
 
 impl Connection {
@@ -191,11 +196,13 @@ impl Connection {
             dropped_octets: 0,
             peer_done: false,
             blocked: false,
+            awaits_box: false,
             half_since_ms: SteadyMs::ZERO,
             last_octet_ms: now_ms,
             opened_ms: now_ms,
             listed: false,
             touched: false,
+            is_boxless: false,
         }
     }
 
@@ -206,7 +213,13 @@ impl Connection {
             // The time to send the body begins now.
             self.half_since_ms = now_ms;
         }
-        self.blocked && self.answers.len() <= ANSWERS_OUTSTANDING_MAX / 2
+        let has_room = self.answers.len() <= ANSWERS_OUTSTANDING_MAX / 2;
+        self.blocked && (self.awaits_box && !self.is_boxless || !self.awaits_box && has_room)
+    }
+
+    /// Whether the next request waits for a box to the shard that owns its msn.
+    pub(super) fn awaits_box(&self) -> bool {
+        self.awaits_box
     }
 
     /// Fills the place of an answer that another shard gave.
@@ -320,7 +333,7 @@ impl Connection {
     fn take_requests(&mut self, octets: &[u8], room: usize, desk: &mut impl Desk) -> usize {
         let mut at = 0;
         let mut ahead = Ahead::default();
-        self.blocked = false;
+        (self.blocked, self.awaits_box) = (false, false);
         while at < octets.len() {
             if self.ends_after_answers {
                 return octets.len();
@@ -350,8 +363,12 @@ impl Connection {
                 }
                 Sight::Whole { head, foreseen } => {
                     let number = self.first_number + self.answers.len() as u64;
-                    let (answer, gate) =
-                        desk.request(&foreseen, head.authorization, &mut self.credential, number);
+                    let credential = &mut self.credential;
+                    let taken = desk.request(&foreseen, head.authorization, credential, number);
+                    let Some((answer, gate)) = taken else {
+                        (self.blocked, self.awaits_box) = (true, true);
+                        return at;
+                    };
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
                         ..AnswerHead::of_request(&head)

@@ -7,15 +7,17 @@ use crate::io::budget::Budget;
 use crate::io::connection::{Connection, Ending, Patience};
 use crate::io::desk::{Gated, ShardDesk, origin_of};
 use crate::io::driver::{Completion, Driver, Owner};
-use crate::io::gathering::{Gathering, Next, Part};
+use crate::io::gathering::{Gathering, Gatherings, Next, Part};
 use crate::io::limits::{
-    ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS,
-    HALF_REQUEST_MS_MAX, HALF_REQUEST_OCTETS_KEPT, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
+    ACCEPTED_PER_TURN_MAX, BOXLESS_PER_SWEEP, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS,
+    FIRST_REQUEST_MS, HALF_REQUEST_MS_MAX, HALF_REQUEST_OCTETS_KEPT, PARCELS_PER_TURN_MAX,
+    SILENT_MS_MIN,
 };
 use crate::io::link::{Fate, Link, Session};
-use crate::io::mesh::{Mesh, Parcel};
+use crate::io::mesh::{Mesh, Parcel, Sender};
 use crate::io::now::Now;
 use crate::io::places::Door;
+use crate::io::portions::Portion;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
 use crate::shard::{Reply, Shard};
@@ -58,12 +60,14 @@ pub(super) struct Front {
     limits: FrontLimits,
     connections: Slots<Link<Connection>>,
     budget: Rc<Budget>,
-    gatherings: Slots<Gathering>,
+    gatherings: Gatherings,
     gated: VecDeque<(u64, Gated)>,
     /// Connections whose front answer waits for the durable mark.
     waiting: Vec<u32>,
     /// Connections with answers or output to look at in this turn.
     touched: Vec<u32>,
+    /// Connections whose next request waits for a box to its owner, longest waiting first.
+    boxless: VecDeque<(u32, u32)>,
     sweep_at: usize,
     flushed_durable: u64,
     /// Where new connections come from.
@@ -89,10 +93,11 @@ impl Front {
             limits,
             connections: Slots::with_capacity(limits.connections_max),
             budget,
-            gatherings: Slots::with_capacity(limits.connections_max),
+            gatherings: Gatherings::with_capacity(limits.connections_max),
             gated: VecDeque::with_capacity(1024),
             waiting: Vec::with_capacity(1024),
             touched: Vec::with_capacity(1024),
+            boxless: VecDeque::new(),
             sweep_at: 0,
             flushed_durable: 0,
             door,
@@ -300,20 +305,47 @@ impl Front {
                     parcel.answer = Some(answer);
                     self.gated.push_back((sequence, Gated::Parcel(parcel, arrived)));
                 }
-                Reply::EveryShard { answer, withdrawn, sequence } => {
+                Reply::EveryShard { answer, withdrawn, sequence, .. } => {
                     parcel.answer = Some(answer);
                     parcel.count = withdrawn;
                     self.gated.push_back((sequence, Gated::Parcel(parcel, arrived)));
                 }
-                Reply::Owner(_) => unreachable!("a peer hands over only what this shard owns"),
+                Reply::Owner { .. } => unreachable!("a peer hands over only what this shard owns"),
             }
         }
+        let mut home = 0;
         while let Some((peer, parcel)) = mesh.next_answer() {
             busy = true;
             self.take_answer(peer, &parcel, shard, mesh, now);
             mesh.keep(peer, parcel);
+            home += 1;
         }
+        self.call_in(home);
         busy
+    }
+
+    /// So many boxes came home: as many connections that wait for one have their next request
+    /// looked at, longest waiting first.
+    fn call_in(&mut self, boxes: usize) {
+        let mut called = 0;
+        while called < boxes {
+            let Some((index, generation)) = self.boxless.pop_front() else { return };
+            if let Some(connection) = self.connections.of_generation(index, generation) {
+                connection.session.is_boxless = false;
+                self.touch(index);
+                called += 1;
+            }
+        }
+    }
+
+    /// Has a connection wait for a box, where its next request needs one.
+    fn wait_for_box(&mut self, index: u32) {
+        if let Some(link) = self.connections.get_mut(index)
+            && link.session.awaits_box()
+            && !std::mem::replace(&mut link.session.is_boxless, true)
+        {
+            self.boxless.push_back(link.stream.name());
+        }
     }
 
     fn take_answer(
@@ -342,7 +374,7 @@ impl Front {
 
     /// One shard's part of a whole alert's cancel.
     fn take_part(&mut self, index: u32, part: Part, shard: &mut Shard, mesh: &mut Mesh, now: Now) {
-        let Some(gathering) = self.gatherings.get_mut(index) else { return };
+        let Some(gathering) = self.gatherings.slots.get_mut(index) else { return };
         match gathering.take(part) {
             Next::Wait => {}
             Next::Answer(answer) => self.answer_gathering(index, answer),
@@ -363,27 +395,32 @@ impl Front {
         mesh: &mut Mesh,
         now: Now,
     ) {
-        let Some(Gathering { asker, form, .. }) = self.gatherings.get_mut(index) else { return };
+        let Some(gathering) = self.gatherings.slots.get_mut(index) else { return };
+        let Gathering { asker, client, form, .. } = gathering;
+        let sender = Sender { client: *client, is_urgent: true };
         let origin = origin_of(shard, *asker, Some(index));
         let mut part = Part { shard: number, code: Code::OVERLOAD, withdrawn: 0 };
         // What was not done behind a record waits for none.
         let mut until = 0;
         if number == shard.number() {
             match shard.handle_form(form, true, now.wall_ms) {
-                Reply::EveryShard { answer, withdrawn, sequence } => {
+                Reply::EveryShard { answer, withdrawn, sequence, .. } => {
                     (part.code, part.withdrawn, until) = (answer.code, withdrawn, sequence);
                 }
                 Reply::Now(answer) => part.code = answer.code,
                 other => unreachable!("a whole alert's cancel is answered {other:?}"),
             }
-        } else if mesh.send_request(number, origin, true, |parcel| parcel.extend_from_slice(form)) {
-            return;
+        } else {
+            let write = |parcel: &mut Vec<u8>| parcel.extend_from_slice(form);
+            if mesh.send_request(number, origin, sender, true, write) == Portion::Free {
+                return;
+            }
         }
         self.gated.push_back((until, Gated::Part(index, part)));
     }
 
     fn answer_gathering(&mut self, index: u32, answer: Answer) {
-        if let Some(Gathering { asker, .. }) = self.gatherings.remove(index) {
+        if let Some(Gathering { asker, .. }) = self.gatherings.end(index) {
             self.fill(asker.connection, asker.generation, asker.answer, answer);
         }
     }
@@ -490,9 +527,13 @@ impl Front {
             self.door.give_back();
             return;
         }
+        let awaits_box = link.session.awaits_box();
         if link.session.waits_for_durable() && !link.session.listed {
             link.session.listed = true;
             self.waiting.push(index);
+        }
+        if awaits_box {
+            self.wait_for_box(index);
         }
     }
 
@@ -501,6 +542,8 @@ impl Front {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         self.drop_half_done(now);
+        // One that was called in and is gone, or asks something else now, called no other.
+        self.call_in(BOXLESS_PER_SWEEP);
         self.tell_trouble(now);
         self.show_silent(now);
         let half_until_ms = match self.budget.is_overdrawn() {
@@ -553,7 +596,8 @@ impl Front {
                 Gated::Part(index, part) => {
                     let part = Part { code: Code::NOT_DURABLE, ..part };
                     // One that failed asks no shard for more.
-                    let next = self.gatherings.get_mut(index).map(|gathering| gathering.take(part));
+                    let next =
+                        self.gatherings.slots.get_mut(index).map(|gathering| gathering.take(part));
                     if let Some(Next::Answer(answer)) = next {
                         self.answer_gathering(index, answer);
                     }
@@ -641,7 +685,7 @@ mod tests {
             _authorization: Option<&[u8]>,
             _credential: &mut Credential,
             _number: u64,
-        ) -> (Answer, Gate) {
+        ) -> Option<(Answer, Gate)> {
             unreachable!("no request is whole")
         }
     }

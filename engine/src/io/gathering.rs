@@ -9,6 +9,8 @@
 //!
 //! Never here: connections, parcels, the alerts themselves.
 
+use crate::io::portions::{Portion, Portions};
+use crate::io::slots::Slots;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
 
@@ -46,6 +48,8 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Gathering {
     pub(super) asker: Asker,
+    /// Whose it is, by the XPID's position in the registry.
+    pub(super) client: u32,
     /// The request's binary form, for shards that are asked twice.
     pub(super) form: Vec<u8>,
     answer: Answer,
@@ -63,10 +67,17 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    /// One in which so many shards take part; `answer` is the answer but for its code.
-    pub(super) fn new(asker: Asker, form: Vec<u8>, answer: Answer, shards: usize) -> Self {
+    /// One of this client in which so many shards take part; `answer` is the answer but for its
+    /// code.
+    pub(super) fn new(
+        (asker, client): (Asker, u32),
+        form: Vec<u8>,
+        answer: Answer,
+        shards: usize,
+    ) -> Self {
         Self {
             asker,
+            client,
             form,
             answer,
             left: shards,
@@ -111,6 +122,39 @@ impl Gathering {
     }
 }
 
+/// Cancels of whole alerts under way.
+pub(super) struct Gatherings {
+    pub(super) slots: Slots<Gathering>,
+    portions: Portions,
+}
+
+impl Gatherings {
+    /// So many at a time; a client has its portion of them.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self { slots: Slots::with_capacity(capacity), portions: Portions::default() }
+    }
+
+    /// Begins one, where its client may have one more.
+    pub(super) fn begin(&mut self, gathering: Gathering) -> Option<u32> {
+        let client = gathering.client;
+        let free = self.slots.capacity() - self.slots.len();
+        let portion = self.portions.of(client, free, 0);
+        let index = match portion {
+            Portion::Free => self.slots.insert(|_, _| gathering)?,
+            Portion::Used | Portion::Nothing => return None,
+        };
+        self.portions.take(client);
+        Some(index)
+    }
+
+    /// Ends one.
+    pub(super) fn end(&mut self, index: u32) -> Option<Gathering> {
+        let gathering = self.slots.remove(index)?;
+        self.portions.give_back(gathering.client);
+        Some(gathering)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +164,7 @@ mod tests {
     /// What follows from these parts, shard by shard.
     fn after(parts: &[(Code, u32)]) -> (Gathering, Next) {
         let mut gathering =
-            Gathering::new(ASKER, Vec::new(), Answer::bare(Code::INTERNAL), parts.len());
+            Gathering::new((ASKER, 0), Vec::new(), Answer::bare(Code::INTERNAL), parts.len());
         let mut next = Next::Wait;
         for (shard, &(code, withdrawn)) in parts.iter().enumerate() {
             assert_eq!(next, Next::Wait);
@@ -160,5 +204,22 @@ mod tests {
         let (_, next) =
             after(&[(Code::ACCEPTED, 4), (Code::OVERLOAD, 0), (Code::PUSH_NOT_FOUND, 0)]);
         assert_eq!(next, answered(Code::OVERLOAD), "and the client asks again");
+    }
+
+    #[test]
+    fn a_client_that_cancels_again_and_again_leaves_others_their_cancels() {
+        const PLACES: usize = 64;
+        let mut gatherings = Gatherings::with_capacity(PLACES);
+        let of =
+            |client| Gathering::new((ASKER, client), Vec::new(), Answer::bare(Code::OVERLOAD), 2);
+        let begin_all = |gatherings: &mut Gatherings, client| -> Vec<u32> {
+            std::iter::from_fn(|| gatherings.begin(of(client))).collect()
+        };
+        let loud = begin_all(&mut gatherings, 1);
+        assert_eq!(loud.len(), PLACES / 2);
+        assert_eq!(begin_all(&mut gatherings, 2).len(), PLACES / 4);
+        assert!(gatherings.end(loud[0]).is_some_and(|ended| ended.client == 1));
+        assert!(gatherings.end(loud[0]).is_none(), "it has ended");
+        assert!(gatherings.begin(of(3)).is_some());
     }
 }

@@ -2,10 +2,15 @@
 //! to this host's own addresses and to its links, unless the operator allows it.
 //!
 //! What is checked is the address that is connected to, after the look-up of its name, so a name
-//! that leads elsewhere tomorrow is checked tomorrow.
+//! that leads elsewhere tomorrow is checked tomorrow. An IPv4 address counts as what it is in
+//! whatever IPv6 address it is written, that of a translator (NAT64) too.
+//!
+//! Never here: a question to the kernel. Where a published port of a container leads back to this
+//! engine by an address that is another host's, nobody here knows.
 
+use crate::io::host_addresses::HostAddresses;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// This host by its loopback addresses.
 pub fn loopback() -> [IpNet; 2] {
@@ -21,7 +26,7 @@ pub enum Forbidden {
         "{0} is a port of the engine itself, where no notification may go: register another URL"
     )]
     Own(SocketAddr),
-    /// It leads to this host or to a neighbour on its link.
+    /// It leads to this host, by whichever of its addresses, or to a neighbour on its link.
     #[error(
         "{0} is this host or its link, where no notification may go unless --notify-allow names \
          the network: register another URL, or start the engine with --notify-allow"
@@ -39,18 +44,34 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Why no notification may go to this address; `None`: it may.
-    pub fn refusal(&self, address: SocketAddr) -> Option<Forbidden> {
+    /// Why no notification may go to this address, on a host that has these; `None`: it may.
+    pub fn refusal(&self, address: SocketAddr, host: &HostAddresses) -> Option<Forbidden> {
         let ip = address.ip().to_canonical();
-        if self.own.iter().any(|&own| leads_to(ip, address.port(), own)) {
+        let meant = [Some(ip), translated(ip)].into_iter().flatten();
+        let is_own = |ip| self.own.iter().any(|&own| leads_to(ip, address.port(), own, host));
+        if meant.clone().any(is_own) {
             return Some(Forbidden::Own(address));
         }
-        let is_allowed = self.allowed.iter().any(|network| network.contains(&ip));
-        (is_near(ip) && !is_allowed).then_some(Forbidden::Near(address))
+        let is_allowed = |ip| self.allowed.iter().any(|network| network.contains(&ip));
+        let is_refused = |ip| (is_near(ip) || host.contains(ip)) && !is_allowed(ip);
+        meant.clone().any(is_refused).then_some(Forbidden::Near(address))
     }
 }
 
-/// Whether it is this host's loopback, or no further than the next link. An address that is not
+/// The IPv4 address that a translator reaches by this one (RFC 6052 section 2.1).
+fn translated(ip: IpAddr) -> Option<IpAddr> {
+    match ip {
+        IpAddr::V6(ip) => match ip.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into())
+            }
+            _ => None,
+        },
+        IpAddr::V4(_) => None,
+    }
+}
+
+/// Whether it is a loopback address, or no further than the next link. An address that is not
 /// specified leads to this host.
 fn is_near(ip: IpAddr) -> bool {
     match ip {
@@ -60,16 +81,11 @@ fn is_near(ip: IpAddr) -> bool {
 }
 
 /// Whether a connection to that address and port reaches a listener.
-fn leads_to(ip: IpAddr, port: u16, own: SocketAddr) -> bool {
+fn leads_to(ip: IpAddr, port: u16, own: SocketAddr, host: &HostAddresses) -> bool {
     let own_ip = own.ip().to_canonical();
+    let is_of_this_host = ip.is_loopback() || host.contains(ip);
     port == own.port()
-        && (ip == own_ip || ip.is_unspecified() || own_ip.is_unspecified() && is_of_this_host(ip))
-}
-
-/// Whether an address is one of this host's: then a socket can be bound to it, which takes no
-/// octet on any wire.
-fn is_of_this_host(ip: IpAddr) -> bool {
-    UdpSocket::bind((ip, 0)).is_ok()
+        && (ip == own_ip || ip.is_unspecified() || own_ip.is_unspecified() && is_of_this_host)
 }
 
 #[cfg(test)]
@@ -78,6 +94,12 @@ mod tests {
 
     fn address(text: &str) -> SocketAddr {
         text.parse().expect("an address")
+    }
+
+    /// A host with these addresses beside its loopback.
+    fn host() -> HostAddresses {
+        let addresses = ["10.0.0.5", "2001:db8::5", "fe80::5"];
+        HostAddresses::of(addresses.map(|text| text.parse().expect("an address")).to_vec())
     }
 
     #[test]
@@ -93,25 +115,36 @@ mod tests {
             "[fe80::1]:80",
             "[::ffff:127.0.0.1]:80",
             "[::ffff:169.254.169.254]:80",
+            "[64:ff9b::a9fe:a9fe]:80",
+            "10.0.0.5:6379",
+            "[::ffff:10.0.0.5]:6379",
+            "[64:ff9b::10.0.0.5]:6379",
+            "[2001:db8::5]:6379",
         ] {
-            let refusal = guard.refusal(address(near)).expect(near).to_string();
+            let refusal = guard.refusal(address(near), &host()).expect(near).to_string();
             assert!(refusal.contains("--notify-allow") && !refusal.contains('\n'), "{refusal}");
         }
-        for far in ["192.0.2.1:80", "10.0.0.1:80", "[2001:db8::1]:443", "126.255.255.255:1"] {
-            assert_eq!(guard.refusal(address(far)), None, "{far}");
+        for far in [
+            "192.0.2.1:80",
+            "10.0.0.1:80",
+            "[64:ff9b::c000:201]:80",
+            "[2001:db8::1]:443",
+            "126.255.255.255:1",
+        ] {
+            assert_eq!(guard.refusal(address(far), &host()), None, "{far}");
         }
         let guard = Guard { allowed: loopback().to_vec(), own: Vec::new() };
         for allowed in ["127.0.0.1:9000", "127.9.9.9:1", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert_eq!(guard.refusal(address(allowed)), None, "{allowed}");
+            assert_eq!(guard.refusal(address(allowed), &host()), None, "{allowed}");
         }
-        assert!(guard.refusal(address("169.254.169.254:80")).is_some());
+        assert!(guard.refusal(address("169.254.169.254:80"), &host()).is_some());
     }
 
     #[test]
     fn the_engines_own_ports_are_refused_whatever_is_allowed() {
         let guard = Guard {
-            allowed: loopback().to_vec(),
-            own: vec![address("127.0.0.1:8081"), address("0.0.0.0:8080")],
+            allowed: vec!["0.0.0.0/0".parse().expect("a network"), "::/0".parse().expect("one")],
+            own: vec![address("127.0.0.1:8081"), address("0.0.0.0:8080"), address("[::]:8083")],
         };
         for own in [
             "127.0.0.1:8081",
@@ -119,12 +152,16 @@ mod tests {
             "0.0.0.0:8081",
             "127.0.0.1:8080",
             "127.1.2.3:8080",
+            "10.0.0.5:8080",
+            "[64:ff9b::10.0.0.5]:8080",
+            "[2001:db8::5]:8083",
+            "[fe80::5%3]:8083",
         ] {
-            let refusal = guard.refusal(address(own));
+            let refusal = guard.refusal(address(own), &host());
             assert_eq!(refusal, Some(Forbidden::Own(address(own))), "{own}");
         }
         for other in ["127.0.0.1:8082", "127.0.0.2:8081", "192.0.2.1:8080"] {
-            assert_eq!(guard.refusal(address(other)), None, "{other}");
+            assert_eq!(guard.refusal(address(other), &host()), None, "{other}");
         }
     }
 }

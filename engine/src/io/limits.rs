@@ -113,6 +113,13 @@ pub(super) fn parcels_per_peer(shards: usize) -> usize {
         .clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
 }
 
+/// One part in so many of them is for emergency pushes and the cancels of whole alerts alone.
+pub(super) const URGENT_PARCELS_PART: usize = 8;
+
+/// Connections that wait for such a box and are looked at in one sweep, whether one came home or
+/// not.
+pub(super) const BOXLESS_PER_SWEEP: usize = 64;
+
 /// Control messages that may wait for a shard.
 pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
 /// Threads that look up the names of notification hosts at a time: so many look-ups may hang
@@ -128,6 +135,8 @@ pub(super) const NAME_REFRESH_MS: u64 = 30_000;
 pub(super) const NAME_RETRY_MS: u64 = 1_000;
 /// How long a notification may wait for its answer.
 pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
+/// Notifications that are taken from the shard in one turn.
+pub(super) const ORDERS_PER_TURN_MAX: usize = 512;
 /// Notifications that waited in vain for a push client and are given back to the schedule in one
 /// sweep.
 pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;

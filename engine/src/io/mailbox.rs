@@ -5,6 +5,7 @@ use crate::io::driver::Waker;
 use crate::io::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::io::figures::{ControlError, Times};
 use crate::io::front::Visits;
+use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
 use crate::io::notifier::{EndpointPlan, Troubles};
 use crate::io::now::Now;
@@ -67,6 +68,8 @@ pub(crate) enum ShardMessage {
         done: Done,
     },
     Addresses(Arc<Vec<(Xpid, Vec<SocketAddr>)>>),
+    /// This host has these addresses from now on.
+    HostAddresses(HostAddresses),
     AddContracts {
         rows: Vec<(Msn, Xpid)>,
         done: Done,

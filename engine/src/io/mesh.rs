@@ -2,11 +2,16 @@
 //!
 //! A parcel carries a request's binary form to the shard that owns the msn, and the answer back in
 //! the same box. Each shard owns a fixed number of boxes for each peer, so nothing is allocated per
-//! push once their buffers have grown, and a slow peer is felt as "no box left" (code 8002), never
-//! as a growing queue. A batch of parcels costs one wake-up.
+//! push once their buffers have grown, and a slow peer is felt as "no box left", never as a growing
+//! queue. A batch of parcels costs one wake-up.
+//!
+//! The boxes have portions (`io::portions`): a client that has its own under way waits for them to
+//! come home, and takes no other client's. Some are kept for what cannot wait. A peer's parcels are
+//! taken in turn with those of all others.
 
 use crate::io::driver::Waker;
-use crate::io::limits::parcels_per_peer;
+use crate::io::limits::{URGENT_PARCELS_PART, parcels_per_peer};
+use crate::io::portions::{Portion, Portions};
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +33,8 @@ pub(super) struct Origin {
 /// A request on its way to the owner of its msn, or its answer on the way back.
 pub(super) struct Parcel {
     pub(super) origin: Origin,
+    /// Whose portion of the boxes it is of.
+    client: u32,
     /// The request's binary form (`wire::submission::form`); kept on the way back so that its
     /// memory serves the next request.
     pub(super) form: Vec<u8>,
@@ -70,17 +77,37 @@ impl Lanes {
     }
 }
 
+/// Whose request a parcel is to carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sender {
+    /// By the XPID's position in the registry.
+    pub(super) client: u32,
+    /// It is an emergency push or the cancel of a whole alert: boxes are kept for it.
+    pub(super) is_urgent: bool,
+}
+
+/// A shard's boxes for one peer.
+struct Boxes {
+    #[allow(
+        clippy::vec_box,
+        reason = "the boxes travel: their addresses are what the rings carry"
+    )]
+    home: Vec<Box<Parcel>>,
+    /// Of the others.
+    portions: Portions,
+    /// So many are for urgent requests alone.
+    kept: usize,
+}
+
 /// One shard's end of the mesh.
 pub(super) struct Mesh {
     shard: usize,
     lanes: Arc<Lanes>,
     wakers: Vec<Waker>,
-    #[allow(
-        clippy::vec_box,
-        reason = "the boxes travel: their addresses are what the rings carry"
-    )]
-    free: Vec<Vec<Box<Parcel>>>,
+    boxes: Vec<Boxes>,
     woken: Vec<bool>,
+    /// The peer of which a request, and of which an answer, is taken next if there is one.
+    next: (usize, usize),
 }
 
 impl Mesh {
@@ -96,6 +123,7 @@ impl Mesh {
             };
             Box::new(Parcel {
                 origin,
+                client: 0,
                 form: Vec::new(),
                 answer: None,
                 count: 0,
@@ -104,14 +132,19 @@ impl Mesh {
         };
         let boxes = |peer: usize| {
             let count = if peer == shard { 0 } else { parcels_per_peer(shards) };
-            (0..count).map(|_| parcel()).collect()
+            Boxes {
+                home: (0..count).map(|_| parcel()).collect(),
+                portions: Portions::default(),
+                kept: count / URGENT_PARCELS_PART,
+            }
         };
         Self {
             shard,
             lanes,
             wakers,
-            free: (0..shards).map(boxes).collect(),
+            boxes: (0..shards).map(boxes).collect(),
             woken: vec![false; shards],
+            next: (0, 0),
         }
     }
 
@@ -119,17 +152,26 @@ impl Mesh {
         self.wakers.len()
     }
 
-    /// Sends `peer` a request, whose form `write` appends; `false` when every box for it is under
-    /// way. Of a whole alert's cancel, `found_elsewhere` says that pushes of the alert wait in
-    /// another shard than `peer`.
+    /// Sends `peer` a request, whose form `write` appends, where the sender may have a box for it;
+    /// it is under way if [`Portion::Free`] is given. Of a whole alert's cancel, `found_elsewhere`
+    /// says that pushes of the alert wait in another shard than `peer`.
     pub(super) fn send_request(
         &mut self,
         peer: usize,
         origin: Origin,
+        sender: Sender,
         found_elsewhere: bool,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> bool {
-        let Some(mut parcel) = self.free[peer].pop() else { return false };
+    ) -> Portion {
+        let boxes = &mut self.boxes[peer];
+        let kept = if sender.is_urgent { 0 } else { boxes.kept };
+        let portion = boxes.portions.of(sender.client, boxes.home.len(), kept);
+        if portion != Portion::Free {
+            return portion;
+        }
+        let Some(mut parcel) = boxes.home.pop() else { return Portion::Nothing };
+        boxes.portions.take(sender.client);
+        parcel.client = sender.client;
         parcel.origin = origin;
         parcel.answer = None;
         parcel.count = 0;
@@ -139,7 +181,7 @@ impl Mesh {
         let refused = self.lanes.lane(self.shard, peer).requests.push(parcel);
         assert!(refused.is_ok(), "there are as many boxes as places on the ring");
         self.woken[peer] = true;
-        true
+        Portion::Free
     }
 
     /// Sends an answered parcel back to where it came from.
@@ -150,21 +192,33 @@ impl Mesh {
         self.woken[peer] = true;
     }
 
-    /// The next request from any peer.
+    /// The next request from any peer: theirs are taken in turn.
     pub(super) fn next_request(&mut self) -> Option<Box<Parcel>> {
-        (0..self.shards()).find_map(|peer| self.lanes.lane(peer, self.shard).requests.pop())
+        let shards = self.shards();
+        let in_turn = (self.next.0..shards).chain(0..self.next.0);
+        let (peer, parcel) = in_turn
+            .filter_map(|peer| Some((peer, self.lanes.lane(peer, self.shard).requests.pop()?)))
+            .next()?;
+        self.next.0 = (peer + 1) % shards;
+        Some(parcel)
     }
 
-    /// The next answer from any peer; hand the box back with [`Mesh::keep`].
+    /// The next answer from any peer, theirs in turn; hand the box back with [`Mesh::keep`].
     pub(super) fn next_answer(&mut self) -> Option<(usize, Box<Parcel>)> {
-        (0..self.shards()).find_map(|peer| {
-            self.lanes.lane(self.shard, peer).answers.pop().map(|parcel| (peer, parcel))
-        })
+        let shards = self.shards();
+        let in_turn = (self.next.1..shards).chain(0..self.next.1);
+        let (peer, parcel) = in_turn
+            .filter_map(|peer| Some((peer, self.lanes.lane(self.shard, peer).answers.pop()?)))
+            .next()?;
+        self.next.1 = (peer + 1) % shards;
+        Some((peer, parcel))
     }
 
     /// Takes a box back for the next request to `peer`.
     pub(super) fn keep(&mut self, peer: usize, parcel: Box<Parcel>) {
-        self.free[peer].push(parcel);
+        let boxes = &mut self.boxes[peer];
+        boxes.portions.give_back(parcel.client);
+        boxes.home.push(parcel);
     }
 
     /// Says whether this shard owes nobody anything; returns whether that is so of every shard.
@@ -225,7 +279,8 @@ impl HandOver {
     ) -> Option<Code> {
         let [home, owner] = &mut self.ends;
         let origin = Origin { shard: 0, connection: 1, generation: 1, answer: 0, gathering: None };
-        if !home.send_request(1, origin, false, write) {
+        let sender = Sender { client: 0, is_urgent: false };
+        if home.send_request(1, origin, sender, false, write) != Portion::Free {
             return None;
         }
         let mut parcel = owner.next_request()?;
@@ -255,5 +310,69 @@ mod tests {
             assert_eq!(hand_over.round_trip(write, take), Some(Code::OVERLOAD));
         }
         assert!(hand_over.ends.iter().all(|end| !end.has_arrivals()));
+    }
+
+    fn ends(shards: usize) -> Vec<Mesh> {
+        let lanes = Lanes::new(shards);
+        let waker = || Waker::into_the_void().expect("an eventfd");
+        let wakers: Vec<Waker> = (0..shards).map(|_| waker()).collect();
+        (0..shards).map(|shard| Mesh::new(shard, Arc::clone(&lanes), wakers.clone())).collect()
+    }
+
+    /// Sends shard 1 as many requests of shard 0 as the sender may; what stops it.
+    fn flood(home: &mut Mesh, peer: usize, sender: Sender) -> (usize, Portion) {
+        let shard = home.shard as u16;
+        let origin = Origin { shard, connection: 0, generation: 0, answer: 0, gathering: None };
+        let mut sent = 0;
+        loop {
+            match home.send_request(peer, origin, sender, false, |_| {}) {
+                Portion::Free => sent += 1,
+                stopped => return (sent, stopped),
+            }
+        }
+    }
+
+    #[test]
+    fn a_clients_flood_leaves_other_clients_boxes_and_some_to_emergencies_alone() {
+        let [mut home, mut owner] = ends(2).try_into().unwrap_or_else(|_| unreachable!("two"));
+        let all = parcels_per_peer(2);
+        let of = |client, is_urgent| Sender { client, is_urgent };
+        let (loud, stopped) = flood(&mut home, 1, of(7, false));
+        assert!(loud >= all / 4 && loud <= all / 2, "{loud} of {all}");
+        assert_eq!(stopped, Portion::Used, "it waits for its own");
+        // A second one has as much as is left to a third.
+        let (second, _) = flood(&mut home, 1, of(8, false));
+        assert!(second >= all / 8, "{second} of {all}");
+        for client in 9..64 {
+            let (sent, stopped) = flood(&mut home, 1, of(client, false));
+            assert!(sent > 0 || stopped == Portion::Nothing);
+        }
+        let (urgent, _) = flood(&mut home, 1, of(1_000, true));
+        assert!(urgent >= all / URGENT_PARCELS_PART / 2, "{urgent} of {all}");
+        // What comes home is the client's again whose it was.
+        let mut parcel = owner.next_request().expect("a request");
+        parcel.answer = Some(Answer::bare(Code::ACCEPTED));
+        owner.send_answer(parcel);
+        let (peer, parcel) = home.next_answer().expect("its answer");
+        assert_eq!((peer, parcel.client), (1, 7));
+        home.keep(peer, parcel);
+        assert_eq!(home.boxes[1].home.len() + home.lanes.lane(0, 1).requests.len(), all);
+    }
+
+    #[test]
+    fn no_peers_flood_makes_those_of_another_wait() {
+        let mut ends = ends(3);
+        let sender = Sender { client: 0, is_urgent: false };
+        let (flooding, _) = flood(&mut ends[0], 2, sender);
+        let origin = Origin { shard: 1, connection: 0, generation: 0, answer: 0, gathering: None };
+        assert_eq!(ends[1].send_request(2, origin, sender, false, |_| {}), Portion::Free);
+        let mut from = Vec::new();
+        for _ in 0..3 {
+            let mut parcel = ends[2].next_request().expect("more than three wait");
+            from.push(parcel.origin.shard);
+            parcel.answer = Some(Answer::bare(Code::ACCEPTED));
+            ends[2].send_answer(parcel);
+        }
+        assert!(from.contains(&1), "{flooding} wait before it: {from:?}");
     }
 }

@@ -18,9 +18,10 @@ mod places;
 use crate::gateway::registration::Registration;
 use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Operation, Owner};
+use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::{
     ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS,
-    ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX,
+    ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, ORDERS_PER_TURN_MAX,
     QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::io::link::{Fate, Link, Session, Takes};
@@ -44,7 +45,7 @@ use wire::terms::ids::Xpid;
 use wire::terms::time::SteadyMs;
 
 /// Where an XPID's notifications go, with its name looked up beside the shards (`io::names`).
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EndpointPlan {
     /// The XPID.
     pub xpid: Xpid,
@@ -158,7 +159,10 @@ pub(super) struct Notifier {
     ready: Vec<u64>,
     /// Endpoints without a connection that found the table full, each once, longest waiting first.
     line: VecDeque<u64>,
+    /// What waited for endpoints that are gone.
+    left_behind: VecDeque<VecDeque<(NotificationOrder, SteadyMs)>>,
     outbound: Outbound,
+    host: HostAddresses,
     /// Connections whose TLS handshake can go on, each once.
     handshakes_due: VecDeque<(u32, u32)>,
     pub(super) troubles: Troubles,
@@ -173,19 +177,26 @@ impl Notifier {
             sweep_at: 0,
             ready: Vec::with_capacity(64),
             line: VecDeque::new(),
+            left_behind: VecDeque::new(),
             outbound: Outbound::default(),
+            host: HostAddresses::read(),
             handshakes_due: VecDeque::new(),
             troubles: Troubles::default(),
         }
     }
 
-    /// Takes the endpoints in force; what waits for one that goes away fails and is resent by the
-    /// schedule.
-    pub(super) fn set_plans(&mut self, plans: &[EndpointPlan], shard: &mut Shard, now: Now) {
+    /// Takes the endpoints in force; what waits for one that goes away fails, some of it at a time,
+    /// and is resent by the schedule. One that is as it was costs a look at it, and goes on resting
+    /// where it rests.
+    pub(super) fn set_plans(&mut self, plans: &[EndpointPlan]) {
         let mut old = std::mem::take(&mut self.endpoints);
         for plan in plans {
             let key = plan.xpid.value();
             let endpoint = match old.remove(&key) {
+                Some(known) if known.plan == *plan => {
+                    self.endpoints.insert(key, known);
+                    continue;
+                }
                 Some(known) => {
                     let moved = known.plan.url != plan.url || !known.plan.has_addresses_of(plan);
                     let kept = if moved { 0 } else { usize::from(plan.connections) };
@@ -198,6 +209,7 @@ impl Notifier {
                         plan: plan.clone(),
                         resting_until_ms: SteadyMs::ZERO,
                         closes,
+                        trouble: known.trouble.filter(|_| !moved),
                         connections,
                         ..known
                     }
@@ -220,8 +232,23 @@ impl Notifier {
         }
         for endpoint in old.into_values() {
             self.retire(&endpoint.connections);
-            for (order, _) in endpoint.queue {
-                shard.settle_notification(order, FAILED, now.wall_ms);
+            if !endpoint.queue.is_empty() {
+                self.left_behind.push_back(endpoint.queue);
+            }
+        }
+    }
+
+    /// What waited for endpoints that are gone has failed.
+    fn fail_what_was_left_behind(&mut self, shard: &mut Shard, now: Now, budget: &mut usize) {
+        while *budget > 0
+            && let Some(orders) = self.left_behind.front_mut()
+        {
+            match orders.pop_front() {
+                Some((order, _)) => {
+                    *budget -= 1;
+                    shard.settle_notification(order, FAILED, now.wall_ms);
+                }
+                None => drop(self.left_behind.pop_front()),
             }
         }
     }
@@ -268,7 +295,9 @@ impl Notifier {
     /// Takes the shard's orders and puts as many on the wire as the endpoints' connections carry.
     pub(super) fn send_orders(&mut self, shard: &mut Shard, driver: &mut Driver, now: Now) -> bool {
         let mut busy = false;
-        while let Some(order) = shard.take_notification() {
+        // Each takes a record of the journal; after a start there may be a million of them.
+        for _ in 0..ORDERS_PER_TURN_MAX {
+            let Some(order) = shard.take_notification() else { break };
             busy = true;
             let key = shard.notification_xpid(order).value();
             match self.endpoints.get_mut(&key) {
@@ -534,6 +563,7 @@ impl Notifier {
         }
         self.make_places();
         let mut budget = QUEUED_FAILED_PER_SWEEP_MAX;
+        self.fail_what_was_left_behind(shard, now, &mut budget);
         for (&key, endpoint) in &mut self.endpoints {
             endpoint.fail_what_waited_too_long(shard, now, &mut budget);
             if !endpoint.queue.is_empty() && now.steady_ms >= endpoint.resting_until_ms {

@@ -161,8 +161,8 @@ impl ShardTurn {
             stopped: false,
             servers_shook: false,
         };
-        let now = turn.read_clocks();
-        turn.notifier.set_plans(endpoints, &mut turn.shard, now);
+        turn.read_clocks();
+        turn.notifier.set_plans(endpoints);
         turn
     }
 
@@ -596,10 +596,11 @@ impl ShardTurn {
             match message {
                 ShardMessage::Registrations { registry, endpoints, done } => {
                     self.shard.set_registry(registry);
-                    self.notifier.set_plans(&endpoints, &mut self.shard, now);
+                    self.notifier.set_plans(&endpoints);
                     done.signal();
                 }
                 ShardMessage::Addresses(addresses) => self.notifier.set_addresses(&addresses),
+                ShardMessage::HostAddresses(host) => self.notifier.live_at(host),
                 ShardMessage::AddContracts { rows, done } => {
                     for &(msn, xpid) in &rows {
                         // The store holds the bound of ten XPIDs per msn; the table refuses what it

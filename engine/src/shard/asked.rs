@@ -15,12 +15,13 @@ pub enum Reply {
     Now(Answer),
     /// The answer may leave when the durable mark has passed this sequence.
     WhenDurable(Answer, u64),
-    /// Another shard owns the msn.
-    Owner(usize),
-    /// Every shard has to answer: the cancel of a whole alert. This shard's part, the number of
-    /// pushes it has withdrawn, and the sequence that must be durable. A shard that answers 3002
-    /// has not closed the alert: it is to be asked again where another shard knows it.
-    EveryShard { answer: Answer, withdrawn: u32, sequence: u64 },
+    /// Another shard owns the msn; whose request it is, by the XPID's position in the registry.
+    Owner { shard: usize, client: u32 },
+    /// Every shard has to answer: the cancel of a whole alert by this client's XPID. This shard's
+    /// part, the number of pushes it has withdrawn, and the sequence that must be durable. A shard
+    /// that answers 3002 has not closed the alert: it is to be asked again where another shard
+    /// knows it.
+    EveryShard { client: u32, answer: Answer, withdrawn: u32, sequence: u64 },
 }
 
 /// Who has a whole alert cancelled.

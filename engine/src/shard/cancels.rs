@@ -53,7 +53,8 @@ impl<L: Log> Shard<L> {
                     };
                 let (answer, sequence) = (named.answer(code, 0), self.journal.appended());
                 if canceller != Canceller::Client || self.shards > 1 {
-                    return Reply::EveryShard { answer, withdrawn, sequence };
+                    let client = registered.index;
+                    return Reply::EveryShard { client, answer, withdrawn, sequence };
                 }
                 Reply::WhenDurable(answer, sequence)
             }

@@ -45,6 +45,13 @@ pub struct Foreseen<'a> {
     key: u64,
 }
 
+impl Foreseen<'_> {
+    /// Whether it is an emergency push.
+    pub fn is_emergency(&self) -> bool {
+        matches!(&self.request, Ok(Request::Push(push)) if push.class == Class::Emergency)
+    }
+}
+
 impl<L: Log> Shard<L> {
     /// Reads a request's body. Whoever has several requests reads some, fetches for all of them,
     /// and handles them then.
@@ -169,7 +176,7 @@ impl<L: Log> Shard<L> {
         if named.msn != Msn::ALL {
             let owner = shard_of(named.msn, self.shards);
             if owner != self.number {
-                return Reply::Owner(owner);
+                return Reply::Owner { shard: owner, client: registered.index };
             }
         }
         match request {
@@ -186,6 +193,12 @@ impl<L: Log> Shard<L> {
                 self.take_cancel(registered, cancellation, Canceller::Client, now_ms)
             }
         }
+    }
+
+    /// A request that its owner could not be handed yet is taken later, as if it had not come: it
+    /// was counted here as what [`Reply::Owner`] says.
+    pub fn put_off(&mut self) {
+        self.counted.requests -= 1;
     }
 
     /// The answer to a request that its owner could not be handed.

@@ -116,6 +116,9 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     handle
         .follow_names()
         .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
+    handle
+        .follow_host_addresses()
+        .map_err(|error| host_unfit("the thread that looks at addresses cannot start", &error))?;
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     obey(signals, &handle, certificates);
     let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };

@@ -2,8 +2,9 @@
 //! go.
 
 use crate::MSN;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use tests::push::{Body, XPID};
-use tests::recorder::Recorder;
+use tests::recorder::{Recorder, Reply};
 use tests::site::Site;
 use tests::tls::{Authority, Certified, Made};
 use tests::wait;
@@ -156,5 +157,38 @@ fn no_registration_leads_a_notification_to_the_engines_own_ports() {
     wait::until_true("parked notifications", || admin.figure("notify_forbidden") == 4);
     assert!(engine.log().contains("is a port of the engine itself"), "{}", engine.log());
     assert!(engine.is_running());
+    engine.stop();
+}
+
+/// An address of this host by which others reach it.
+fn outer_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Chooses a way and sends nothing.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 213), 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[test]
+fn none_goes_to_any_other_address_of_this_host_unless_it_is_allowed() {
+    let Some(outer) = outer_address() else {
+        eprintln!("skipped: this host has its loopback alone");
+        return;
+    };
+    let recorder = Recorder::start_at((outer, 0).into(), |_| Reply::Acknowledge);
+    let mut site = site(&recorder.url(), &Authority::new());
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&push("outer")).code(), "0000");
+    let admin = engine.admin();
+    wait::until_true("a parked notification", || admin.figure("notify_forbidden") == 1);
+    let listed = site.must(&["notify", "list"]);
+    assert!(listed.contains("outer") && listed.contains("is this host"), "{listed}");
+    assert_eq!(recorder.connections(), 0);
+    engine.stop();
+
+    site.set("--notify-allow", &format!("{outer}/32"));
+    let engine = site.start();
+    site.must(&["notify", "replay"]);
+    recorder.await_about("outer", 1);
     engine.stop();
 }

@@ -141,7 +141,7 @@ pub(super) fn intake_elsewhere(count: u64) {
         let foreseen = home.shard.foresee(black_box(&body));
         let origin = Origin { authorization: None, credential: &mut home.credential };
         let reply = home.shard.handle_foreseen(&foreseen, origin, NOW);
-        assert!(matches!(reply, Reply::Owner(1)), "{reply:?}");
+        assert!(matches!(reply, Reply::Owner { shard: 1, .. }), "{reply:?}");
         form.clear();
         home.shard.write_form(&foreseen, &mut form);
         let reply = owner.shard.handle_form(black_box(&form), false, NOW);

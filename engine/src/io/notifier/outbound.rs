@@ -9,6 +9,7 @@
 use super::{Endpoint, Notifier, Settling};
 use crate::io::driver::Driver;
 use crate::io::guard::{Forbidden, Guard};
+use crate::io::host_addresses::HostAddresses;
 use crate::io::link::Fate;
 use crate::io::link::tls::Tls;
 use crate::io::now::Now;
@@ -42,6 +43,11 @@ impl Notifier {
         self.outbound = Outbound { calling, ..outbound };
     }
 
+    /// This host has these addresses from now on.
+    pub(in crate::io) fn live_at(&mut self, host: HostAddresses) {
+        self.host = host;
+    }
+
     /// The endpoint's next address that may be connected to. Where there is none, what waits for it
     /// is parked: it is never dropped, and goes when the operator allows it or has another URL.
     pub(super) fn next_address(
@@ -56,7 +62,7 @@ impl Notifier {
             let addresses = &endpoint.plan.addresses;
             let address = addresses[endpoint.next_address % addresses.len()];
             endpoint.next_address = endpoint.next_address.wrapping_add(1);
-            match self.outbound.guard.refusal(address) {
+            match self.outbound.guard.refusal(address, &self.host) {
                 None => return Some(address),
                 refusal => forbidden = refusal,
             }
