@@ -70,7 +70,7 @@ fn ask(engine: &Engine, method: &str, target: &str, body: &[u8]) -> Option<Answe
     let mut connection = engine.admin().try_connect()?;
     let head = format!(
         "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+         X-Hayauma-Order: 1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     connection.send(head.as_bytes());

@@ -57,6 +57,23 @@ impl Address {
         }
     }
 
+    /// The host as it was named: an IP address without brackets, or a name; `None` where none was.
+    pub fn host(&self) -> Option<String> {
+        match &self.host {
+            Host::Any => None,
+            Host::Ip(ip) => Some(ip.to_string()),
+            Host::Name(name) => Some(name.clone()),
+        }
+    }
+
+    /// The host's name, if it was given by one.
+    pub fn name(&self) -> Option<&str> {
+        match &self.host {
+            Host::Name(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Where to connect: of several addresses of a name the first that takes a connection.
     ///
     /// # Errors

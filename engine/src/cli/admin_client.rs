@@ -1,7 +1,8 @@
-//! The command line's side of the admin socket: documents out and in, by HTTP over a Unix socket.
+//! The command line's side of the admin doors: documents out and in, by HTTP over the Unix socket
+//! of an engine on this host or over the admin port of any.
 
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,8 +10,9 @@ use serde::de::DeserializeOwned;
 use ureq::unversioned::resolver::DefaultResolver;
 
 use super::CliError;
-use super::admin_transport::SocketConnector;
-use host::unix_socket::ADMIN_SOCKET;
+use super::admin_transport::{AdminConnector, AdminStream, AdminWay};
+use super::remote::Remote;
+use crate::control::admin::ORDER_HEADER;
 use wire::json;
 
 /// How long a change may take in a running engine; a large import is sent in pieces.
@@ -18,15 +20,17 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest answer that is read, in octets: a hundred thousand contracts or refused lines, ten
 /// thousand parked notifications of each shard.
 const ANSWER_OCTETS_MAX: u64 = 256 << 20;
-/// What stands for the engine in a request's URL: the socket leads to it, whatever its name.
+/// What stands for the engine in a request's URL: the way leads to it, whatever its name.
 const BASE: &str = "http://127.0.0.1";
 
-/// Speaks to the admin socket of a running engine.
+/// Speaks to an admin door of a running engine.
 pub(crate) struct AdminClient {
     agent: ureq::Agent,
     token: Option<String>,
-    socket: PathBuf,
-    pid: u32,
+    /// The door in words: `admin socket PATH`, `admin port URL`.
+    door: String,
+    /// What to say where it does not answer, before and behind the cause.
+    silence: [String; 2],
 }
 
 #[derive(serde::Deserialize)]
@@ -43,16 +47,45 @@ impl AdminClient {
         pid: u32,
         token: Option<String>,
     ) -> Self {
+        let way = AdminWay::Socket(data_dir.to_owned());
+        let silence = [
+            format!("the engine with process id {pid} holds the data directory but its {way}"),
+            "wait until it has started or stopped, then try again".to_owned(),
+        ];
+        Self::by(way, AdminStream::Socket(stream), token, silence)
+    }
+
+    /// A client of the engine behind an admin port, as whoever the token is.
+    ///
+    /// # Errors
+    /// It cannot be reached, or is not who it should be.
+    pub(super) fn connect(remote: Remote, token: String) -> Result<Self, CliError> {
+        let first = remote.connect()?;
+        let way = AdminWay::Port(remote);
+        let silence = [
+            format!("the {way}"),
+            "look whether what was asked is done, then try again".to_owned(),
+        ];
+        Ok(Self::by(way, first, Some(token), silence))
+    }
+
+    fn by(
+        way: AdminWay,
+        first: AdminStream,
+        token: Option<String>,
+        silence: [String; 2],
+    ) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(REQUEST_TIMEOUT))
-            // The engine is on this host: a proxy from the environment has no part in it.
+            // No proxy of the environment is shown a token.
             .proxy(None)
             .max_redirects(0)
             .build();
-        let connector = SocketConnector::new(data_dir, stream);
+        let door = way.to_string();
+        let connector = AdminConnector::new(way, first);
         let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
-        Self { agent, token, socket: data_dir.join(ADMIN_SOCKET), pid }
+        Self { agent, token, door, silence }
     }
 
     /// GETs a document.
@@ -67,7 +100,7 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        let request = self.as_caller(self.agent.post(self.url(path)));
+        let request = self.as_order(self.agent.post(self.url(path)));
         self.document(request.content_type("application/json").send(&body[..]))
     }
 
@@ -78,7 +111,7 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        let request = self.as_caller(self.agent.put(self.url(path)));
+        let request = self.as_order(self.agent.put(self.url(path)));
         self.document(request.content_type("application/json").send(&body[..]))
     }
 
@@ -89,13 +122,13 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        let request = self.as_caller(self.agent.patch(self.url(path)));
+        let request = self.as_order(self.agent.patch(self.url(path)));
         self.document(request.content_type("application/json").send(&body[..]))
     }
 
     /// DELETEs, telling what by path alone.
     pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        self.document(self.as_caller(self.agent.delete(self.url(path))).call())
+        self.document(self.as_order(self.agent.delete(self.url(path))).call())
     }
 
     /// DELETEs what the document names.
@@ -105,7 +138,7 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        let request = self.as_caller(self.agent.delete(self.url(path))).force_send_body();
+        let request = self.as_order(self.agent.delete(self.url(path))).force_send_body();
         self.document(request.content_type("application/json").send(&body[..]))
     }
 
@@ -115,7 +148,7 @@ impl AdminClient {
         path: &str,
         lines: &[u8],
     ) -> Result<T, CliError> {
-        let request = self.as_caller(self.agent.post(self.url(path)));
+        let request = self.as_order(self.agent.post(self.url(path)));
         self.document(request.content_type("text/csv").send(lines))
     }
 
@@ -127,6 +160,11 @@ impl AdminClient {
         }
     }
 
+    /// The request as an order: of whatever changes something.
+    fn as_order<Body>(&self, request: ureq::RequestBuilder<Body>) -> ureq::RequestBuilder<Body> {
+        self.as_caller(request).header(ORDER_HEADER, "1")
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{BASE}{path}")
     }
@@ -136,12 +174,8 @@ impl AdminClient {
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<T, CliError> {
         let unreachable = |error: ureq::Error| {
-            CliError::new(format!(
-                "the engine with process id {} holds the data directory but its admin socket {} \
-                 does not answer ({error}): wait until it has started or stopped, then try again",
-                self.pid,
-                self.socket.display()
-            ))
+            let [subject, remedy] = &self.silence;
+            CliError::new(format!("{subject} does not answer ({error}): {remedy}"))
         };
         let mut answer = answer.map_err(unreachable)?;
         let refused = !answer.status().is_success();
@@ -156,8 +190,8 @@ impl AdminClient {
             return Err(match json::read::<ErrorDocument>(&mut octets) {
                 Ok(document) => CliError::new(document.error),
                 Err(_) => CliError::new(format!(
-                    "the engine answered with status {status}: is {} its admin socket?",
-                    self.socket.display()
+                    "the {} answered with status {status} and no sentence: is it an engine's?",
+                    self.door
                 )),
             });
         }

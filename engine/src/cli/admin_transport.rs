@@ -1,12 +1,16 @@
-//! How the command line's HTTP client reaches a Unix socket.
+//! How the command line's HTTP client reaches an engine: by the Unix socket in a data directory, or
+//! by an admin port.
 
 use std::fmt;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::remote::Remote;
+use crate::io::tls::SecureStream;
 use host::unix_socket;
 use host::unix_socket::ADMIN_SOCKET;
 use ureq::Error;
@@ -14,53 +18,124 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 
-/// Connects to the admin socket of a data directory.
-pub(super) struct SocketConnector {
-    data_dir: PathBuf,
-    /// The connection by which it was found that an engine listens: the first one to be used.
-    first: Mutex<Option<UnixStream>>,
+/// The way to an engine.
+pub(super) enum AdminWay {
+    /// The socket in this data directory.
+    Socket(PathBuf),
+    /// A port.
+    Port(Remote),
 }
 
-impl SocketConnector {
-    pub(super) fn new(data_dir: &Path, first: UnixStream) -> Self {
-        Self { data_dir: data_dir.to_owned(), first: Mutex::new(Some(first)) }
-    }
-}
-
-impl fmt::Debug for SocketConnector {
+impl fmt::Display for AdminWay {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the admin socket in {}", self.data_dir.display())
+        match self {
+            Self::Socket(data_dir) => {
+                write!(formatter, "admin socket {}", data_dir.join(ADMIN_SOCKET).display())
+            }
+            Self::Port(remote) => write!(formatter, "admin port {}", remote.url()),
+        }
     }
 }
 
-impl<In: Transport> Connector<In> for SocketConnector {
-    type Out = SocketTransport;
+/// Connects by one way.
+pub(super) struct AdminConnector {
+    way: AdminWay,
+    /// The connection by which it was found that an engine listens: the first one to be used.
+    first: Mutex<Option<AdminStream>>,
+}
+
+impl AdminConnector {
+    pub(super) fn new(way: AdminWay, first: AdminStream) -> Self {
+        Self { way, first: Mutex::new(Some(first)) }
+    }
+
+    fn open(&self) -> Result<AdminStream, Error> {
+        match &self.way {
+            AdminWay::Socket(data_dir) => {
+                Ok(AdminStream::Socket(unix_socket::connect(data_dir, ADMIN_SOCKET)?))
+            }
+            AdminWay::Port(remote) => {
+                remote.connect().map_err(|error| Error::Io(std::io::Error::other(error.sentence)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for AdminConnector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the {}", self.way)
+    }
+}
+
+impl<In: Transport> Connector<In> for AdminConnector {
+    type Out = AdminTransport;
 
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
         _: Option<In>,
-    ) -> Result<Option<SocketTransport>, Error> {
+    ) -> Result<Option<AdminTransport>, Error> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let stream = match first {
             Some(stream) => stream,
-            None => unix_socket::connect(&self.data_dir, ADMIN_SOCKET)?,
+            None => self.open()?,
         };
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        Ok(Some(SocketTransport { stream, buffers }))
+        Ok(Some(AdminTransport { stream, buffers }))
     }
 }
 
-/// A connection to a Unix socket.
-pub(super) struct SocketTransport {
-    stream: UnixStream,
+/// A connection to an engine.
+pub(super) enum AdminStream {
+    Socket(UnixStream),
+    Plain(TcpStream),
+    Secure(Box<SecureStream>),
+}
+
+impl AdminStream {
+    fn limit_writes(&self, to: Option<Duration>) -> std::io::Result<()> {
+        match self {
+            Self::Socket(socket) => socket.set_write_timeout(to),
+            Self::Plain(socket) => socket.set_write_timeout(to),
+            Self::Secure(stream) => stream.socket().set_write_timeout(to),
+        }
+    }
+
+    fn limit_reads(&self, to: Option<Duration>) -> std::io::Result<()> {
+        match self {
+            Self::Socket(socket) => socket.set_read_timeout(to),
+            Self::Plain(socket) => socket.set_read_timeout(to),
+            Self::Secure(stream) => stream.socket().set_read_timeout(to),
+        }
+    }
+
+    fn write_all(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Socket(socket) => socket.write_all(octets),
+            Self::Plain(socket) => socket.write_all(octets),
+            Self::Secure(stream) => stream.write_all(octets).and_then(|()| stream.flush()),
+        }
+    }
+
+    fn read(&mut self, octets: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Socket(socket) => socket.read(octets),
+            Self::Plain(socket) => socket.read(octets),
+            Self::Secure(stream) => stream.read(octets),
+        }
+    }
+}
+
+/// A connection as the HTTP client takes it.
+pub(super) struct AdminTransport {
+    stream: AdminStream,
     buffers: LazyBuffers,
 }
 
-impl fmt::Debug for SocketTransport {
+impl fmt::Debug for AdminTransport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a connection to the admin socket")
+        formatter.write_str("a connection to an admin door")
     }
 }
 
@@ -77,19 +152,19 @@ fn left(timeout: NextTimeout) -> Option<Duration> {
     timeout.not_zero().map(|left| *left)
 }
 
-impl Transport for SocketTransport {
+impl Transport for AdminTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.stream.set_write_timeout(left(timeout))?;
+        self.stream.limit_writes(left(timeout))?;
         let output = &self.buffers.output()[..amount];
         self.stream.write_all(output).map_err(|error| told(error, timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.stream.set_read_timeout(left(timeout))?;
+        self.stream.limit_reads(left(timeout))?;
         let amount = loop {
             match self.stream.read(self.buffers.input_append_buf()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -2,7 +2,8 @@
 //! sentence on stderr and an exit status.
 //!
 //! Commands about registrations and contracts go through the admin socket when an engine holds the
-//! data directory, and into the store when none does. Output is plain text, or JSON where a script
+//! data directory, and into the store when none does; under `--admin` through the admin port that
+//! it names. Output is plain text, or JSON where a script
 //! would want it.
 
 mod admin_client;
@@ -25,6 +26,7 @@ mod place;
 mod push;
 pub mod queue;
 mod queue_waiting;
+mod remote;
 mod secret;
 mod serve;
 mod shield;

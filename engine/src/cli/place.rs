@@ -1,5 +1,5 @@
-//! Where a command works: on the data directory itself, or through the admin socket of the engine
-//! that holds it; and in whose name.
+//! Where a command works: on the data directory itself, through the admin socket of the engine that
+//! holds it, or through the admin port of any engine; and in whose name.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::CliError;
 use super::admin_client::AdminClient;
+use super::remote::{AdminUrl, Remote};
 use super::secret::secret;
 use crate::control::admin::user_actor;
 use crate::control::audit::Act;
@@ -39,6 +40,20 @@ pub(crate) struct Place {
     /// command acts under its name and roles, not as this user. HAYAUMA_ADMIN_TOKEN holds one too
     #[arg(long, value_name = "FILE", global = true)]
     admin_token: Option<PathBuf>,
+    /// Admin port of an engine on whatever host, https://HOST:PORT, instead of a data directory; in
+    /// plain http:// to this host alone. It wants a token
+    #[arg(long, value_name = "URL", global = true, help_heading = "Another host's engine")]
+    admin: Option<AdminUrl>,
+    /// Authorities that may have issued that port's certificate, PEM [default: those that this
+    /// system trusts]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Another host's engine")]
+    admin_ca: Option<PathBuf>,
+    /// Certificate to show to a port that asks for one, PEM
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Another host's engine")]
+    admin_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Another host's engine")]
+    admin_key: Option<PathBuf>,
 }
 
 /// What a command works on.
@@ -118,6 +133,12 @@ impl std::ops::Deref for HeldStore {
 impl Place {
     /// The directory, from the flag, the environment or the configuration file.
     pub(crate) fn data_dir(&self) -> Result<PathBuf, CliError> {
+        if let Some(url) = &self.admin {
+            return Err(CliError::new(format!(
+                "this command reads the data directory itself, which {url} does not hand out: run \
+                 it on the engine's host, without --admin"
+            )));
+        }
         let settings = Settings { data_dir: self.data_dir.clone(), ..Settings::default() };
         let cpus = host::cpus::cpus_allowed();
         Ok(Config::resolve(settings, self.config.as_deref(), std::env::vars_os(), &cpus)?.data_dir)
@@ -125,6 +146,9 @@ impl Place {
 
     /// The registry for a look; where there is none, a sentence says so and nothing is made.
     pub(crate) fn registry_to_read(&self) -> Result<Registry, CliError> {
+        if let Some(engine) = self.engine_behind_port()? {
+            return Ok(Registry::Running(engine));
+        }
         let data_dir = self.existing_data_dir()?;
         let token = self.token()?;
         match engine_that_holds(&data_dir, token.as_deref())? {
@@ -135,11 +159,17 @@ impl Place {
 
     /// The registry for a change; where there is none, a sentence says so and nothing is made.
     pub(crate) fn registry_to_change(&self) -> Result<Registry, CliError> {
+        if let Some(engine) = self.engine_behind_port()? {
+            return Ok(Registry::Running(engine));
+        }
         open_for_change(&self.existing_data_dir()?, self.token()?.as_deref())
     }
 
     /// The registry for a change; it is made if there is none.
     pub(crate) fn registry_to_make(&self) -> Result<Registry, CliError> {
+        if let Some(engine) = self.engine_behind_port()? {
+            return Ok(Registry::Running(engine));
+        }
         let data_dir = self.data_dir()?;
         host::directory::make_data_dir(&data_dir).map_err(|error| {
             CliError::new(format!(
@@ -156,9 +186,47 @@ impl Place {
         Ok(Store::open(&self.data_dir()?)?)
     }
 
-    /// The engine that holds the data directory, if one does.
+    /// The engine that holds the data directory, if one does, or the one that is named.
     pub(crate) fn running_engine(&self) -> Result<Option<AdminClient>, CliError> {
+        if let Some(engine) = self.engine_behind_port()? {
+            return Ok(Some(engine));
+        }
         engine_that_holds(&self.data_dir()?, self.token()?.as_deref())
+    }
+
+    /// The engine behind the admin port that is named, if one is.
+    fn engine_behind_port(&self) -> Result<Option<AdminClient>, CliError> {
+        let shown = match (&self.admin_cert, &self.admin_key) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            _ => {
+                return Err(CliError::new(
+                    "--admin-cert and --admin-key belong together: give both or none",
+                ));
+            }
+        };
+        let Some(url) = &self.admin else {
+            if self.admin_ca.is_none() && shown.is_none() {
+                return Ok(None);
+            }
+            return Err(CliError::new(
+                "--admin-ca, --admin-cert and --admin-key are for an admin port: name it with \
+                 --admin https://HOST:PORT",
+            ));
+        };
+        if self.data_dir.is_some() {
+            return Err(CliError::new(
+                "--admin and --data-dir name two engines: leave one of them out",
+            ));
+        }
+        let remote = Remote::new(url.clone(), self.admin_ca.clone(), shown)?;
+        let token = self.token()?.ok_or_else(|| {
+            CliError::new(format!(
+                "{url} wants a token of `hayauma token add`: name the file that holds it with \
+                 --admin-token, or set {ADMIN_TOKEN_VARIABLE}"
+            ))
+        })?;
+        AdminClient::connect(remote, token).map(Some)
     }
 
     fn token(&self) -> Result<Option<String>, CliError> {

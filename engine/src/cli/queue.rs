@@ -81,16 +81,13 @@ impl QueueCommand {
             What::Backup { directory, .. } => Some(directory.clone()),
             What::Show { .. } => None,
         };
-        let data_directory = match directory {
-            Some(directory) => directory,
-            None => self.place.data_dir()?,
-        };
+        let data_directory = || directory.clone().map_or_else(|| self.place.data_dir(), Ok);
         if !matches!(what, What::Show { .. }) {
             // Whole journals are read, mostly beside an engine whose answers wait for the same
             // device.
             host::background::step_back();
         }
-        let shards = || journals(&data_directory);
+        let shards = || journals(&data_directory()?);
         let (text, outcome) = match &what {
             What::Show { json } => {
                 return queue_waiting::show(&self.place, shards, *json || self.json);
@@ -99,10 +96,10 @@ impl QueueCommand {
                 (history(&shards()?, *msn, reqid.as_ref())?, Ok(()))
             }
             What::Inspect(_) => (overview(&shards()?)?, Ok(())),
-            What::Verify { .. } => verify(&shards()?, &data_directory)?,
+            What::Verify { .. } => verify(&shards()?, &data_directory()?)?,
             What::Backup { target, .. } => {
                 shards()?;
-                (backup::run(&data_directory, target)?, Ok(()))
+                (backup::run(&data_directory()?, target)?, Ok(()))
             }
         };
         print(&text)?;

@@ -30,6 +30,9 @@
 //! (`paths`); it is checked before a handler sees the request (`guard`). Another port answers the
 //! two questions of probes and nothing else.
 //!
+//! The port may speak TLS 1.3 (`tls`). Whatever changes something carries the header
+//! `X-Hayauma-Order`.
+//!
 //! All of it runs on one ordinary thread of its own with the store thread beside it; the shards do
 //! not know of it. It refuses requests that a web page of somebody else could make a browser send.
 //! It shows no text and no data, and a token once: to whoever has just made it.
@@ -44,6 +47,7 @@ mod orders;
 pub mod paths;
 mod reading;
 pub(crate) mod reply;
+mod tls;
 mod tokens;
 
 use std::net::{SocketAddr, TcpListener};
@@ -70,10 +74,12 @@ pub use clients::ClientRemoval;
 pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
 };
+pub use guard::ORDER_HEADER;
 pub use orders::{ShardStatus, Status};
 pub use paths::PATHS;
 pub use reading::{Document, Parameters, XpidInPath};
 pub use reply::{AdminError, reply_json};
+pub use tls::AdminTls;
 
 /// What the handlers share.
 pub(crate) struct AdminState {
@@ -83,7 +89,8 @@ pub(crate) struct AdminState {
     access: Arc<caller::Access>,
     paused: AtomicBool,
     started_ms: SteadyMs,
-    open: bool,
+    /// Names that requests may call the port by, beside addresses and localhost.
+    names: Vec<String>,
 }
 
 /// Where the admin doors listen.
@@ -93,6 +100,8 @@ pub struct Doors {
     pub socket: Option<UnixListener>,
     /// The port for whoever brings a token.
     pub port: Option<TcpListener>,
+    /// What that port is secured with; `None`: it speaks plain text.
+    pub tls: Option<Arc<AdminTls>>,
     /// The port of probes.
     pub health: Option<TcpListener>,
 }
@@ -107,8 +116,8 @@ impl Doors {
 /// How the admin doors are kept.
 #[derive(Debug, Default)]
 pub struct Keeping {
-    /// Requests may name any host.
-    pub open: bool,
+    /// Names that requests may call the port by, beside addresses and localhost.
+    pub names: Vec<String>,
     /// Connections that each door takes at a time.
     pub connections_max: usize,
     /// The tokens that were made.
@@ -120,6 +129,7 @@ pub struct Keeping {
 /// The running admin doors.
 pub struct AdminServer {
     port: Option<SocketAddr>,
+    is_secure: bool,
     health: Option<SocketAddr>,
     stop: Option<watch::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
@@ -141,7 +151,8 @@ impl AdminServer {
         let address = |port: &TcpListener| port.local_addr();
         let port = doors.port.as_ref().map(address).transpose()?;
         let health = doors.health.as_ref().map(address).transpose()?;
-        let Keeping { open, connections_max, tokens, own_token } = keeping;
+        let is_secure = doors.tls.is_some();
+        let Keeping { names, connections_max, tokens, own_token } = keeping;
         let (store, store_thread) = StoreHandle::start(store, Arc::clone(&control))?;
         let state = Arc::new(AdminState {
             store,
@@ -150,7 +161,7 @@ impl AdminServer {
             access: Arc::new(caller::Access::new(own_token, tokens)),
             paused: AtomicBool::new(false),
             started_ms: SteadyMs::from_ns(host::clock::monotonic_ns()),
-            open,
+            names,
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let opened = {
@@ -176,12 +187,17 @@ impl AdminServer {
             runtime.shutdown_timeout(Duration::ZERO);
         })?;
         tracing::info!(port = ?port, health = ?health, "the admin doors are open");
-        Ok(Self { port, health, stop: Some(stop), threads: vec![thread, store_thread] })
+        Ok(Self { port, is_secure, health, stop: Some(stop), threads: vec![thread, store_thread] })
     }
 
     /// Where the port listens that wants a token, if there is one.
     pub fn port(&self) -> Option<SocketAddr> {
         self.port
+    }
+
+    /// Whether that port speaks TLS.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// Where the port of probes listens, if there is one.
@@ -212,15 +228,20 @@ fn open_doors(
         let socket = tokio::net::UnixListener::from_std(socket)?;
         opened.push((door::Door::Socket(socket), router.clone()));
     }
-    let port = |listener: TcpListener| {
+    let asynchronous = |listener: TcpListener| {
         listener.set_nonblocking(true)?;
-        tokio::net::TcpListener::from_std(listener).map(door::Door::Port)
+        tokio::net::TcpListener::from_std(listener)
     };
     if let Some(listener) = doors.port {
-        opened.push((port(listener)?, router));
+        let listener = asynchronous(listener)?;
+        let door = match doors.tls {
+            Some(tls) => door::Door::Secure(listener, tls),
+            None => door::Door::Port(listener),
+        };
+        opened.push((door, router));
     }
     if let Some(listener) = doors.health {
-        opened.push((port(listener)?, probes(Arc::clone(state))));
+        opened.push((door::Door::Port(asynchronous(listener)?), probes(Arc::clone(state))));
     }
     Ok(opened)
 }

@@ -34,6 +34,8 @@ pub const ADMIN_DROPPING_MS_MAX: u64 = 5_000;
 pub const ADMIN_STRANGER_DROPPED_OCTETS_MAX: usize = 2 << 20;
 /// And for how long, in milliseconds.
 pub const ADMIN_STRANGER_DROPPING_MS_MAX: u64 = 1_000;
+/// Between two lines of the log about handshakes that failed at the admin port, in milliseconds.
+pub const ADMIN_TLS_TOLD_EVERY_MS: u64 = 60_000;
 /// Jobs that wait for the store thread; more make their askers wait.
 pub const STORE_JOBS_WAITING_MAX: usize = 64;
 /// How long a statement waits for another process that writes the store, in milliseconds.

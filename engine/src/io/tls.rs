@@ -5,7 +5,12 @@
 //! before anybody uses it: a certificate that does not fit its key replaces nothing. All shards
 //! seal their resumption tickets by the same keys, so a client resumes on whichever it meets.
 //!
-//! Never here: a socket, a record, or a private key in a text.
+//! Never here: a record, or a private key in a text; a socket in `stream` alone, for the command
+//! line.
+
+mod stream;
+
+pub use stream::{AdminTrust, SecureStream};
 
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::pem::PemObject as _;
@@ -179,24 +184,8 @@ impl Calling {
             None => RootCertStore::empty(),
         };
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|error| TlsError::NotSetUp(error.to_string()))?
-            .with_root_certificates(roots);
-        let mut config = match &files.shown {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let chain = certificates("notification certificate", certificate)?;
-                let signing = private_key("notification key", key)?;
-                builder.with_client_auth_cert(chain, signing).map_err(|error| TlsError::Unfit {
-                    certificate: certificate.clone(),
-                    key: key.clone(),
-                    detail: error.to_string(),
-                })?
-            }
-        };
-        config.alpn_protocols = vec![HTTP.to_vec()];
+        let shown = ["notification certificate", "notification key"];
+        let config = client_config(roots, files.shown.as_ref(), shown)?;
         Ok(Self { config: Arc::new(config) })
     }
 
@@ -220,6 +209,34 @@ impl Calling {
     }
 }
 
+/// What a client is set up with that trusts these authorities and shows this certificate, if any.
+/// `names` are those of its two files.
+fn client_config(
+    roots: RootCertStore,
+    shown: Option<&(PathBuf, PathBuf)>,
+    names: [&'static str; 2],
+) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| TlsError::NotSetUp(error.to_string()))?
+        .with_root_certificates(roots);
+    let mut config = match shown {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates(names[0], certificate)?;
+            let signing = private_key(names[1], key)?;
+            builder.with_client_auth_cert(chain, signing).map_err(|error| TlsError::Unfit {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                detail: error.to_string(),
+            })?
+        }
+    };
+    config.alpn_protocols = vec![HTTP.to_vec()];
+    Ok(config)
+}
+
 fn is_rsa(key: &dyn SigningKey) -> bool {
     key.algorithm() == SignatureAlgorithm::RSA
 }
@@ -239,6 +256,9 @@ pub(crate) fn clause(error: &rustls::Error) -> String {
             }
             Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
                 "the certificate is made for another purpose"
+            }
+            other if other.to_string().contains("CaUsedAsEndEntity") => {
+                "the certificate is an authority's own and no server's"
             }
             other => return format!("the certificate is no good ({other})"),
         },
@@ -266,6 +286,12 @@ pub(crate) fn clause(error: &rustls::Error) -> String {
         other => return other.to_string(),
     };
     clause.to_owned()
+}
+
+/// What failed on a socket that speaks TLS, as a clause that a person understands.
+pub fn cause(error: &std::io::Error) -> String {
+    let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    of_tls.map_or_else(|| error.to_string(), clause)
 }
 
 /// The octets of a file, up to a bound.

@@ -116,9 +116,18 @@ pub struct Config {
     pub notify_cert: Option<PathBuf>,
     /// See `notify_cert`.
     pub notify_key: Option<PathBuf>,
-    /// Where the admin port listens, if there is to be one; loopback unless `admin_open`.
+    /// Where the admin port listens, if there is to be one; loopback unless it speaks TLS, or
+    /// `admin_open`.
     pub admin: Option<Address>,
-    /// Whether the admin port may listen on an address that other hosts reach.
+    /// The certificate of the admin port and its key; both or none.
+    pub admin_tls_cert: Option<PathBuf>,
+    /// See `admin_tls_cert`.
+    pub admin_tls_key: Option<PathBuf>,
+    /// The authorities of client certificates, where whoever comes to the admin port needs one.
+    pub admin_tls_client_ca: Option<PathBuf>,
+    /// Names by which requests may call the admin port, beside that in `admin`.
+    pub admin_names: Vec<String>,
+    /// Whether an admin port in plain text may listen on an address that other hosts reach.
     pub admin_open: bool,
     /// Where probes are answered, if there is to be a port for them.
     pub health: Option<Address>,
@@ -285,6 +294,10 @@ impl Config {
             notify_cert: settings.notify_cert,
             notify_key: settings.notify_key,
             admin: settings.admin,
+            admin_tls_cert: settings.admin_tls_cert,
+            admin_tls_key: settings.admin_tls_key,
+            admin_tls_client_ca: settings.admin_tls_client_ca,
+            admin_names: settings.admin_name.unwrap_or_default(),
             admin_open: settings.admin_open.unwrap_or(false),
             health: settings.health,
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
@@ -399,12 +412,14 @@ impl Config {
             }
         }
         if let Some(admin) = &self.admin
+            && self.admin_tls_cert.is_none()
             && !self.admin_open
             && !admin.is_loopback()
         {
             return unfit(format!(
-                "admin = {admin} would let other hosts knock: use a loopback address, or say \
-                 --admin-open if that network is trusted"
+                "admin = {admin} would show tokens to whoever sees the network: give it a \
+                 certificate with --admin-tls-cert, use a loopback address, or say --admin-open if \
+                 that network is trusted"
             ));
         }
         let others = [("admin", &self.admin), ("health", &self.health)];
@@ -428,20 +443,21 @@ impl Config {
             let sentence = "notify-cert and notify-key belong together: give both or none";
             return unfit(sentence.to_owned());
         }
-        let sentence = match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
-            (Some(_), Some(_), _) | (None, None, None) => return Ok(()),
-            (Some(_), None, _) => {
-                "tls-cert is given without tls-key: give the certificate's key too"
-            }
-            (None, Some(_), _) => {
-                "tls-key is given without tls-cert: give the key's certificate too"
-            }
-            (None, None, Some(_)) => {
-                "tls-client-ca is given without tls-cert and tls-key: a plain port asks for no \
-                 certificate, so give both"
-            }
-        };
-        unfit(sentence.to_owned())
+        together("", [&self.tls_cert, &self.tls_key, &self.tls_client_ca])?;
+        let of_admin = [&self.admin_tls_cert, &self.admin_tls_key, &self.admin_tls_client_ca];
+        together("admin-", of_admin)?;
+        if self.admin.is_none() && self.admin_tls_cert.is_some() {
+            let sentence = "admin-tls-cert is given and there is no admin port: name one with \
+                            --admin, or leave the certificate out";
+            return unfit(sentence.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The files of the admin port's TLS; none where it is plain.
+    pub fn admin_tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.admin_tls_cert.clone()?, self.admin_tls_key.clone()?);
+        Some(TlsFiles { certificate, key, client_ca: self.admin_tls_client_ca.clone() })
     }
 
     /// The files of the push port's TLS; none where it is plain.
@@ -480,6 +496,23 @@ impl Config {
             Ok(_) => Ok(()),
             Err(error) => unfit(format!("network-default-line-state: {error}")),
         }
+    }
+}
+
+/// Whether certificate, key and authorities of one port go together; its flags begin with `port`.
+fn together(port: &str, files: [&Option<PathBuf>; 3]) -> Result<(), ConfigError> {
+    match files.map(Option::is_some) {
+        [true, true, _] | [false, false, false] => Ok(()),
+        [true, false, _] => unfit(format!(
+            "{port}tls-cert is given without {port}tls-key: give the certificate's key too"
+        )),
+        [false, true, _] => unfit(format!(
+            "{port}tls-key is given without {port}tls-cert: give the key's certificate too"
+        )),
+        [false, false, true] => unfit(format!(
+            "{port}tls-client-ca is given without {port}tls-cert and {port}tls-key: a plain port \
+             asks for no certificate, so give both"
+        )),
     }
 }
 

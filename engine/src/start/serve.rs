@@ -8,7 +8,7 @@ mod resharding;
 use crate::billing;
 use crate::billing::BillingFiles;
 use crate::control;
-use crate::control::admin::{AdminServer, Keeping};
+use crate::control::admin::{AdminServer, AdminTls, Keeping};
 use crate::control::demo;
 use crate::control::handle::EngineHandle;
 use crate::control::store::Store;
@@ -83,7 +83,8 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let (lock, keys, store) = take_directory(&config)?;
     let certificates = config.tls_files().map(Certificates::read).transpose()?;
     let listeners = bind("push port", "--listen", &config.listen)?;
-    let (doors, keeping) = doors::open(&config, &store)?;
+    let admin_certificates = config.admin_tls_files().map(Certificates::read).transpose()?;
+    let (doors, keeping) = doors::open(&config, &store, admin_certificates.as_ref())?;
     let push_addresses =
         listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
     let registrations = registrations(&store, &config)?;
@@ -120,7 +121,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         .follow_host_addresses()
         .map_err(|error| host_unfit("the thread that looks at addresses cannot start", &error))?;
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
-    obey(signals, &handle, certificates);
+    obey(signals, &handle, certificates, admin_certificates.zip(doors.tls.clone()));
     let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), control::routes(&handle))
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
@@ -174,14 +175,25 @@ fn host_unfit(what: &str, error: &std::io::Error) -> Fatal {
 }
 
 /// Has signals drain the engine, and reload what can be reloaded.
-fn obey(signals: &Listener, handle: &Arc<EngineHandle>, certificates: Option<Certificates>) {
+fn obey(
+    signals: &Listener,
+    handle: &Arc<EngineHandle>,
+    certificates: Option<Certificates>,
+    of_admin: Option<(Certificates, Arc<AdminTls>)>,
+) {
     signals.drains(handle.clone());
-    if let Some(certificates) = certificates {
-        let handle = Arc::clone(handle);
-        signals.reloads(move || {
-            certificates.reload(|acceptance| handle.accept_with(&acceptance));
-        });
+    if certificates.is_none() && of_admin.is_none() {
+        return;
     }
+    let handle = Arc::clone(handle);
+    signals.reloads(move || {
+        if let Some(certificates) = &certificates {
+            certificates.reload(|acceptance| handle.accept_with(&acceptance));
+        }
+        if let Some((certificates, tls)) = &of_admin {
+            certificates.reload(|acceptance| tls.accept_with(acceptance));
+        }
+    });
 }
 
 /// What notifications are sent with, and where they may not go.

@@ -4,13 +4,14 @@ use proc_macro2::TokenTree;
 use tests::house::{Source, is_mark, lines_of, paths, sources};
 
 /// A library, and the places that may name it.
-const LIBRARIES: [(&str, &[&str]); 13] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("glommio", &["engine/src/io/executor.rs"]),
     ("io_uring", &["engine/src/io/driver/"]),
     ("axum", &["engine/src/control/"]),
     ("hyper", &["engine/src/control/"]),
     ("hyper_util", &["engine/src/control/"]),
     ("tokio", &["engine/src/control/"]),
+    ("tokio_rustls", &["engine/src/control/admin/"]),
     ("rusqlite", &["engine/src/control/"]),
     ("prometheus_client", &["engine/src/control/"]),
     ("ureq", &["engine/src/cli/"]),

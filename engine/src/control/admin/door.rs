@@ -18,10 +18,11 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::tls::AdminTls;
 use host::clock;
 
 /// How long a client may take to a request's head, from its connection or from the last answer on.
@@ -42,6 +43,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) enum Door {
     Socket(UnixListener),
     Port(TcpListener),
+    /// A port that speaks TLS.
+    Secure(TcpListener, Arc<AdminTls>),
 }
 
 /// Who is at the other end of a connection, as far as the connection itself says.
@@ -56,22 +59,55 @@ pub(super) enum Visitor {
     Stranger,
 }
 
+/// How a request came.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Way {
+    /// Over TLS.
+    pub(super) secure: bool,
+    /// The name that the client called the server by there.
+    pub(super) called: Option<Arc<str>>,
+}
+
+/// A connection that came, before anything was said.
+enum Arrived {
+    Plain(Box<dyn Octets>),
+    Secure(TcpStream, Arc<AdminTls>),
+}
+
+impl Arrived {
+    /// The connection's octets in clear, and how they come; `None` where it ended before.
+    async fn open(self) -> Option<(Box<dyn Octets>, Way)> {
+        match self {
+            Self::Plain(octets) => Some((octets, Way::default())),
+            Self::Secure(socket, tls) => {
+                let secured = tls.shake(socket).await?;
+                let called = secured.get_ref().1.server_name().map(Arc::from);
+                Some((Box::new(secured), Way { secure: true, called }))
+            }
+        }
+    }
+}
+
 /// A connection's octets.
 trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
 
 impl Door {
-    async fn accept(&self) -> std::io::Result<(Box<dyn Octets>, Visitor)> {
+    async fn accept(&self) -> std::io::Result<(Arrived, Visitor)> {
         match self {
             Self::Socket(listener) => {
                 let (socket, _) = listener.accept().await?;
                 let uid = socket.peer_cred()?.uid();
-                Ok((Box::new(socket), Visitor::Peer { uid }))
+                Ok((Arrived::Plain(Box::new(socket)), Visitor::Peer { uid }))
             }
             Self::Port(listener) => {
                 let (socket, _) = listener.accept().await?;
-                Ok((Box::new(socket), Visitor::Stranger))
+                Ok((Arrived::Plain(Box::new(socket)), Visitor::Stranger))
+            }
+            Self::Secure(listener, tls) => {
+                let (socket, _) = listener.accept().await?;
+                Ok((Arrived::Secure(socket, Arc::clone(tls)), Visitor::Stranger))
             }
         }
     }
@@ -139,7 +175,7 @@ pub(super) async fn serve(
             _ = stopped.changed() => break 'serving,
             accepted = door.accept() => accepted,
         };
-        let (socket, visitor) = match accepted {
+        let (arrived, visitor) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {
@@ -165,7 +201,7 @@ pub(super) async fn serve(
             idle_since_ns: AtomicU64::new(clock::monotonic_ns()),
         });
         let task = tokio::spawn(visit(
-            (socket, visitor),
+            (arrived, visitor),
             router.clone(),
             Arc::clone(&doing),
             stopping.clone(),
@@ -186,15 +222,21 @@ pub(super) async fn serve(
 
 /// One connection from its first request to its last.
 async fn visit(
-    (socket, visitor): (Box<dyn Octets>, Visitor),
+    (arrived, visitor): (Arrived, Visitor),
     router: Router,
     doing: Arc<Doing>,
     mut stopping: watch::Receiver<()>,
 ) {
+    let opened = tokio::select! {
+        opened = arrived.open() => opened,
+        _ = stopping.changed() => return,
+    };
+    let Some((socket, way)) = opened else { return };
     let router = TowerToHyperService::new(router);
     let at_work = Arc::clone(&doing);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(visitor);
+        request.extensions_mut().insert(way.clone());
         request.extensions_mut().insert(Arc::clone(&doing));
         doing.busy.store(true, Ordering::Relaxed);
         let (answer, doing) = (router.call(request.map(Body::new)), Arc::clone(&doing));

@@ -1,7 +1,9 @@
 //! Who gets past the admin doors, checked before any handler: nobody without the role that the
-//! table of paths asks for, and no page of another site. A browser on the operator's host can be
-//! made to send requests to a loopback port, but it says whose page it is (`Origin`) or which name
-//! it was led to (`Host`).
+//! table of paths asks for, and no page of another site.
+//!
+//! A browser on the operator's host can be made to send requests to a loopback port, but it says
+//! whose page it is (`Origin`, `Sec-Fetch-Site`) or which name it was led to (`Host`). Whatever
+//! changes something takes a header besides that neither a form of a page nor a notification has.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,10 +14,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::caller::{Caller, Identity};
-use super::door::{Doing, Visitor};
+use super::door::{Doing, Visitor, Way};
 use super::paths::{PathRule, Scope};
 use super::{AdminError, AdminState, paths, reading};
 use wire::terms::ids::Xpid;
+
+/// The header that every order carries, with whatever value.
+pub const ORDER_HEADER: &str = "x-hayauma-order";
+/// Whose page a browser says that it acts for (Fetch Metadata).
+const FETCH_SITE: &str = "sec-fetch-site";
 
 /// Lets a request through to its handler, with who sent it, or answers it.
 pub(super) async fn admit(
@@ -48,7 +55,8 @@ pub(super) async fn admit(
 
 /// Who sends a request that may be made; `None` where everybody may make it.
 fn check(state: &AdminState, request: &Request) -> Result<Option<Identity>, AdminError> {
-    refuse_foreign(request.headers(), state.open)?;
+    let way = request.extensions().get::<Way>().cloned().unwrap_or_default();
+    refuse_foreign(request.headers(), &state.names, &way)?;
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let rule = path.and_then(|path| paths::find(request.method(), path));
     if rule.is_some_and(|rule| rule.needs.is_none()) {
@@ -64,6 +72,7 @@ fn check(state: &AdminState, request: &Request) -> Result<Option<Identity>, Admi
             format!("{} does not take this method", request.uri().path()),
         )),
         (Some(_), Some(rule)) => {
+            check_order(rule, request.headers())?;
             check_role(&caller, rule)?;
             check_scope(&caller, rule, request.uri())?;
             Ok(Some(caller))
@@ -110,35 +119,51 @@ fn forbidden(sentence: String) -> AdminError {
     AdminError::new(StatusCode::FORBIDDEN, sentence)
 }
 
-fn refuse_foreign(headers: &HeaderMap, open: bool) -> Result<(), AdminError> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !open && !is_own_host(host) {
-        return Err(AdminError::new(
-            StatusCode::FORBIDDEN,
-            format!(
-                "the admin port does not go by the name {host:?}: use its IP address or localhost, \
-                 or start with --admin-open"
-            ),
-        ));
-    }
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    if origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://")) == Some(host) {
+/// What changes something is meant as an order.
+fn check_order(rule: &PathRule, headers: &HeaderMap) -> Result<(), AdminError> {
+    if !rule.is_order() || headers.contains_key(ORDER_HEADER) {
         return Ok(());
     }
-    Err(AdminError::new(
-        StatusCode::FORBIDDEN,
-        "the admin port takes no requests from other sites' pages",
-    ))
+    Err(forbidden(format!(
+        "{} {} is an order, and an order carries the header X-Hayauma-Order: add it, as in curl -H \
+         'X-Hayauma-Order: 1'",
+        rule.method, rule.path
+    )))
 }
 
-/// An IP address or localhost, with or without a port: no name that somebody else's name server
-/// could give out.
-fn is_own_host(host: &str) -> bool {
+/// Refuses what a page of another site makes a browser send. `names` are the port's own.
+fn refuse_foreign(headers: &HeaderMap, names: &[String], way: &Way) -> Result<(), AdminError> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !is_own_host(host, names, way) {
+        return Err(forbidden(format!(
+            "the admin port does not go by the name {host:?}: use its IP address or localhost, or \
+             name it with --admin-name at the engine's start"
+        )));
+    }
+    let foreign = || forbidden("the admin port takes no requests from other sites' pages".into());
+    let site = headers.get(FETCH_SITE);
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return Err(foreign());
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let scheme = if way.secure { "https://" } else { "http://" };
+    if origin.to_str().ok().and_then(|origin| origin.strip_prefix(scheme)) == Some(host) {
+        return Ok(());
+    }
+    Err(foreign())
+}
+
+/// An IP address, localhost or a name that the port was given, with or without a port; or the name
+/// by which a TLS client calls it, which a browser holds against the certificate. No name that
+/// somebody else's name server could give out.
+fn is_own_host(host: &str, names: &[String], way: &Way) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _port)) => address,
         None => host.split_once(':').map_or(host, |(name, _port)| name),
     };
-    name == "localhost" || name.parse::<IpAddr>().is_ok()
+    let is_called = way.called.as_deref().is_some_and(|called| called.eq_ignore_ascii_case(name));
+    let is_given = names.iter().any(|given| given.eq_ignore_ascii_case(name));
+    name == "localhost" || is_called || is_given || name.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -146,30 +171,52 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
-    fn allowed(host: &'static str, origin: Option<&'static str>, open: bool) -> bool {
+    fn allowed(host: &'static str, more: &[(&'static str, &'static str)], way: &Way) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static(host));
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+        for (name, value) in more {
+            headers.insert(*name, HeaderValue::from_static(value));
         }
-        refuse_foreign(&headers, open).is_ok()
+        refuse_foreign(&headers, &["sms.example".to_owned()], way).is_ok()
     }
 
     #[test]
     fn only_the_ports_own_names_and_pages_are_let_in() {
-        for host in ["127.0.0.1:8081", "localhost:8081", "[::1]:8081", "127.0.0.1"] {
-            assert!(allowed(host, None, false), "{host}");
+        let plain = Way::default();
+        let tls = Way { secure: true, called: Some("gateway.example".into()) };
+        for way in [&plain, &tls] {
+            for host in
+                ["127.0.0.1:8081", "localhost:8081", "[::1]:8081", "127.0.0.1", "SMS.example:1"]
+            {
+                assert!(allowed(host, &[], way), "{host}");
+            }
+            for host in
+                ["rebound.example:8081", "localhost.example", "", "127.0.0.1.example:1", "sms"]
+            {
+                assert!(!allowed(host, &[], way), "{host}");
+            }
+            for origin in [
+                "http://elsewhere.example",
+                "https://elsewhere.example",
+                "null",
+                "http://127.0.0.1:9999",
+            ] {
+                assert!(!allowed("127.0.0.1:8081", &[("origin", origin)], way), "{origin}");
+            }
+            for site in ["cross-site", "same-site", "nonsense"] {
+                assert!(!allowed("127.0.0.1:8081", &[(FETCH_SITE, site)], way), "{site}");
+            }
+            for site in ["same-origin", "none"] {
+                assert!(allowed("127.0.0.1:8081", &[(FETCH_SITE, site)], way), "{site}");
+            }
         }
-        for host in ["rebound.example:8081", "localhost.example", "", "127.0.0.1.example:1"] {
-            assert!(!allowed(host, None, false), "{host}");
-        }
-        assert!(allowed("sms.example:8081", None, true));
-        assert!(allowed("127.0.0.1:8081", Some("http://127.0.0.1:8081"), false));
-        for origin in
-            ["http://elsewhere.example", "null", "https://127.0.0.1:8081", "http://127.0.0.1:9999"]
-        {
-            assert!(!allowed("127.0.0.1:8081", Some(origin), false), "{origin}");
-            assert!(!allowed("127.0.0.1:8081", Some(origin), true), "{origin}");
+        assert!(allowed("gateway.example:1", &[], &tls));
+        assert!(!allowed("gateway.example:1", &[], &plain));
+        let origins = ["http://127.0.0.1:8081", "https://127.0.0.1:8081"];
+        for (way, own) in [(&plain, [true, false]), (&tls, [false, true])] {
+            let let_in =
+                origins.map(|origin| allowed("127.0.0.1:8081", &[("origin", origin)], way));
+            assert_eq!(let_in, own);
         }
     }
 }

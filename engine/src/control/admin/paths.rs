@@ -29,6 +29,14 @@ pub struct PathRule {
     pub scope: Scope,
 }
 
+impl PathRule {
+    /// Whether it changes something: such a request carries the header of an order, and is a line
+    /// of the audit.
+    pub fn is_order(&self) -> bool {
+        self.method != "GET"
+    }
+}
+
 const fn rule(method: &'static str, path: &'static str, needs: Role, scope: Scope) -> PathRule {
     PathRule { method, path, needs: Some(needs), scope }
 }

@@ -1,6 +1,7 @@
 //! The admin port through a real socket, with an engine that only writes down what it is told.
 
 mod access;
+mod secure;
 
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::Ordering;
@@ -76,8 +77,21 @@ impl Port {
         self.send_to(self.address(), method, path, body, &headers)
     }
 
-    /// Sends exactly these headers.
+    /// Sends these headers, and that of an order where it is one.
     fn send_to(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        body: impl AsRef<[u8]>,
+        headers: &[(&str, &str)],
+    ) -> (u16, String) {
+        let order: &[_] = if method == "GET" { &[] } else { &[(ORDER_HEADER, "1")] };
+        self.send_exactly(address, method, path, body, &[headers, order].concat())
+    }
+
+    /// Sends exactly these headers.
+    fn send_exactly(
         &self,
         address: SocketAddr,
         method: &str,
@@ -207,7 +221,7 @@ fn idle_connections_shut_nobody_out_and_one_with_a_request_under_way_stays() {
     let mut working = std::net::TcpStream::connect(address).expect("a connection");
     let head = format!(
         "POST /clients HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {SECRET}\r\n\
-         Content-Type: application/json\r\n"
+         X-Hayauma-Order: 1\r\nContent-Type: application/json\r\n"
     );
     let body = format!("Content-Length: {}\r\n\r\n", CLIENT.len());
     working.write_all((head + &body + &CLIENT[..9]).as_bytes()).expect("written");
@@ -354,6 +368,6 @@ fn a_page_of_another_site_cannot_give_orders() {
     assert_eq!(status, 403);
     let (status, text) = port.send_with("GET", "/status", "", &[("Host", "rebound.example:8081")]);
     assert_eq!(status, 403);
-    assert!(text.contains("--admin-open"), "{text}");
+    assert!(text.contains("--admin-name"), "{text}");
     assert!(!port.engine.stopped.load(Ordering::Relaxed));
 }

@@ -63,11 +63,28 @@ pub struct Settings {
     /// Private key of that certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub notify_key: Option<PathBuf>,
-    /// Address of an admin port that wants a token of `hayauma token add`, a loopback one [default:
-    /// none; the socket admin.sock in the data directory is always there]
+    /// Address of an admin port that wants a token of `hayauma token add`; with --admin-tls-cert any
+    /// address, else a loopback one [default: none; the socket admin.sock in the data directory is
+    /// always there]
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<Address>,
-    /// Let the admin port listen on an address that other hosts reach; takes a token to begin with
+    /// Certificate of the admin port, PEM, with those that lead to its authority: the port speaks
+    /// TLS 1.3 then and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub admin_tls_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub admin_tls_key: Option<PathBuf>,
+    /// Authorities of client certificates, PEM: with them whoever comes to the admin port needs one,
+    /// and a token besides
+    #[arg(long, value_name = "FILE")]
+    pub admin_tls_client_ca: Option<PathBuf>,
+    /// Name by which requests may call the admin port, beside its addresses, localhost and the name
+    /// in --admin; may be repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub admin_name: Option<Vec<String>>,
+    /// Let an admin port in plain text listen on an address that other hosts reach: for a network
+    /// that is trusted
     #[arg(
         long,
         value_name = "BOOL",
@@ -281,6 +298,10 @@ impl Settings {
             notify_cert: self.notify_cert.or(below.notify_cert),
             notify_key: self.notify_key.or(below.notify_key),
             admin: self.admin.or(below.admin),
+            admin_tls_cert: self.admin_tls_cert.or(below.admin_tls_cert),
+            admin_tls_key: self.admin_tls_key.or(below.admin_tls_key),
+            admin_tls_client_ca: self.admin_tls_client_ca.or(below.admin_tls_client_ca),
+            admin_name: self.admin_name.or(below.admin_name),
             admin_open: self.admin_open.or(below.admin_open),
             health: self.health.or(below.health),
             data_dir: self.data_dir.or(below.data_dir),

@@ -196,6 +196,12 @@ fn values_out_of_range_or_at_odds_are_refused() {
         ("queue_bytes = '100KiB'", "queue-bytes"),
         ("queue_bytes = 'lots'", "size"),
         ("admin = '0.0.0.0:8081'", "--admin-open"),
+        ("admin = '0.0.0.0:8081'", "--admin-tls-cert"),
+        ("admin_tls_cert = 'a'\nadmin = '127.0.0.1:1'", "admin-tls-key"),
+        ("admin_tls_key = 'a'\nadmin = '127.0.0.1:1'", "admin-tls-cert"),
+        ("admin_tls_client_ca = 'a'\nadmin = '127.0.0.1:1'", "admin-tls-cert"),
+        ("admin_tls_cert = 'a'\nadmin_tls_key = 'b'", "no admin port"),
+        ("tls_cert = 'a'", "tls-key"),
         ("admin = '127.0.0.1:8080'", "different ports"),
         ("health = '127.0.0.1:8080'", "different ports"),
         ("admin = '127.0.0.1:1'\nhealth = '127.0.0.1:1'", "different ports"),
@@ -227,6 +233,8 @@ fn values_out_of_range_or_at_odds_are_refused() {
         assert!(!sentence.contains('\n'), "{text}: {sentence}");
     }
     assert!(resolve_file("admin = '0.0.0.0:8081'\nadmin_open = true").is_ok());
+    let over_tls = "admin = ':8081'\nadmin_tls_cert = 'a'\nadmin_tls_key = 'b'";
+    assert!(resolve_file(over_tls).is_ok());
     assert!(resolve_file("listen = '127.0.0.1:0'\nadmin = '127.0.0.1:0'").is_ok());
 }
 

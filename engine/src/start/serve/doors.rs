@@ -1,10 +1,11 @@
 //! The admin doors of a start: the socket in the data directory, and the ports that are asked for.
 
 use super::bind;
-use crate::control::admin::{AdminServer, Doors, Keeping};
+use crate::control::admin::{AdminServer, AdminTls, Doors, Keeping};
 use crate::control::store::Store;
 use crate::control::token;
 use crate::control::token::{Token, TokenChange};
+use crate::start::certificates::Certificates;
 use crate::start::config::Config;
 use host::address::Address;
 use host::clock;
@@ -23,14 +24,14 @@ pub(super) const TOKEN_FILE: &str = "admin.token";
 ///
 /// # Errors
 /// What cannot be bound; and an admin port for other hosts without any token.
-pub(super) fn open(config: &Config, store: &Store) -> Result<(Doors, Keeping), Fatal> {
+pub(super) fn open(
+    config: &Config,
+    store: &Store,
+    certificates: Option<&Certificates>,
+) -> Result<(Doors, Keeping), Fatal> {
     let tokens = store.tokens().map_err(Fatal::from)?;
-    if config.admin_open && config.admin.is_some() && tokens.is_empty() {
-        return Err(Fatal::with_remedy(
-            FatalReason::Configuration,
-            "--admin-open lets other hosts knock at the admin port, and nobody has a token for it",
-            "make one with `hayauma token add NAME --role ROLE` and start again",
-        ));
+    if let Some(admin) = config.admin.as_ref().filter(|admin| !admin.is_loopback()) {
+        check_far(admin, certificates.is_some(), tokens.is_empty())?;
     }
     let port = |subject: &str, flag: &str, address: &Option<Address>| {
         let mut listeners = bind(subject, flag, address.as_slice())?;
@@ -38,12 +39,32 @@ pub(super) fn open(config: &Config, store: &Store) -> Result<(Doors, Keeping), F
     };
     let doors = Doors {
         port: port("admin port", "--admin", &config.admin)?,
+        tls: certificates.map(|certificates| AdminTls::new(certificates.acceptance())),
         health: port("port of probes", "--health", &config.health)?,
         socket: socket(config)?,
     };
     let own_token = if config.demo && config.admin.is_some() { Some(own(config)?) } else { None };
-    let keeping = Keeping { open: config.admin_open, connections_max: 0, tokens, own_token };
-    Ok((doors, keeping))
+    let named = config.admin.as_ref().and_then(Address::name).map(str::to_owned);
+    let names = config.admin_names.iter().cloned().chain(named).collect();
+    Ok((doors, Keeping { names, connections_max: 0, tokens, own_token }))
+}
+
+/// An admin port that other hosts reach wants tokens that are there, and shows them to nobody.
+fn check_far(admin: &Address, is_secure: bool, is_nobodys: bool) -> Result<(), Fatal> {
+    if is_nobodys {
+        return Err(Fatal::with_remedy(
+            FatalReason::Configuration,
+            format!("the admin port {admin} is for other hosts too, and nobody has a token for it"),
+            "make one with `hayauma token add NAME --role ROLE` and start again",
+        ));
+    }
+    if !is_secure {
+        tracing::warn!(
+            "the admin port {admin} speaks plain text to other hosts: whoever sees the network \
+             sees tokens and orders; give it a certificate with --admin-tls-cert"
+        );
+    }
+    Ok(())
 }
 
 /// Takes the names away that a running engine has in the directory.
@@ -56,7 +77,8 @@ pub(super) fn close(config: &Config) {
 pub(super) fn told(config: &Config, admin: &AdminServer) -> String {
     let mut text = String::new();
     if let Some(port) = admin.port() {
-        text += &format!("admin: http://{port}, with a token");
+        let scheme = if admin.is_secure() { "https" } else { "http" };
+        text += &format!("admin: {scheme}://{port}, with a token");
         if config.demo {
             text += &format!(" ({} holds one)", config.data_dir.join(TOKEN_FILE).display());
         }

@@ -152,7 +152,10 @@ fn a_user_of_this_host_comes_in_by_the_socket_and_under_a_token_as_that() {
     let port = Port::open();
     let secret = port.token("metrics", "read", &[]);
     let request = |more: &str| {
-        format!("POST /pause HTTP/1.1\r\nHost: localhost\r\n{more}Connection: close\r\n\r\n")
+        format!(
+            "POST /pause HTTP/1.1\r\nHost: localhost\r\nX-Hayauma-Order: 1\r\n{more}Connection: \
+             close\r\n\r\n"
+        )
     };
     let under = |secret: &str| request(&format!("Authorization: Bearer {secret}\r\n"));
     assert!(port.send_by_socket(&under(&secret)).starts_with("HTTP/1.1 403"));
@@ -262,7 +265,8 @@ impl Port {
         other.execute_batch("BEGIN IMMEDIATE").expect("held");
         let mut asker = TcpStream::connect(self.address()).expect("a connection");
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-Hayauma-Order: 1\r\nAuthorization: \
+             Bearer {SECRET}\r\n\r\n"
         );
         asker.write_all(request.as_bytes()).expect("written");
         while !self.audit().contains(line) {
@@ -353,4 +357,58 @@ fn a_token_that_an_xpid_loses_and_its_client_keeps_is_told_of() {
     assert!(text.contains(r#""lost_token_still_at":["00100000002"]"#), "{text}");
     let (_, text) = port.send("PATCH", "/clients/00100000002", r#"{"token":"new"}"#);
     assert!(!text.contains("lost_token"), "{text}");
+}
+
+/// A header, and what it says.
+type Header = (&'static str, &'static str);
+
+#[test]
+fn no_order_is_done_without_its_header_nor_for_a_page_of_another_site() {
+    let port = Port::open();
+    assert_eq!(port.send("POST", "/clients", CLIENT).0, 201);
+    let before = port.audit();
+    let order = (ORDER_HEADER, "1");
+    let bearer = format!("Bearer {SECRET}");
+    let send = |rule: &PathRule, headers: &[Header]| {
+        let token = [("Authorization", bearer.as_str())];
+        let headers = [&token[..], headers].concat();
+        let (target, body) = (target_of(rule), body_of(rule));
+        port.send_exactly(port.address(), rule.method, &target, body, &headers)
+    };
+    let orders = || PATHS.iter().filter(|rule| rule.is_order());
+    assert!(orders().count() > 10);
+    for rule in orders() {
+        let what = format!("{} {}", rule.method, rule.path);
+        let (status, text) = send(rule, &[("Content-Type", "text/plain")]);
+        assert!(status == 403 && text.contains("X-Hayauma-Order"), "{what}: {status} {text}");
+        for (header, part) in [
+            (("Origin", "http://elsewhere.example"), "other sites"),
+            (("Origin", "null"), "other sites"),
+            (("Sec-Fetch-Site", "cross-site"), "other sites"),
+            (("Sec-Fetch-Site", "same-site"), "other sites"),
+            (("Host", "rebound.example"), "rebound.example"),
+        ] {
+            let (status, text) = send(rule, &[header, order]);
+            assert!(status == 403 && text.contains(part), "{what} {header:?}: {status} {text}");
+        }
+    }
+    assert_eq!(port.audit(), before, "nothing was done");
+    assert!(!port.engine.stopped.load(Ordering::Relaxed));
+    assert!(!port.engine.paused.load(Ordering::Relaxed));
+    for rule in orders() {
+        let status = send(rule, &[order, ("Sec-Fetch-Site", "none")]).0;
+        assert!(status < 300 || [404, 409].contains(&status), "{} {status}", rule.path);
+    }
+    for rule in PATHS.iter().filter(|rule| !rule.is_order()) {
+        assert_ne!(send(rule, &[]).0, 403, "{} takes no such header", rule.path);
+    }
+}
+
+#[test]
+fn an_order_by_the_socket_takes_its_header_too() {
+    let port = Port::open();
+    let request = "POST /stop HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = port.send_by_socket(request);
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("X-Hayauma-Order"), "{answer}");
+    assert!(!port.engine.stopped.load(Ordering::Relaxed));
 }
