@@ -34,7 +34,8 @@ impl Admin {
         let mut connection = self.try_connect()?;
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             X-Hayauma-Order: 1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+             X-Hayauma-Order: 1\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
         connection.try_send(request.as_bytes()).ok()?;

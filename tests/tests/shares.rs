@@ -12,7 +12,7 @@ use hayauma::start::reshard::{Source, Target};
 use tests::lone_shard::{Client, LoneShard, START_MS, Setup, journal, limits, msn};
 use tests::push::Body;
 use wire::terms::code::Code;
-use wire::terms::ids::Msn;
+use wire::terms::ids::{Msn, Xpid};
 use wire::terms::time::WallMs;
 
 const LOUD: &str = "00100000001";
@@ -322,8 +322,22 @@ fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_
         );
     }
     assert_eq!(due + parked as u64, loud);
-    let replayed =
-        lone.shard.act_on_parked(ParkedAction::Replay, None, 10_000, WallMs::new(now_ms)).len();
+    // Whoever asks for another client's costs a turn no record of the journal.
+    let quiet = Xpid::parse(QUIET.as_bytes());
+    let page = lone.shard.parked_page(quiet, 0, 1);
+    assert!(page.parked.is_empty() && page.next.is_none(), "{page:?}");
+    let (mut from, mut in_pages) = (Some(0), Vec::new());
+    while let Some(at) = from {
+        let page = lone.shard.parked_page(None, at, 300);
+        assert!(page.parked.len() <= 300);
+        in_pages.extend(page.parked.iter().map(|one| one.push_id));
+        from = page.next;
+    }
+    let all: Vec<u64> = lone.shard.parked(None, 10_000).iter().map(|one| one.push_id).collect();
+    assert_eq!(in_pages, all);
+    let all = (0, 10_000);
+    let replayed = lone.shard.act_on_parked(ParkedAction::Replay, None, all, WallMs::new(now_ms));
+    let replayed = replayed.parked.len();
     while let Some(order) = lone.shard.take_notification() {
         lone.shard.settle_notification(
             order,
@@ -332,7 +346,7 @@ fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_
         );
     }
     assert_eq!(replayed.min(2_000), 2_000.min(parked));
-    lone.shard.act_on_parked(ParkedAction::Discard, None, 10_000, WallMs::new(now_ms));
+    lone.shard.act_on_parked(ParkedAction::Discard, None, all, WallMs::new(now_ms));
     assert_eq!(lone.figure("pushes_live"), 0);
     assert_eq!(sent(&mut lone, LOUD, 100, &mut now_ms), (100, Code::ACCEPTED));
 }

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use ureq::unversioned::resolver::DefaultResolver;
 
 use super::CliError;
-use super::admin_transport::{AdminConnector, AdminStream, AdminWay};
+use super::admin_stream::AdminStream;
+use super::admin_transport::{AdminConnector, AdminWay};
 use super::remote::Remote;
 use crate::control::admin::ORDER_HEADER;
 use wire::json;
@@ -69,12 +70,7 @@ impl AdminClient {
         Ok(Self::by(way, first, Some(token), silence))
     }
 
-    fn by(
-        way: AdminWay,
-        first: AdminStream,
-        token: Option<String>,
-        silence: [String; 2],
-    ) -> Self {
+    fn by(way: AdminWay, first: AdminStream, token: Option<String>, silence: [String; 2]) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(REQUEST_TIMEOUT))

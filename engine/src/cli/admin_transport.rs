@@ -2,15 +2,13 @@
 //! by an admin port.
 
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::admin_stream::AdminStream;
 use super::remote::Remote;
-use crate::io::tls::SecureStream;
 use host::unix_socket;
 use host::unix_socket::ADMIN_SOCKET;
 use ureq::Error;
@@ -83,47 +81,6 @@ impl<In: Transport> Connector<In> for AdminConnector {
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(AdminTransport { stream, buffers }))
-    }
-}
-
-/// A connection to an engine.
-pub(super) enum AdminStream {
-    Socket(UnixStream),
-    Plain(TcpStream),
-    Secure(Box<SecureStream>),
-}
-
-impl AdminStream {
-    fn limit_writes(&self, to: Option<Duration>) -> std::io::Result<()> {
-        match self {
-            Self::Socket(socket) => socket.set_write_timeout(to),
-            Self::Plain(socket) => socket.set_write_timeout(to),
-            Self::Secure(stream) => stream.socket().set_write_timeout(to),
-        }
-    }
-
-    fn limit_reads(&self, to: Option<Duration>) -> std::io::Result<()> {
-        match self {
-            Self::Socket(socket) => socket.set_read_timeout(to),
-            Self::Plain(socket) => socket.set_read_timeout(to),
-            Self::Secure(stream) => stream.socket().set_read_timeout(to),
-        }
-    }
-
-    fn write_all(&mut self, octets: &[u8]) -> std::io::Result<()> {
-        match self {
-            Self::Socket(socket) => socket.write_all(octets),
-            Self::Plain(socket) => socket.write_all(octets),
-            Self::Secure(stream) => stream.write_all(octets).and_then(|()| stream.flush()),
-        }
-    }
-
-    fn read(&mut self, octets: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Socket(socket) => socket.read(octets),
-            Self::Plain(socket) => socket.read(octets),
-            Self::Secure(stream) => stream.read(octets),
-        }
     }
 }
 

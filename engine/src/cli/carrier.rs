@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use wire::terms::ids::{Class, Msn, Xpid};
 
-use super::place::Place;
+use super::place::{Place, Registry};
 use super::secret::named_secret;
 use super::table;
 use super::{CliError, Output};
+use crate::control::acts;
+use crate::control::admin::CarrierRemoval;
 use crate::control::carriers::{
-    AlphabetSetting, CarrierSettings, DestinationSetting, IdsSetting, ValiditySetting,
+    AlphabetSetting, CarrierDocument, CarrierSettings, DestinationSetting, IdsSetting,
+    RouteDocument, RouteKey, ValiditySetting,
 };
-use crate::control::store::Store;
+use crate::control::store::StoreError;
 use crate::network::routes::{CORE_NETWORK, Routes, Rule};
 
 /// Said after every change.
@@ -205,22 +208,23 @@ impl CarrierCommand {
         let text = match self {
             Self::Add(command) => command.add()?,
             Self::Set(command) => command.set()?,
-            Self::List(command) => list(&command.place.store()?)?,
-            Self::Remove(command) => {
-                command.place.store()?.remove_carrier(&command.name)?;
-                format!("The carrier {} is removed. {NEXT_START}", command.name)
-            }
+            Self::List(command) => list(&look(&command.place)?.0),
+            Self::Remove(command) => command.run()?,
             Self::Route(RouteCommand::Add(command)) => command.run()?,
-            Self::Route(RouteCommand::List(command)) => list_routes(&command.place.store()?)?,
-            Self::Route(RouteCommand::Remove(command)) => {
-                let Pushes { prefix, xpid, class } = &command.pushes;
-                command.place.store()?.remove_route(prefix, *xpid, *class)?;
-                format!("The route is removed. {NEXT_START}")
-            }
+            Self::Route(RouteCommand::List(command)) => list_routes(&look(&command.place)?.1),
+            Self::Route(RouteCommand::Remove(command)) => command.run()?,
             Self::Route(RouteCommand::Check(command)) => command.run()?,
         };
         output.print(&text)
     }
+}
+
+/// The carriers and the routes, of a running engine or a stopped one.
+fn look(place: &Place) -> Result<(Vec<CarrierDocument>, Vec<RouteDocument>), CliError> {
+    Ok(match place.registry_to_read()? {
+        Registry::Running(engine) => (engine.get("/carriers")?, engine.get("/routes")?),
+        Registry::Stopped(store) => (CarrierDocument::all(&store)?, RouteDocument::all(&store)?),
+    })
 }
 
 impl ChangeCommand {
@@ -228,17 +232,40 @@ impl ChangeCommand {
         let mut settings =
             CarrierSettings { name: self.name.clone(), ..CarrierSettings::default() };
         let warning = self.apply(&mut settings)?;
-        let number = self.place.store()?.add_carrier(&settings)?;
-        let name = &settings.name;
+        let made = match self.place.registry_to_make()? {
+            Registry::Running(engine) => engine.post("/carriers", &settings)?,
+            Registry::Stopped(mut store) => {
+                let act = acts::carrier_added(&settings);
+                let number = store.act(&act, |store| Ok(store.add_carrier(&settings)?))?;
+                CarrierDocument::of(number, &settings)
+            }
+        };
+        let (name, number) = (&made.settings.name, made.number);
         Ok(format!("The carrier {name} is there, as number {number}. {NEXT_START}{warning}"))
     }
 
     fn set(self) -> Result<String, CliError> {
-        let mut store = self.place.store()?;
-        let (number, mut settings) = store.carrier(&self.name)?;
-        let warning = self.apply(&mut settings)?;
-        store.put_carrier(number, &settings)?;
-        Ok(format!("The carrier {} is changed. {NEXT_START}{warning}", settings.name))
+        let warning = match self.place.registry_to_change()? {
+            Registry::Running(engine) => {
+                let carriers: Vec<CarrierDocument> = engine.get("/carriers")?;
+                let found = carriers.into_iter().find(|other| other.settings.name == self.name);
+                let missing = || StoreError::NoCarrier(self.name.clone());
+                let mut settings = found.ok_or_else(missing)?.settings;
+                let warning = self.apply(&mut settings)?;
+                let _: CarrierDocument =
+                    engine.put(&format!("/carriers/{}", self.name), &settings)?;
+                warning
+            }
+            Registry::Stopped(mut store) => {
+                let (number, before) = store.carrier(&self.name)?;
+                let mut settings = before.clone();
+                let warning = self.apply(&mut settings)?;
+                let act = acts::carrier_changed(&before, &settings);
+                store.act(&act, |store| Ok(store.put_carrier(number, &settings)?))?;
+                warning
+            }
+        };
+        Ok(format!("The carrier {} is changed. {NEXT_START}{warning}", self.name))
     }
 
     /// Puts what is named into the settings and checks them; a warning, if there is one.
@@ -280,12 +307,46 @@ impl ChangeCommand {
     }
 }
 
+impl RemoveCommand {
+    fn run(self) -> Result<String, CliError> {
+        let legal = |octet: u8| octet.is_ascii_alphanumeric() || b"-_".contains(&octet);
+        if !self.name.bytes().all(legal) {
+            return Err(StoreError::NoCarrier(self.name).into());
+        }
+        match self.place.registry_to_change()? {
+            Registry::Running(engine) => {
+                let _: CarrierRemoval = engine.delete(&format!("/carriers/{}", self.name))?;
+            }
+            Registry::Stopped(mut store) => {
+                let act = acts::carrier_removed(&store.carrier(&self.name)?.1);
+                store.act(&act, |store| Ok(store.remove_carrier(&self.name)?))?;
+            }
+        }
+        Ok(format!("The carrier {} is removed. {NEXT_START}", self.name))
+    }
+}
+
+impl Pushes {
+    fn key(&self) -> RouteKey {
+        let Self { prefix, xpid, class } = self;
+        RouteKey { prefix: prefix.clone(), xpid: *xpid, class: *class }
+    }
+}
+
 impl RouteAddCommand {
     fn run(self) -> Result<String, CliError> {
-        let mut store = self.place.store()?;
-        let (carrier, _) = store.carrier(&self.carrier)?;
-        let Pushes { prefix, xpid, class } = self.pushes;
-        store.put_route(&Rule { prefix, xpid, class, carrier })?;
+        let key = self.pushes.key();
+        let route = key.document(Some(&self.carrier));
+        match self.place.registry_to_change()? {
+            Registry::Running(engine) => {
+                let _: RouteDocument = engine.put("/routes", &route)?;
+            }
+            Registry::Stopped(mut store) => {
+                let (number, _) = store.carrier(&self.carrier)?;
+                let act = acts::route_put(RouteDocument::find(&store, &route)?.as_ref(), &route);
+                store.act(&act, |store| Ok(store.put_route(&key.to(number))?))?;
+            }
+        }
         Ok(format!(
             "The route is there. The state of the lines is the carrier's to know: no HLR is \
              asked, and svcinst does not count. {NEXT_START}"
@@ -293,30 +354,56 @@ impl RouteAddCommand {
     }
 }
 
+impl RouteRemoveCommand {
+    fn run(self) -> Result<String, CliError> {
+        let key = self.pushes.key();
+        let route = key.document(None);
+        match self.place.registry_to_change()? {
+            Registry::Running(engine) => {
+                let _: CarrierRemoval = engine.delete_named("/routes", &route)?;
+            }
+            Registry::Stopped(mut store) => {
+                let before = RouteDocument::find(&store, &route)?.unwrap_or(route);
+                let act = acts::route_removed(&before);
+                let RouteKey { prefix, xpid, class } = &key;
+                store.act(&act, |store| Ok(store.remove_route(prefix, *xpid, *class)?))?;
+            }
+        }
+        Ok(format!("The route is removed. {NEXT_START}"))
+    }
+}
+
 impl RouteCheckCommand {
     fn run(self) -> Result<String, CliError> {
-        let store = self.place.store()?;
-        let number = Routes::new(store.routes()?).route_of(self.msn, self.xpid, self.class);
+        let (carriers, routes) = look(&self.place)?;
+        let number_of = |name: &str| {
+            let found = carriers.iter().find(|carrier| carrier.settings.name == name);
+            found.map_or_else(|| name.parse().ok(), |carrier| Some(carrier.number))
+        };
+        let rule = |route: &RouteDocument| {
+            let number = route.carrier.as_deref().and_then(number_of)?;
+            Some(route.key().ok()?.to(number))
+        };
+        let rules: Vec<Rule> = routes.iter().filter_map(rule).collect();
+        let number = Routes::new(rules).route_of(self.msn, self.xpid, self.class);
         if number == CORE_NETWORK {
             return Ok("by the simulated core network\n".to_owned());
         }
-        let carriers = store.carriers()?;
-        let found = carriers.iter().find(|(other, _)| *other == number);
+        let found = carriers.iter().find(|carrier| carrier.number == number);
         Ok(found.map_or_else(
             || format!("by carrier {number}, which is not there any more\n"),
-            |(_, settings)| format!("by the carrier {}\n", settings.name),
+            |carrier| format!("by the carrier {}\n", carrier.settings.name),
         ))
     }
 }
 
-fn list(store: &Store) -> Result<String, CliError> {
-    let carriers = store.carriers()?;
+fn list(carriers: &[CarrierDocument]) -> String {
     if carriers.is_empty() {
-        return Ok("there are no carriers\n".to_owned());
+        return "there are no carriers\n".to_owned();
     }
     let header = ["NUMBER", "NAME", "HOSTS", "SYSTEM ID", "SESSIONS", "WINDOW", "RATE", "RECEIPTS"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    rows.extend(carriers.iter().map(|(number, settings)| {
+    rows.extend(carriers.iter().map(|CarrierDocument { number, settings, .. }| {
         vec![
             number.to_string(),
             settings.name.clone(),
@@ -328,25 +415,18 @@ fn list(store: &Store) -> Result<String, CliError> {
             settings.receipts.to_string(),
         ]
     }));
-    Ok(table::render(&rows, &[]))
+    table::render(&rows, &[])
 }
 
-fn list_routes(store: &Store) -> Result<String, CliError> {
-    let (carriers, routes) = (store.carriers()?, store.routes()?);
+fn list_routes(routes: &[RouteDocument]) -> String {
     if routes.is_empty() {
-        return Ok(
-            "there are no routes: every push goes by the simulated core network\n".to_owned()
-        );
+        return "there are no routes: every push goes by the simulated core network\n".to_owned();
     }
     let mut rows = vec![["PREFIX", "XPID", "CLASS", "CARRIER"].map(str::to_owned).to_vec()];
-    rows.extend(routes.iter().map(|rule| {
-        let name = carriers.iter().find(|(number, _)| *number == rule.carrier);
-        vec![
-            rule.prefix.clone(),
-            rule.xpid.map_or_else(|| "-".to_owned(), |xpid| xpid.to_string()),
-            rule.class.map_or("-", Class::word).to_owned(),
-            name.map_or_else(|| rule.carrier.to_string(), |(_, settings)| settings.name.clone()),
-        ]
+    let shown = |word: &Option<String>| word.clone().unwrap_or_else(|| "-".to_owned());
+    rows.extend(routes.iter().map(|route| {
+        let RouteDocument { prefix, xpid, class, carrier } = route;
+        vec![prefix.clone(), shown(xpid), shown(class), shown(carrier)]
     }));
-    Ok(table::render(&rows, &[]))
+    table::render(&rows, &[])
 }

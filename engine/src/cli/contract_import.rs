@@ -111,8 +111,23 @@ fn import_into(
     refused: &mut RefusedLines<'_, '_>,
 ) -> Result<ImportTotals, CliError> {
     let mut import = ContractImport::new(1);
-    let mut block = vec![0; IMPORT_BLOCK_OCTETS];
     store.record(&acts::import_begun())?;
+    let ended = take_all(store, &mut import, file, refused);
+    let sum = import.sum();
+    let line = if ended.is_ok() { acts::import_ended(&sum) } else { acts::import_broken(&sum) };
+    let recorded = store.record(&line);
+    ended?;
+    recorded?;
+    Ok(import.totals())
+}
+
+fn take_all(
+    store: &mut HeldStore,
+    import: &mut ContractImport,
+    file: &mut dyn Read,
+    refused: &mut RefusedLines<'_, '_>,
+) -> Result<(), CliError> {
+    let mut block = vec![0; IMPORT_BLOCK_OCTETS];
     loop {
         let octets = read_block(file, &mut block)?;
         import.feed(&block[..octets]);
@@ -132,10 +147,7 @@ fn import_into(
             refused.output.progress(&format!("{} lines", grouped(import.next_line() - 1)));
         }
         if octets == 0 {
-            let totals = import.totals();
-            let (imported, already_there) = (totals.imported, totals.already_there);
-            store.record(&acts::import_ended(imported, already_there, totals.refused))?;
-            return Ok(totals);
+            return Ok(());
         }
     }
 }

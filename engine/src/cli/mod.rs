@@ -7,6 +7,7 @@
 //! would want it.
 
 mod admin_client;
+mod admin_stream;
 mod admin_transport;
 mod audit;
 pub mod billing;

@@ -61,7 +61,7 @@ pub(crate) enum Registry {
     /// An engine holds the directory: it makes the change.
     Running(AdminClient),
     /// None does: the store is used directly.
-    Stopped(HeldStore),
+    Stopped(Box<HeldStore>),
 }
 
 /// The store, and while it is changed the lock that keeps an engine from starting on what it has
@@ -71,6 +71,12 @@ pub(crate) struct HeldStore {
     /// In whose name: what the audit has.
     actor: String,
     _lock: Option<DataDirLock>,
+}
+
+impl Registry {
+    fn stopped(store: HeldStore) -> Self {
+        Self::Stopped(Box::new(store))
+    }
 }
 
 impl HeldStore {
@@ -153,7 +159,7 @@ impl Place {
         let token = self.token()?;
         match engine_that_holds(&data_dir, token.as_deref())? {
             Some(engine) => Ok(Registry::Running(engine)),
-            None => HeldStore::open(&data_dir, token.as_deref(), None).map(Registry::Stopped),
+            None => HeldStore::open(&data_dir, token.as_deref(), None).map(Registry::stopped),
         }
     }
 
@@ -180,10 +186,9 @@ impl Place {
         open_for_change(&data_dir, self.token()?.as_deref())
     }
 
-    /// The store itself, made if there is none, whether an engine runs or not: for what counts from
-    /// its next start on.
-    pub(crate) fn store(&self) -> Result<Store, CliError> {
-        Ok(Store::open(&self.data_dir()?)?)
+    /// The same under another data directory.
+    pub(crate) fn at(&self, data_dir: &Path) -> Self {
+        Self { data_dir: Some(data_dir.to_owned()), ..self.clone() }
     }
 
     /// The engine that holds the data directory, if one does, or the one that is named.
@@ -258,7 +263,7 @@ fn open_for_change(data_dir: &Path, token: Option<&str>) -> Result<Registry, Cli
         }
         match DataDirLock::take(data_dir) {
             Ok(lock) => {
-                return HeldStore::open(data_dir, token, Some(lock)).map(Registry::Stopped);
+                return HeldStore::open(data_dir, token, Some(lock)).map(Registry::stopped);
             }
             Err(LockError::HeldBy { .. }) if clock::monotonic_ns() - begun_ns < LOCK_WAIT_NS => {
                 #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]

@@ -97,8 +97,9 @@ impl QueueCommand {
             }
             What::Inspect(_) => (overview(&shards()?)?, Ok(())),
             What::Verify { .. } => verify(&shards()?, &data_directory()?)?,
-            What::Backup { target, .. } => {
+            What::Backup { directory, target } => {
                 shards()?;
+                backup::record(&self.place.at(directory), directory, target)?;
                 (backup::run(&data_directory()?, target)?, Ok(()))
             }
         };

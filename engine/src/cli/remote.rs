@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::CliError;
-use super::admin_transport::AdminStream;
+use super::admin_stream::AdminStream;
 use crate::io::tls::{AdminTrust, CallingFiles};
 use host::address::Address;
 
@@ -32,7 +32,8 @@ impl FromStr for AdminUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("{why}: use https://HOST:PORT");
-        let found = PORTS.iter().find_map(|(scheme, port)| Some((text.strip_prefix(scheme)?, port)));
+        let found =
+            PORTS.iter().find_map(|(scheme, port)| Some((text.strip_prefix(scheme)?, port)));
         let (authority, default) = found.ok_or_else(|| wrong("this is no URL of an admin port"))?;
         let authority = authority.strip_suffix('/').unwrap_or(authority);
         if authority.contains('@') {
@@ -112,11 +113,14 @@ impl Remote {
         let socket = TcpStream::connect_timeout(&to, CONNECT_WITHIN).map_err(unreachable)?;
         let Some(trust) = &self.trust else { return Ok(AdminStream::Plain(socket)) };
         let limit = Some(CONNECT_WITHIN);
-        socket.set_read_timeout(limit).and_then(|()| socket.set_write_timeout(limit)).map_err(
-            unreachable,
-        )?;
-        trust.secure(&self.url.host, socket).map(|stream| AdminStream::Secure(stream.into())).map_err(
-            |error| {
+        socket
+            .set_read_timeout(limit)
+            .and_then(|()| socket.set_write_timeout(limit))
+            .map_err(unreachable)?;
+        trust
+            .secure(&self.url.host, socket)
+            .map(|stream| AdminStream::Secure(stream.into()))
+            .map_err(|error| {
                 let cause = match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => "it does not answer".to_owned(),
                     _ => error.to_string(),
@@ -126,8 +130,7 @@ impl Remote {
                      certificate is made for, name the certificate's authority with --admin-ca, or \
                      renew the certificate"
                 ))
-            },
-        )
+            })
     }
 }
 

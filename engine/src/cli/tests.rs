@@ -378,3 +378,129 @@ fn every_change_stands_in_the_audit_by_whichever_door_and_a_changed_line_is_foun
         assert!(printed.notes.contains("does not follow"), "{}", printed.notes);
     }
 }
+
+/// The command words of everything below a command that `clap` knows, without their arguments.
+fn command_words(command: &clap::Command, before: &str, into: &mut Vec<String>) {
+    let mut has_any = false;
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        has_any = true;
+        command_words(below, format!("{before} {}", below.get_name()).trim(), into);
+    }
+    if !has_any {
+        into.push(before.to_owned());
+    }
+}
+
+/// What each command leaves in the audit; those that are not named here change nothing that is
+/// kept.
+const RECORDED: [(&str, &str); 14] = [
+    ("client add", "client add 00100000001"),
+    ("client set", "client set 00100000001"),
+    ("contract add", "contract add 00100000001"),
+    ("contract import", "contract import begins"),
+    ("contract remove", "contract remove 00100000001"),
+    ("carrier add", "carrier add alpha"),
+    ("carrier set", "carrier set alpha, its password too"),
+    ("carrier route add", "carrier route add 0909"),
+    ("carrier route remove", "carrier route remove 0909"),
+    ("carrier remove", "carrier remove alpha"),
+    ("token add", "token add ops"),
+    ("token remove", "token remove ops"),
+    ("client remove", "client remove 00100000001"),
+    ("queue backup", "queue backup"),
+];
+/// Orders to a running engine, whose acts the table of paths holds.
+const ENGINES_ALONE: [&str; 3] = ["network set", "notify replay", "notify discard"];
+/// Commands that change nothing that is kept.
+const LOOKS: [&str; 29] = [
+    "audit verify",
+    "billing day",
+    "billing month",
+    "billing reconcile",
+    "broadcast check",
+    "cap check",
+    "carrier list",
+    "carrier route check",
+    "carrier route list",
+    "client list",
+    "client show",
+    "config check",
+    "config default",
+    "config show",
+    "contract count",
+    "contract list",
+    "doctor",
+    "list check",
+    "notify list",
+    "push show",
+    "queue inspect",
+    "queue show",
+    "queue verify",
+    "serve",
+    "shield",
+    "sms decode",
+    "sms segments",
+    "smpp decode",
+    "token list",
+];
+
+#[test]
+fn every_command_that_changes_something_leaves_a_line_of_the_audit() {
+    let mut words = Vec::new();
+    command_words(&Arguments::command(), "", &mut words);
+    let known = |word: &String| {
+        RECORDED.iter().any(|(command, _)| command == word)
+            || ENGINES_ALONE.contains(&word.as_str())
+            || LOOKS.contains(&word.as_str())
+            || word.starts_with("sms encode ")
+    };
+    let unknown: Vec<&String> = words.iter().filter(|word| !known(word)).collect();
+    assert!(
+        unknown.is_empty(),
+        "commands of which this test does not know what they do: {unknown:?}"
+    );
+    let (stopped, running) = (tempfile::tempdir().expect("a directory"), RunningEngine::start());
+    for path in [stopped.path(), running.directory.path()] {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, text: &str| {
+            let file = scratch.path().join(name);
+            std::fs::write(&file, text).expect("writable");
+            file.to_str().expect("plain").to_owned()
+        };
+        let secret = file("secret", "topsecre\n");
+        let csv = file("contracts.csv", "09000000001,00100000001\n");
+        let copy = scratch.path().join("copy").to_str().expect("plain").to_owned();
+        let directory = path.to_str().expect("plain");
+        std::fs::create_dir_all(path.join("shard-000/journal")).expect("writable");
+        let arguments: [(&str, &[&str]); 14] = [
+            ("client add", &["00100000001", "--client", "City"]),
+            ("client set", &["00100000001", "--rate", "5"]),
+            ("contract add", &["00100000001", "09012345678"]),
+            ("contract import", &[&csv]),
+            ("contract remove", &["00100000001", "09012345678"]),
+            ("carrier add", &["alpha", "--host", "127.0.0.1:1", "--system-id", "us"]),
+            ("carrier set", &["alpha", "--password-file", &secret]),
+            ("carrier route add", &["0909", "alpha"]),
+            ("carrier route remove", &["0909"]),
+            ("carrier remove", &["alpha"]),
+            ("token add", &["ops", "--role", "read"]),
+            ("token remove", &["ops"]),
+            ("client remove", &["00100000001", "--with-contracts"]),
+            ("queue backup", &[directory, &copy]),
+        ];
+        for ((command, more), (recorded, act)) in arguments.into_iter().zip(RECORDED) {
+            assert_eq!(command, recorded);
+            let before = run_in(path, &["audit"]).lines().count();
+            let words: Vec<&str> = command.split(' ').chain(more.iter().copied()).collect();
+            let (result, _) = try_in(path, &words);
+            // A copy of a directory without pushes ends otherwise; it is recorded before.
+            assert!(result.is_ok() || command == "queue backup", "{command}: {result:?}");
+            let text = run_in(path, &["audit"]);
+            let new: Vec<&str> = text.lines().skip(before).collect();
+            assert!(new.first().is_some_and(|line| line.contains(act)), "{command}: {new:?}");
+        }
+        let text = run_in(path, &["audit", "--json"]);
+        assert!(!text.contains("topsecre") && !text.contains("hayauma-"), "{text}");
+        assert!(run_in(path, &["audit", "verify"]).contains("1 files"));
+    }
+}

@@ -1,7 +1,9 @@
 //! Acts in the words of the audit, the same by whichever door they are done.
 
 use super::audit::{Act, some_msns};
+use super::carriers::{CarrierSettings, RouteDocument};
 use super::document::ClientDocument;
+use super::import::ImportSum;
 use super::token::{Token, TokenDocument};
 use crate::gateway::registration::Registration;
 use wire::terms::ids::Xpid;
@@ -47,14 +49,13 @@ pub fn import_begun() -> Act {
 }
 
 /// An import that has come to its end: what became of its lines.
-pub fn import_ended(imported: u64, already_there: u64, refused: u64) -> Act {
-    #[derive(serde::Serialize)]
-    struct Totals {
-        imported: u64,
-        already_there: u64,
-        refused: u64,
-    }
-    Act::new("contract import ends").after(&Totals { imported, already_there, refused })
+pub fn import_ended(sum: &ImportSum) -> Act {
+    Act::new("contract import ends").after(sum)
+}
+
+/// An import that broke off: what became of the lines before.
+pub fn import_broken(sum: &ImportSum) -> Act {
+    Act::new("done in part: contract import").after(sum)
 }
 
 /// A token that is made.
@@ -68,4 +69,45 @@ pub fn tokens_removed(name: &str, older_only: bool, tokens: &[Token]) -> Act {
     let of_name = tokens.iter().filter(|token| token.name == name);
     let before: Vec<TokenDocument> = of_name.map(TokenDocument::of).collect();
     Act::new(format!("token remove {name}{older}")).before(&before)
+}
+
+/// A new carrier.
+pub fn carrier_added(settings: &CarrierSettings) -> Act {
+    Act::new(format!("carrier add {}", settings.name)).after(&settings.without_password())
+}
+
+/// A carrier whose settings are changed.
+pub fn carrier_changed(before: &CarrierSettings, after: &CarrierSettings) -> Act {
+    let same = before.password == after.password;
+    let password = if same { "" } else { ", its password too" };
+    let act = Act::new(format!("carrier set {}{password}", after.name));
+    act.before(&before.without_password()).after(&after.without_password())
+}
+
+/// A carrier that goes.
+pub fn carrier_removed(before: &CarrierSettings) -> Act {
+    Act::new(format!("carrier remove {}", before.name)).before(&before.without_password())
+}
+
+/// A route that is new, or takes the place of another.
+pub fn route_put(before: Option<&RouteDocument>, after: &RouteDocument) -> Act {
+    let act = Act::new(format!("carrier route add {}", after.prefix)).after(after);
+    match before {
+        Some(before) => act.before(before),
+        None => act,
+    }
+}
+
+/// A route that goes.
+pub fn route_removed(before: &RouteDocument) -> Act {
+    Act::new(format!("carrier route remove {}", before.prefix)).before(before)
+}
+
+/// A copy of everything that is made.
+pub fn backed_up(target: &str) -> Act {
+    #[derive(serde::Serialize)]
+    struct Copied<'a> {
+        target: &'a str,
+    }
+    Act::new("queue backup").after(&Copied { target })
 }

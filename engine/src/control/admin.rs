@@ -16,6 +16,9 @@
 //! | `POST`, `DELETE /contracts` | adds, removes what a [`ContractChange`] names |
 //! | `POST /contracts/import?first_line=&lines=` | takes a CSV of `msn,xpid`, answers an [`ImportReply`] |
 //! | `GET /tokens`, `POST /tokens`, `DELETE /tokens/NAME?older=` | who may come in by a token, and as what |
+//! | `GET /carriers`, `POST /carriers`, `PUT`, `DELETE /carriers/NAME` | carriers, from the next start on |
+//! | `GET`, `PUT`, `DELETE /routes` | which pushes go by which |
+//! | `POST /backups` | says that a copy of the directory is made |
 //! | `GET /queue`, `GET /pushes?msn=` | what waits in all, and where one phone's pushes stand (`control::queue`, `control::pushes`) |
 //! | `GET /notifications`, `POST /notifications/replay`, `…/discard` | parked notifications (`control::parked`) |
 //! | `PUT /network/lines` | lines of the simulated network (`control::lines`) |
@@ -37,7 +40,9 @@
 //! not know of it. It refuses requests that a web page of somebody else could make a browser send.
 //! It shows no text and no data, and a token once: to whoever has just made it.
 
+mod backups;
 pub mod caller;
+mod carriers;
 mod clients;
 mod contracts;
 mod door;
@@ -58,7 +63,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use tokio::sync::watch;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -69,7 +74,9 @@ use super::token::Token;
 use crate::control::engine::Engine;
 use wire::terms::time::SteadyMs;
 
+pub use backups::{BackupOrder, BackupRecorded};
 pub use caller::{Caller, user_actor};
+pub use carriers::CarrierRemoval;
 pub use clients::ClientRemoval;
 pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
@@ -98,12 +105,12 @@ pub(crate) struct AdminState {
 pub struct Doors {
     /// The socket of this host's users.
     pub socket: Option<UnixListener>,
-    /// The port for whoever brings a token.
-    pub port: Option<TcpListener>,
+    /// The port for whoever brings a token: one listener for each address of its name.
+    pub port: Vec<TcpListener>,
     /// What that port is secured with; `None`: it speaks plain text.
     pub tls: Option<Arc<AdminTls>>,
-    /// The port of probes.
-    pub health: Option<TcpListener>,
+    /// The port of probes, likewise.
+    pub health: Vec<TcpListener>,
 }
 
 impl Doors {
@@ -149,8 +156,8 @@ impl AdminServer {
         more: Router,
     ) -> std::io::Result<Self> {
         let address = |port: &TcpListener| port.local_addr();
-        let port = doors.port.as_ref().map(address).transpose()?;
-        let health = doors.health.as_ref().map(address).transpose()?;
+        let port = doors.port.first().map(address).transpose()?;
+        let health = doors.health.first().map(address).transpose()?;
         let is_secure = doors.tls.is_some();
         let Keeping { names, connections_max, tokens, own_token } = keeping;
         let (store, store_thread) = StoreHandle::start(store, Arc::clone(&control))?;
@@ -232,15 +239,15 @@ fn open_doors(
         listener.set_nonblocking(true)?;
         tokio::net::TcpListener::from_std(listener)
     };
-    if let Some(listener) = doors.port {
+    for listener in doors.port {
         let listener = asynchronous(listener)?;
-        let door = match doors.tls {
-            Some(tls) => door::Door::Secure(listener, tls),
+        let door = match &doors.tls {
+            Some(tls) => door::Door::Secure(listener, Arc::clone(tls)),
             None => door::Door::Port(listener),
         };
-        opened.push((door, router));
+        opened.push((door, router.clone()));
     }
-    if let Some(listener) = doors.health {
+    for listener in doors.health {
         opened.push((door::Door::Port(asynchronous(listener)?), probes(Arc::clone(state))));
     }
     Ok(opened)
@@ -259,6 +266,7 @@ fn probes(state: Arc<AdminState>) -> Router {
 fn router(state: Arc<AdminState>, more: Router) -> Router {
     let client =
         get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
+    let route = get(carriers::routes).put(carriers::put_route).delete(carriers::remove_route);
     let contract = get(contracts::list).post(contracts::add).delete(contracts::remove);
     Router::new()
         .route("/healthz", get(health::healthz))
@@ -273,6 +281,10 @@ fn router(state: Arc<AdminState>, more: Router) -> Router {
         .route("/contracts", contract)
         .route("/contracts/count", get(contracts::count))
         .route("/contracts/import", post(contracts::import))
+        .route("/carriers", get(carriers::list).post(carriers::add))
+        .route("/carriers/{name}", put(carriers::put).delete(carriers::remove))
+        .route("/routes", route)
+        .route("/backups", post(backups::add))
         .route("/tokens", get(tokens::list).post(tokens::add))
         .route("/tokens/{name}", delete(tokens::remove))
         .fallback(orders::unknown_path)

@@ -1,9 +1,14 @@
 //! Who did what: `audit.jsonl` in the data directory, one line for each act through any door.
 //!
 //! A line holds the SHA-256 of the line before it, across months too: whatever is changed, taken
-//! out or put in between shows. A cut end shows in the registry, which keeps how many lines there
-//! are and the hash of the last one. A line is written and synced before its act is done, so there
-//! is no act without one; an act that fails then has a second line that says so.
+//! out or put in between shows. What is cut from the end, or put there, shows in the registry,
+//! which keeps how many lines there are and the hash of the last one.
+//!
+//! An act goes so: the registry is told the hash of the line that is to follow; the line is written
+//! and synced; the act is done, and with it, in one transaction where it is one of the registry,
+//! the line counts. So there is no act without a line, and a line that a crash left uncounted is
+//! one whose act was not done: the next opening says so in a line of its own. An act that fails has
+//! a second line too.
 //!
 //! Files: `audit.jsonl` for the month that runs in Japan, `audit-YYYYMM-NUMBER.jsonl` for those
 //! before, by the latest month in it and the number of its first line.
@@ -13,7 +18,7 @@
 mod file;
 mod verify;
 
-pub use file::{AuditError, AuditLog, FILE_NAME, files};
+pub use file::{AuditError, AuditLog, FILE_NAME, NextLine, cut_behind, files};
 pub use verify::{Verdict, verify};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +33,15 @@ pub struct Head {
     pub lines: u64,
     /// SHA-256 of the last one; zeros where there is none.
     pub last_sha256: [u8; 32],
+}
+
+/// What the registry knows of the audit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AuditKnown {
+    /// How much there is at least.
+    pub head: Head,
+    /// SHA-256 of the line that may stand behind that, written before its act was done.
+    pub next_sha256: Option<[u8; 32]>,
 }
 
 /// One act, before it has a number and a time.
@@ -79,6 +93,12 @@ impl Act {
     #[must_use]
     pub fn failed(&self, why: &str) -> Self {
         Self::new(format!("not done: {}", self.what)).after(&why)
+    }
+
+    /// The line that follows when the engine ended between this line and its act.
+    pub fn undone(line: &AuditLine) -> Self {
+        let why = "the engine ended before it was done";
+        Self::new(format!("not done: {}", line.act)).after(&why)
     }
 
     /// The line that follows when some of the act stands and the rest was not done.

@@ -10,6 +10,10 @@ use wire::smpp::limits::{
     PASSWORD_OCTETS_MAX, SERVICE_TYPE_OCTETS_MAX, SYSTEM_ID_OCTETS_MAX, SYSTEM_TYPE_OCTETS_MAX,
 };
 
+use super::store::{Store, StoreError};
+use crate::network::routes::Rule;
+use wire::terms::ids::{Class, Xpid};
+
 use crate::network::smpp::carrier::{Carrier, RATE_MAX, SESSIONS_MAX, Validity, WINDOW_MAX};
 
 /// Longest name of a carrier.
@@ -276,6 +280,148 @@ impl CarrierSettings {
             enquire_link_ms: u64::from(self.enquire_link_s) * 1_000,
             response_ms: u64::from(self.response_s) * 1_000,
         })
+    }
+}
+
+/// A carrier as it is shown: never its password.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CarrierDocument {
+    /// Its number among the carriers.
+    pub number: u8,
+    /// Whether it has a password.
+    pub has_password: bool,
+    /// Its settings, the password left out.
+    pub settings: CarrierSettings,
+}
+
+/// A route as it is shown and changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteDocument {
+    /// The first digits of the msns, their 0 in front.
+    pub prefix: String,
+    /// Only pushes of this XPID.
+    pub xpid: Option<String>,
+    /// Only pushes of this class.
+    pub class: Option<String>,
+    /// The carrier's name, or the number of one that is gone.
+    pub carrier: Option<String>,
+}
+
+/// Which pushes a route is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RouteKey {
+    /// The first digits of the msns.
+    pub prefix: String,
+    /// Only pushes of this XPID.
+    pub xpid: Option<Xpid>,
+    /// Only pushes of this class.
+    pub class: Option<Class>,
+}
+
+impl CarrierSettings {
+    /// The settings as they may be shown.
+    #[must_use]
+    pub fn without_password(&self) -> Self {
+        Self { password: String::new(), ..self.clone() }
+    }
+
+    /// Takes the password of the settings before where these name none.
+    pub fn keep_password(&mut self, before: &Self) {
+        if self.password.is_empty() {
+            self.password.clone_from(&before.password);
+        }
+    }
+}
+
+impl CarrierDocument {
+    /// The carrier under this number, as it is shown.
+    pub fn of(number: u8, settings: &CarrierSettings) -> Self {
+        let has_password = !settings.password.is_empty();
+        Self { number, has_password, settings: settings.without_password() }
+    }
+
+    /// Every carrier of a store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn all(store: &Store) -> Result<Vec<Self>, StoreError> {
+        let carriers = store.carriers()?;
+        Ok(carriers.iter().map(|(number, settings)| Self::of(*number, settings)).collect())
+    }
+}
+
+impl RouteDocument {
+    /// Every route of a store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn all(store: &Store) -> Result<Vec<Self>, StoreError> {
+        let (carriers, rules) = (store.carriers()?, store.routes()?);
+        let name = |number: u8| {
+            let found = carriers.iter().find(|(other, _)| *other == number);
+            found.map_or_else(|| number.to_string(), |(_, settings)| settings.name.clone())
+        };
+        let route = |rule: Rule| Self {
+            xpid: rule.xpid.map(|xpid| xpid.to_string()),
+            class: rule.class.map(|class| class.word().to_owned()),
+            carrier: Some(name(rule.carrier)),
+            prefix: rule.prefix,
+        };
+        Ok(rules.into_iter().map(route).collect())
+    }
+
+    /// The route of a store that is for the same pushes as this one.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn find(store: &Store, route: &Self) -> Result<Option<Self>, StoreError> {
+        let key = |route: &Self| (route.prefix.clone(), route.xpid.clone(), route.class.clone());
+        Ok(Self::all(store)?.into_iter().find(|other| key(other) == key(route)))
+    }
+
+    /// Which pushes it is for.
+    ///
+    /// # Errors
+    /// One sentence about what is wrong.
+    pub fn key(&self) -> Result<RouteKey, String> {
+        let legal = self.prefix.starts_with('0')
+            && self.prefix.len() <= 11
+            && self.prefix.bytes().all(|octet| octet.is_ascii_digit());
+        if !legal {
+            return Err("a route's prefix has 1 to 11 digits, a 0 in front".to_owned());
+        }
+        let xpid = |text: &String| {
+            let found = Xpid::parse(text.as_bytes());
+            found.ok_or_else(|| "an XPID has 11 digits".to_owned())
+        };
+        let class = |word: &String| {
+            let found = Class::from_word(word);
+            found.ok_or_else(|| "a class is standard, urgent, emergency or exercise".to_owned())
+        };
+        Ok(RouteKey {
+            prefix: self.prefix.clone(),
+            xpid: self.xpid.as_ref().map(xpid).transpose()?,
+            class: self.class.as_ref().map(class).transpose()?,
+        })
+    }
+}
+
+impl RouteKey {
+    /// The rule that sends these pushes by the carrier of this number.
+    pub fn to(&self, carrier: u8) -> Rule {
+        let Self { prefix, xpid, class } = self.clone();
+        Rule { prefix, xpid, class, carrier }
+    }
+
+    /// The route as a document.
+    pub fn document(&self, carrier: Option<&str>) -> RouteDocument {
+        RouteDocument {
+            prefix: self.prefix.clone(),
+            xpid: self.xpid.map(|xpid| xpid.to_string()),
+            class: self.class.map(|class| class.word().to_owned()),
+            carrier: carrier.map(str::to_owned),
+        }
     }
 }
 

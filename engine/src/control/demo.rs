@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use super::acts;
+use super::admin::user_actor;
 use super::store::{Store, StoreError};
 use crate::control::document::ClientChange;
 use crate::gateway::registration::Registration;
@@ -19,17 +21,30 @@ const DEMO_MSN_FIRST: u64 = 9_000_000_000;
 const DEMO_MSN_COUNT: u64 = 100_000;
 
 /// Puts the demo registration and its contracts into the store if absent; a demo registration that
-/// was changed stays as it is.
+/// was changed stays as it is. What is put in stands in the audit.
 pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
+    let actor = user_actor(rustix::process::geteuid().as_raw());
     let registration = demo_registration();
-    match store.add_registration(&registration) {
-        Ok(()) | Err(StoreError::Exists(_)) => {}
-        Err(error) => return Err(error),
+    let xpid = registration.xpid;
+    match store.registration(xpid) {
+        Err(StoreError::NotRegistered(_)) => {
+            store.act(&actor, &acts::client_added(&registration), |store| {
+                store.add_registration(&registration)
+            })?;
+        }
+        other => other.map(|_| ())?,
     }
+    let counts = store.contract_counts()?;
+    let there = counts.iter().find(|(of, _)| *of == xpid).map_or(0, |(_, count)| *count);
     let msns = (DEMO_MSN_FIRST..DEMO_MSN_FIRST + DEMO_MSN_COUNT).chain([DEMO_MSN_SINGLE]);
-    let rows: Vec<(Msn, Xpid)> =
-        msns.filter_map(Msn::from_value).map(|msn| (msn, registration.xpid)).collect();
-    store.add_contracts(&rows).map(|_| ())
+    let rows: Vec<(Msn, Xpid)> = msns.filter_map(Msn::from_value).map(|msn| (msn, xpid)).collect();
+    if there >= rows.len() as u64 {
+        return Ok(());
+    }
+    let last = DEMO_MSN_FIRST + DEMO_MSN_COUNT - 1;
+    let words = [format!("{DEMO_MSN_FIRST:011}-{last:011}"), format!("{DEMO_MSN_SINGLE:011}")];
+    let act = acts::contracts_added(xpid, &words);
+    store.act(&actor, &act, |store| store.add_contracts(&rows).map(|_| ()))
 }
 
 /// What a newcomer can try next, for stdout; `push_address` as the port is bound.

@@ -13,7 +13,8 @@ use wire::terms::ids::{Class, Msn, Xpid};
 /// The calls block until every shard concerned has the change, so they are made on the store
 /// thread, in the order in which the store took the changes.
 pub trait Engine: Send + Sync + 'static {
-    /// Gives every shard this set of registrations in place of the last one.
+    /// Gives every shard this set of registrations in place of the last one. A shard that does not
+    /// take it in time is given it again until it does.
     fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError>;
     /// Adds contracts to the shards that own their msns; one that is there already is left as it
     /// is.
@@ -21,7 +22,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes contracts from the shards that own their msns; one that is not there is passed over.
     fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
     /// While paused, pushes are answered 8004; what was accepted before goes on.
-    fn pause(&self, paused: bool);
+    fn pause(&self, paused: bool) -> Result<(), ControlError>;
     /// What carries the engine's octets.
     fn driver(&self) -> DriverKind;
     /// The shards without a turn within the last second.

@@ -45,8 +45,10 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
-    fn pause(&self, paused: bool) {
+    fn pause(&self, paused: bool) -> Result<(), ControlError> {
+        self.check()?;
         self.paused.store(paused, Ordering::Relaxed);
+        Ok(())
     }
 
     fn driver(&self) -> DriverKind {

@@ -8,7 +8,7 @@ use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
-use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
+use crate::io::limits::PARKED_LISTED_MAX;
 use crate::io::mailbox::{
     Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, TROUBLES, VISITS,
 };
@@ -45,6 +45,8 @@ pub struct EngineHandle {
     ports: Vec<Arc<ShardPort>>,
     /// Held while a change is told, so that the shards are told everything in one order.
     registry: Mutex<Arc<Registry>>,
+    /// A shard has not taken it yet.
+    unpublished: AtomicBool,
     names: HostNames,
     stopping: AtomicBool,
     driver: DriverKind,
@@ -58,8 +60,9 @@ impl EngineHandle {
         names: HostNames,
         (driver, carriers): (DriverKind, Arc<[Arc<Exchange>]>),
     ) -> Arc<Self> {
-        let (registry, stopping) = (Mutex::new(registry), AtomicBool::new(false));
-        Arc::new(Self { ports, registry, names, stopping, driver, carriers })
+        let registry = Mutex::new(registry);
+        let [unpublished, stopping] = [false; 2].map(AtomicBool::new);
+        Arc::new(Self { ports, registry, unpublished, names, stopping, driver, carriers })
     }
 
     /// From now on the shards are told when the address of a notification host has changed.
@@ -68,9 +71,34 @@ impl EngineHandle {
         self.names.start(move || handle.upgrade().is_none_or(|handle| handle.publish_addresses()))
     }
 
+    /// Whether every shard has room for the registrations, where one has not taken them yet.
+    fn publish_registrations_again(&self, registry: &Arc<Registry>) -> bool {
+        if !self.unpublished.load(Ordering::Relaxed) {
+            return true;
+        }
+        let registrations: Vec<Registration> =
+            registry.iter().map(|registered| registered.registration.clone()).collect();
+        let endpoints = Arc::new(self.names.plans(&registrations));
+        // Nobody waits for it this time: what has a place in the mailbox is taken in its turn.
+        let (done, _) = bounded(self.ports.len());
+        let mut taken = true;
+        for port in &self.ports {
+            let (registry, endpoints) = (Arc::clone(registry), Arc::clone(&endpoints));
+            let done = Done(done.clone());
+            let message = ShardMessage::Registrations { registry, endpoints, done };
+            taken &= port.sender.try_send(message).is_ok();
+            port.wake();
+        }
+        self.unpublished.store(!taken, Ordering::Relaxed);
+        taken
+    }
+
     /// Whether every shard has room for the addresses as they are known now.
     fn publish_addresses(&self) -> bool {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.publish_registrations_again(&registry) {
+            return false;
+        }
         let addresses = registry.iter().filter_map(|registered| {
             let url = registered.registration.notify_url.as_ref()?;
             Some((registered.registration.xpid, self.names.addresses(url.host(), url.port())))
@@ -99,11 +127,28 @@ impl EngineHandle {
     }
 
     /// Has every shard accept connections with this from now on.
-    pub fn accept_with(&self, acceptance: &Acceptance) {
-        for port in &self.ports {
-            // One that is stopping takes no connection.
-            let _ = port.send(ShardMessage::Acceptance(acceptance.clone()));
-        }
+    ///
+    /// # Errors
+    /// A shard does not take it.
+    pub fn accept_with(&self, acceptance: &Acceptance) -> Result<(), ControlError> {
+        let send = |port: &Arc<ShardPort>| port.send(ShardMessage::Acceptance(acceptance.clone()));
+        let sent: Vec<Result<(), ControlError>> = self.ports.iter().map(send).collect();
+        sent.into_iter().collect()
+    }
+
+    /// Tells every shard, whichever of them does not take it, and waits until those have it that
+    /// do.
+    fn tell_all(&self, message: impl Fn(Done) -> ShardMessage) -> Result<(), ControlError> {
+        let (done, taken) = bounded(self.ports.len());
+        let deadline = clock::instant() + TAKEN_TIMEOUT;
+        let told = self.ports.iter().filter(|port| {
+            let is_told = port.sender.send_deadline(message(Done(done.clone())), deadline).is_ok();
+            port.wake();
+            is_told
+        });
+        let told = told.count();
+        self.wait(&taken, told)?;
+        if told == self.ports.len() { Ok(()) } else { Err(ControlError::Stopping) }
     }
 
     fn wait(&self, done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {
@@ -171,15 +216,17 @@ impl Engine for EngineHandle {
             tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
         }
         *current = Arc::clone(&registry);
-        let (done, taken) = bounded(self.ports.len());
-        for port in &self.ports {
-            port.send(ShardMessage::Registrations {
-                registry: Arc::clone(&registry),
-                endpoints: Arc::clone(&endpoints),
-                done: Done(done.clone()),
-            })?;
+        let told = self.tell_all(|done| ShardMessage::Registrations {
+            registry: Arc::clone(&registry),
+            endpoints: Arc::clone(&endpoints),
+            done,
+        });
+        self.unpublished.store(told.is_err(), Ordering::Relaxed);
+        if told.is_err() {
+            // A token that was taken away is to count no longer than a shard stands still.
+            self.names.publish_again();
         }
-        self.wait(&taken, self.ports.len())
+        told
     }
 
     fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
@@ -190,10 +237,8 @@ impl Engine for EngineHandle {
         self.send_contracts(rows, |rows, done| ShardMessage::RemoveContracts { rows, done })
     }
 
-    fn pause(&self, paused: bool) {
-        for port in &self.ports {
-            let _ = port.send(ShardMessage::Pause(paused));
-        }
+    fn pause(&self, paused: bool) -> Result<(), ControlError> {
+        self.tell_all(|done| ShardMessage::Pause { paused, done })
     }
 
     fn driver(&self) -> DriverKind {
@@ -297,21 +342,16 @@ impl Engine for EngineHandle {
         xpid: Option<Xpid>,
         action: ParkedAction,
     ) -> Result<Vec<ParkedNotification>, ControlError> {
-        // What is discarded is listed no more, so a shard does that in parts between which it
-        // serves.
-        let most =
-            if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
         let mut all = Vec::new();
         for port in &self.ports {
-            for _ in 0..PARKED_LISTED_MAX / most {
+            let (mut from, mut of_shard) = (Some(0), 0);
+            while let Some(at) = from.filter(|_| of_shard < PARKED_LISTED_MAX) {
                 let (reply, taken) = bounded(1);
-                port.send(ShardMessage::Parked { xpid, action, most, reply })?;
-                let part = self.taken(&taken)?;
-                let rest = part.len() == most;
-                all.extend(part);
-                if !rest {
-                    break;
-                }
+                port.send(ShardMessage::Parked { xpid, action, from: at, reply })?;
+                let page = self.taken(&taken)?;
+                from = page.next;
+                of_shard += page.parked.len();
+                all.extend(page.parked);
             }
         }
         Ok(all)
@@ -345,10 +385,17 @@ mod tests {
     use super::*;
     use crate::io::names::{Hanging, INTERVALS};
 
+    /// Leaves no room in a mailbox.
+    fn fill(port: &ShardPort) {
+        let (done, _) = bounded(1);
+        let pause = || ShardMessage::Pause { paused: false, done: Done(done.clone()) };
+        while port.sender.try_send(pause()).is_ok() {}
+    }
+
     #[test]
     fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
         let port = ShardPort::new();
-        while port.sender.try_send(ShardMessage::Pause(false)).is_ok() {}
+        fill(&port);
         let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
         let handle = EngineHandle::new(

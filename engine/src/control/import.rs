@@ -8,9 +8,12 @@
 //! is named by its true number whatever stands in it; a field may be quoted but can hold no comma
 //! and no line end. At any time at most one batch and one unfinished line are kept.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::limits::{IMPORT_BATCH_ROWS_MAX, IMPORT_LINE_OCTETS_MAX};
+use serde::Serialize;
+
+use super::limits::{AUDIT_XPIDS_SHOWN_MAX, IMPORT_BATCH_ROWS_MAX, IMPORT_LINE_OCTETS_MAX};
 use super::store::{Contract, ContractOutcome};
 use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use wire::terms::ids::{Msn, Xpid};
@@ -25,6 +28,21 @@ pub struct ImportTotals {
     pub already_there: u64,
     /// Lines refused.
     pub refused: u64,
+}
+
+/// What an import did, as the audit shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct ImportSum {
+    /// Contracts that are new.
+    pub imported: u64,
+    /// Contracts that were there already.
+    pub already_there: u64,
+    /// Lines refused.
+    pub refused: u64,
+    /// How many XPIDs have new ones.
+    pub xpids: usize,
+    /// How many of them, for the first of these XPIDs.
+    pub new_of: BTreeMap<String, u64>,
 }
 
 /// A refused line.
@@ -117,6 +135,8 @@ pub struct ContractImport {
     line: u64,
     batch: ImportBatch,
     totals: ImportTotals,
+    /// How many new contracts each XPID has of it.
+    new_of: BTreeMap<Xpid, u64>,
 }
 
 impl ContractImport {
@@ -129,6 +149,7 @@ impl ContractImport {
             line: first_line.max(1),
             batch: ImportBatch::default(),
             totals: ImportTotals::default(),
+            new_of: BTreeMap::new(),
         }
     }
 
@@ -161,7 +182,12 @@ impl ContractImport {
 
     /// Whether enough lines wait for one transaction.
     pub fn has_full_batch(&self) -> bool {
-        self.batch.lines.len() >= IMPORT_BATCH_ROWS_MAX
+        self.lines_waiting() >= IMPORT_BATCH_ROWS_MAX
+    }
+
+    /// How many lines wait.
+    pub fn lines_waiting(&self) -> usize {
+        self.batch.lines.len()
     }
 
     /// The lines that wait.
@@ -184,6 +210,7 @@ impl ContractImport {
                 Ok((msn, xpid)) => match outcomes.next() {
                     Some(ContractOutcome::Added) => {
                         self.totals.imported += 1;
+                        *self.new_of.entry(xpid).or_default() += 1;
                         None
                     }
                     Some(ContractOutcome::AlreadyThere) => {
@@ -205,6 +232,14 @@ impl ContractImport {
     /// What has been recorded so far.
     pub fn totals(&self) -> ImportTotals {
         self.totals
+    }
+
+    /// The same with the XPIDs whose contracts they are.
+    pub fn sum(&self) -> ImportSum {
+        let ImportTotals { imported, already_there, refused } = self.totals;
+        let shown = self.new_of.iter().take(AUDIT_XPIDS_SHOWN_MAX);
+        let new_of = shown.map(|(xpid, count)| (xpid.to_string(), *count)).collect();
+        ImportSum { imported, already_there, refused, xpids: self.new_of.len(), new_of }
     }
 
     /// The number of the next line.

@@ -23,6 +23,8 @@ pub const CONTRACT_PAGE_ROWS_MAX: usize = 100_000;
 pub const CONTRACT_CHANGE_MSNS_MAX: u64 = 1_000_000;
 /// Longest body of an admin request other than an import, in octets.
 pub const ADMIN_BODY_OCTETS_MAX: usize = 1 << 20;
+/// How long such a body may take, in milliseconds.
+pub const ADMIN_BODY_MS_MAX: u64 = if cfg!(test) { 5_000 } else { 60_000 };
 /// Msns and ranges that the command line names in one request; more go in several.
 pub const MSN_WORDS_PER_REQUEST_MAX: usize = 32_768;
 /// Octets of a refused body that are read and dropped, so that its sender comes to read the
@@ -48,10 +50,14 @@ pub const TOKEN_OCTETS_MAX: usize = 512;
 pub const NOTIFY_CONNECTIONS_MAX: u16 = 64;
 /// Most notifications pipelined on one connection that a registration may ask for.
 pub const NOTIFY_DEPTH_MAX: u16 = 256;
+/// Longest name of a backup's target that is recorded, in octets: a path's.
+pub const BACKUP_TARGET_OCTETS_MAX: usize = 4_096;
 /// Longest line of the audit, in octets.
 pub const AUDIT_LINE_OCTETS_MAX: usize = 1 << 20;
 /// Msns, or ranges of them, that one act shows.
 pub const AUDIT_MSNS_SHOWN_MAX: usize = 10;
+/// XPIDs whose new contracts the line of an import counts one by one.
+pub const AUDIT_XPIDS_SHOWN_MAX: usize = 10;
 /// Faults of the audit that are told one by one.
 pub const AUDIT_FAULTS_MAX: usize = 100;
 /// Longest name of a token of the admin doors, in octets.

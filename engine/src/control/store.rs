@@ -20,7 +20,7 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
 
-use super::audit::{AuditError, AuditLog};
+use super::audit::{AuditError, AuditKnown, AuditLog, Head};
 use super::limits::{
     REGISTRATIONS_MAX, ROUTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX,
 };
@@ -42,17 +42,20 @@ pub struct Store {
     data_dir: PathBuf,
     /// Opened by the first act.
     audit: Option<AuditLog>,
+    /// The audit with the line of the act that is being done, which its transaction counts.
+    uncounted: Option<Head>,
 }
 
 impl Store {
     /// Copies the registry of one data directory, of a running engine too, as it stands at one
-    /// moment, to another that has none yet. Nothing is copied where there is none.
+    /// moment, to another that has none yet. Nothing is copied where there is none. Gives how many
+    /// lines of the audit the copy knows.
     ///
     /// # Errors
     /// The registry cannot be read, or the copy not be written.
-    pub fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    pub fn copy(from: &Path, to: &Path) -> Result<u64, StoreError> {
         if !from.join(STORE_FILE_NAME).exists() {
-            return Ok(());
+            return Ok(u64::MAX);
         }
         let store = Self::open(from)?;
         let target = to.join(STORE_FILE_NAME);
@@ -61,7 +64,9 @@ impl Store {
             path: target.clone(),
             detail: error.to_string(),
         };
-        std::fs::File::open(&target).and_then(|file| file.sync_all()).map_err(unopenable)
+        let lines = audit::lines_known(&Connection::open(&target)?)?;
+        std::fs::File::open(&target).and_then(|file| file.sync_all()).map_err(unopenable)?;
+        Ok(lines)
     }
 }
 
@@ -266,7 +271,7 @@ impl Store {
         let mut connection = connected.map_err(|error| unopenable(error.to_string()))?;
         connection.set_prepared_statement_cache_capacity(32);
         schema::bring_up_to_date(&mut connection, &path)?;
-        Ok(Self { connection, path, data_dir: data_dir.to_owned(), audit: None })
+        Ok(Self { connection, path, data_dir: data_dir.to_owned(), audit: None, uncounted: None })
     }
 
     /// The data directory.
@@ -347,9 +352,15 @@ impl Store {
     }
 
     /// A transaction that holds the store for writing from its first moment, so that what it reads
-    /// stays true.
+    /// stays true. With it the line of its act counts.
     fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
-        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+        let uncounted = self.uncounted;
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(head) = uncounted {
+            audit::keep(&transaction, AuditKnown { head, next_sha256: None })?;
+        }
+        Ok(transaction)
     }
 }
 

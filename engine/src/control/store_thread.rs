@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::limits::STORE_JOBS_WAITING_MAX;
@@ -60,5 +61,17 @@ impl StoreHandle {
         });
         self.jobs.send(job).await.map_err(|_| StoreGone)?;
         answered.await.map_err(|_| StoreGone)
+    }
+
+    /// Has the store thread do `work`, after what was handed over before, for nobody who waits: for
+    /// somebody who has gone away. Where the control plane is ending and has no room, it is not
+    /// done.
+    pub fn leave(&self, work: impl FnOnce(&mut Store, &dyn Engine) + Send + 'static) {
+        let Err(refused) = self.jobs.try_send(Box::new(work)) else { return };
+        let (TrySendError::Full(job) | TrySendError::Closed(job)) = refused;
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let jobs = self.jobs.clone();
+            runtime.spawn(async move { drop(jobs.send(job).await) });
+        }
     }
 }

@@ -184,7 +184,8 @@ const _: () = assert!(
 
 /// What a listing or a replay takes at most from each shard; the next one takes the rest.
 pub const PARKED_LISTED_MAX: usize = 10_000;
-/// What a shard discards between two turns: each takes a record of the journal.
-pub const PARKED_DISCARDED_MAX: usize = 500;
+/// What a shard lists, replays or discards of it in a turn: each takes a record of the journal,
+/// which may have to come from the device.
+pub const PARKED_PAGE_MAX: usize = 200;
 /// Live pushes of one phone that one answer tells of.
 pub const LIVE_LISTED_MAX: usize = 10_000;

@@ -13,7 +13,7 @@ use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
 use crate::shard::figures::NAMES;
-use crate::shard::{LivePush, Obstacles, ParkedAction, ParkedNotification, WaitingTally};
+use crate::shard::{LivePush, Obstacles, ParkedAction, ParkedPage, WaitingTally};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -81,8 +81,8 @@ pub(crate) enum ShardMessage {
     Parked {
         xpid: Option<Xpid>,
         action: ParkedAction,
-        most: usize,
-        reply: Sender<Vec<ParkedNotification>>,
+        from: u64,
+        reply: Sender<ParkedPage>,
     },
     Live {
         msn: Msn,
@@ -94,7 +94,10 @@ pub(crate) enum ShardMessage {
         reply: Sender<Result<(), String>>,
     },
     Figures(Done),
-    Pause(bool),
+    Pause {
+        paused: bool,
+        done: Done,
+    },
     /// Connections that come from now on are accepted with this.
     Acceptance(Acceptance),
 }

@@ -154,6 +154,12 @@ impl HostNames {
         self.shared.timer.notify_one();
     }
 
+    /// Has what is known published again, and until it is taken.
+    pub(crate) fn publish_again(&self) {
+        lock(&self.shared.state).has_news = true;
+        self.shared.timer.notify_one();
+    }
+
     /// The addresses of a host as they were found last; none while it was not.
     pub(crate) fn addresses(&self, host: &str, port: u16) -> Vec<SocketAddr> {
         if let Some(address) = literal(host, port) {

@@ -5,8 +5,8 @@ use crate::io::budget::Budget;
 use crate::io::calling::smpp::Carriers;
 use crate::io::driver::{Completion, Driver, Operation, Owner, Token};
 use crate::io::front::{Front, FrontLimits};
-use crate::io::limits::LIVE_LISTED_MAX;
 use crate::io::limits::{ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX};
+use crate::io::limits::{LIVE_LISTED_MAX, PARKED_PAGE_MAX};
 use crate::io::mailbox::{ShardMessage, ShardPort, ShardStatus};
 use crate::io::mesh::Mesh;
 use crate::io::notifier::{EndpointPlan, Notifier, Outbound};
@@ -615,13 +615,14 @@ impl ShardTurn {
                     }
                     done.signal();
                 }
-                ShardMessage::Parked { xpid, action, most, reply } => {
-                    let mut parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
-                    for one in &mut parked {
+                ShardMessage::Parked { xpid, action, from, reply } => {
+                    let part = (from, PARKED_PAGE_MAX);
+                    let mut page = self.shard.act_on_parked(action, xpid, part, now.wall_ms);
+                    for one in &mut page.parked {
                         one.why = self.notifier.trouble_of(one.xpid).map(str::to_owned);
                     }
                     // A control plane that gave up waiting is no concern of the shard.
-                    let _ = reply.try_send(parked);
+                    let _ = reply.try_send(page);
                 }
                 ShardMessage::Live { msn, reply } => {
                     let _ = reply.try_send(self.shard.live_pushes(msn, LIVE_LISTED_MAX));
@@ -634,9 +635,10 @@ impl ShardTurn {
                     done.signal();
                 }
                 ShardMessage::Acceptance(acceptance) => self.front.accept_with(acceptance),
-                ShardMessage::Pause(paused) => {
+                ShardMessage::Pause { paused, done } => {
                     self.shard.pause(paused || self.draining_since_ms.is_some());
                     self.port.status.show_obstacles(self.shard.obstacles());
+                    done.signal();
                 }
             }
         }

@@ -44,7 +44,7 @@ pub use live::LivePush;
 pub use obstacles::Obstacles;
 pub use open::Ground;
 pub use opening::{OpenError, ShardConfig, ShardReport};
-pub use parked::{ParkedAction, ParkedNotification};
+pub use parked::{ParkedAction, ParkedNotification, ParkedPage};
 pub use progress::{OpenProgress, OpenStage};
 pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
 pub use waiting_stopped::{CountError, count_stopped};

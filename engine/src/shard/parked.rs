@@ -18,6 +18,9 @@ const TOLD_INTERVAL_MS: u64 = 10_000;
 /// XPIDs that are told apart in that time; the notifications of others are one sum.
 const XPIDS_TOLD_MAX: usize = 32;
 
+/// Parked pushes that are looked at in one turn; those of other clients cost no reading.
+const PARKED_LOOKED_AT_MAX: usize = 1 << 16;
+
 /// What is to become of parked notifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ParkedAction {
@@ -90,6 +93,15 @@ impl ParkedNews {
     }
 }
 
+/// A part of what is parked.
+#[derive(Clone, Default, Debug)]
+pub struct ParkedPage {
+    /// Oldest push first.
+    pub parked: Vec<ParkedNotification>,
+    /// The push from which the next part goes on; `None`: this was the last.
+    pub next: Option<u64>,
+}
+
 /// A push with a parked notification.
 #[derive(Clone, Debug)]
 pub struct ParkedNotification {
@@ -118,43 +130,70 @@ pub struct ParkedNotification {
 
 impl<L: Log> Shard<L> {
     /// What is parked, oldest push first: at most `most` of it, only `xpid`'s if one is named.
+    /// Walks all there is: not for a shard that serves.
     pub fn parked(&self, xpid: Option<Xpid>, most: usize) -> Vec<ParkedNotification> {
-        let all = self.core.parked(0).map(|push| {
+        let (mut parked, mut from) = (Vec::new(), Some(0));
+        while let Some(at) = from.filter(|_| parked.len() < most) {
+            let page = self.parked_page(xpid, at, most - parked.len());
+            parked.extend(page.parked);
+            from = page.next;
+        }
+        parked
+    }
+
+    /// As [`Shard::parked`], from the push of this number on, and no more than a turn has time for:
+    /// a record of the journal may have to be read for each.
+    pub fn parked_page(&self, xpid: Option<Xpid>, from: u64, most: usize) -> ParkedPage {
+        let mut page = ParkedPage::default();
+        let mut read = 0;
+        for (looked_at, push) in self.core.parked(from).enumerate() {
+            if looked_at >= PARKED_LOOKED_AT_MAX || read >= most {
+                page.next = Some(push.push_id);
+                break;
+            }
+            if xpid.is_some_and(|xpid| !self.core.may_be_of(push, xpid.value())) {
+                continue;
+            }
+            read += 1;
             let accepted = self.journal.accepted(Position::from_bits(push.position));
-            ParkedNotification {
+            let of = xpid_of(&accepted);
+            if xpid.is_some_and(|xpid| xpid != of) {
+                continue;
+            }
+            page.parked.push(ParkedNotification {
                 shard: self.number,
                 push_id: push.push_id,
                 msn: push.msn(),
-                xpid: xpid_of(&accepted),
+                xpid: of,
                 reqid: Reqid::parse(accepted.reqid()),
                 code: push.code,
                 ended_ms: self.pace.real(push.ended_ms()).ms(),
                 complete: push.has(ended_flag::COMPLETE_PARKED),
                 cancellation: push.has(ended_flag::CANCELLATION_PARKED),
                 why: None,
-            }
-        });
-        all.filter(|parked| xpid.is_none_or(|xpid| parked.xpid == xpid)).take(most).collect()
+            });
+        }
+        page
     }
 
-    /// Does this with what [`Shard::parked`] lists; returns it. What is sent again and fails once
-    /// more is parked again; what is discarded is finished by a record, so that no start brings it
-    /// back.
+    /// Does this with what [`Shard::parked_page`] lists; gives what it was done with. What is sent
+    /// again and fails once more is parked again; what is discarded is finished by a record, so
+    /// that no start brings it back.
     pub fn act_on_parked(
         &mut self,
         action: ParkedAction,
         xpid: Option<Xpid>,
-        most: usize,
+        (from, most): (u64, usize),
         now_ms: WallMs,
-    ) -> Vec<ParkedNotification> {
-        let mut parked = self.parked(xpid, most);
+    ) -> ParkedPage {
+        let mut page = self.parked_page(xpid, from, most);
         match action {
-            ParkedAction::List => return parked,
-            ParkedAction::Replay => parked.retain(|parked| self.core.replay(parked.push_id)),
-            ParkedAction::Discard => parked.retain(|parked| self.core.discard(parked.push_id)),
+            ParkedAction::List => return page,
+            ParkedAction::Replay => page.parked.retain(|parked| self.core.replay(parked.push_id)),
+            ParkedAction::Discard => page.parked.retain(|parked| self.core.discard(parked.push_id)),
         }
         self.carry_out_effects(now_ms);
-        parked
+        page
     }
 
     /// The last words of a shard that ends: what was parked and not yet told.

@@ -125,6 +125,12 @@ impl Core {
         self.parked.from(from)
     }
 
+    /// Whether an ended push may be of this client: clients without a number of their own share
+    /// one.
+    pub fn may_be_of(&self, push: &EndedPush, client: u64) -> bool {
+        self.clients.find(client) == Some(push.client)
+    }
+
     /// Sends what is parked of this push again, behind what else waits for its msn and client;
     /// `false` when nothing of it is parked, or there is no place for it. One more failure parks it
     /// again.

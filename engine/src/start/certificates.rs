@@ -1,4 +1,5 @@
-//! The certificates of the push port and the admin port: read at the start, and again when SIGHUP asks for it.
+//! The certificates of the push port and the admin port: read at the start, and again when SIGHUP
+//! asks for it.
 //!
 //! What cannot be used replaces nothing: the ports go on with what they have, and the log says why.
 

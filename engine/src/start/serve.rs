@@ -164,6 +164,10 @@ fn take_directory(config: &Config) -> Result<(DataDirLock, FingerprintKeys, Stor
     time_scale::check(directory, config.rehearsal_time_scale, is_fresh)?;
     let keys = fingerprint_key::take(directory, is_fresh, clock::unix_ms())?;
     let mut store = Store::open(directory).map_err(Fatal::from)?;
+    if let Err(error) = store.settle_audit() {
+        // What was accepted is served all the same.
+        tracing::warn!(%error, "the audit cannot be opened: no order is taken until it can");
+    }
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
     }
@@ -188,7 +192,11 @@ fn obey(
     let handle = Arc::clone(handle);
     signals.reloads(move || {
         if let Some(certificates) = &certificates {
-            certificates.reload(|acceptance| handle.accept_with(&acceptance));
+            certificates.reload(|acceptance| {
+                if handle.accept_with(&acceptance).is_err() {
+                    tracing::error!("SIGHUP: a shard took no certificate: send SIGHUP again");
+                }
+            });
         }
         if let Some((certificates, tls)) = &of_admin {
             certificates.reload(|acceptance| tls.accept_with(acceptance));

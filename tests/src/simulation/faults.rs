@@ -182,7 +182,7 @@ impl Simulation {
             self.stations[number].up().act_on_parked(
                 ParkedAction::Replay,
                 None,
-                usize::MAX,
+                (0, usize::MAX),
                 wall_ms,
             );
             self.observe(number)?;

@@ -26,6 +26,20 @@ fn set_secrets(site: &Site, secrets: &str) {
     site.must(&["client", "set", XPID, "--notify-secret-file", &path.display().to_string()]);
 }
 
+/// The engine itself, led to a receiver of somebody's choice, gives no order anywhere.
+#[test]
+fn a_notification_carries_no_header_of_an_order() {
+    let recorder = Recorder::start();
+    let site = site(&recorder.url(), SECRET);
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "plain").request()).code(), "0000");
+    let notice = recorder.await_about("plain", 1).remove(0);
+    let order = hayauma::control::admin::ORDER_HEADER;
+    assert!(notice.headers.iter().all(|(name, _)| name != order), "{:?}", notice.headers);
+    assert!(notice.headers.iter().any(|(name, _)| name == "x-hayauma-signature"));
+    engine.stop();
+}
+
 #[test]
 fn a_notification_carries_a_signature_for_each_secret_and_none_where_there_is_none() {
     let recorder = Recorder::start();

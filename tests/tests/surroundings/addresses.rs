@@ -1,6 +1,6 @@
 //! Addresses, the environment and the configuration as an operator meets them.
 
-use super::{MSN, check_refusal, site, site_with_client};
+use super::{MSN, ask_port, check_refusal, site, site_with_client};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use tests::engine::Finished;
@@ -24,6 +24,23 @@ fn pushes_come_in_at_every_address_that_is_named() {
     for (number, address) in reached.into_iter().enumerate() {
         let push = Body::push(MSN, &format!("address-{number}"));
         assert_eq!(Connection::open(address).ask(&push.request()).code(), "0000", "{address}");
+    }
+    engine.stop();
+}
+
+#[test]
+fn the_admin_port_and_that_of_probes_take_names_and_every_address_too() {
+    let mut site = site_with_client();
+    let token = site.must(&["token", "add", "tests", "--role", "read"]);
+    let (admin, health) = (tests::ports::free_address(), tests::ports::free_address());
+    site.set("--admin", &format!("localhost:{}", admin.port()));
+    site.set("--health", &format!(":{}", health.port()));
+    let engine = site.start();
+    assert_eq!(ask_port(admin, "GET", "/status", "", Some(token.trim())).status(), 200);
+    assert_eq!(ask_port(health, "GET", "/readyz", "", None).text(), "ready\n");
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        let health = SocketAddr::from((Ipv6Addr::LOCALHOST, health.port()));
+        assert_eq!(ask_port(health, "GET", "/readyz", "", None).text(), "ready\n");
     }
     engine.stop();
 }

@@ -1,9 +1,9 @@
-//! The admin port over TLS: commands from another host, whom they do not trust, and who does not get
-//! in.
+//! The admin port over TLS: commands from another host, whom they do not trust, and who does not
+//! get in.
 
 use crate::{MSN, site};
 use std::net::SocketAddr;
-use tests::engine::{Engine, Finished};
+use tests::engine::Finished;
 use tests::push::XPID;
 use tests::site::Site;
 use tests::tls::{Authority, Certified, Made, NAME};
@@ -23,11 +23,10 @@ impl Far {
         let token = site.must(&["token", "add", "far-away", "--role", "admin"]);
         let token = site.token_file(token.trim());
         site.set("--admin", &address.to_string());
-        let far = Self { site, address, token };
+        let mut far = Self { site, address, token };
         far.use_certificate(certified);
-        let mut far = far;
-        for (flag, name) in [("--admin-tls-cert", "admin.pem"), ("--admin-tls-key", "admin.key.pem")]
-        {
+        let files = [("--admin-tls-cert", "admin.pem"), ("--admin-tls-key", "admin.key.pem")];
+        for (flag, name) in files {
             let path = far.site.path(name).display().to_string();
             far.site.set(flag, &path);
         }
@@ -224,7 +223,7 @@ fn an_admin_port_for_other_hosts_wants_a_certificate_or_says_that_it_is_open() {
     let engine = far.site.start();
     assert!(far.must(&["client", "list"]).contains(XPID));
     assert!(!engine.log().contains("plain text"), "{}", engine.log());
-    stop(engine);
+    engine.stop();
     far.site.unset("--admin-tls-cert").unset("--admin-tls-key");
     let refused = far.site.serve_and_fail(&[]);
     assert_eq!(refused.status, Some(10), "{refused:?}");
@@ -234,9 +233,5 @@ fn an_admin_port_for_other_hosts_wants_a_certificate_or_says_that_it_is_open() {
     far.site.set("--admin-open", "true");
     let engine = far.site.start();
     assert!(engine.log().contains("speaks plain text to other hosts"), "{}", engine.log());
-    stop(engine);
-}
-
-fn stop(engine: Engine) {
     engine.stop();
 }

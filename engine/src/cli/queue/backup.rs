@@ -1,5 +1,5 @@
 //! `hayauma queue backup`: a copy of a data directory as it stood at one moment, while an engine
-//! may be at work in it. The engine is not asked and not disturbed.
+//! may be at work in it. The engine is asked for a line of the audit, and not disturbed.
 //!
 //! Order matters: the full segments of each journal, then the billing logs, then the rest of the
 //! journals. So every event in the copy has its record there, and every record whose event came
@@ -9,11 +9,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::CliError;
 use super::table::grouped;
+use super::{CliError, Place};
 use crate::billing;
+use crate::cli::output::with_standard_output;
+use crate::cli::place::Registry;
+use crate::control::acts;
+use crate::control::admin::{BackupOrder, BackupRecorded};
 use crate::control::audit;
-use crate::control::store::Store;
+use crate::control::store::{STORE_FILE_NAME, Store};
 use crate::journal::{BackupError, JournalCopy, JournalError, survey};
 use crate::start::fingerprint_key;
 use crate::start::layout;
@@ -22,6 +26,26 @@ use host::directory::sync_directory;
 
 /// How often a journal that changes faster than it is copied is tried again.
 const TRIES_MAX: u32 = 20;
+
+/// Has the audit say that a copy is made, the copy's own too. A copy is made all the same where
+/// that cannot be: on a full device, and beside an engine that does not answer, it is needed most.
+pub(super) fn record(place: &Place, data_dir: &Path, target: &Path) -> Result<(), CliError> {
+    if !data_dir.join(STORE_FILE_NAME).exists() {
+        return Ok(());
+    }
+    let target = target.display().to_string();
+    let recorded = place.registry_to_change().and_then(|registry| match registry {
+        Registry::Running(engine) => {
+            engine.post("/backups", &BackupOrder { target }).map(|_: BackupRecorded| ())
+        }
+        Registry::Stopped(mut store) => store.record(&acts::backed_up(&target)),
+    });
+    let Err(error) = recorded else { return Ok(()) };
+    with_standard_output(|output| {
+        output.note(&format!("this copy stands in no audit: {error}"));
+        Ok(())
+    })
+}
 
 /// Copies `data_dir` to `target`; what to tell the operator.
 pub(super) fn run(data_dir: &Path, target: &Path) -> Result<String, CliError> {
@@ -106,9 +130,10 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
     for journal in journals {
         octets += journal.finish().map_err(CopyError::Journal)?;
     }
-    Store::copy(data_dir, partial).map_err(|error| CopyError::Other(error.into()))?;
-    // Behind the registry, which knows how much there is of it at least.
+    let lines = Store::copy(data_dir, partial).map_err(|error| CopyError::Other(error.into()))?;
+    // Behind the registry, which knows how much there is of it at least; what came later goes.
     octets += copy_audit(data_dir, partial).map_err(|error| other(data_dir, &error))?;
+    audit::cut_behind(partial, lines).map_err(|error| other(partial, &error))?;
     if let Some(standing) = layout::read(data_dir).map_err(|error| other(data_dir, &error))? {
         layout::write(partial, standing).map_err(|error| other(partial, &error))?;
     }

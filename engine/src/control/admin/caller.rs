@@ -53,9 +53,9 @@ impl Caller {
         Ok(self.store.run(move |store, _| store.record(&name, &act)).await??)
     }
 
-    /// Records an act and does it, and records where it was not done after all: one job of the
-    /// store thread, which ends whether the asker still waits or not. So acts are done in the
-    /// order of their lines.
+    /// Records an act that is none of the registry and does it, and records where it was not done
+    /// after all: one job of the store thread, which ends whether the asker still waits or not. So
+    /// acts are done in the order of their lines.
     ///
     /// # Errors
     /// There is no line and nothing was done, or what `work` says.
@@ -65,7 +65,20 @@ impl Caller {
         work: impl FnOnce(&dyn Engine) -> Result<T, AdminError> + Send + 'static,
     ) -> Result<T, AdminError> {
         let name = self.name.clone();
-        self.store.run(move |store, control| store.act(&name, &act, |_| work(control))).await?
+        let job = move |store: &mut Store, control: &dyn Engine| {
+            store.act_elsewhere(&name, &act, || work(control))
+        };
+        self.store.run(job).await?
+    }
+
+    /// Writes a line of the audit about what has happened, behind all that was asked for before.
+    pub(super) fn leave_word(&self, word: impl FnOnce() -> Act + Send + 'static) {
+        let name = self.name.clone();
+        self.store.leave(move |store, _| {
+            if let Err(error) = store.record(&name, &word()) {
+                tracing::error!(%error, "a line is missing in the audit");
+            }
+        });
     }
 
     /// Whether this one may make the registration `after` of what stands there. A token of any

@@ -17,6 +17,7 @@ use super::contracts::remove_from_shards;
 use super::reading::{Document, Parameters, XpidInPath, parse_xpid};
 use super::reply::{AdminError, reply_json};
 use crate::control::acts;
+use crate::control::audit::Act;
 use crate::control::document::{ClientChange, ClientDocument};
 use crate::control::engine::Engine;
 use crate::control::store::Store;
@@ -62,11 +63,9 @@ pub(super) async fn add(
     let text = change.xpid.as_deref();
     let text = text.ok_or_else(|| AdminError::bad_request("the document names no xpid"))?;
     let registration = change.create(parse_xpid(text)?).map_err(AdminError::bad_request)?;
-    write(&state, StatusCode::CREATED, move |store| {
-        store.act(&caller.name, &acts::client_added(&registration), |store| {
-            store.add_registration(&registration)
-        })?;
-        Ok((None, registration))
+    write(&state, StatusCode::CREATED, caller, move |_, _| {
+        let act = acts::client_added(&registration);
+        Ok(ClientAct { act, before: None, registration, is_new: true })
     })
     .await
 }
@@ -79,15 +78,14 @@ pub(super) async fn put(
 ) -> Result<Response, AdminError> {
     check_xpid(&change, xpid)?;
     let registration = change.create(xpid).map_err(AdminError::bad_request)?;
-    write(&state, StatusCode::OK, move |store| {
+    write(&state, StatusCode::OK, caller, move |store, caller| {
         let before = store.registration(xpid).ok();
         caller.check_client(store, before.as_ref(), &registration)?;
         let act = match &before {
             Some(before) => acts::client_changed(before, &registration),
             None => acts::client_added(&registration),
         };
-        store.act(&caller.name, &act, |store| store.put_registration(&registration))?;
-        Ok((before, registration))
+        Ok(ClientAct { act, before, registration, is_new: false })
     })
     .await
 }
@@ -99,15 +97,13 @@ pub(super) async fn change(
     Document(change): Document<ClientChange>,
 ) -> Result<Response, AdminError> {
     check_xpid(&change, xpid)?;
-    write(&state, StatusCode::OK, move |store| {
+    write(&state, StatusCode::OK, caller, move |store, caller| {
         let before = store.registration(xpid)?;
         let mut registration = before.clone();
         change.apply(&mut registration).map_err(AdminError::bad_request)?;
         caller.check_client(store, Some(&before), &registration)?;
-        store.act(&caller.name, &acts::client_changed(&before, &registration), |store| {
-            store.put_registration(&registration)
-        })?;
-        Ok((Some(before), registration))
+        let act = acts::client_changed(&before, &registration);
+        Ok(ClientAct { act, before: Some(before), registration, is_new: false })
     })
     .await
 }
@@ -122,39 +118,55 @@ pub(super) async fn remove(
         .store
         .run(move |store, control| -> Result<usize, AdminError> {
             let act = acts::client_removed(&store.registration(xpid)?, query.contracts);
-            let removed = store.act(&caller.name, &act, |store| {
-                store.remove_registration(xpid, query.contracts)
-            })?;
-            publish(store, control)?;
-            remove_from_shards(control, &removed)?;
-            Ok(removed.len())
+            store.act_in_steps(&caller.name, &act, |store, step| {
+                let removed = store.remove_registration(xpid, query.contracts)?;
+                *step += 1;
+                publish(store, control)?;
+                remove_from_shards(control, &removed)?;
+                Ok(removed.len())
+            })
         })
         .await??;
     tracing::info!(%xpid, contracts, "registration removed");
     Ok(reply_json(StatusCode::OK, &ClientRemoval { removed: xpid.to_string(), contracts }))
 }
 
-/// A registration as it was, if it was, and as it is.
-type Changed = (Option<Registration>, Registration);
+/// A registration as it was, if it was, and as it is to be.
+struct ClientAct {
+    act: Act,
+    before: Option<Registration>,
+    registration: Registration,
+    /// It must not be there yet.
+    is_new: bool,
+}
 
 /// Does the change in the store, then gives the shards the whole set, then shows what is registered
-/// now.
+/// now. Where the shards do not take it, the audit says that it was done in part.
 async fn write(
     state: &AdminState,
     status: StatusCode,
-    change: impl FnOnce(&mut Store) -> Result<Changed, AdminError> + Send + 'static,
+    caller: Caller,
+    change: impl FnOnce(&Store, &Caller) -> Result<ClientAct, AdminError> + Send + 'static,
 ) -> Result<Response, AdminError> {
     let document = state
         .store
         .run(move |store, control| -> Result<ClientDocument, AdminError> {
-            let (before, registration) = change(store)?;
-            let all = store.registrations()?;
-            let document = match before {
-                Some(before) => ClientDocument::of_change(&before, &registration, &all),
-                None => ClientDocument::of(&registration),
-            };
-            control.publish_registrations(all)?;
-            Ok(document)
+            let ClientAct { act, before, registration, is_new } = change(store, &caller)?;
+            store.act_in_steps(&caller.name, &act, |store, step| {
+                if is_new {
+                    store.add_registration(&registration)?;
+                } else {
+                    store.put_registration(&registration)?;
+                }
+                *step += 1;
+                let all = store.registrations()?;
+                let document = match &before {
+                    Some(before) => ClientDocument::of_change(before, &registration, &all),
+                    None => ClientDocument::of(&registration),
+                };
+                control.publish_registrations(all)?;
+                Ok(document)
+            })
         })
         .await??;
     tracing::info!(xpid = document.xpid, "registration changed");

@@ -1,6 +1,6 @@
 //! Contracts: `/contracts`, `/contracts/count` and `/contracts/import`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::extract::State;
@@ -14,13 +14,13 @@ use super::reading::{Document, Parameters, next_octets, parse_msn, parse_xpid};
 use super::reply::{AdminError, reply_json};
 use crate::control::acts;
 use crate::control::engine::Engine;
-use crate::control::import::{ContractImport, ImportBatch, RefusedLine};
+use crate::control::import::{ContractImport, RefusedLine};
 use crate::control::limits::{
     CONTRACT_PAGE_ROWS_DEFAULT, CONTRACT_PAGE_ROWS_MAX, IMPORT_BATCH_ROWS_MAX,
     REFUSED_LINES_SHOWN_DEFAULT, REFUSED_LINES_SHOWN_MAX,
 };
 use crate::control::msn_range::parse_msns;
-use crate::control::store::{Contract, ContractFilter, ContractOutcome, Store};
+use crate::control::store::{Contract, ContractFilter, ContractOutcome};
 
 /// Contracts of one XPID to add or remove.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -220,6 +220,34 @@ pub(super) async fn remove(
     Ok(reply_json(StatusCode::OK, &changed))
 }
 
+/// An import on its way: where it ends before its end, its sender gone or a batch refused, the
+/// audit says how far it came.
+struct ImportOnItsWay {
+    /// Batches are counted on the store's thread, whether the sender still listens or not.
+    import: Arc<Mutex<ContractImport>>,
+    caller: Caller,
+    is_over: bool,
+}
+
+impl ImportOnItsWay {
+    fn import(&self) -> MutexGuard<'_, ContractImport> {
+        locked(&self.import)
+    }
+}
+
+impl Drop for ImportOnItsWay {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let import = Arc::clone(&self.import);
+            self.caller.leave_word(move || acts::import_broken(&locked(&import).sum()));
+        }
+    }
+}
+
+fn locked(import: &Mutex<ContractImport>) -> MutexGuard<'_, ContractImport> {
+    import.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Reads the body as it comes, one transaction per batch; the shards have each batch before the
 /// next is read.
 pub(super) async fn import(
@@ -229,22 +257,23 @@ pub(super) async fn import(
     mut body: Body,
 ) -> Result<Response, AdminError> {
     let lines_max = query.lines.unwrap_or(REFUSED_LINES_SHOWN_DEFAULT).min(REFUSED_LINES_SHOWN_MAX);
-    let mut import = ContractImport::new(query.first_line.unwrap_or(1));
     let mut refused = Vec::new();
     caller.record(acts::import_begun()).await?;
+    let import = ContractImport::new(query.first_line.unwrap_or(1));
+    let import = Arc::new(Mutex::new(import));
+    let mut on_its_way = ImportOnItsWay { import, caller: caller.clone(), is_over: false };
     while let Some(octets) = next_octets(&mut body).await? {
-        import.feed(&octets);
-        if import.has_full_batch() {
-            let batch = import.take_batch();
-            take_in(&state, &mut import, batch, &mut refused, lines_max).await?;
-        }
+        on_its_way.import().feed(&octets);
+        take_in(&state, &on_its_way, IMPORT_BATCH_ROWS_MAX, &mut refused, lines_max).await?;
     }
-    import.finish();
-    let batch = import.take_batch();
-    take_in(&state, &mut import, batch, &mut refused, lines_max).await?;
-    let totals = import.totals();
-    let (imported, already_there) = (totals.imported, totals.already_there);
-    caller.record(acts::import_ended(imported, already_there, totals.refused)).await?;
+    on_its_way.import().finish();
+    take_in(&state, &on_its_way, 1, &mut refused, lines_max).await?;
+    let (totals, sum) = {
+        let import = on_its_way.import();
+        (import.totals(), import.sum())
+    };
+    caller.record(acts::import_ended(&sum)).await?;
+    on_its_way.is_over = true;
     tracing::info!(imported = totals.imported, refused = totals.refused, "contracts imported");
     let reply = ImportReply {
         imported: totals.imported,
@@ -255,36 +284,38 @@ pub(super) async fn import(
     Ok(reply_json(StatusCode::OK, &reply))
 }
 
+/// Adds the lines that wait, once there are so many.
 async fn take_in(
     state: &AdminState,
-    import: &mut ContractImport,
-    batch: ImportBatch,
+    on_its_way: &ImportOnItsWay,
+    least: usize,
     refused: &mut Vec<RefusedRow>,
     lines_max: usize,
 ) -> Result<(), AdminError> {
-    let rows = batch.rows();
-    let outcomes = if rows.is_empty() {
-        Vec::new()
-    } else {
-        state.store.run(move |store, control| add_everywhere(store, control, &rows)).await??
-    };
-    import.record(batch, &outcomes, |RefusedLine { line, refusal }| {
-        if refused.len() < lines_max {
-            refused.push(RefusedRow { line, reason: refusal.to_string() });
-        }
-    });
+    if on_its_way.import().lines_waiting() < least {
+        return Ok(());
+    }
+    let import = Arc::clone(&on_its_way.import);
+    let room = lines_max.saturating_sub(refused.len());
+    let named = state
+        .store
+        .run(move |store, control| -> Result<Vec<RefusedRow>, AdminError> {
+            let mut import = locked(&import);
+            let batch = import.take_batch();
+            let rows = batch.rows();
+            let outcomes = store.add_contracts(&rows)?;
+            let mut named = Vec::new();
+            import.record(batch, &outcomes, |RefusedLine { line, refusal }| {
+                if named.len() < room {
+                    named.push(RefusedRow { line, reason: refusal.to_string() });
+                }
+            });
+            add_to_shards(control, &rows, &outcomes)?;
+            Ok(named)
+        })
+        .await??;
+    refused.extend(named);
     Ok(())
-}
-
-/// Adds rows to the store and then those that are new to the shards.
-fn add_everywhere(
-    store: &mut Store,
-    control: &dyn Engine,
-    rows: &[Contract],
-) -> Result<Vec<ContractOutcome>, AdminError> {
-    let outcomes = store.add_contracts(rows)?;
-    add_to_shards(control, rows, &outcomes)?;
-    Ok(outcomes)
 }
 
 /// Gives the shards the rows that are new.

@@ -2,11 +2,13 @@
 //! that idle ones keep neither each other nor push clients out.
 //!
 //! Where every place is taken the connection that has been without a request for longest goes. One
-//! whose request is being worked on stays; one whose request was refused has none.
+//! whose request is being worked on stays, and one whose answer is still leaving, as long as it
+//! does leave; one whose request was refused has none.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -29,6 +31,8 @@ use host::clock;
 const HEAD_WAIT: Duration = Duration::from_secs(30);
 /// How long the octets of a body may stay away.
 pub(super) const BODY_WAIT: Duration = Duration::from_secs(30);
+/// How long an answer may not go on, because its reader takes nothing, and keep its place.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// How long a stopping admin port waits for the requests in progress.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 /// And for connections without one: an answer may still be leaving, a half-sent request is owed
@@ -61,7 +65,7 @@ pub(super) enum Visitor {
 
 /// How a request came.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Way {
+pub(super) struct Arrival {
     /// Over TLS.
     pub(super) secure: bool,
     /// The name that the client called the server by there.
@@ -69,20 +73,20 @@ pub(super) struct Way {
 }
 
 /// A connection that came, before anything was said.
-enum Arrived {
+enum Newcomer {
     Plain(Box<dyn Octets>),
     Secure(TcpStream, Arc<AdminTls>),
 }
 
-impl Arrived {
+impl Newcomer {
     /// The connection's octets in clear, and how they come; `None` where it ended before.
-    async fn open(self) -> Option<(Box<dyn Octets>, Way)> {
+    async fn open(self) -> Option<(Box<dyn Octets>, Arrival)> {
         match self {
-            Self::Plain(octets) => Some((octets, Way::default())),
+            Self::Plain(octets) => Some((octets, Arrival::default())),
             Self::Secure(socket, tls) => {
                 let secured = tls.shake(socket).await?;
                 let called = secured.get_ref().1.server_name().map(Arc::from);
-                Some((Box::new(secured), Way { secure: true, called }))
+                Some((Box::new(secured), Arrival { secure: true, called }))
             }
         }
     }
@@ -94,20 +98,20 @@ trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
 
 impl Door {
-    async fn accept(&self) -> std::io::Result<(Arrived, Visitor)> {
+    async fn accept(&self) -> std::io::Result<(Newcomer, Visitor)> {
         match self {
             Self::Socket(listener) => {
                 let (socket, _) = listener.accept().await?;
                 let uid = socket.peer_cred()?.uid();
-                Ok((Arrived::Plain(Box::new(socket)), Visitor::Peer { uid }))
+                Ok((Newcomer::Plain(Box::new(socket)), Visitor::Peer { uid }))
             }
             Self::Port(listener) => {
                 let (socket, _) = listener.accept().await?;
-                Ok((Arrived::Plain(Box::new(socket)), Visitor::Stranger))
+                Ok((Newcomer::Plain(Box::new(socket)), Visitor::Stranger))
             }
             Self::Secure(listener, tls) => {
                 let (socket, _) = listener.accept().await?;
-                Ok((Arrived::Secure(socket, Arc::clone(tls)), Visitor::Stranger))
+                Ok((Newcomer::Secure(socket, Arc::clone(tls)), Visitor::Stranger))
             }
         }
     }
@@ -115,10 +119,12 @@ impl Door {
 
 /// What a connection does.
 pub(super) struct Doing {
-    /// A request is being worked on.
+    /// A request is being worked on, or its answer is leaving.
     busy: AtomicBool,
-    /// Since when none is, in nanoseconds of the monotonic clock.
-    idle_since_ns: AtomicU64,
+    /// Its answer is leaving.
+    answering: AtomicBool,
+    /// Since when none is, or when the answer last went on, in nanoseconds of the monotonic clock.
+    since_ns: AtomicU64,
 }
 
 struct Visit {
@@ -127,10 +133,88 @@ struct Visit {
 }
 
 impl Doing {
+    fn new() -> Self {
+        let [busy, answering] = [false; 2].map(AtomicBool::new);
+        Self { busy, answering, since_ns: AtomicU64::new(clock::monotonic_ns()) }
+    }
+
     /// From now on the connection may go where its place is wanted.
     pub(super) fn rest(&self) {
-        self.idle_since_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
+        self.touch();
+        self.answering.store(false, Ordering::Relaxed);
         self.busy.store(false, Ordering::Relaxed);
+    }
+
+    fn begin(&self) {
+        self.busy.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer is known. Whoever was refused has rested already.
+    fn answer(&self) {
+        self.touch();
+        self.answering.store(self.busy.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    fn touch(&self) {
+        self.since_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
+    }
+
+    /// Since when the connection does nothing that counts; `None` while it does.
+    fn idle_since_ns(&self) -> Option<u64> {
+        let since_ns = self.since_ns.load(Ordering::Relaxed);
+        let stuck_ns = ANSWER_WAIT.as_nanos() as u64;
+        let is_stuck = self.answering.load(Ordering::Relaxed)
+            && clock::monotonic_ns().saturating_sub(since_ns) > stuck_ns;
+        let is_idle = !self.busy.load(Ordering::Relaxed);
+        (is_idle || is_stuck).then_some(since_ns)
+    }
+}
+
+/// A connection's octets, which says when an answer goes on and when all of it has left.
+struct Watched {
+    octets: Box<dyn Octets>,
+    doing: Arc<Doing>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.octets).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.octets).poll_write(context, octets);
+        if written.is_ready() {
+            self.doing.touch();
+        }
+        written
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let flushed = Pin::new(&mut self.octets).poll_flush(context);
+        if flushed.is_ready() && self.doing.answering.load(Ordering::Relaxed) {
+            self.doing.rest();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.octets).poll_shutdown(context)
     }
 }
 
@@ -150,10 +234,9 @@ impl Visits {
     /// Ends the connection that has been idle for longest; one that is ended already counts until
     /// it is gone.
     fn dismiss_one(&mut self) {
-        let idle = self.visits.iter().filter(|visit| !visit.doing.busy.load(Ordering::Relaxed));
-        if let Some(visit) =
-            idle.min_by_key(|visit| visit.doing.idle_since_ns.load(Ordering::Relaxed))
-        {
+        let idle =
+            self.visits.iter().filter_map(|visit| Some((visit, visit.doing.idle_since_ns()?)));
+        if let Some((visit, _)) = idle.min_by_key(|(_, since_ns)| *since_ns) {
             visit.task.abort();
         }
     }
@@ -196,10 +279,7 @@ pub(super) async fn serve(
                 () = tokio::time::sleep(LOOK) => visits.dismiss_one(),
             }
         }
-        let doing = Arc::new(Doing {
-            busy: AtomicBool::new(false),
-            idle_since_ns: AtomicU64::new(clock::monotonic_ns()),
-        });
+        let doing = Arc::new(Doing::new());
         let task = tokio::spawn(visit(
             (arrived, visitor),
             router.clone(),
@@ -222,7 +302,7 @@ pub(super) async fn serve(
 
 /// One connection from its first request to its last.
 async fn visit(
-    (arrived, visitor): (Arrived, Visitor),
+    (arrived, visitor): (Newcomer, Visitor),
     router: Router,
     doing: Arc<Doing>,
     mut stopping: watch::Receiver<()>,
@@ -232,17 +312,18 @@ async fn visit(
         _ = stopping.changed() => return,
     };
     let Some((socket, way)) = opened else { return };
+    let socket = Watched { octets: socket, doing: Arc::clone(&doing) };
     let router = TowerToHyperService::new(router);
     let at_work = Arc::clone(&doing);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(visitor);
         request.extensions_mut().insert(way.clone());
         request.extensions_mut().insert(Arc::clone(&doing));
-        doing.busy.store(true, Ordering::Relaxed);
+        doing.begin();
         let (answer, doing) = (router.call(request.map(Body::new)), Arc::clone(&doing));
         async move {
             let answer = answer.await;
-            doing.rest();
+            doing.answer();
             answer
         }
     });

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::caller::{Caller, Identity};
-use super::door::{Doing, Visitor, Way};
+use super::door::{Arrival, Doing, Visitor};
 use super::paths::{PathRule, Scope};
 use super::{AdminError, AdminState, paths, reading};
 use wire::terms::ids::Xpid;
@@ -55,7 +55,7 @@ pub(super) async fn admit(
 
 /// Who sends a request that may be made; `None` where everybody may make it.
 fn check(state: &AdminState, request: &Request) -> Result<Option<Identity>, AdminError> {
-    let way = request.extensions().get::<Way>().cloned().unwrap_or_default();
+    let way = request.extensions().get::<Arrival>().cloned().unwrap_or_default();
     refuse_foreign(request.headers(), &state.names, &way)?;
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let rule = path.and_then(|path| paths::find(request.method(), path));
@@ -132,7 +132,7 @@ fn check_order(rule: &PathRule, headers: &HeaderMap) -> Result<(), AdminError> {
 }
 
 /// Refuses what a page of another site makes a browser send. `names` are the port's own.
-fn refuse_foreign(headers: &HeaderMap, names: &[String], way: &Way) -> Result<(), AdminError> {
+fn refuse_foreign(headers: &HeaderMap, names: &[String], way: &Arrival) -> Result<(), AdminError> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_own_host(host, names, way) {
         return Err(forbidden(format!(
@@ -156,7 +156,7 @@ fn refuse_foreign(headers: &HeaderMap, names: &[String], way: &Way) -> Result<()
 /// An IP address, localhost or a name that the port was given, with or without a port; or the name
 /// by which a TLS client calls it, which a browser holds against the certificate. No name that
 /// somebody else's name server could give out.
-fn is_own_host(host: &str, names: &[String], way: &Way) -> bool {
+fn is_own_host(host: &str, names: &[String], way: &Arrival) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _port)) => address,
         None => host.split_once(':').map_or(host, |(name, _port)| name),
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
-    fn allowed(host: &'static str, more: &[(&'static str, &'static str)], way: &Way) -> bool {
+    fn allowed(host: &'static str, more: &[(&'static str, &'static str)], way: &Arrival) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static(host));
         for (name, value) in more {
@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn only_the_ports_own_names_and_pages_are_let_in() {
-        let plain = Way::default();
-        let tls = Way { secure: true, called: Some("gateway.example".into()) };
+        let plain = Arrival::default();
+        let tls = Arrival { secure: true, called: Some("gateway.example".into()) };
         for way in [&plain, &tls] {
             for host in
                 ["127.0.0.1:8081", "localhost:8081", "[::1]:8081", "127.0.0.1", "SMS.example:1"]

@@ -15,7 +15,7 @@ use super::reply::{AdminError, reply_json};
 use crate::control::audit::Act;
 use crate::control::engine::Engine;
 use crate::control::metrics::METRICS_MEDIA_TYPE;
-use crate::control::store::{Store, StoreError};
+use crate::control::store::Store;
 use host::clock;
 use wire::terms::time::SteadyMs;
 
@@ -119,11 +119,13 @@ async fn set_paused(
     let job = move |store: &mut Store, control: &dyn Engine| {
         let before = Paused { paused: of_all.paused.load(Ordering::Relaxed) };
         let act = Act::new(if paused { "pause" } else { "resume" });
-        store.record(&by, &act.before(&before).after(&Paused { paused }))?;
-        control.pause(paused);
-        of_all.paused.store(paused, Ordering::Relaxed);
-        tracing::info!(paused, by, "pause changed");
-        Ok::<(), StoreError>(())
+        let act = act.before(&before).after(&Paused { paused });
+        store.act_elsewhere(&by, &act, || {
+            control.pause(paused)?;
+            of_all.paused.store(paused, Ordering::Relaxed);
+            tracing::info!(paused, by, "pause changed");
+            Ok::<(), AdminError>(())
+        })
     };
     state.store.run(job).await??;
     Ok(tell_status(state, StatusCode::OK).await)

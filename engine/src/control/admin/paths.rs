@@ -78,6 +78,15 @@ pub const PATHS: &[PathRule] = &[
     rule("GET", "/tokens", Admin, Whole),
     rule("POST", "/tokens", Admin, Whole),
     rule("DELETE", "/tokens/{name}", Admin, Whole),
+    // Carriers hold addresses and names of accounts, and whose texts go where.
+    rule("GET", "/carriers", Operator, Whole),
+    rule("POST", "/carriers", Admin, Whole),
+    rule("PUT", "/carriers/{name}", Admin, Whole),
+    rule("DELETE", "/carriers/{name}", Admin, Whole),
+    rule("GET", "/routes", Operator, Whole),
+    rule("PUT", "/routes", Admin, Whole),
+    rule("DELETE", "/routes", Admin, Whole),
+    rule("POST", "/backups", Admin, Whole),
 ];
 
 /// The row of this method and this path of the router. HEAD is a GET without its body.

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::reply::AdminError;
 use crate::control::limits::{
-    ADMIN_BODY_OCTETS_MAX, ADMIN_DROPPED_OCTETS_MAX, ADMIN_DROPPING_MS_MAX,
+    ADMIN_BODY_MS_MAX, ADMIN_BODY_OCTETS_MAX, ADMIN_DROPPED_OCTETS_MAX, ADMIN_DROPPING_MS_MAX,
     ADMIN_STRANGER_DROPPED_OCTETS_MAX, ADMIN_STRANGER_DROPPING_MS_MAX,
 };
 use crate::control::token::check_name;
@@ -86,8 +86,20 @@ impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
     }
 }
 
-/// The body in one piece. Memory grows with what arrives, never with what was announced.
-async fn whole_body(mut body: Body) -> Result<Vec<u8>, AdminError> {
+/// The body in one piece, before whoever sends it has held a place for too long.
+async fn whole_body(body: Body) -> Result<Vec<u8>, AdminError> {
+    let limit = Duration::from_millis(ADMIN_BODY_MS_MAX);
+    let late = |_| {
+        AdminError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not come within {} s: send it anew", limit.as_secs()),
+        )
+    };
+    tokio::time::timeout(limit, read_whole(body)).await.map_err(late)?
+}
+
+/// Memory grows with what arrives, never with what was announced.
+async fn read_whole(mut body: Body) -> Result<Vec<u8>, AdminError> {
     let mut octets = Vec::new();
     let announced = body.size_hint().lower();
     if announced <= ADMIN_BODY_OCTETS_MAX as u64 {

@@ -59,9 +59,16 @@ impl From<StoreError> for AdminError {
             | StoreError::TokenOfAnother { .. }
             | StoreError::TooManyTokens(_)
             | StoreError::TooManyTokensInAll
-            | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
+            | StoreError::TooManyRegistrations
+            | StoreError::CarrierExists(_)
+            | StoreError::TooManyCarriers
+            | StoreError::TooManyRoutes
+            | StoreError::HasRoutes { .. } => StatusCode::CONFLICT,
             StoreError::Audit(_) => StatusCode::INSUFFICIENT_STORAGE,
-            StoreError::NotRegistered(_) | StoreError::NoSuchToken { .. } => StatusCode::NOT_FOUND,
+            StoreError::NotRegistered(_)
+            | StoreError::NoSuchToken { .. }
+            | StoreError::NoCarrier(_)
+            | StoreError::NoRoute => StatusCode::NOT_FOUND,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

@@ -33,10 +33,11 @@ impl Port {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path()).expect("a store");
         let engine = Arc::new(FakeEngine::default());
-        let listen = || TcpListener::bind("127.0.0.1:0").ok();
+        let listen = || vec![TcpListener::bind("127.0.0.1:0").expect("a port")];
         let control: Arc<dyn Engine> = engine.clone();
         let socket = host::unix_socket::listen(directory.path(), "admin.sock").expect("a socket");
-        let doors = Doors { socket: Some(socket), port: listen(), health: listen() };
+        let doors =
+            Doors { socket: Some(socket), port: listen(), health: listen(), ..Doors::default() };
         let change = TokenChange {
             name: "tests".to_owned(),
             roles: vec!["admin".to_owned()],
@@ -53,7 +54,8 @@ impl Port {
             .merge(pushes::router(control.clone()));
         let server = AdminServer::start(doors, keeping, store, control, more).expect("started");
         let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-        let agent = config.build().new_agent();
+        // A connection that the port has closed meanwhile is none to send an order by.
+        let agent = config.max_idle_connections(0).build().new_agent();
         Self { server: Some(server), engine, agent, directory }
     }
 
@@ -370,4 +372,26 @@ fn a_page_of_another_site_cannot_give_orders() {
     assert_eq!(status, 403);
     assert!(text.contains("--admin-name"), "{text}");
     assert!(!port.engine.stopped.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_port_of_a_name_with_several_addresses_is_open_at_each() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path()).expect("a store");
+    let listeners = ["127.0.0.1:0", "127.0.0.2:0"].map(|at| TcpListener::bind(at).expect("a port"));
+    let addresses = listeners.each_ref().map(|port| port.local_addr().expect("an address"));
+    let doors = Doors { port: listeners.into(), ..Doors::default() };
+    assert!(doors.addresses().eq(addresses), "no notification goes to any of them");
+    let keeping = Keeping { connections_max: CONNECTIONS, ..Keeping::default() };
+    let engine: Arc<dyn Engine> = Arc::new(FakeEngine::default());
+    let server = AdminServer::start(doors, keeping, store, engine, Router::new()).expect("started");
+    for address in addresses {
+        let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+        let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    server.shut_down();
 }

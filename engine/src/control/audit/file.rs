@@ -1,13 +1,13 @@
 //! The audit's file that is written: whole lines, synced; a new one each month.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Act, AuditLine, Head};
+use super::{Act, AuditKnown, AuditLine, Head};
 use crate::control::limits::AUDIT_LINE_OCTETS_MAX;
 use host::directory::sync_directory;
 use wire::json;
@@ -41,6 +41,29 @@ pub struct AuditLog {
     /// Number of its first line; 0 where it has none.
     first: u64,
     head: Head,
+    /// The last line, where its act was not done.
+    undone: Option<AuditLine>,
+}
+
+/// A line that may follow: the registry is told its hash before it is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NextLine {
+    text: String,
+    month: String,
+    head: Head,
+}
+
+impl NextLine {
+    /// How much there is once it stands.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The line, with its end.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 /// The audit's files in `directory`, in the order of their lines.
@@ -77,32 +100,59 @@ fn month_of(time: &str) -> Option<String> {
 }
 
 impl AuditLog {
-    /// Opens the audit of a data directory. `head` is what the registry knows of it; lines beyond
-    /// that, which a crash left there, are taken in where they follow on it.
+    /// Opens the audit of a data directory. `known` is what the registry knows of it. One line
+    /// beyond that, which a crash left there, is taken in where it is the one that the registry was
+    /// told of.
     ///
     /// # Errors
     /// When the file cannot be read or mended.
-    pub fn open(directory: &Path, head: Head) -> Result<Self, AuditError> {
+    pub fn open(directory: &Path, known: AuditKnown) -> Result<Self, AuditError> {
         let mut log = Self {
             directory: directory.to_owned(),
             file: None,
             octets: 0,
             month: String::new(),
             first: 0,
-            head,
+            head: known.head,
+            undone: None,
         };
         let path = log.path();
-        log.read_end().map_err(|source| AuditError { path, source })?;
+        log.read_end(known).map_err(|source| AuditError { path, source })?;
         Ok(log)
     }
 
-    /// Writes the line of an act and syncs it; how much there is with it.
+    /// How much there is.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The line of an act that was not done, because the engine ended before; once.
+    pub fn take_undone(&mut self) -> Option<AuditLine> {
+        self.undone.take()
+    }
+
+    /// The line of an act as it would follow now.
+    pub fn next(&self, now_ms: u64, actor: &str, act: &Act) -> NextLine {
+        let time = calendar::jst_text(now_ms);
+        let number = self.head.lines + 1;
+        let mut text = act.line(number, &time, actor, &self.head.last_sha256);
+        if text.len() > AUDIT_LINE_OCTETS_MAX {
+            // What an act shows is bounded where it is made; no reader takes a longer line.
+            let what = &act.what[..act.what.floor_char_boundary(1_000)];
+            text = Act::new(what).line(number, &time, actor, &self.head.last_sha256);
+        }
+        let head = Head { lines: number, last_sha256: Sha256::digest(text.as_bytes()).into() };
+        text.push('\n');
+        NextLine { text, month: month_of(&time).unwrap_or_default(), head }
+    }
+
+    /// Writes a line and syncs it; how much there is with it.
     ///
     /// # Errors
     /// Nothing was written then: the act may not be done.
-    pub fn append(&mut self, now_ms: u64, actor: &str, act: &Act) -> Result<Head, AuditError> {
+    pub fn append(&mut self, next: NextLine) -> Result<Head, AuditError> {
         let path = self.path();
-        self.write(now_ms, actor, act).map_err(|source| {
+        self.write(next).map_err(|source| {
             self.file = None;
             AuditError { path, source }
         })?;
@@ -113,38 +163,24 @@ impl AuditLog {
         self.directory.join(FILE_NAME)
     }
 
-    fn write(&mut self, now_ms: u64, actor: &str, act: &Act) -> io::Result<()> {
-        let time = calendar::jst_text(now_ms);
-        let month = month_of(&time).ok_or(io::ErrorKind::InvalidData)?;
-        if self.octets > 0 && month > self.month {
+    fn write(&mut self, next: NextLine) -> io::Result<()> {
+        if self.octets > 0 && next.month > self.month {
             self.put_away()?;
         }
-        let number = self.head.lines + 1;
-        let mut line = act.line(number, &time, actor, &self.head.last_sha256);
-        if line.len() > AUDIT_LINE_OCTETS_MAX {
-            // What an act shows is bounded where it is made; no reader takes a longer line.
-            line = Act::new(&act.what[..act.what.floor_char_boundary(1_000)]).line(
-                number,
-                &time,
-                actor,
-                &self.head.last_sha256,
-            );
-        }
-        let last_sha256 = Sha256::digest(line.as_bytes()).into();
-        line.push('\n');
         let octets = self.octets;
         let file = self.file()?;
-        let written = file.write_all_at(line.as_bytes(), octets).and_then(|()| file.sync_data());
+        let written =
+            file.write_all_at(next.text.as_bytes(), octets).and_then(|()| file.sync_data());
         if let Err(error) = written {
             let _ = file.set_len(octets);
             return Err(error);
         }
         if self.octets == 0 {
-            self.first = number;
+            self.first = next.head.lines;
         }
-        self.octets += line.len() as u64;
-        self.month = self.month.clone().max(month);
-        self.head = Head { lines: number, last_sha256 };
+        self.octets += next.text.len() as u64;
+        self.month = self.month.clone().max(next.month);
+        self.head = next.head;
         Ok(())
     }
 
@@ -176,40 +212,94 @@ impl AuditLog {
         sync_directory(&self.directory)
     }
 
-    /// Finds where the whole lines of the file end, and takes in those that the registry does not
-    /// know yet; they may begin in the file before it.
-    fn read_end(&mut self) -> io::Result<()> {
-        let put_away = files(&self.directory)?.into_iter().rfind(|path| *path != self.path());
-        if let Some(before) = put_away {
-            self.take_in(&fs::read(before)?);
-        }
-        let text = match fs::read(self.path()) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+    /// Finds where the whole lines of the file end, and what its month is. Reads no more of it than
+    /// its ends: a month may have millions of lines.
+    fn read_end(&mut self, known: AuditKnown) -> io::Result<()> {
+        let all = files(&self.directory)?;
+        let put_away: Vec<&PathBuf> = all.iter().filter(|path| **path != self.path()).collect();
+        let names = put_away.iter().filter_map(|path| month_in_name(path));
+        self.month = names.max().unwrap_or_default();
+        let mut end = match File::open(self.path()) {
+            Ok(file) => FileEnd::read(&file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => FileEnd::default(),
             Err(error) => return Err(error),
         };
-        (self.first, self.octets) = self.take_in(&text);
+        self.octets = end.octets;
+        if let Some(first) = &end.first {
+            self.first = first.number;
+            self.month = month_of(&first.time).unwrap_or_default().max(self.month.clone());
+        }
+        if end.last.is_empty()
+            && let Some(before) = put_away.last()
+        {
+            end = FileEnd::read(&File::open(before)?)?;
+        }
+        let last_sha256: [u8; 32] = Sha256::digest(&end.last).into();
+        if known.next_sha256 == Some(last_sha256) {
+            self.head = Head { lines: known.head.lines + 1, last_sha256 };
+            self.undone = json::read(&mut end.last).ok();
+        }
         Ok(())
     }
+}
 
-    /// Reads the lines of a file: the number of its first, and the octets of all whole ones.
-    fn take_in(&mut self, text: &[u8]) -> (u64, u64) {
-        let whole = text.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
-        let mut first = 0;
-        for line in text[..whole].split(|octet| *octet == b'\n') {
-            let Ok(read) = json::read::<AuditLine>(&mut line.to_vec()) else { continue };
-            if let Some(month) = month_of(&read.time).filter(|month| *month > self.month) {
-                self.month = month;
+/// Takes what stands behind the line of this number out of a copy of an audit: an engine may have
+/// gone on while it was copied.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn cut_behind(directory: &Path, number: u64) -> io::Result<()> {
+    while let Some(path) = files(directory)?.pop() {
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let mut end = FileEnd::read(&file)?;
+        while end.octets > 0 {
+            let is_behind = json::read::<AuditLine>(&mut end.last.clone())
+                .is_ok_and(|last| last.number > number);
+            if is_behind {
+                end.octets -= end.last.len() as u64 + 1;
             }
-            if first == 0 {
-                first = read.number;
+            file.set_len(end.octets)?;
+            if !is_behind {
+                return file.sync_all();
             }
-            if read.number == self.head.lines + 1
-                && read.previous == super::hex(&self.head.last_sha256)
-            {
-                self.head = Head { lines: read.number, last_sha256: Sha256::digest(line).into() };
-            }
+            end = FileEnd::read(&file)?;
         }
-        (first, whole as u64)
+        fs::remove_file(path)?;
     }
+    Ok(())
+}
+
+/// What the ends of a file say.
+#[derive(Default)]
+struct FileEnd {
+    /// Octets of its whole lines.
+    octets: u64,
+    first: Option<AuditLine>,
+    /// Its last whole line, without its end.
+    last: Vec<u8>,
+}
+
+impl FileEnd {
+    fn read(file: &File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        let mut first = Vec::new();
+        let longest = AUDIT_LINE_OCTETS_MAX as u64 + 1;
+        BufReader::new(file).take(longest).read_until(b'\n', &mut first)?;
+        let first = json::read(&mut first).ok();
+        // A line that a crash cut, and the whole one before it.
+        let from = length.saturating_sub(2 * longest);
+        let mut tail = vec![0; (length - from) as usize];
+        file.read_exact_at(&mut tail, from)?;
+        let Some(end) = tail.iter().rposition(|octet| *octet == b'\n') else {
+            return Ok(Self { octets: 0, first: None, last: Vec::new() });
+        };
+        let begin = tail[..end].iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
+        Ok(Self { octets: from + end as u64 + 1, first, last: tail[begin..end].to_vec() })
+    }
+}
+
+/// The month of `audit-YYYYMM-NUMBER.jsonl`.
+fn month_in_name(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    name.split('-').nth(1).map(str::to_owned)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{AuditLine, Head, file, hex};
+use super::{AuditKnown, AuditLine, Head, file, hex};
 use crate::control::limits::{AUDIT_FAULTS_MAX, AUDIT_LINE_OCTETS_MAX};
 use wire::json;
 
@@ -24,7 +24,7 @@ pub struct Verdict {
 /// Where the chain stands.
 struct Chain {
     at: Head,
-    known: Head,
+    known: AuditKnown,
     verdict: Verdict,
 }
 
@@ -32,7 +32,7 @@ struct Chain {
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn verify(directory: &Path, known: Head) -> io::Result<Verdict> {
+pub fn verify(directory: &Path, known: AuditKnown) -> io::Result<Verdict> {
     let mut chain = Chain { at: Head::default(), known, verdict: Verdict::default() };
     for path in file::files(directory)? {
         chain.verdict.files += 1;
@@ -65,7 +65,7 @@ impl Chain {
         }
         let sha256: [u8; 32] = Sha256::digest(&line).into();
         self.verdict.lines += 1;
-        let expected = self.at.lines + 1;
+        let expected = self.at.lines.saturating_add(1);
         let number = match json::read_exact::<AuditLine>(&mut line) {
             Ok(read) if read.number == expected && read.previous == hex(&self.at.last_sha256) => {
                 expected
@@ -89,18 +89,25 @@ impl Chain {
             }
         };
         self.at = Head { lines: number, last_sha256: sha256 };
-        if number == self.known.lines && sha256 != self.known.last_sha256 {
+        let known = self.known.head;
+        if number == known.lines && sha256 != known.last_sha256 {
             self.fault(format!(
                 "{place} is not what the registry knows as the last line: it was changed"
             ));
         }
+        if number > known.lines
+            && (number > known.lines.saturating_add(1) || self.known.next_sha256 != Some(sha256))
+        {
+            self.fault(format!("{place} is none that the registry knows of: it was put there"));
+        }
     }
 
     fn end(mut self) -> Verdict {
-        if self.at.lines < self.known.lines {
+        let known = self.known.head.lines;
+        if self.at.lines < known {
             self.fault(format!(
-                "the audit ends with line {} and the registry knows {}: its end was cut",
-                self.at.lines, self.known.lines
+                "the audit ends with line {} and the registry knows {known}: its end was cut",
+                self.at.lines
             ));
         }
         self.verdict

@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -69,6 +69,9 @@ CREATE TABLE carrier_route (
 ",
     "
 ALTER TABLE client ADD COLUMN notify_secrets TEXT NOT NULL DEFAULT '';
+",
+    "
+ALTER TABLE audit_head ADD COLUMN next_sha256 BLOB CHECK (length(next_sha256) = 32);
 ",
 ];
 

@@ -63,9 +63,9 @@ pub struct Settings {
     /// Private key of that certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub notify_key: Option<PathBuf>,
-    /// Address of an admin port that wants a token of `hayauma token add`; with --admin-tls-cert any
-    /// address, else a loopback one [default: none; the socket admin.sock in the data directory is
-    /// always there]
+    /// Address of an admin port that wants a token of `hayauma token add`; with --admin-tls-cert
+    /// any address, else a loopback one [default: none; the socket admin.sock in the data directory
+    /// is always there]
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<Address>,
     /// Certificate of the admin port, PEM, with those that lead to its authority: the port speaks
@@ -75,8 +75,8 @@ pub struct Settings {
     /// Private key of that certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub admin_tls_key: Option<PathBuf>,
-    /// Authorities of client certificates, PEM: with them whoever comes to the admin port needs one,
-    /// and a token besides
+    /// Authorities of client certificates, PEM: with them whoever comes to the admin port needs
+    /// one, and a token besides
     #[arg(long, value_name = "FILE")]
     pub admin_tls_client_ca: Option<PathBuf>,
     /// Name by which requests may call the admin port, beside its addresses, localhost and the name

@@ -13,7 +13,6 @@ use host::fatal::{Fatal, FatalReason};
 use host::unix_socket;
 use host::unix_socket::ADMIN_SOCKET;
 use std::io::ErrorKind;
-use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
 /// The token that a demo makes for its admin port; whoever may read the file may use it.
@@ -34,8 +33,7 @@ pub(super) fn open(
         check_far(admin, certificates.is_some(), tokens.is_empty())?;
     }
     let port = |subject: &str, flag: &str, address: &Option<Address>| {
-        let mut listeners = bind(subject, flag, address.as_slice())?;
-        Ok::<Option<TcpListener>, Fatal>(listeners.drain(..).next())
+        bind(subject, flag, address.as_slice())
     };
     let doors = Doors {
         port: port("admin port", "--admin", &config.admin)?,

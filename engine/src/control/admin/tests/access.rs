@@ -6,6 +6,7 @@ use crate::control::roles::{Role, RoleSet};
 use crate::control::token::{TokenDocument, TokenMade};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 impl Port {
     /// Makes a token and gives its secret.
@@ -45,6 +46,11 @@ fn body_of(rule: &PathRule) -> &'static str {
         (_, "/contracts") => r#"{"xpid":"00100000001","msns":["09012345678"]}"#,
         (_, "/network/lines") => r#"{"msns":["09012345678"],"state":"home"}"#,
         ("POST", "/tokens") => r#"{"name":"another","roles":["read"]}"#,
+        ("POST", "/carriers") | ("PUT", "/carriers/{name}") => {
+            r#"{"name":"another","hosts":["127.0.0.1:1"],"system_id":"us"}"#
+        }
+        (_, "/routes") => r#"{"prefix":"0909","carrier":"another"}"#,
+        ("POST", "/backups") => r#"{"target":"/mnt/copy"}"#,
         _ => "",
     }
 }
@@ -257,8 +263,19 @@ impl Port {
         std::fs::read_to_string(self.directory.path().join("audit.jsonl")).unwrap_or_default()
     }
 
-    /// Sends a request, waits until its line stands in the audit, and goes away while the registry
-    /// is held by another process.
+    /// Whether the store's thread has something in hand that waits.
+    fn is_store_held(&self) -> bool {
+        let mut asker = TcpStream::connect(self.address()).expect("a connection");
+        asker.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket");
+        let request = format!(
+            "GET /clients HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\n\r\n"
+        );
+        asker.write_all(request.as_bytes()).expect("written");
+        asker.read(&mut [0]).is_err()
+    }
+
+    /// Sends a request, waits until it is in hand, and goes away while the registry is held by
+    /// another process.
     fn ask_and_go_away(&self, method: &str, path: &str, line: &str) {
         let registry = self.directory.path().join("registry.sqlite");
         let other = rusqlite::Connection::open(registry).expect("a registry");
@@ -269,17 +286,20 @@ impl Port {
              Bearer {SECRET}\r\n\r\n"
         );
         asker.write_all(request.as_bytes()).expect("written");
-        while !self.audit().contains(line) {
-            assert_eq!(self.send("GET", "/healthz", "").0, 200);
-        }
+        while !self.is_store_held() {}
         drop(asker);
         // The port has one thread: it has seen the end before it answers these.
         for _ in 0..3 {
             assert_eq!(self.send("GET", "/healthz", "").0, 200);
         }
+        assert!(
+            !self.audit().contains(line),
+            "the registry is told of a line before it is written"
+        );
         other.execute_batch("ROLLBACK").expect("let go");
         // Behind the act, on the store's thread.
         assert_eq!(self.send("GET", "/clients", "").0, 200);
+        assert!(self.audit().contains(line), "{}", self.audit());
     }
 }
 
@@ -411,4 +431,187 @@ fn an_order_by_the_socket_takes_its_header_too() {
     let answer = port.send_by_socket(request);
     assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("X-Hayauma-Order"), "{answer}");
     assert!(!port.engine.stopped.load(Ordering::Relaxed));
+}
+
+#[test]
+fn an_answer_that_is_still_leaving_is_not_cut_off_by_strangers() {
+    let port = Port::open();
+    assert_eq!(port.send("POST", "/clients", CLIENT).0, 201);
+    let contracts = r#"{"xpid":"00100000001","msns":["09000000000-09000099999"]}"#;
+    assert_eq!(port.send("POST", "/contracts", contracts).0, 200);
+    let mut reader = TcpStream::connect(port.address()).expect("a connection");
+    let request = format!(
+        "GET /contracts?limit=100000 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \
+         {SECRET}\r\nConnection: close\r\n\r\n"
+    );
+    reader.write_all(request.as_bytes()).expect("taken");
+    let mut answer = vec![0; 1 << 16];
+    let begun = reader.read(&mut answer).expect("its beginning");
+    answer.truncate(begun);
+    // More than there are places, and each of them gets one.
+    for _ in 0..4 * CONNECTIONS {
+        let mut stranger = TcpStream::connect(port.address()).expect("a connection");
+        let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stranger.write_all(request).expect("taken");
+        let mut told = String::new();
+        stranger.read_to_string(&mut told).expect("an answer");
+        assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+    }
+    let idle: Vec<TcpStream> = (0..4 * CONNECTIONS)
+        .map(|_| TcpStream::connect(port.address()).expect("a connection"))
+        .collect();
+    assert_eq!(port.send("GET", "/healthz", "").0, 200);
+    reader.read_to_end(&mut answer).expect("the rest");
+    let text = String::from_utf8(answer).expect("text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    assert_eq!(length.and_then(|length| length.parse().ok()), Some(body.len()));
+    assert!(body.len() > 4 << 20, "more than the kernel keeps: {}", body.len());
+    drop(idle);
+}
+
+#[test]
+fn a_document_that_trickles_in_does_not_hold_its_place_for_ever() {
+    let port = Port::open();
+    let mut slow = TcpStream::connect(port.address()).expect("a connection");
+    let head = format!(
+        "PUT /network/lines HTTP/1.1\r\nHost: localhost\r\nX-Hayauma-Order: 1\r\nAuthorization: \
+         Bearer {SECRET}\r\nContent-Length: 1000000\r\n\r\n"
+    );
+    slow.write_all(head.as_bytes()).expect("taken");
+    slow.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
+    let mut answer = vec![0; 512];
+    let octets = loop {
+        // Never silent for as long as a body may be.
+        if slow.write_all(b" ").is_err() {
+            break slow.read(&mut answer).expect("an answer");
+        }
+        if let Ok(octets) = slow.read(&mut answer) {
+            break octets;
+        }
+    };
+    let answer = String::from_utf8_lossy(&answer[..octets]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("did not come"), "{answer}");
+}
+
+#[test]
+fn a_registration_that_the_shards_did_not_take_is_said_to_be_done_in_part() {
+    let port = Port::open();
+    assert_eq!(port.send("POST", "/clients", CLIENT).0, 201);
+    port.engine.refusing.store(true, Ordering::Relaxed);
+    for (method, path, body) in [
+        ("POST", "/clients", r#"{"xpid":"00100000002","client":"Town"}"#),
+        ("PATCH", "/clients/00100000001", r#"{"token":"another"}"#),
+        ("PUT", "/clients/00100000001", r#"{"client":"City"}"#),
+        ("DELETE", "/clients/00100000001", ""),
+    ] {
+        assert_eq!(port.send(method, path, body).0, 503, "{method}");
+        let audit = port.audit();
+        let last = audit.lines().last().expect("a line");
+        assert!(last.contains(r#""act":"done in part: client "#), "{method}: {last}");
+    }
+}
+
+#[test]
+fn a_pause_that_a_shard_does_not_take_is_no_pause() {
+    let port = Port::open();
+    port.engine.refusing.store(true, Ordering::Relaxed);
+    assert_eq!(port.send("POST", "/pause", "").0, 503);
+    assert!(port.audit().contains(r#""act":"not done: pause""#), "{}", port.audit());
+    assert!(!read::<Status>(&port.send("GET", "/status", "").1).paused);
+}
+
+#[test]
+fn an_import_that_breaks_off_says_how_far_it_came() {
+    let port = Port::open();
+    assert_eq!(port.send("POST", "/clients", CLIENT).0, 201);
+    let mut sender = TcpStream::connect(port.address()).expect("a connection");
+    let lines: String =
+        (0..60_000).map(|at| format!("{:011},00100000001\n", 9_000_000_000u64 + at)).collect();
+    let head = format!(
+        "POST /contracts/import HTTP/1.1\r\nHost: localhost\r\nX-Hayauma-Order: 1\r\n\
+         Authorization: Bearer {SECRET}\r\nContent-Length: {}\r\n\r\n",
+        lines.len() + 1
+    );
+    sender.write_all((head + &lines).as_bytes()).expect("taken");
+    while port.contracts().is_empty() {
+        assert_eq!(port.send("GET", "/healthz", "").0, 200);
+    }
+    drop(sender);
+    let broken = "done in part: contract import";
+    while !port.audit().contains(broken) {
+        assert_eq!(port.send("GET", "/clients", "").0, 200);
+    }
+    let audit = port.audit();
+    let line = audit.lines().find(|line| line.contains(broken)).expect("a line");
+    let imported = port.contracts().len();
+    let part = format!(r#""imported":{imported},"already_there":0,"refused":0,"xpids":1"#);
+    assert!(line.contains(&part), "{part}: {line}");
+    assert!(line.contains(&format!(r#""00100000001":{imported}"#)), "{line}");
+    assert!(!audit.contains("contract import ends"), "{audit}");
+}
+
+/// What every order leaves in the audit, as its line shows the act.
+fn act_of(rule: &PathRule) -> &'static str {
+    match (rule.method, rule.path) {
+        ("POST", "/pause") => "pause",
+        ("POST", "/resume") => "resume",
+        ("POST", "/stop") => "stop",
+        ("POST", "/clients") => "client add 00100000001",
+        ("PUT" | "PATCH", "/clients/{xpid}") => "client set 00100000001",
+        ("DELETE", "/clients/{xpid}") => "client remove 00100000001",
+        ("POST", "/contracts") => "contract add 00100000001",
+        ("DELETE", "/contracts") => "contract remove 00100000001",
+        ("POST", "/contracts/import") => "contract import begins",
+        ("POST", "/notifications/replay") => "notify replay 00100000001",
+        ("POST", "/notifications/discard") => "notify discard 00100000001",
+        ("PUT", "/network/lines") => "network set home",
+        ("POST", "/tokens") => "token add another",
+        ("DELETE", "/tokens/{name}") => "token remove another",
+        ("POST", "/carriers") => "carrier add another",
+        ("PUT", "/carriers/{name}") => "carrier set another",
+        ("DELETE", "/carriers/{name}") => "carrier remove another",
+        ("PUT", "/routes") => "carrier route add 0909",
+        ("DELETE", "/routes") => "carrier route remove 0909",
+        ("POST", "/backups") => "queue backup",
+        _ => panic!("{} {} is an order and has no line of the audit", rule.method, rule.path),
+    }
+}
+
+#[test]
+fn every_order_leaves_its_line_in_the_audit_before_it_is_answered() {
+    let port = Port::open();
+    let secret = port.token("night-shift", "admin", &[]);
+    let orders: Vec<&PathRule> = PATHS.iter().filter(|rule| rule.is_order()).collect();
+    // What makes things, what changes them, what takes them away.
+    let rank = |rule: &&PathRule| match (rule.method, rule.path) {
+        ("POST", _) => 0,
+        ("DELETE", "/clients/{xpid}" | "/carriers/{name}") => 3,
+        ("DELETE", _) => 2,
+        _ => 1,
+    };
+    let mut in_order = orders.clone();
+    in_order.sort_by_key(rank);
+    for rule in in_order {
+        let before = port.audit().lines().count();
+        let target = match rule.path {
+            "/notifications/replay" => "/notifications/replay?xpid=00100000001".to_owned(),
+            "/clients/{xpid}" if rule.method == "DELETE" => target_of(rule) + "?contracts=true",
+            _ => target_of(rule),
+        };
+        let (status, text) = port.send_as(&secret, rule.method, &target, body_of(rule));
+        let what = format!("{} {}: {status} {text}", rule.method, rule.path);
+        assert!(status < 300, "{what}");
+        let audit = port.audit();
+        let new: Vec<&str> = audit.lines().skip(before).collect();
+        assert!(!new.is_empty(), "{what}");
+        assert!(
+            new.iter().all(|line| line.contains(r#""actor":"night-shift""#)),
+            "{what}: {new:?}"
+        );
+        let act = format!(r#""act":"{}"#, act_of(rule));
+        assert!(new[0].contains(&act), "{what}: {act} in {new:?}");
+    }
+    let store = Store::open(port.directory.path()).expect("a store");
+    assert_eq!(store.verify_audit().expect("readable").faults, Vec::<String>::new());
 }

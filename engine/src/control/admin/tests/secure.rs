@@ -27,7 +27,7 @@ impl SecurePort {
         let directory = tempfile::tempdir().expect("a directory");
         let tls = AdminTls::new(certify(directory.path()));
         let doors = Doors {
-            port: TcpListener::bind("127.0.0.1:0").ok(),
+            port: vec![TcpListener::bind("127.0.0.1:0").expect("a port")],
             tls: Some(Arc::clone(&tls)),
             ..Doors::default()
         };
