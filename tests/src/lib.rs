@@ -14,6 +14,7 @@ pub mod alive;
 pub mod bare_thread;
 pub mod bill;
 pub mod clauses;
+pub mod clock;
 pub mod cpus;
 pub mod engine;
 pub mod flat;
