@@ -352,7 +352,7 @@ fn describe(record: &Record<'_>, text: &mut String) {
             )
         }
         Record::Handed(handed) => describe_handed(name, &handed.to_native(), text),
-        Record::Opened(_) => writeln!(text, "{name}"),
+        Record::Opened(_) | Record::Cleaned(_) => writeln!(text, "{name}"),
     };
 }
 
