@@ -31,6 +31,7 @@ pub mod seccomp;
 pub mod seeded;
 pub mod simulation;
 pub mod site;
+pub mod small_device;
 pub mod smsc;
 pub mod terminals;
 pub mod tls;
