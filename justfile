@@ -19,9 +19,9 @@ test-poll *ARGS:
 rooms:
     cargo run -p tests --bin rooms
 
-# The rules of the standards and of the interface, with the code and the tests that cite them.
-clauses:
-    cargo run -p tests --bin clauses
+# The rules of the standards and of the interface, with the code and the tests that cite them; `just clauses 9.2.3.24` some.
+clauses *TEXT:
+    cargo run -p tests --bin clauses -- {{TEXT}}
 
 # A million pushes, every one accounted for.
 drill *ARGS:

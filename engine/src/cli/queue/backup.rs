@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use super::table::grouped;
+use super::table::{grouped, plural};
 use crate::billing;
 use crate::control::audit;
 use crate::control::store::Store;
@@ -51,8 +51,9 @@ pub(super) fn run(data_dir: &Path, target: &Path) -> Result<String, CliError> {
             sync_directory(parent).map_err(|error| cannot(parent, &error))?;
         }
         Ok(format!(
-            "{} records, {} octets in all, copied to {}, read again and found intact\n",
+            "{} {}, {} octets in all, copied to {}, read again and found intact\n",
             grouped(records),
+            plural(records, "record", "records"),
             grouped(octets),
             target.display()
         ))
