@@ -19,15 +19,15 @@ test-poll *ARGS:
 rooms:
     cargo run -p tests --bin rooms
 
-# The rules of the standards and of the interface, with the code and the tests that cite them.
-clauses:
-    cargo run -p tests --bin clauses
+# The rules of the standards and of the interface, with the code and the tests that cite them; `just clauses 9.2.3.24` some.
+clauses *TEXT:
+    cargo run -p tests --bin clauses -- {{TEXT}}
 
 # A million pushes, every one accounted for.
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, lists, broadcasts, fuzz TARGET.
+# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, flood, full-device, lists, broadcasts, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -48,6 +48,12 @@ _heavy-poll *ARGS:
 
 _heavy-alive *ARGS:
     cargo run --release -p tests --bin alive -- {{ARGS}}
+
+_heavy-flood:
+    HAYAUMA_TEST_FLOOD=full cargo test --release -p tests --test flood -- --nocapture --test-threads 1
+
+_heavy-full-device SECONDS="60":
+    HAYAUMA_TEST_FULL_DEVICE_SECONDS={{SECONDS}} cargo test --release -p tests --test surroundings full_load -- --nocapture
 
 _heavy-lists:
     HAYAUMA_LISTS=1000000 cargo test --release -p hayauma --lib lists::tests::agreement -- --nocapture

@@ -18,6 +18,8 @@ pub struct Load {
     acked: Box<[AtomicBool]>,
     next: AtomicU64,
     count: AtomicU64,
+    refused: AtomicU64,
+    full: AtomicU64,
     is_paused: AtomicBool,
     is_over: AtomicBool,
 }
@@ -30,6 +32,8 @@ impl Load {
             acked: (0..pushes_max).map(|_| AtomicBool::new(false)).collect(),
             next: AtomicU64::new(0),
             count: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            full: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         }
@@ -66,6 +70,8 @@ impl Load {
                 self.count.fetch_add(1, Ordering::Relaxed);
             } else {
                 assert!(code == "8002" || code == "8003", "{code}");
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.full.fetch_add(u64::from(code == "8003"), Ordering::Relaxed);
             }
         }
     }
@@ -78,6 +84,21 @@ impl Load {
     pub fn await_more(&self, more: u64) {
         let wanted = self.count.load(Ordering::Relaxed) + more;
         wait::until_true("acknowledgements", || self.count.load(Ordering::Relaxed) >= wanted);
+    }
+
+    /// How many were acknowledged.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many were refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many of those because there is no room (8003).
+    pub fn full(&self) -> u64 {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// The numbers of the pushes acknowledged by now.
@@ -99,23 +120,31 @@ impl Load {
     /// Asks an engine again for the pushes of these numbers; how many it does not know.
     ///
     /// # Panics
-    /// When it answers anything else.
+    /// When it answers anything else, or asks to come again for too long.
+    #[track_caller]
     pub fn count_unknown(&self, address: SocketAddr, numbers: &[u64]) -> u64 {
         let mut connection = Connection::open(address);
-        let mut unknown = 0;
-        for part in numbers.chunks(DEPTH) {
-            let requests: Vec<u8> =
-                part.iter().flat_map(|&number| (self.push)(number).request()).collect();
-            connection.send(&requests);
-            for number in part {
-                match connection.answer().code().as_str() {
-                    "0001" => {}
-                    // It is taken as new, or would be if a segment were ready: it was forgotten.
-                    "0000" | "8002" => unknown += 1,
-                    other => panic!("push {number} asked for again: {other}"),
+        let (mut unknown, mut left) = (0, numbers.to_vec());
+        wait::until("answers that say whether a push is known", || {
+            let mut again = Vec::new();
+            for part in left.chunks(DEPTH) {
+                let requests: Vec<u8> =
+                    part.iter().flat_map(|&number| (self.push)(number).request()).collect();
+                connection.send(&requests);
+                for &number in part {
+                    match connection.answer().code().as_str() {
+                        "0001" => {}
+                        // It is taken as new: it was forgotten.
+                        "0000" => unknown += 1,
+                        // The next segment is being made, which is asked before what is known.
+                        "8002" => again.push(number),
+                        other => panic!("push {number} asked for again: {other}"),
+                    }
                 }
             }
-        }
+            left = again;
+            left.is_empty().then_some(())
+        });
         unknown
     }
 }

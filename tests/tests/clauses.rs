@@ -211,3 +211,26 @@ fn a_citation_stands_at_code_or_at_the_test_before_or_around_which_it_is() {
     let helper = citations("engine/src/sms/length/tests.rs", "//= a\nfn helper() {}\n");
     assert_eq!(helper[0].at, Use::Nothing);
 }
+
+#[test]
+fn a_text_picks_the_rules_that_have_it_in_their_id_or_sentence() {
+    let list = "\
+## TS 23.040
+| id | rule | kept |
+|---|---|---|
+| 9.2.3.1 | The message type stands in two bits. | |
+| 9.2.3.2 more | More messages are told. | |
+";
+    let cited = citations("engine/src/x.rs", "//= TS 23.040 9.2.3.1\nfn code() {}\n");
+    let report = Report::of(List::parse(list), cited);
+    let ids = |text: &str| {
+        let found = report.about(text);
+        found.rules().iter().map(|rule| rule.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("9.2.3.1"), ["TS 23.040 9.2.3.1"]);
+    assert_eq!(ids("MORE MESS"), ["TS 23.040 9.2.3.2 more"]);
+    assert_eq!(ids("ts 23.040").len(), 2);
+    assert_eq!(ids("nothing"), Vec::<String>::new());
+    let found = report.about("9.2.3.1");
+    assert_eq!(found.code(&found.rules()[0]).count(), 1);
+}

@@ -56,6 +56,10 @@ fn a_run_meets_what_it_is_meant_to_meet() {
             Err(violation) => panic!("seed {seed}: {}", violation.0),
         }
     }
+    // The clock is set by less than an hour, by hours and by days, forward and back.
+    let [short, hours, days] = total.clock_steps;
+    assert!(short.iter().all(|&count| count > 20), "{total:?}");
+    assert!(hours.iter().chain(&days).all(|&count| count > 1), "{total:?}");
     // Delivered, partial, refused, failed, expired, cancelled and replaced all occur.
     assert!(total.ended[4..].iter().all(|&count| count > 20), "{total:?}");
     assert!(total.crashes > 100 && total.records_lost > 100, "{total:?}");

@@ -15,4 +15,5 @@ pub mod log;
 pub mod prefetch;
 pub mod reading;
 pub mod shield;
+pub mod threads;
 pub mod unix_socket;

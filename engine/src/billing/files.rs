@@ -16,7 +16,9 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::day_file::{DayFile, Growth, make_next_day};
 use super::limits::{FILE_ORDERS_MAX, FILE_REPLIES_MAX};
+use host::clock;
 use host::fatal::{Fatal, FatalReason};
+use host::threads::{END_WITHIN, join_by};
 use wire::terms::calendar::Day;
 
 /// The thread. Dropping this ends it.
@@ -70,10 +72,17 @@ impl BillingFiles {
 
 impl Drop for BillingFiles {
     fn drop(&mut self) {
+        let deadline = clock::instant() + END_WITHIN;
         // Logs may still hold lines of their own: the order ends the thread all the same.
-        let _ = self.orders.send(Order::Stop);
-        if let Some(worker) = self.worker.take() {
-            let _ = worker.join();
+        let _ = self.orders.send_deadline(Order::Stop, deadline);
+        // What it has in hand holds no event that the journal lacks.
+        if let Some(worker) = self.worker.take()
+            && !join_by(worker, deadline)
+        {
+            tracing::warn!(
+                "the device does not answer: billing files that were being opened are left as they \
+                 are"
+            );
         }
     }
 }

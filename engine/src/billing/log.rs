@@ -332,6 +332,10 @@ impl Log for BillingLog {
         !self.writing && self.stage.is_empty()
     }
 
+    fn events_unwritten(&self) -> u64 {
+        self.stage.push_events()
+    }
+
     fn events_refused(&self) -> u64 {
         if self.retry_at_ms.is_some() { self.stage.push_events() } else { 0 }
     }

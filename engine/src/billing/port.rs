@@ -44,6 +44,9 @@ pub trait Log {
     /// Whether all that was appended stands in files.
     fn is_written(&self) -> bool;
 
+    /// Accepted and Final events that were appended and stand in no file yet.
+    fn events_unwritten(&self) -> u64;
+
     /// Accepted and Final events that wait because the device did not take them.
     fn events_refused(&self) -> u64;
 

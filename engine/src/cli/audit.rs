@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use simd_json::OwnedValue;
 use simd_json::prelude::Writable as _;
 
-use super::table::grouped;
+use super::table::{grouped, plural};
 use super::{CliError, Output, Place};
 use crate::control::audit;
 use crate::control::audit::AuditLine;
@@ -115,9 +115,11 @@ fn verify(data_dir: &Path, output: &mut Output<'_>) -> Result<(), CliError> {
     }
     if verdict.faults.is_empty() {
         return output.print(&format!(
-            "{} lines in {} files: every one follows on the one before it\n",
+            "{} {} in {} {}: every one follows on the one before it\n",
             grouped(verdict.lines),
-            verdict.files
+            plural(verdict.lines, "line", "lines"),
+            verdict.files,
+            plural(verdict.files as u64, "file", "files")
         ));
     }
     Err(CliError::new(format!(

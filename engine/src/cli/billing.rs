@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+use super::table::plural;
 use super::{CliError, Place, print};
 use crate::billing::{ReconcileReport, Report, ReportError, day, month, reconcile, write_csv};
 use wire::terms::calendar::Day;
@@ -89,8 +90,14 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
     }
     let rejected: u64 = report.rejected.values().sum();
     let (accepted, replayed, suppressed) = (report.accepted, report.replayed, report.suppressed);
-    let _ =
-        writeln!(text, "{} events, {} days, {} XPIDs", report.events, report.days, report.xpids);
+    let (events, days, xpids) = (report.events, report.days, report.xpids);
+    let _ = writeln!(
+        text,
+        "{events} {}, {days} {}, {xpids} {}",
+        plural(events, "event", "events"),
+        plural(days, "day", "days"),
+        plural(xpids, "XPID", "XPIDs")
+    );
     let _ = writeln!(
         text,
         "requests {} = accepted {accepted} + replayed {replayed} + suppressed {suppressed} + \
@@ -103,7 +110,8 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
     for (xpid, (accepted, ended)) in &report.twice {
         let _ = writeln!(
             text,
-            "xpid {xpid:011}: {accepted} pushes accepted twice, {ended} ended twice"
+            "xpid {xpid:011}: {accepted} {} accepted twice, {ended} ended twice",
+            plural(*accepted, "push", "pushes")
         );
     }
     let _ = writeln!(text, "open pushes: {}", report.open);

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::place::{Place, Registry};
 use super::secret::named_secret;
-use super::table::{self, grouped};
+use super::table::{self, grouped, plural};
 use super::{CliError, Output};
 use crate::control::acts;
 use crate::control::admin::ClientRemoval;
@@ -285,9 +285,10 @@ impl RemoveCommand {
             }
         };
         output.print(&format!(
-            "removed XPID {} and {} contracts\n",
+            "removed XPID {} and {} {}\n",
             self.xpid,
-            grouped(contracts as u64)
+            grouped(contracts as u64),
+            plural(contracts as u64, "contract", "contracts")
         ))
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::admin_client::AdminClient;
 use super::place::{HeldStore, Place, Registry};
-use super::table::grouped;
+use super::table::{grouped, plural};
 use super::{CliError, Output};
 use crate::control::acts;
 use crate::control::admin::ImportReply;
@@ -97,9 +97,9 @@ impl ImportCommand {
         match refused {
             0 => Ok(()),
             _ => Err(CliError::new(format!(
-                "{} lines were refused: correct them and import the file again, what is there is \
-                 passed over",
-                grouped(refused)
+                "{} {} refused: correct and import the file again, what is there is passed over",
+                grouped(refused),
+                plural(refused, "line was", "lines were")
             ))),
         }
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::queue_waiting;
-use super::table::{self, grouped};
+use super::table::{self, grouped, plural};
 use super::{CliError, Place, print};
 use crate::journal::{Damage, Handed, Kind, Position, Record, Survey, read_holder, survey};
 use crate::smsc::wait_reason::WaitReason;
@@ -167,12 +167,15 @@ fn overview(shards: &BTreeMap<u16, PathBuf>) -> Result<String, CliError> {
         }
         let _ = writeln!(
             lines,
-            "shard {shard}: {} records in {} segments and {} spares; {} pushes unfinished, {} \
-             ended and still held",
+            "shard {shard}: {} {} in {} {} and {} {}; {} {} unfinished, {} ended and still held",
             grouped(found.records()),
+            plural(found.records(), "record", "records"),
             found.segments.len(),
+            plural(found.segments.len() as u64, "segment", "segments"),
             found.spares,
+            plural(found.spares, "spare", "spares"),
             grouped(pushes.unfinished()),
+            plural(pushes.unfinished(), "push", "pushes"),
             grouped(pushes.held()),
         );
     }
@@ -223,7 +226,13 @@ fn verify(
             );
         }
     }
-    let _ = writeln!(text, "{} records in {segments} segments read and checked", grouped(records));
+    let _ = writeln!(
+        text,
+        "{} {} in {segments} {} read and checked",
+        grouped(records),
+        plural(records, "record", "records"),
+        plural(segments as u64, "segment", "segments")
+    );
     if damaged == 0 {
         return Ok((text + "no damage\n", Ok(())));
     }
@@ -321,10 +330,11 @@ fn describe(record: &Record<'_>, text: &mut String) {
         Record::CancelAccepted(cancel) => writeln!(text, "{name} {}", time(cancel.at_ms())),
         Record::Notified(notified) => writeln!(
             text,
-            "{name} {} {} after {} tries",
+            "{name} {} {} after {} {}",
             time(notified.at_ms.to_native()),
             if notified.outcome == 0 { "acknowledged" } else { "parked" },
             notified.tries.to_native(),
+            plural(u64::from(notified.tries.to_native()), "try", "tries"),
         ),
         Record::Key(key) => {
             writeln!(
@@ -350,7 +360,7 @@ fn describe(record: &Record<'_>, text: &mut String) {
             )
         }
         Record::Handed(handed) => describe_handed(name, &handed.to_native(), text),
-        Record::Opened(_) => writeln!(text, "{name}"),
+        Record::Opened(_) | Record::Cleaned(_) => writeln!(text, "{name}"),
     };
 }
 

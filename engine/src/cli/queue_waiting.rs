@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::table::{self, grouped};
+use super::table::{self, grouped, plural};
 use super::{CliError, Place, print};
 use crate::control::queue::{QueueDocument, ShardQueue, WaitRow};
 use crate::shard::count_stopped;
@@ -73,10 +73,12 @@ fn render(document: &QueueDocument, now_ms: u64) -> String {
         };
         let _ = writeln!(
             text,
-            "shard {}: {} pushes wait, {} notifications due, {} parked",
+            "shard {}: {} {}, {} {} due, {} parked",
             shard.shard.unwrap_or_default(),
             grouped(shard.waiting),
+            plural(shard.waiting, "push waits", "pushes wait"),
             grouped(due("notification-due")),
+            plural(due("notification-due"), "notification", "notifications"),
             grouped(due("notification-parked")),
         );
     }

@@ -30,6 +30,11 @@ pub(crate) fn render(rows: &[Vec<String>], right: &[usize]) -> String {
     text
 }
 
+/// `one` for 1, else `many`.
+pub(crate) fn plural<'a>(number: u64, one: &'a str, many: &'a str) -> &'a str {
+    if number == 1 { one } else { many }
+}
+
 /// The number with commas between groups of three digits.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -46,6 +51,12 @@ pub(crate) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_a_thing_is_not_said_to_be_many() {
+        let said = |number| format!("{number} {}", plural(number, "push waits", "pushes wait"));
+        assert_eq!([0, 1, 2].map(said), ["0 pushes wait", "1 push waits", "2 pushes wait"]);
+    }
 
     #[test]
     fn columns_are_aligned_and_lines_end_without_blanks() {

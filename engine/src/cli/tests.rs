@@ -78,7 +78,7 @@ impl RunningEngine {
 impl Drop for RunningEngine {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.shut_down();
+            server.shut_down(std::time::Duration::from_secs(30));
         }
     }
 }

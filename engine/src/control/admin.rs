@@ -72,6 +72,7 @@ use super::store::Store;
 use super::store_thread::StoreHandle;
 use super::token::Token;
 use crate::control::engine::Engine;
+use host::threads::join_by;
 use wire::terms::time::SteadyMs;
 
 pub use backups::{BackupOrder, BackupRecorded};
@@ -212,12 +213,19 @@ impl AdminServer {
         self.health
     }
 
-    /// Stops taking requests, lets those in progress end and waits for the threads.
-    pub fn shut_down(mut self) {
+    /// Stops taking requests, and waits until those in progress have ended, `within` this time at
+    /// the most: the registry takes a change as a whole or not at all.
+    pub fn shut_down(mut self, within: Duration) {
         self.stop = None;
+        let deadline = host::clock::instant() + within;
         for thread in self.threads.drain(..) {
-            // A panic in a handler has ended the process before this.
-            let _ = thread.join();
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if !join_by(thread, deadline) {
+                tracing::warn!(
+                    thread = name,
+                    "a request at an admin door is not finished in time, and its change is not made"
+                );
+            }
         }
     }
 }

@@ -114,6 +114,8 @@ pub struct Setup {
     pub outbound: Outbound,
     /// The sync that fails, for tests; counted from 1.
     pub inject_sync_failure: Option<u64>,
+    /// For rehearsals: the device never answers the n-th sync of a shard.
+    pub inject_sync_hangs: Option<u64>,
     /// The carriers between their homes and the shards.
     pub exchanges: Arc<[Arc<Exchange>]>,
     /// Receipts that one carrier awaits at most.
@@ -281,6 +283,7 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
         },
         idle_poll_us: u64::from(setup.idle_poll_us),
         inject_sync_failure: setup.inject_sync_failure,
+        inject_sync_hangs: setup.inject_sync_hangs,
         exchanges: Arc::clone(&setup.exchanges),
         receipts_awaited_max: setup.receipts_awaited_max,
     }

@@ -54,6 +54,9 @@ const RESTS_OF_ONE_LENGTH: u32 = 8;
 /// ...up to this: well within the times in which the watchdog and `/healthz` expect a turn.
 const REST_NS_MAX: u64 = 25_000_000;
 
+/// What is under way when a drain's time is over has so long, in milliseconds.
+const UNANSWERED_MS: u64 = 2_000;
+
 /// How long a drain waits for what is under way.
 #[derive(Clone)]
 pub(super) struct TurnLimits {
@@ -66,6 +69,8 @@ pub(super) struct TurnLimits {
     pub(super) idle_poll_us: u64,
     /// For rehearsals: the n-th sync fails.
     pub(super) inject_sync_failure: Option<u64>,
+    /// For rehearsals: the device never answers the n-th sync.
+    pub(super) inject_sync_hangs: Option<u64>,
     /// The carriers, and the receipts that each awaits at most.
     pub(super) exchanges: Arc<[Arc<Exchange>]>,
     pub(super) receipts_awaited_max: usize,
@@ -404,7 +409,7 @@ impl ShardTurn {
     /// The last words: sends that were queued in the turn that ended the shard.
     pub(super) fn end(&mut self) {
         self.enter();
-        self.port.status.note_unbilled(self.shard.unbilled());
+        self.port.status.note_unbilled(self.shard.unbilled_at_end());
         self.port.status.note_ended();
     }
 
@@ -493,7 +498,11 @@ impl ShardTurn {
     }
 
     fn written(&mut self, place: usize, written: std::io::Result<usize>) {
-        let injected = self.limits.inject_sync_failure.is_some_and(|nth| self.syncs + 1 >= nth);
+        let is_reached = |nth: u64| self.syncs + 1 >= nth;
+        if self.limits.inject_sync_hangs.is_some_and(is_reached) {
+            return;
+        }
+        let injected = self.limits.inject_sync_failure.is_some_and(is_reached);
         let octets = match written {
             Ok(octets) if octets > 0 && !injected => octets,
             Ok(_) => self.fail_durable(&std::io::Error::from_raw_os_error(libc::EIO)),
@@ -679,11 +688,34 @@ impl ShardTurn {
             && self.shard.close_books(now.wall_ms);
         // A shard that has nothing left to do may still be asked by one that has.
         let all_quiet = self.mesh.all_quiet(quiet);
-        let over = now.steady_ms >= since_ms + self.limits.drain_timeout_ms;
+        let deadline_ms = since_ms + self.limits.drain_timeout_ms;
+        let over = now.steady_ms >= deadline_ms;
         self.stopped = all_quiet || (over && settled && self.shard.close_books(now.wall_ms));
+        if !self.stopped && now.steady_ms >= deadline_ms + UNANSWERED_MS {
+            self.stop_unanswered(settled);
+        }
         if self.stopped {
             self.shard.tell_parked();
         }
+    }
+
+    /// The drain's time is over, and the device has not answered: a stop waits for it no longer.
+    /// Books that it does not take wait in the journal, as those of a full device do. What the
+    /// kernel is writing this very moment is memory of this shard, which therefore must not go
+    /// before the process does.
+    fn stop_unanswered(&mut self, is_settled: bool) {
+        if is_settled {
+            self.stopped = true;
+            return;
+        }
+        let what = if self.commit.is_some() { "the journal" } else { "the billing log" };
+        let cause = format!(
+            "the drain's {} ms are over and the device has not answered a write to {what} of shard \
+             {}; whoever waited for that was not answered 0000",
+            self.limits.drain_timeout_ms,
+            self.shard.number()
+        );
+        Fatal::new(FatalReason::SyncFailed, cause).end_process()
     }
 
     fn refresh_date(&mut self, now: Now) {

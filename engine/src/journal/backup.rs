@@ -3,9 +3,12 @@
 //! The engine is not asked. A segment that is full does not change any more until it is retired,
 //! and segments are retired oldest first, once what matters in them stands, durable, in a newer
 //! one. So: full segments are copied oldest first, each counting only if it was still in place
-//! afterwards; the newest is copied last, up to the last record that was whole when it was read.
-//! What results is the journal as it stood at one moment, with nothing retired since the copy
-//! began.
+//! afterwards; the one that was the newest when [`JournalCopy::finish`] began is copied last, up to
+//! the last record that was whole when it was read. What results is the journal as it stood at one
+//! moment, with nothing retired since the copy began.
+//!
+//! The copy never runs after an engine that appends faster than it copies: what comes behind that
+//! segment is not of that moment.
 //!
 //! Invariants: whatever was appended before [`JournalCopy::begin`] is in the copy, but for what was
 //! dead by then; a record that is in it has all before it there too.
@@ -75,7 +78,8 @@ impl JournalCopy {
         fs::create_dir_all(target).map_err(failed(target))?;
         let (source, target) = (source.to_path_buf(), target.to_path_buf());
         let mut copy = Self { source, target, copied: BTreeMap::new(), due: None };
-        copy.copy_full()?;
+        let newest = copy.standing()?.last().map_or(0, |newest| newest.id);
+        copy.copy_below(newest)?;
         Ok(copy)
     }
 
@@ -85,18 +89,27 @@ impl JournalCopy {
     /// # Errors
     /// As [`Self::begin`].
     pub fn finish(mut self) -> Result<u64, BackupError> {
+        let Some(last) = self.standing()?.last().map(|newest| newest.id) else {
+            return self.sync();
+        };
         loop {
-            let standing = self.copy_full()?;
-            let Some(newest) = standing.last().copied() else { return self.sync() };
-            if self.copy_newest(newest)? {
-                return self.sync();
+            let newest = self.copy_below(last)?.last().copied();
+            match newest.filter(|newest| newest.id == last) {
+                Some(newest) if self.copy_newest(newest)? => return self.sync(),
+                // It is being taken into use this very moment.
+                Some(_) => {}
+                None => {
+                    // It has filled up meanwhile, and its end is as good a moment.
+                    self.copy_below(last + 1)?;
+                    return self.sync();
+                }
             }
         }
     }
 
-    /// Copies every segment behind those that are copied, but for the newest; which ones stood
-    /// there at the end.
-    fn copy_full(&mut self) -> Result<Vec<StandingSegment>, BackupError> {
+    /// Copies the full segments with numbers below `end` behind those that are copied; which ones
+    /// stood there at the end.
+    fn copy_below(&mut self, end: u32) -> Result<Vec<StandingSegment>, BackupError> {
         loop {
             let standing = self.standing()?;
             let last_copied = self.copied.last_key_value().map_or(0, |(&id, _)| id);
@@ -106,10 +119,11 @@ impl JournalCopy {
             let is_complete =
                 self.due.is_none_or(|due| ahead.first().is_some_and(|next| next.id == due));
             match ahead {
+                [] | [_] if is_complete => return Ok(standing),
+                [next, ..] if is_complete && next.id >= end => return Ok(standing),
                 [next, behind, ..] if is_complete && self.copy_one(*next)? => {
                     self.due = Some(behind.id)
                 }
-                [] | [_] if is_complete => return Ok(standing),
                 _ => return Err(BackupError::TooFast { directory: self.source.clone() }),
             }
         }
@@ -120,9 +134,8 @@ impl JournalCopy {
         let (path, target) = (self.path(segment.id), self.target.join(segment_name(segment.id)));
         let octets = match File::open(&path).and_then(|mut from| {
             let mut to = File::create(&target)?;
-            let octets = io::copy(&mut from, &mut to)?;
-            to.sync_all()?;
-            Ok(octets)
+            // Synced with all the others: the next segment may be retired any moment.
+            io::copy(&mut from, &mut to)
         }) {
             Ok(octets) => octets,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -155,10 +168,7 @@ impl JournalCopy {
         octets[tail.min(length)..].fill(0);
         let target = self.target.join(segment_name(segment.id));
         File::create(&target)
-            .and_then(|mut file| {
-                file.write_all(&octets)?;
-                file.sync_all()
-            })
+            .and_then(|mut file| file.write_all(&octets))
             .map_err(failed(&target))?;
         if header.id != segment.id || !self.still_stands(segment) {
             return Ok(false);
@@ -168,6 +178,10 @@ impl JournalCopy {
     }
 
     fn sync(&self) -> Result<u64, BackupError> {
+        for &id in self.copied.keys() {
+            let target = self.target.join(segment_name(id));
+            File::open(&target).and_then(|file| file.sync_all()).map_err(failed(&target))?;
+        }
         sync_directory(&self.target).map_err(failed(&self.target))?;
         Ok(self.copied.values().sum())
     }
@@ -228,4 +242,45 @@ fn first_unwritten(octets: &[u8], header: &SegmentHeader) -> usize {
 fn failed(path: &Path) -> impl Fn(io::Error) -> BackupError {
     let path = path.to_path_buf();
     move |source| BackupError::Io { path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    /// A segment that is full of something.
+    fn write_segment(directory: &Path, id: u32) {
+        let page = vec![7; 64 * 1024];
+        fs::write(directory.join(segment_name(id)), page).expect("a writable directory");
+    }
+
+    #[test]
+    fn a_copy_comes_to_its_end_while_segments_fill_faster_than_it_copies() {
+        let place = tempfile::tempdir().expect("a directory");
+        let (source, target) = (place.path().join("journal"), place.path().join("copy"));
+        fs::create_dir(&source).expect("a writable directory");
+        (1..4).for_each(|id| write_segment(&source, id));
+        let (newest, is_over) = (AtomicU32::new(3), AtomicBool::new(false));
+        let (begun, copied, ended) = std::thread::scope(|scope| {
+            // Two of them fill whenever one is copied.
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) && newest.load(Ordering::Relaxed) < 5_000 {
+                    let copied = fs::read_dir(&target).map_or(0, Iterator::count) as u32;
+                    while newest.load(Ordering::Relaxed) < 2 * copied + 4 {
+                        write_segment(&source, newest.load(Ordering::Relaxed) + 1);
+                        newest.fetch_add(1, Ordering::Relaxed);
+                    }
+                    std::thread::yield_now();
+                }
+            });
+            let copy = JournalCopy::begin(&source, &target).expect("a copy");
+            let begun = newest.load(Ordering::Relaxed);
+            let finished = copy.finish().expect("a copy");
+            is_over.store(true, Ordering::Relaxed);
+            (begun, finished / (64 * 1024), newest.load(Ordering::Relaxed))
+        });
+        assert!(copied < 32, "{copied} copied, {begun} stood there when it began to end");
+        assert!(ended < 5_000, "it ran after the engine");
+    }
 }

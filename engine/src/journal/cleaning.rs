@@ -17,6 +17,7 @@
 
 use std::time::Duration;
 
+use super::factory::segment_name;
 use super::frame::{Kind, frame_octets};
 use super::limits::{
     HEADER_PAGE_OCTETS, HELD_FRAME_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS, STAGED_OCTETS_MAX,
@@ -224,8 +225,7 @@ impl Journal {
             segment.0
         );
         kill_point(KillPoint::CleanWalked);
-        // Where there is no room for it the next start walks the segment again. So it does where
-        // the last push that was moved is followed by nothing else: its copy does not count then.
+        // Where there is no room for it the next start walks the segment again.
         let _ = self.append(&Cleaned { segment: segment.0 }, Duration::ZERO);
         kill_point(KillPoint::CleanDone);
         let next_sequence = self.next_sequence;
@@ -249,6 +249,32 @@ impl Journal {
         kill_point(KillPoint::CleanRetired);
         self.order_spares(true);
         Some(id)
+    }
+
+    /// To be called at a start, when the live pushes are [held](Self::hold): gives back the oldest
+    /// segments that a run before had cleaned and whose files a crash left where they were. What
+    /// the factory was told to do by and by is done here and now. Otherwise each of many crashes in
+    /// a row would leave them once more, and what a start and cleaning append beside them would use
+    /// the reserve up.
+    pub fn give_back_cleaned(&mut self) {
+        let reached = if self.config.without_syncs { self.written } else { self.durable };
+        while self.segments.len() > 1
+            && let Some(oldest) = self.segments.front()
+            && oldest.cleaned.is_some_and(|moved_until| moved_until <= reached)
+            && let Some(cleaned) = self.segments.pop_front()
+        {
+            let id = cleaned.header.id;
+            if let Err(error) = self.storage.discard(cleaned) {
+                let file = self.directory.join(segment_name(id));
+                tracing::warn!(
+                    file = %file.display(),
+                    %error,
+                    "a cleaned journal segment could not be put aside; the next start tries again"
+                );
+                return;
+            }
+            kill_point(KillPoint::CleanRetired);
+        }
     }
 
     /// Whether so much is taken of what pushes may take: all but the reserve. What cleaning gains,

@@ -13,7 +13,9 @@
 //! before the next is touched: a crash never leaves a record on disk whose end, in a later segment,
 //! is gone already.
 
+use host::clock;
 use host::directory::sync_directory;
+use host::threads::{END_WITHIN, join_by};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -96,12 +98,16 @@ impl SegmentFactory {
 impl Drop for SegmentFactory {
     fn drop(&mut self) {
         if let (Some(orders), Some(worker)) = (self.orders.take(), self.worker.take()) {
+            let deadline = clock::instant() + END_WITHIN;
             self.urgency.stop();
             // Journals may still hold lines of their own: the stop order ends the thread all the
             // same.
-            let _ = orders.send(Order::Stop);
+            let _ = orders.send_deadline(Order::Stop, deadline);
             drop(orders);
-            let _ = worker.join();
+            // What it has in hand is room, and no record.
+            if !join_by(worker, deadline) {
+                tracing::warn!("the device does not answer: a journal segment is left half made");
+            }
         }
     }
 }

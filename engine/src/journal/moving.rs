@@ -7,9 +7,8 @@
 //! (`smsc::recovery`, and the model in `tests`):
 //! * while an earlier Accepted record of a push stands, a copy counts once a record that is not of
 //!   this push follows in the next sequence: its trail is whole then, and the push stands there. So
-//!   cleaning goes on where the end of a run broke it off. Two such records do not make it count:
-//!   a Cleaned record, which no start looks at for this, and one that was copied from another
-//!   layout;
+//!   cleaning goes on where the end of a run broke it off. One such record does not make it count:
+//!   one that was copied from another layout;
 //! * a copy that comes after the push's Ended record, and is followed by no other, is of a push
 //!   that has ended.
 //!

@@ -16,6 +16,8 @@
 //! Never does: renaming or removing anything. The engine's own changes are told from others': it
 //! renames a segment within its directory to `free-N.tmp`, and removes none under a segment's name.
 
+use host::clock;
+use host::threads::{END_WITHIN, join_by};
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
@@ -119,8 +121,9 @@ impl NamesWatch {
 impl Drop for NamesWatch {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        // It only looks.
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            let _ = join_by(thread, clock::instant() + END_WITHIN);
         }
     }
 }
@@ -330,7 +333,7 @@ mod tests {
         }
 
         fn are_lost_within(&self, limit: Duration) -> bool {
-            let began = host::clock::instant();
+            let began = clock::instant();
             while !self.names.are_lost() && began.elapsed() < limit {
                 std::thread::park_timeout(Duration::from_millis(1));
             }
@@ -373,7 +376,7 @@ mod tests {
         let names = Arc::new(Names::default());
         let _watch = NamesWatch::start(&data, &[data.join("shard-000")], Arc::clone(&names));
         fs::rename(root.path().join("above"), root.path().join("aside")).expect("renamed");
-        let began = host::clock::instant();
+        let began = clock::instant();
         while !names.are_lost() && began.elapsed() < LONG {
             std::thread::park_timeout(Duration::from_millis(1));
         }

@@ -551,6 +551,9 @@ pub enum Record<'a> {
     Held(&'a ArchivedHeld),
     /// See [`Handed`].
     Handed(&'a ArchivedHanded<'a>),
+    /// All that was needed of the segment of this number stands further on. Only a start is handed
+    /// this.
+    Cleaned(u32),
 }
 
 impl<'a> Record<'a> {
@@ -586,6 +589,7 @@ impl<'a> Record<'a> {
             Self::Opened(_) => Kind::Opened,
             Self::Held(_) => Kind::Held,
             Self::Handed(_) => Kind::Handed,
+            Self::Cleaned(_) => Kind::Cleaned,
         }
     }
 
@@ -631,7 +635,7 @@ impl<'a> Record<'a> {
             Self::Key(record) => record.push_id.to_native(),
             Self::Held(record) => record.push_id.to_native(),
             Self::Handed(record) => record.push_id.to_native(),
-            Self::Opened(_) => return None,
+            Self::Opened(_) | Self::Cleaned(_) => return None,
         })
     }
 }

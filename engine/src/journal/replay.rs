@@ -276,6 +276,7 @@ impl Gathered<'_> {
             return;
         }
         let header = &taken.header;
+        let position = Position { segment: id, offset: taken.offset as u32 };
         self.report.records += 1;
         self.report.octets += frame_octets(header.length as usize) as u64;
         self.report.kinds[usize::from(header.kind) - 1] += 1;
@@ -284,11 +285,13 @@ impl Gathered<'_> {
                 if let Record::Opened(opened) = record {
                     self.without_syncs = opened.without_syncs;
                 }
-                let position = Position { segment: id, offset: taken.offset as u32 };
                 kill_point(KillPoint::RecoverRecord);
                 (self.replay)(position, header.sequence, record);
             }
-            Content::Cleaned(segment) => self.cleaned = Some((segment, header.sequence)),
+            Content::Cleaned(segment) => {
+                self.cleaned = Some((segment, header.sequence));
+                (self.replay)(position, header.sequence, Record::Cleaned(segment));
+            }
             Content::Sealed(_) => {}
         }
     }

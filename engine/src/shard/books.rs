@@ -239,6 +239,12 @@ impl<L: Log> Shard<L> {
         (owed + self.billing.events_refused(), self.billing.requests_unwritten())
     }
 
+    /// As [`Self::unbilled`], when nothing more is going to be written.
+    pub fn unbilled_at_end(&self) -> (u64, u64) {
+        let owed = self.owed.as_ref().map_or(0, |owed| owed.events);
+        (owed + self.billing.events_unwritten(), self.billing.requests_unwritten())
+    }
+
     /// Counts a request that was refused or a repeat.
     pub(super) fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs) {
         self.billing.count_request(kind, xpid, code, now_ms);

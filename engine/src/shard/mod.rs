@@ -60,6 +60,7 @@ use crate::network::routes::Routes;
 use crate::smsc::core::{Core, NotificationKind};
 use crate::smsc::ended::EndedId;
 use crate::smsc::mutation::Mutation;
+use crate::testing::injection::InjectionKind::{NameLookUp, SyncFailure, SyncHangs};
 use crate::testing::injection::{Injection, InjectionKind};
 use crate::testing::kill_points;
 use host::fatal::{Fatal, FatalReason};
@@ -338,12 +339,11 @@ impl<L: Log> Shard<L> {
         }
         self.pushes_seen += 1;
         let due = self.injections.iter().find(|injection| {
-            let is_pushs =
-                !matches!(injection.kind, InjectionKind::SyncFailure | InjectionKind::NameLookUp);
+            let is_pushs = !matches!(injection.kind, SyncFailure | SyncHangs | NameLookUp);
             injection.at == self.pushes_seen && is_pushs
         });
         match due.map(|injection| injection.kind) {
-            None | Some(InjectionKind::SyncFailure | InjectionKind::NameLookUp) => Ok(()),
+            None | Some(SyncFailure | SyncHangs | NameLookUp) => Ok(()),
             Some(InjectionKind::InternalError) => Err(Code::INTERNAL),
             Some(InjectionKind::NotDurable) => Err(Code::NOT_DURABLE),
             Some(InjectionKind::Overload) => Err(Code::OVERLOAD),

@@ -187,6 +187,7 @@ fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
     for position in recovery.live_positions().skip(unheld) {
         journal.hold(Position::from_bits(position));
     }
+    journal.give_back_cleaned();
     journal.prepare_reserve();
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn replay(
             alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
             number: 0,
         }),
-        Record::Opened(_) => {}
+        Record::Opened(_) | Record::Cleaned(_) => {}
     }
     Ok(())
 }

@@ -6,10 +6,10 @@
 //! the copy of its Accepted record. A crash may leave such a copy without what belongs behind it.
 //! So:
 //! * a copy that comes while an earlier Accepted record of its push stands counts once a record
-//!   that is not of this push follows in the next sequence (a Cleaned record, which does not come
-//!   here, leaves a gap): what belongs behind the copy is whole then, and the push stands where the
-//!   copy stands. Until then it stands where it stood, and the next cleaning copies it again. So it
-//!   does too where both were copied from another layout, whose runs cannot be told apart any more;
+//!   that is not of this push follows in the next sequence: what belongs behind the copy is whole
+//!   then, and the push stands where the copy stands. Until then it stands where it stood, and the
+//!   next cleaning copies it again. So it does too where both were copied from another layout,
+//!   whose runs cannot be told apart any more;
 //! * a copy that comes after the push's Ended record, and is followed by no other, is of a push
 //!   that has ended.
 //!

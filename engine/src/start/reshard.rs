@@ -186,7 +186,7 @@ fn copy_record(
     let Some(push_id) = record.push_id() else {
         return match record {
             // About the old journal itself.
-            Record::Opened(_) => Ok(0),
+            Record::Opened(_) | Record::Cleaned(_) => Ok(0),
             // An alert that is open again: its pushes may be newer than the cancel. While some are
             // still to be withdrawn it is not open, however long ago the cancel was.
             Record::CancelAccepted(cancel)

@@ -127,7 +127,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
     announce(&config, driver, &push_addresses, &admin);
     runtime.join();
-    admin.shut_down();
+    admin.shut_down(Duration::from_millis(config.drain_timeout_ms));
     doors::close(&config);
     drop((names_watch, billing_files));
     drop(lock);
@@ -220,8 +220,10 @@ fn setup(
     carriers: &Carriers,
     certificates: Option<&Certificates>,
 ) -> Setup {
-    let sync_failure =
-        config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
+    let injected = |kind| {
+        let found = config.inject.iter().find(|injection| injection.kind == kind);
+        found.map(|injection| injection.at)
+    };
     Setup {
         driver,
         cpus: config.cpus.clone(),
@@ -235,7 +237,8 @@ fn setup(
         idle_poll_us: config.idle_poll_us,
         outbound: Outbound::default(),
         acceptance: certificates.map(Certificates::acceptance),
-        inject_sync_failure: sync_failure.map(|injection| injection.at),
+        inject_sync_failure: injected(InjectionKind::SyncFailure),
+        inject_sync_hangs: injected(InjectionKind::SyncHangs),
         exchanges: Arc::clone(&carriers.exchanges),
         receipts_awaited_max: 2 * config.pushes_max as usize,
     }

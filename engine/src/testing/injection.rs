@@ -18,6 +18,8 @@ pub struct Injection {
 pub enum InjectionKind {
     /// The N-th sync to the device fails.
     SyncFailure,
+    /// The device never answers the N-th sync.
+    SyncHangs,
     /// The N-th push is answered 9001.
     InternalError,
     /// The N-th push cannot be made durable and is answered 9002.

@@ -21,6 +21,18 @@ impl Report {
         &self.list.rules
     }
 
+    /// The rules whose id or sentence has this text in it, in any case; with their citations.
+    #[must_use]
+    pub fn about(&self, text: &str) -> Self {
+        let wanted = text.to_lowercase();
+        let has = |words: &str| words.to_lowercase().contains(&wanted);
+        let is_wanted = |rule: &&Rule| has(&rule.id) || has(&rule.sentence);
+        let rules: Vec<Rule> = self.list.rules.iter().filter(is_wanted).cloned().collect();
+        let is_cited = |citation: &&Citation| rules.iter().any(|rule| rule.id == citation.id);
+        let cited = self.cited.iter().filter(is_cited).cloned().collect();
+        Self { list: List { rules, faults: Vec::new() }, cited }
+    }
+
     /// What is wrong, one sentence each; empty where list, code and tests agree.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.list.faults.clone();

@@ -182,6 +182,10 @@ impl Log for Books {
         self.state().staged.is_empty()
     }
 
+    fn events_unwritten(&self) -> u64 {
+        self.state().staged.len() as u64
+    }
+
     fn events_refused(&self) -> u64 {
         let state = self.state();
         if state.retry_at_ms.is_some() { state.staged.len() as u64 } else { 0 }

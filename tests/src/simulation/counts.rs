@@ -27,6 +27,9 @@ pub struct Counts {
     pub moved: u64,
     /// Crashes.
     pub crashes: u64,
+    /// Times somebody set the clock: by less than an hour, by less than a day, and by more, forward
+    /// and back.
+    pub clock_steps: [[u64; 2]; 3],
     /// Records lost in crashes.
     pub records_lost: u64,
     /// Events.
@@ -41,6 +44,8 @@ impl Counts {
         for (sum, count) in self.ended.iter_mut().zip(other.ended) {
             *sum += count;
         }
+        let steps = self.clock_steps.iter_mut().flatten();
+        steps.zip(other.clock_steps.iter().flatten()).for_each(|(sum, count)| *sum += count);
         self.attempts += other.attempts;
         self.segments_received += other.segments_received;
         self.segments_repeated += other.segments_repeated;

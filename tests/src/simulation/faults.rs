@@ -94,16 +94,20 @@ impl Simulation {
         let before_ms = self.center_ms();
         let most_ms = match self.random.below(10) {
             0..5 => 5_000,
-            5..8 => HOUR_MS,
-            _ if self.scenario.wide_steps => 30 * 24 * HOUR_MS,
+            5..7 => HOUR_MS,
+            7 if self.scenario.wide_steps => 24 * HOUR_MS,
+            8..10 if self.scenario.wide_steps => 30 * 24 * HOUR_MS,
             _ => HOUR_MS,
         };
         let step_ms = self.random.between(1, most_ms);
-        if self.random.chance(500) {
-            self.wall_offset_ms += step_ms;
-        } else {
+        let is_back = !self.random.chance(500);
+        let size = usize::from(step_ms >= HOUR_MS) + usize::from(step_ms >= 24 * HOUR_MS);
+        self.ledger.counts.clock_steps[size][usize::from(is_back)] += 1;
+        if is_back {
             self.wall_offset_ms -= step_ms;
             self.ledger.clock_set_back();
+        } else {
+            self.wall_offset_ms += step_ms;
         }
         let (wall_ms, steady_ms) = (self.wall_ms(), self.steady_ms());
         self.pace.see(wall_ms, steady_ms);

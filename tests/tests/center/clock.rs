@@ -2,56 +2,10 @@
 //! installed these tests say so and check nothing.
 
 use super::{accepted, await_figure, msn};
-use std::path::{Path, PathBuf};
+use tests::clock::Clock;
 use tests::push::{Body, XPID};
 use tests::recorder::Recorder;
 use tests::site::Site;
-
-/// Where distributions put the library.
-const LIBRARIES: [&str; 4] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib64/faketime/libfaketimeMT.so.1",
-    "/usr/lib/faketime/libfaketimeMT.so.1",
-];
-
-/// A wall clock that a test sets.
-struct Clock {
-    library: &'static str,
-    file: PathBuf,
-}
-
-impl Clock {
-    fn new(site: &Site) -> Option<Self> {
-        let Some(library) = LIBRARIES.into_iter().find(|library| Path::new(library).exists())
-        else {
-            println!(
-                "skipped: no libfaketime on this machine, so no test can set the clock of an engine"
-            );
-            return None;
-        };
-        let clock = Self { library, file: site.path("clock") };
-        clock.set("+0");
-        Some(clock)
-    }
-
-    /// Sets it to so much from the real time.
-    fn set(&self, offset: &str) {
-        let fresh = self.file.with_extension("new");
-        std::fs::write(&fresh, format!("{offset}\n")).expect("a writable directory");
-        std::fs::rename(&fresh, &self.file).expect("a writable directory");
-    }
-
-    fn start(&self, site: &Site) -> tests::engine::Engine {
-        let mut command = site.command(&site.serve_arguments());
-        command
-            .env("LD_PRELOAD", self.library)
-            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        site.start_command(command)
-    }
-}
 
 #[test]
 fn a_clock_that_is_set_forgets_no_key_stops_no_rate_and_holds_up_no_delivery() {

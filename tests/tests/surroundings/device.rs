@@ -2,10 +2,12 @@
 
 use super::{MSN, check_refusal, site, site_with_client};
 use std::process::Command;
+use std::time::{Duration, Instant};
 use tests::engine::Finished;
 use tests::push::{Body, XPID};
 use tests::recorder::Recorder;
 use tests::site::Site;
+use tests::small_device::SmallDevice;
 
 #[test]
 fn a_sync_that_fails_answers_9002_and_ends_the_engine_with_its_own_status() {
@@ -41,6 +43,65 @@ fn a_sync_that_fails_answers_9002_and_ends_the_engine_with_its_own_status() {
         assert_eq!(answer.code(), "0001", "what was answered 0000 is there");
     }
     engine.stop();
+}
+
+/// Asks an engine to stop; how long that took, its status and its log.
+fn stop(site: &Site, engine: tests::engine::Engine) -> (Duration, Option<i32>, String) {
+    let begun = Instant::now();
+    engine.ask_to_stop();
+    let status = engine.wait();
+    let log = std::fs::read_to_string(site.path("engine.log")).expect("a log");
+    (begun.elapsed(), status.code(), log)
+}
+
+#[test]
+fn a_stop_waits_for_a_sync_that_never_ends_no_longer_than_a_drain_may_take_and_says_so() {
+    let mut site = site_with_client();
+    site.set("--drain-timeout-ms", "500").set("--durability", "power").inject("sync-hangs=3");
+    site.set_lines(&[(MSN, "absent")]);
+    let engine = site.start();
+    let mut connection = engine.connect();
+    let push = |number: u32| Body::push(MSN, &format!("hang-{number}")).request();
+    assert_eq!(connection.ask(&push(0)).code(), "0000");
+    connection.send(&[push(1), push(2), push(3)].concat());
+    tests::wait::until_true("a commit that hangs", || {
+        let totals = engine.admin().status().totals;
+        totals["journal_appended"] > totals["journal_durable"]
+    });
+    let (took, status, log) = stop(&site, engine);
+    assert_eq!(status, Some(20), "{log}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(log.contains("500 ms") && log.contains("has not answered a write to the journal"));
+    site.inject_nothing();
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&push(0)).code(), "0001");
+    engine.stop();
+}
+
+#[test]
+fn a_stop_waits_for_a_billing_file_that_never_opens_no_longer_than_a_drain_may_take() {
+    let mut site = site_with_client();
+    site.set("--drain-timeout-ms", "500").set("--log", "warn");
+    // Whoever opens one of these and reads it waits for ever, as on a device that does not answer.
+    let days = [-1, 0, 1].map(tests::push::day_in);
+    let engine = site.start();
+    let files = days.map(|day| site.data_dir().join(format!("shard-000/billing/events-{day}.bin")));
+    for file in &files {
+        assert!(Command::new("mkfifo").arg(file).status().expect("coreutils").success());
+    }
+    for number in 0..3 {
+        let push = Body::push(MSN, &format!("hang-{number}")).request();
+        assert_eq!(engine.connect().ask(&push).code(), "0000");
+    }
+    tests::wait::until_true("ends", || engine.admin().figure("pushes_live") == 0);
+    let (took, status, log) = stop(&site, engine);
+    assert_eq!(status, Some(17), "{log}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(log.contains("6 wait in the journal") && log.contains("does not answer"), "{log}");
+    files.iter().for_each(|file| std::fs::remove_file(file).expect("a FIFO"));
+    site.start().stop();
+    let proof = site.must(&["billing", "reconcile"]);
+    assert!(proof.contains("accepted 3 ") && proof.contains("the books add up"), "{proof}");
 }
 
 #[test]
@@ -252,7 +313,7 @@ fn a_device_that_the_engines_own_spares_fill_takes_billing_events_all_the_same()
     engine.stop();
     let mut reconcile = device.command();
     reconcile.arg(site.command::<&str>(&[]).get_program()).args(["billing", "reconcile"]);
-    reconcile.arg("--data-dir").arg(device.mounted.join("data"));
+    reconcile.arg("--data-dir").arg(device.data_dir());
     let proved = Finished::of(reconcile, "billing reconcile");
     assert_eq!(proved.status, Some(0), "{proved:?}");
     assert!(proved.stdout.contains(&format!("accepted {PUSHES} ")), "{proved:?}");
@@ -313,91 +374,6 @@ fn check_start_on_full_device(end: fn(tests::engine::Engine)) {
     recorder.await_count(next);
     assert!(refusals > 0);
     engine.stop();
-}
-
-/// A file system of some MiB in memory, mounted in a namespace of its own, which most hosts let
-/// every user have; it lasts as long as this value.
-struct SmallDevice {
-    holder: std::process::Child,
-    mounted: std::path::PathBuf,
-}
-
-impl SmallDevice {
-    /// With a copy of this place's data directory on it; `None`, and a word about it, where the
-    /// host does not let us.
-    fn with_data_of(site: &Site, mebibytes: u32) -> Option<Self> {
-        let mounted = site.path("mounted");
-        std::fs::create_dir(&mounted).expect("a writable directory");
-        let script = format!(
-            "mount -t tmpfs -o size={mebibytes}m none \"$0\" && cp -a \"$1\" \"$0/data\" && echo \
-             mounted && exec cat"
-        );
-        let mut holder = Command::new("unshare")
-            .args(["-rm", "sh", "-c", &script])
-            .args([&mounted, &site.data_dir()])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .ok()?;
-        let mut said = String::new();
-        let mut out = std::io::BufReader::new(holder.stdout.take().expect("a pipe"));
-        std::io::BufRead::read_line(&mut out, &mut said).expect("a line or the end");
-        let device = Self { holder, mounted };
-        let enters = device.command().arg("true").status().is_ok_and(|status| status.success());
-        if said.trim() != "mounted" || !enters {
-            eprintln!("this host lets no user mount a small file system: not tested here");
-            return None;
-        }
-        Some(device)
-    }
-
-    /// What runs a command where the file system is mounted.
-    fn command(&self) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args([
-            "--preserve-credentials",
-            "-U",
-            "-m",
-            "-t",
-            &self.holder.id().to_string(),
-            "--",
-        ]);
-        command
-    }
-
-    /// `serve` of this place with its data there.
-    fn serve(&self, site: &Site) -> Command {
-        let mut arguments = site.serve_arguments();
-        arguments.retain(|argument| !argument.starts_with("--data-dir"));
-        let mut command = self.command();
-        command.arg(site.command::<&str>(&[]).get_program()).args(arguments);
-        command.arg("--data-dir").arg(self.mounted.join("data"));
-        command
-    }
-
-    /// A place on it, as it is seen from outside.
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        let mounted = self.mounted.display();
-        format!("/proc/{}/root{mounted}/{name}", self.holder.id()).into()
-    }
-
-    /// Takes all the room that is left; the file that does.
-    fn fill_up(&self) -> std::path::PathBuf {
-        let path = self.path("ballast");
-        let mut file = std::fs::File::create(&path).expect("room for a name");
-        for octets in [1 << 16, 1 << 12] {
-            while std::io::Write::write_all(&mut file, &vec![1; octets]).is_ok() {}
-        }
-        path
-    }
-}
-
-impl Drop for SmallDevice {
-    fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
 }
 
 /// `serve` of this place with its data on a file system of so many MiB, in a mount namespace of its

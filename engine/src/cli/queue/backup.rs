@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::table::grouped;
+use super::table::{grouped, plural};
 use super::{CliError, Place};
 use crate::billing;
 use crate::cli::output::with_standard_output;
@@ -75,8 +75,9 @@ pub(super) fn run(data_dir: &Path, target: &Path) -> Result<String, CliError> {
             sync_directory(parent).map_err(|error| cannot(parent, &error))?;
         }
         Ok(format!(
-            "{} records, {} octets in all, copied to {}, read again and found intact\n",
+            "{} {}, {} octets in all, copied to {}, read again and found intact\n",
             grouped(records),
+            plural(records, "record", "records"),
             grouped(octets),
             target.display()
         ))

@@ -120,7 +120,7 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.shut_down();
+            server.shut_down(Duration::from_secs(30));
         }
     }
 }

@@ -415,6 +415,7 @@ impl Model {
         for position in pushes.values().filter_map(|push| push.position) {
             journal.hold(position);
         }
+        journal.give_back_cleaned();
         let (commit, cleaning) = (None, None);
         let mut model = Self {
             disk,
@@ -538,7 +539,7 @@ impl Replayed {
             Record::CancelAccepted(_) => {
                 self.cancelled.insert(push_id);
             }
-            Record::Opened(_) | Record::Held(_) | Record::Handed(_) => {}
+            Record::Opened(_) | Record::Held(_) | Record::Handed(_) | Record::Cleaned(_) => {}
         }
     }
 

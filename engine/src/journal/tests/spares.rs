@@ -193,3 +193,38 @@ fn cleaning_leaves_what_pushes_were_promised_until_the_files_it_gave_back_are_th
         model.notify(push_id);
     }
 }
+
+#[test]
+fn crashes_before_the_factory_took_files_back_use_up_no_room_however_many_they_are() {
+    for seed in 0..8 {
+        let mut model = Model::new(Disk::new(seed, 16, false), 1_000);
+        let mut accepted = 0;
+        while let Ok(push_id) = model.accept(300 + 200 * seed as usize) {
+            accepted += 1;
+            if accepted % 3 > 0 {
+                model.end(push_id);
+                model.notify(push_id);
+            }
+            model.pass(1);
+        }
+        model.now_ms += KEY_KEEP_MS + 1;
+        model.commit_all();
+        let waiting = model.live().len();
+        // Each run cleans what it can, and ends before the factory has done any of its orders.
+        for _ in 0..1_000 {
+            while model.clean(64) {
+                model.commit_all();
+            }
+            model = model.crash(Crash::Kill);
+        }
+        assert_eq!(model.live().len(), waiting);
+        let (present, promised) = (model.journal.present_octets(), model.journal.promised_octets());
+        assert!(present >= promised, "{present} octets where pushes need {promised}");
+        for push_id in model.live().to_vec() {
+            model.end(push_id);
+        }
+        for push_id in model.unnotified().to_vec() {
+            model.notify(push_id);
+        }
+    }
+}
