@@ -14,6 +14,8 @@
 
 mod outbound;
 mod places;
+#[cfg(test)]
+mod tests;
 
 use crate::gateway::registration::Registration;
 use crate::io::budget::Budget;
