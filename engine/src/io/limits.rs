@@ -135,6 +135,8 @@ pub(super) const NAME_REFRESH_MS: u64 = 30_000;
 pub(super) const NAME_RETRY_MS: u64 = 1_000;
 /// How long a notification may wait for its answer.
 pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
+/// Connections to push clients that are begun in one turn: each takes calls of the kernel.
+pub(super) const CONNECTS_PER_TURN_MAX: usize = 64;
 /// Notifications that are taken from the shard in one turn.
 pub(super) const ORDERS_PER_TURN_MAX: usize = 512;
 /// Notifications that waited in vain for a push client and are given back to the schedule in one

@@ -22,9 +22,9 @@ use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::{
-    ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS,
-    ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, ORDERS_PER_TURN_MAX,
-    QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
+    ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, CONNECTS_PER_TURN_MAX,
+    DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX,
+    ORDERS_PER_TURN_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::io::link::{Fate, Link, Session, Takes};
 use crate::io::now::Now;
@@ -161,6 +161,8 @@ pub(super) struct Notifier {
     ready: Vec<u64>,
     /// Endpoints without a connection that found the table full, each once, longest waiting first.
     line: VecDeque<u64>,
+    /// Connections that may be begun in this turn.
+    connects_left: usize,
     /// What waited for endpoints that are gone.
     left_behind: VecDeque<VecDeque<(NotificationOrder, SteadyMs)>>,
     outbound: Outbound,
@@ -179,6 +181,7 @@ impl Notifier {
             sweep_at: 0,
             ready: Vec::with_capacity(64),
             line: VecDeque::new(),
+            connects_left: 0,
             left_behind: VecDeque::new(),
             outbound: Outbound::default(),
             host: HostAddresses::read(),
@@ -312,13 +315,14 @@ impl Notifier {
                 None => shard.settle_notification(order, FAILED, now.wall_ms),
             }
         }
+        self.connects_left = CONNECTS_PER_TURN_MAX;
         let mut ready = std::mem::take(&mut self.ready);
         for key in ready.drain(..) {
             self.serve(key, shard, driver, now);
         }
         ready.append(&mut self.ready);
         self.ready = ready;
-        busy
+        busy || self.connects_left == 0
     }
 
     fn serve(&mut self, key: u64, shard: &mut Shard, driver: &mut Driver, now: Now) {
@@ -365,9 +369,14 @@ impl Notifier {
                 _ => wanted.min(self.outgoing.spare()),
             };
             for _ in 0..wanted {
+                if self.connects_left == 0 {
+                    self.ready.push(key);
+                    break;
+                }
                 if !self.open(key, shard, driver, now) {
                     break;
                 }
+                self.connects_left -= 1;
             }
         }
     }
