@@ -618,7 +618,7 @@ impl ShardTurn {
                 ShardMessage::Parked { xpid, action, most, reply } => {
                     let mut parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
                     for one in &mut parked {
-                        one.why = self.notifier.trouble_of(one.xpid).map(str::to_owned);
+                        one.why = self.notifier.trouble_of(one.xpid);
                     }
                     // A control plane that gave up waiting is no concern of the shard.
                     let _ = reply.try_send(parked);

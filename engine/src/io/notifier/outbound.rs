@@ -136,9 +136,15 @@ impl Notifier {
         false
     }
 
-    /// What stands in the way of a client's notifications.
-    pub(in crate::io) fn trouble_of(&self, xpid: Xpid) -> Option<&str> {
-        self.endpoints.get(&xpid.value())?.trouble.as_deref()
+    /// What stands in the way of a client's notifications: what was seen last, or that none may go
+    /// where its URL leads. After a start nobody tries to send what is parked for that.
+    pub(in crate::io) fn trouble_of(&self, xpid: Xpid) -> Option<String> {
+        let endpoint = self.endpoints.get(&xpid.value())?;
+        let refusal = |&address| self.outbound.guard.refusal(address, &self.host);
+        let refused =
+            || -> Option<Vec<Forbidden>> { endpoint.plan.addresses.iter().map(refusal).collect() };
+        let trouble = endpoint.trouble.clone();
+        trouble.or_else(|| refused()?.last().map(ToString::to_string))
     }
 }
 

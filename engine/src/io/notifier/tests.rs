@@ -178,3 +178,13 @@ fn no_turn_begins_more_connections_than_it_has_time_for() {
     notifier.send_orders(&mut due.shard, &mut driver, now());
     assert_eq!(notifier.outgoing.len(), usize::from(CONNECTIONS), "the rest in the next turn");
 }
+
+#[test]
+fn what_is_parked_because_it_may_not_go_has_its_reason_after_a_start_too() {
+    let mut notifier = Notifier::new(4, Budget::new());
+    let (near, far) = ("http://127.0.0.1/", "http://192.0.2.1/");
+    notifier.set_plans(&[plan(1, near, "127.0.0.1:80"), plan(2, far, "192.0.2.1:80")]);
+    let why = |xpid| notifier.trouble_of(Xpid::from_value(xpid).expect("an XPID"));
+    assert!(why(1).is_some_and(|why| why.contains("--notify-allow")), "{:?}", why(1));
+    assert_eq!((why(2), why(3)), (None, None));
+}
