@@ -526,7 +526,9 @@ impl Notifier {
         if let Some(endpoint) = self.endpoints.get_mut(&key) {
             endpoint.connections.retain(|&other| other != index);
             if let Some(failure) = failure {
-                endpoint.has_trouble(format!("TLS with {} failed: {failure}", endpoint.plan.url));
+                // Not the whole URL: its path may hold what only its owner is to know.
+                let server = endpoint.plan.url.authority();
+                endpoint.has_trouble(format!("TLS with {server} failed: {failure}"));
             }
             if !answered && !retired {
                 endpoint.rest(now);

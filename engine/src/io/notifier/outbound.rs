@@ -10,12 +10,13 @@ use super::{Endpoint, Notifier, Settling};
 use crate::io::driver::Driver;
 use crate::io::guard::{Forbidden, Guard};
 use crate::io::host_addresses::HostAddresses;
+use crate::io::limits::QUEUED_FAILED_PER_SWEEP_MAX;
 use crate::io::link::Fate;
 use crate::io::link::tls::Tls;
 use crate::io::now::Now;
 use crate::io::tls::Calling;
 use crate::shard::{NotificationResult, Shard};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use wire::terms::ids::Xpid;
 
 /// What notifications are sent with, and where they may not go.
@@ -48,8 +49,10 @@ impl Notifier {
         self.host = host;
     }
 
-    /// The endpoint's next address that may be connected to. Where there is none, what waits for it
-    /// is parked: it is never dropped, and goes when the operator allows it or has another URL.
+    /// The endpoint's next address that may be connected to. Where an address was registered that
+    /// may not, what waits for it is parked: it is never dropped, and goes when the operator allows
+    /// it or has another URL. A name may lead elsewhere in a moment: what waits for that goes by
+    /// the schedule, as where a name leads nowhere.
     pub(super) fn next_address(
         &mut self,
         key: u64,
@@ -71,8 +74,14 @@ impl Notifier {
             endpoint.rest(now);
             return None;
         };
-        let waiting = std::mem::take(&mut endpoint.queue);
         endpoint.has_trouble(forbidden.to_string());
+        if !leads_nowhere_else(endpoint.plan.url.host()) {
+            endpoint.rest(now);
+            return None;
+        }
+        // The rest comes to it in a later sweep.
+        let count = endpoint.queue.len().min(QUEUED_FAILED_PER_SWEEP_MAX);
+        let waiting: Vec<_> = endpoint.queue.drain(..count).collect();
         self.troubles.forbidden += waiting.len() as u64;
         for (order, _) in waiting {
             shard.settle_notification(order, NotificationResult::Gone, now.wall_ms);
@@ -146,6 +155,12 @@ impl Notifier {
         let trouble = endpoint.trouble.clone();
         trouble.or_else(|| refused()?.last().map(ToString::to_string))
     }
+}
+
+/// Whether a URL's host is an address, or this host by its own name: no look-up changes that.
+fn leads_nowhere_else(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
 }
 
 impl Endpoint {

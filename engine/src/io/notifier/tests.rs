@@ -107,7 +107,11 @@ impl Due {
     }
 
     fn failed(&self) -> u64 {
-        let at = NAMES.iter().position(|(known, ..)| *known == "notifications_failed");
+        self.figure("notifications_failed")
+    }
+
+    fn figure(&self, name: &str) -> u64 {
+        let at = NAMES.iter().position(|(known, ..)| *known == name);
         self.shard.figures().values()[at.expect("a figure")]
     }
 }
@@ -187,4 +191,27 @@ fn what_is_parked_because_it_may_not_go_has_its_reason_after_a_start_too() {
     let why = |xpid| notifier.trouble_of(Xpid::from_value(xpid).expect("an XPID"));
     assert!(why(1).is_some_and(|why| why.contains("--notify-allow")), "{:?}", why(1));
     assert_eq!((why(2), why(3)), (None, None));
+}
+
+#[test]
+fn a_name_that_leads_where_none_may_go_parks_nothing_and_an_address_parks_a_part_at_a_time() {
+    const NOTIFICATIONS: usize = QUEUED_FAILED_PER_SWEEP_MAX + 300;
+    for (url, parked) in
+        [("http://push.invalid/", 0), ("http://127.0.0.1/", QUEUED_FAILED_PER_SWEEP_MAX)]
+    {
+        let mut due = Due::new(NOTIFICATIONS as u64);
+        let mut driver = Driver::new(DriverKind::Poll, 0, None).expect("a driver");
+        let mut notifier = Notifier::new(4, Budget::new());
+        // Nothing is sought yet.
+        let address = "127.0.0.1:80";
+        notifier.set_plans(&[EndpointPlan { addresses: Vec::new(), ..plan(CLIENT, url, address) }]);
+        while notifier.send_orders(&mut due.shard, &mut driver, now()) {}
+        let client = Xpid::from_value(CLIENT).expect("an XPID");
+        notifier.set_addresses(&[(client, vec![address.parse().expect("an address")])]);
+        notifier.send_orders(&mut due.shard, &mut driver, now());
+        assert_eq!(due.figure("notifications_parked"), parked as u64, "{url}");
+        assert_eq!(notifier.endpoints[&CLIENT].queue.len(), NOTIFICATIONS - parked, "{url}");
+        let why = notifier.trouble_of(client);
+        assert!(why.is_some_and(|why| why.contains("no notification may go")), "{url}");
+    }
 }
