@@ -5,7 +5,7 @@ use crate::gateway::registry::Credential;
 use crate::io::connection::{Desk, Gate};
 use crate::io::gathering::{Asker, Gathering, Part};
 use crate::io::mesh;
-use crate::io::mesh::{Mesh, Parcel};
+use crate::io::mesh::{For, Mesh, Parcel};
 use crate::io::now::Now;
 use crate::io::slots::Slots;
 use crate::io::waits::Moment;
@@ -63,9 +63,10 @@ impl Desk for ShardDesk<'_> {
             Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence, self.arrived)),
             Reply::Owner(owner) => {
                 let origin = origin_of(self.shard, self.asker(number), None);
+                let whose = whose(foreseen);
                 let shard = &mut *self.shard;
                 let write = |form: &mut Vec<u8>| shard.write_form(foreseen, form);
-                if self.mesh.send_request(owner, origin, false, write) {
+                if self.mesh.send_request(owner, (origin, whose), false, write) {
                     return (PLACEHOLDER, Gate::Elsewhere);
                 }
                 (self.shard.refuse_for_overload(foreseen, self.now.wall_ms), Gate::Open)
@@ -80,6 +81,11 @@ impl Desk for ShardDesk<'_> {
 /// Stands in an answer's place until another shard fills it.
 const PLACEHOLDER: Answer =
     Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
+
+/// Whose share of the way to another shard a request takes.
+fn whose(foreseen: &Foreseen<'_>) -> For {
+    foreseen.standing().map_or(For::Shard, |(xpid, class)| For::Client(xpid, class))
+}
 
 /// What a request of this connection is known by in another shard.
 pub(super) fn origin_of(shard: &Shard, asker: Asker, gathering: Option<u32>) -> mesh::Origin {
@@ -111,7 +117,7 @@ impl ShardDesk<'_> {
         for peer in (0..shards).filter(|&peer| peer != own) {
             let origin = origin_of(self.shard, asker, Some(index));
             let write = |parcel: &mut Vec<u8>| parcel.extend_from_slice(&form);
-            if !self.mesh.send_request(peer, origin, false, write) {
+            if !self.mesh.send_request(peer, (origin, whose(foreseen)), false, write) {
                 // The client asks again; what was withdrawn stays withdrawn.
                 let part = Part { shard: peer, code: Code::OVERLOAD, withdrawn: 0 };
                 self.gated.push_back((0, Gated::Part(index, part)));

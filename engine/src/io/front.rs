@@ -13,7 +13,7 @@ use crate::io::limits::{
     HALF_REQUEST_MS_MAX, HALF_REQUEST_OCTETS_KEPT, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
 };
 use crate::io::link::{Fate, Link, Session};
-use crate::io::mesh::{Mesh, Parcel};
+use crate::io::mesh::{For, Mesh, Parcel};
 use crate::io::now::Now;
 use crate::io::places::Door;
 use crate::io::slots::Slots;
@@ -72,6 +72,8 @@ pub(super) struct Front {
     /// in it.
     silent: VecDeque<(u32, u32)>,
     handshakes: Handshakes,
+    /// Whether those that come wait until handshakes have got on.
+    holds_back: bool,
     pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
     pub(super) waits: Waits,
@@ -98,6 +100,7 @@ impl Front {
             door,
             silent: VecDeque::new(),
             handshakes: Handshakes::default(),
+            holds_back: false,
             visits: Visits::default(),
             waits: Waits::default(),
         }
@@ -126,7 +129,12 @@ impl Front {
             busy = true;
             self.make_room(now);
         }
+        self.holds_back = false;
         for _ in 0..ACCEPTED_PER_TURN_MAX {
+            self.holds_back = !self.door.is_closed() && self.is_busy_with_handshakes(now);
+            if self.holds_back {
+                break;
+            }
             let Some(socket) = self.door.next() else { break };
             busy = true;
             if self.door.is_closed() {
@@ -140,9 +148,9 @@ impl Front {
         busy
     }
 
-    /// Whether the acceptor has put anything before this shard.
+    /// Whether the acceptor has put anything before this shard that it may take.
     pub(super) fn has_visitors(&self) -> bool {
-        self.door.has_arrivals()
+        self.door.has_arrivals() && !self.holds_back
     }
 
     fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
@@ -246,7 +254,7 @@ impl Front {
             connection.close();
         }
         if self.shakes_hands() {
-            self.note_handshake(index);
+            self.note_handshake(index, now);
         }
         self.touch(index);
     }
@@ -376,7 +384,9 @@ impl Front {
                 Reply::Now(answer) => part.code = answer.code,
                 other => unreachable!("a whole alert's cancel is answered {other:?}"),
             }
-        } else if mesh.send_request(number, origin, true, |parcel| parcel.extend_from_slice(form)) {
+        } else if mesh.send_request(number, (origin, For::Shard), true, |parcel| {
+            parcel.extend_from_slice(form)
+        }) {
             return;
         }
         self.gated.push_back((until, Gated::Part(index, part)));
@@ -508,6 +518,7 @@ impl Front {
             false => SteadyMs::ZERO,
         };
         for index in indices {
+            self.send_away(index);
             let Some(link) = self.connections.get_mut(index) else { continue };
             let is_hurried = link.session.is_half_since(half_until_ms)
                 && link.unconsumed() > HALF_REQUEST_OCTETS_KEPT;
@@ -525,6 +536,15 @@ impl Front {
             } else if link.session.is_quiet_since(now.steady_ms.saturating_sub(BUFFERS_KEPT_MS)) {
                 link.shrink(driver);
             }
+        }
+    }
+
+    /// Lets a client go that has to come in anew, once it has its answers.
+    fn send_away(&mut self, index: u32) {
+        let Some(link) = self.connections.get_mut(index) else { return };
+        if !link.session.lingers() && self.handshakes.sends_away(link) {
+            link.session.end_after_answers();
+            self.touch(index);
         }
     }
 

@@ -42,7 +42,7 @@ impl Guard {
     /// Why no notification may go to this address; `None`: it may.
     pub fn refusal(&self, address: SocketAddr) -> Option<Forbidden> {
         let ip = address.ip().to_canonical();
-        if self.own.iter().any(|&own| leads_to(ip, address.port(), own)) {
+        if self.own.iter().any(|&own| leads_to(address, own)) {
             return Some(Forbidden::Own(address));
         }
         let is_allowed = self.allowed.iter().any(|network| network.contains(&ip));
@@ -60,16 +60,29 @@ fn is_near(ip: IpAddr) -> bool {
 }
 
 /// Whether a connection to that address and port reaches a listener.
-fn leads_to(ip: IpAddr, port: u16, own: SocketAddr) -> bool {
+fn leads_to(address: SocketAddr, own: SocketAddr) -> bool {
     let own_ip = own.ip().to_canonical();
-    port == own.port()
-        && (ip == own_ip || ip.is_unspecified() || own_ip.is_unspecified() && is_of_this_host(ip))
+    let ip = address.ip().to_canonical();
+    address.port() == own.port()
+        && (ip == own_ip
+            || ip.is_unspecified()
+            || own_ip.is_unspecified() && is_of_this_host(address))
 }
 
-/// Whether an address is one of this host's: then a socket can be bound to it, which takes no
-/// octet on any wire.
-fn is_of_this_host(ip: IpAddr) -> bool {
-    UdpSocket::bind((ip, 0)).is_ok()
+/// Whether an address is one of this host's: what is sent to it comes from it. That is asked of the
+/// kernel's routes by a socket that sends nothing. The link of a link-local address counts.
+fn is_of_this_host(address: SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    let (address, any): (SocketAddr, SocketAddr) = match (ip, address) {
+        (IpAddr::V4(ip), _) => ((ip, address.port()).into(), (Ipv4Addr::UNSPECIFIED, 0).into()),
+        (IpAddr::V6(_), _) => (address, (Ipv6Addr::UNSPECIFIED, 0).into()),
+    };
+    let source = || {
+        let socket = UdpSocket::bind(any)?;
+        socket.connect(address)?;
+        socket.local_addr()
+    };
+    ip.is_loopback() || source().is_ok_and(|source| source.ip() == ip)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use wire::sms::segment::Content;
 use wire::submission::Submission;
 use wire::submission::form::{self, Order};
 use wire::terms::code::Code;
-use wire::terms::ids::{Class, Kind, Msn};
+use wire::terms::ids::{Class, Kind, Msn, Xpid};
 use wire::terms::mix::mix;
 use wire::terms::ownership::shard_of;
 use wire::terms::time::WallMs;
@@ -43,6 +43,17 @@ pub struct Foreseen<'a> {
     request: Result<Request<'a>, ScanRefusal<'a>>,
     /// The fingerprint of the push's key, where it is a push of this shard's.
     key: u64,
+}
+
+impl Foreseen<'_> {
+    /// Whose it is and how much it matters; a cancellation as much as anything. `None` of what
+    /// could not be read.
+    pub fn standing(&self) -> Option<(Xpid, Class)> {
+        match self.request.as_ref().ok()? {
+            Request::Push(push) => Some((push.xpid, push.class)),
+            Request::Cancel(cancellation) => Some((cancellation.xpid, Class::Emergency)),
+        }
+    }
 }
 
 impl<L: Log> Shard<L> {

@@ -35,6 +35,7 @@ mod submission;
 mod waiting;
 mod waiting_stopped;
 
+pub use crate::smsc::core::{SHARE_OF_FREE, admitted_percent};
 pub use crate::smsc::wait_reason::WaitReason;
 pub use asked::Reply;
 pub use durability::Durability;
