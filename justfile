@@ -27,7 +27,7 @@ clauses:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, lists, broadcasts, fuzz TARGET.
+# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, handshakes, lists, broadcasts, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -48,6 +48,9 @@ _heavy-poll *ARGS:
 
 _heavy-alive *ARGS:
     cargo run --release -p tests --bin alive -- {{ARGS}}
+
+_heavy-handshakes:
+    HAYAUMA_HANDSHAKES=5000 cargo test --release -p tests --test tls -- --nocapture --test-threads 1 storm handshakes
 
 _heavy-lists:
     HAYAUMA_LISTS=1000000 cargo test --release -p hayauma --lib lists::tests::agreement -- --nocapture

@@ -10,6 +10,7 @@ use wire::smpp::limits::{
     PASSWORD_OCTETS_MAX, SERVICE_TYPE_OCTETS_MAX, SYSTEM_ID_OCTETS_MAX, SYSTEM_TYPE_OCTETS_MAX,
 };
 
+use crate::control::carrier_tls::CarrierTlsSettings;
 use crate::network::smpp::carrier::{Carrier, RATE_MAX, SESSIONS_MAX, Validity, WINDOW_MAX};
 
 /// Longest name of a carrier.
@@ -75,6 +76,8 @@ pub struct CarrierSettings {
     pub name: String,
     /// HOST:PORT, in the order in which they are tried.
     pub hosts: Vec<String>,
+    /// How it is spoken to over TLS.
+    pub tls: CarrierTlsSettings,
     /// Who we are there.
     pub system_id: String,
     /// Our password there.
@@ -118,6 +121,7 @@ impl Default for CarrierSettings {
         Self {
             name: String::new(),
             hosts: Vec::new(),
+            tls: CarrierTlsSettings::default(),
             system_id: String::new(),
             password: String::new(),
             system_type: String::new(),
@@ -195,6 +199,7 @@ impl CarrierSettings {
         if self.system_id.is_empty() {
             return Err("a carrier knows us by a system_id: give it with --system-id".to_owned());
         }
+        self.tls.check()?;
         text("system_id", &self.system_id, SYSTEM_ID_OCTETS_MAX)?;
         text("password", &self.password, PASSWORD_OCTETS_MAX)?;
         text("system_type", &self.system_type, SYSTEM_TYPE_OCTETS_MAX)?;
@@ -251,6 +256,7 @@ impl CarrierSettings {
             number,
             name: self.name.clone(),
             hosts,
+            tls: self.tls.resolve(&self.hosts)?,
             system_id: self.system_id.clone(),
             password: self.password.clone(),
             system_type: self.system_type.clone(),

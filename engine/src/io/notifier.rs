@@ -353,11 +353,13 @@ impl Notifier {
         let connections_max = usize::from(endpoint.plan.connections);
         let rests = now.steady_ms < endpoint.resting_until_ms;
         if !endpoint.queue.is_empty() && !rests && endpoint.connections.len() < connections_max {
-            let wanted = endpoint
-                .queue
-                .len()
-                .div_ceil(depth)
-                .min(connections_max - endpoint.connections.len());
+            // Those that are being made are for what waits, however long that takes.
+            let being_made = endpoint.connections.iter().filter(|&&index| {
+                let made = |outgoing: &mut Outgoing| outgoing.connected || outgoing.is_closing();
+                !self.outgoing.get_mut(index).is_none_or(made)
+            });
+            let wanted = endpoint.queue.len().div_ceil(depth).saturating_sub(being_made.count());
+            let wanted = wanted.min(connections_max - endpoint.connections.len());
             // The first connection of a client comes before the second of another.
             let wanted = match endpoint.connections.len() {
                 0 if self.outgoing.is_full()
@@ -442,9 +444,7 @@ impl Notifier {
             return;
         };
         let alive = match completion.token.operation {
-            Operation::Connect => {
-                outgoing.connect_ended(completion.result, driver, &mut Settling { shard, now })
-            }
+            Operation::Connect => outgoing.connect_ended(completion.result, driver),
             Operation::HangUp => {
                 let stream = &mut outgoing.link.stream;
                 stream.hung_up(completion.result, driver) && !stream.is_closing()
@@ -562,8 +562,10 @@ impl Notifier {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
             let is_closing = outgoing.link.stream.is_closing();
             let is_overdue = now.steady_ms >= outgoing.link.session.due_ms();
-            let stuck =
-                !outgoing.connected && now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            // What a step waits for this shard is not the server's time.
+            let is_ours = outgoing.link.tls().is_some_and(|tls| tls.listed);
+            let is_late = now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            let stuck = !outgoing.connected && is_late && !is_ours;
             let (idle, used_ms) = (outgoing.is_idle(), outgoing.link.session.used_ms);
             if (is_overdue && !idle || stuck) && !is_closing {
                 self.give_up(index, shard, now);
@@ -617,17 +619,23 @@ impl Endpoint {
 }
 
 impl Outgoing {
-    fn connect_ended(&mut self, result: i32, driver: &mut Driver, desk: &mut Settling<'_>) -> bool {
+    fn connect_ended(&mut self, result: i32, driver: &mut Driver) -> bool {
         self.link.stream.set_other_under_way(false);
         if result < 0 || self.link.stream.is_closing() {
             return false;
         }
         self.connected = self.link.is_open();
-        // Under TLS the hello leaves now.
-        let fate = self.link.open(desk);
-        self.link.flush(driver, desk.now.steady_ms);
+        // Under TLS the hello is a step of the handshake, which takes its turn.
+        if let Some(tls) = self.link.tls() {
+            tls.may_call();
+        }
         self.link.read_on(driver);
-        fate == Fate::Goes
+        true
+    }
+
+    /// Whether it ends.
+    fn is_closing(&self) -> bool {
+        self.link.stream.is_closing()
     }
 
     /// Whether it carries nothing and could.

@@ -634,6 +634,7 @@ impl ShardTurn {
                     done.signal();
                 }
                 ShardMessage::Acceptance(acceptance) => self.front.accept_with(acceptance),
+                ShardMessage::Outbound(outbound) => self.notifier.send_with(*outbound),
                 ShardMessage::Pause(paused) => {
                     self.shard.pause(paused || self.draining_since_ms.is_some());
                     self.port.status.show_obstacles(self.shard.obstacles());

@@ -10,7 +10,7 @@ use super::{Endpoint, Notifier, Settling};
 use crate::io::driver::Driver;
 use crate::io::guard::{Forbidden, Guard};
 use crate::io::host_addresses::HostAddresses;
-use crate::io::limits::QUEUED_FAILED_PER_SWEEP_MAX;
+use crate::io::limits::{HANDSHAKE_STEPS_MAX, QUEUED_FAILED_PER_SWEEP_MAX};
 use crate::io::link::Fate;
 use crate::io::link::tls::Tls;
 use crate::io::now::Now;
@@ -38,10 +38,19 @@ pub(in crate::io) struct Troubles {
 }
 
 impl Notifier {
-    /// Notifications are sent with this from now on.
+    /// Notifications are sent with this from now on. Connections that are secured otherwise end
+    /// with their last answer.
     pub(in crate::io) fn send_with(&mut self, outbound: Outbound) {
         let calling = outbound.calling.map(|calling| calling.of_a_shard());
         self.outbound = Outbound { calling, ..outbound };
+        let mut stale = Vec::new();
+        for (&key, endpoint) in &mut self.endpoints {
+            if endpoint.plan.url.is_secure() {
+                stale.append(&mut endpoint.connections);
+                self.ready.push(key);
+            }
+        }
+        self.retire(&stale);
     }
 
     /// This host has these addresses from now on.
@@ -123,14 +132,19 @@ impl Notifier {
     ) -> bool {
         while let Some((index, generation)) = self.handshakes_due.pop_front() {
             let Some(outgoing) = self.outgoing.of_generation(index, generation) else { continue };
+            let mut is_endless = false;
             if let Some(tls) = outgoing.link.tls() {
                 tls.listed = false;
+                tls.steps = tls.steps.saturating_add(1);
+                is_endless = tls.steps > HANDSHAKE_STEPS_MAX;
             }
             if outgoing.link.stream.is_closing() {
                 continue;
             }
+            // The server's time to its next word begins.
+            outgoing.opened_ms = now.steady_ms;
             let fate = outgoing.link.open(&mut Settling { shard, now });
-            if fate == Fate::Goes {
+            if fate == Fate::Goes && !is_endless {
                 outgoing.connected = outgoing.link.is_open();
                 outgoing.link.flush(driver, now.steady_ms);
                 outgoing.link.read_on(driver);
