@@ -27,7 +27,8 @@ clauses *TEXT:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, flood, full-device, lists, broadcasts, fuzz TARGET.
+# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, flood, full-device,
+# handshakes, lists, broadcasts, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -54,6 +55,9 @@ _heavy-flood:
 
 _heavy-full-device SECONDS="60":
     HAYAUMA_TEST_FULL_DEVICE_SECONDS={{SECONDS}} cargo test --release -p tests --test surroundings full_load -- --nocapture
+
+_heavy-handshakes:
+    HAYAUMA_HANDSHAKES=5000 cargo test --release -p tests --test tls -- --nocapture --test-threads 1 storm handshakes
 
 _heavy-lists:
     HAYAUMA_LISTS=1000000 cargo test --release -p hayauma --lib lists::tests::agreement -- --nocapture

@@ -15,5 +15,6 @@ pub mod results;
 pub mod shield;
 pub mod smpp;
 pub mod spread;
+pub mod tls;
 pub mod trend;
 pub mod waiting;

@@ -1,4 +1,4 @@
-//! `cargo run --release -p bench -- limit|peers|append|waiting|smpp|trend`. Behind hidden first
+//! `cargo run --release -p bench -- limit|peers|append|waiting|smpp|tls|trend`. Behind hidden first
 //! arguments this executable is also the engine and the bare responder that are measured, each in a
 //! process of its own.
 
@@ -7,6 +7,7 @@ use bench::limit::Limit;
 use bench::peers::{CHILD_ARGUMENT, Peers};
 use bench::responder::{RESPONDER_ARGUMENT, SMSC_ARGUMENT, be_smsc, respond};
 use bench::smpp::Smpp;
+use bench::tls::TlsBench;
 use bench::trend::Trend;
 use bench::waiting::Waiting;
 use clap::{Parser, Subcommand};
@@ -41,6 +42,8 @@ enum Command {
     /// The SMPP codec and two sessions in memory, and the load generator's senders against its
     /// SMSC: rates and CPU time of each
     Smpp(Smpp),
+    /// The engine over TLS and over plain TCP in turn: rates and CPU time of each, and their ratio
+    Tls(TlsBench),
     /// Draw all results so far as one page
     Trend(Trend),
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Append(append) => append.run(),
         Command::Waiting(waiting) => waiting.run(),
         Command::Smpp(smpp) => smpp.run(),
+        Command::Tls(tls) => tls.run(),
         Command::Trend(trend) => trend.run(),
     };
     outcome.map_or_else(

@@ -16,11 +16,13 @@ use crate::report::Report;
 use crate::run::Run;
 use crate::sink::{Misbehaviour, Sink};
 use crate::summary::Summary;
+use crate::target::Target;
 use crate::text;
+use crate::tls::{TargetTls, TlsIdentity};
 use crate::watched::{WatchedFigures, data_dir_of};
 use arguments::{
     Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, RunArguments,
-    SinkArguments,
+    SinkArguments, TlsArguments,
 };
 use clap::Parser;
 use host::log;
@@ -121,6 +123,7 @@ impl DrillArguments {
             notify_depth: self.notify_depth,
             directory: self.data_dir,
             keep: self.keep,
+            tls: self.tls,
             notify: true,
             report: common.report,
             engine_arguments: self.engine_arguments,
@@ -152,11 +155,27 @@ impl PushArguments {
             spin: Duration::from_micros(common.spin_us),
             cpus,
             seed: common.seed,
-            ..Plan::new(self.target)
+            tls: self.tls.read(&self.target)?,
+            ..Plan::new(self.target.address)
         };
         let mut plan = plan;
         plan.patience.stall_after = Duration::from_secs(common.stall);
         carry_out("push", &plan, self.sink, common.report.as_deref(), common.json.as_deref())
+    }
+}
+
+impl TlsArguments {
+    /// What TLS is spoken with; none where the target is spoken to plainly.
+    fn read(self, target: &Target) -> Result<Option<TargetTls>, String> {
+        let shown = self.tls_cert.zip(self.tls_key);
+        if !self.tls && !target.is_secure {
+            let is_plain = self.tls_ca.is_none() && shown.is_none();
+            let refused = "certificates are given and the target is plain: name it https://, or \
+                           add --tls.";
+            return if is_plain { Ok(None) } else { Err(refused.to_owned()) };
+        }
+        let identity = TlsIdentity { authorities: self.tls_ca, shown };
+        TargetTls::read(&identity, &target.host).map(Some).map_err(|fault| fault.to_string())
     }
 }
 
@@ -383,6 +402,8 @@ mod tests {
             (&["drill", "--cpu", "a"], "is not a list of CPUs"),
             (&["drill", "--engine-cpus", "0-1023"], "choose from"),
             (&["push", "--target", "nowhere"], "is not an address"),
+            (&["push", "--target", "https://h/other"], "leave the path away"),
+            (&["push", "--tls", "--tls-cert", "cert.pem"], "--tls-key"),
             (&["push", "--msns", "0"], "is not a range of msns"),
             (&["push", "--class", "vip"], "is no class"),
             (&["push", "--mix", "tutti"], "is no mix"),

@@ -5,6 +5,7 @@
 //! engine runs in the generator's process.
 
 mod bill;
+mod certificate;
 pub mod engine;
 mod histogram;
 mod place;
@@ -24,6 +25,7 @@ use crate::report::{Report, ReportError};
 use crate::run::{Outcome, Run, RunError};
 use crate::sink::Sink;
 use crate::summary::{EngineFigures, Summary, us_per_push};
+use certificate::OwnCertificate;
 use engine::{Engine, Start, run_command};
 use histogram::Histogram;
 use place::Place;
@@ -96,6 +98,8 @@ pub struct Drill {
     pub directory: Option<PathBuf>,
     /// Keep the temporary directory.
     pub keep: bool,
+    /// Whether the pushes are sent over TLS, with a certificate made for this drill.
+    pub tls: bool,
     /// Whether the pushes ask for notifications.
     pub notify: bool,
     /// Write the report into this directory.
@@ -130,6 +134,7 @@ impl Default for Drill {
             notify_depth: 16,
             directory: None,
             keep: false,
+            tls: false,
             notify: true,
             report: None,
             engine_arguments: Vec::new(),
@@ -219,6 +224,9 @@ pub enum DrillError {
     /// Ctrl-C before there was anything to report.
     #[error("the drill was interrupted before its load began: there is nothing to report.")]
     Interrupted,
+    /// No certificate could be made.
+    #[error("the drill could not make a certificate for itself ({0}): report this line.")]
+    Certificate(String),
     /// The bill cannot be read.
     #[error("the engine's daily bill cannot be read: {detail}.")]
     Bill {
@@ -257,6 +265,7 @@ impl Drill {
         let sink = Sink::start(any_port, &sink_cpus)
             .map_err(|source| DrillError::System { doing: "open the notification sink", source })?;
         let shards = self.shards.unwrap_or(engine_cpus.len()).max(1);
+        let certificate = self.tls.then(|| OwnCertificate::make(place.path())).transpose()?;
         let start = Start {
             data_dir: &data_dir,
             log: &log,
@@ -264,6 +273,7 @@ impl Drill {
             io: self.io.as_deref(),
             shards,
             cpus: &engine_cpus,
+            tls: certificate.as_ref(),
             more: &self.engine_arguments,
         };
         Console::step(&format!("starting the engine in {}", place.path().display()));
@@ -271,6 +281,7 @@ impl Drill {
         let imported_within = self.prepare(&place, &sink, contracts, stop)?;
         let mut plan = self.plan(engine.listen, contracts, &generator_cpus);
         plan.watched = Some(engine.process());
+        plan.tls = certificate.map(OwnCertificate::trusted);
         os::keep_busy(&os::joined(&engine_cpus, &generator_cpus), self.settle);
         let (cpu_before, page_before) = (engine.cpu_time(), engine.metrics());
         let began_ms = unix_ms();

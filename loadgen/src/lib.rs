@@ -40,7 +40,9 @@ pub mod sender;
 pub mod sink;
 pub mod smpp;
 pub mod summary;
+pub mod target;
 pub mod text;
+pub mod tls;
 pub mod trust;
 pub mod watched;
 

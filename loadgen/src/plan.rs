@@ -9,6 +9,7 @@ use crate::msns::{Msns, Order};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
 use crate::smpp::account::Account;
+use crate::tls::TargetTls;
 use std::net::SocketAddr;
 use std::time::Duration;
 use wire::smpp::limits::WINDOW_PDUS_MAX;
@@ -19,6 +20,8 @@ use wire::terms::ids::{Class, Msn, Xpid};
 pub struct Plan {
     /// Where the engine takes pushes.
     pub target: SocketAddr,
+    /// What TLS is spoken with there; `None`: plain HTTP.
+    pub tls: Option<TargetTls>,
     /// The registration the pushes are sent under.
     pub xpid: Xpid,
     /// The registration's bearer token, if it has one.
@@ -190,6 +193,9 @@ pub enum PlanError {
     /// Requests that an SMSC is not asked.
     #[error("an SMSC is sent pushes only: leave repeats, cancels and bad requests out of the mix.")]
     NotPlain,
+    /// TLS with an SMSC.
+    #[error("an SMSC is spoken to without TLS: leave it away, or use a tunnel.")]
+    SmppTls,
     /// Notifications without a sink.
     #[error(
         "the pushes ask for notifications, but the run has no sink to take them: give it one or \
@@ -203,6 +209,7 @@ impl Plan {
     pub fn new(target: SocketAddr) -> Self {
         Self {
             target,
+            tls: None,
             xpid: Xpid::from_value(100_000_001)
                 .unwrap_or_else(|| unreachable!("an XPID of nine digits is legal")),
             token: None,
@@ -294,6 +301,9 @@ impl Plan {
         if let Some(fault) = account.fault() {
             return Err(PlanError::Account(fault));
         }
+        if self.tls.is_some() {
+            return Err(PlanError::SmppTls);
+        }
         if self.connections > SESSIONS_MAX {
             return Err(PlanError::Sessions(self.connections));
         }
@@ -308,12 +318,17 @@ impl Plan {
 mod tests {
     use super::*;
     use crate::acts::Act;
+    use crate::tls::TlsIdentity;
 
     #[test]
     fn a_plan_that_cannot_be_carried_out_is_refused_in_one_sentence() {
         let sound = Plan::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert_eq!(sound.check(), Ok(()));
-        let faults: [fn(&mut Plan); 14] = [
+        let faults: [fn(&mut Plan); 15] = [
+            |plan| {
+                plan.tls = TargetTls::read(&TlsIdentity::default(), "localhost").ok();
+                plan.smpp = Some(Account::new("load", ""));
+            },
             |plan| plan.smpp = Some(Account::new("", "")),
             |plan| (plan.smpp, plan.connections) = (Some(Account::new("load", "")), 2_000),
             |plan| (plan.smpp, plan.pipeline) = (Some(Account::new("load", "")), 4_000),

@@ -13,6 +13,7 @@ use crate::sender::esme::{Esme, Submitting};
 use crate::sender::{Sender, Sent, Shared};
 use crate::sink::Sink;
 use crate::template::Templates;
+use crate::tls::TargetStream;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -35,6 +36,17 @@ pub enum RunError {
         /// Where it should be.
         target: SocketAddr,
         /// What the system says.
+        source: io::Error,
+    },
+    /// The target takes connections and no handshake.
+    #[error(
+        "{target} and this run do not come to speak TLS ({source}): is it a port for TLS, and is \
+         its certificate's authority named with --tls-ca?"
+    )]
+    Handshake {
+        /// Who it is.
+        target: SocketAddr,
+        /// What either side says.
         source: io::Error,
     },
     /// The target is an SMSC and lets nobody bind.
@@ -367,10 +379,10 @@ pub(crate) fn share(plan: Plan, clock: Clock) -> Arc<Shared> {
 fn connect(shared: &Arc<Shared>) -> Result<(Vec<Worker>, u64), RunError> {
     let plan = &shared.plan;
     let deadline = Instant::now() + CONNECT_WITHIN;
-    let mut streams: Vec<Vec<TcpStream>> = (0..plan.threads).map(|_| Vec::new()).collect();
+    let mut streams: Vec<Vec<_>> = (0..plan.threads).map(|_| Vec::new()).collect();
     let mut missing = 0;
     for number in 0..plan.connections {
-        match connect_one(plan.target, deadline) {
+        match connect_one(plan, deadline) {
             Ok(stream) => streams[number % plan.threads].push(stream),
             Err(error) if number < plan.threads => return Err(error),
             Err(_) => missing += 1,
@@ -382,7 +394,8 @@ fn connect(shared: &Arc<Shared>) -> Result<(Vec<Worker>, u64), RunError> {
         workers.push(match shared.submitting.clone() {
             None => Worker::Http(Box::new(Sender::new(shared, number, streams)?)),
             Some(submitting) => {
-                let mut esme = Esme::new(shared, submitting, number, streams)?;
+                let sockets = streams.into_iter().map(|stream| stream.socket).collect();
+                let mut esme = Esme::new(shared, submitting, number, sockets)?;
                 missing += esme.bind_all().map_err(RunError::Bind)?;
                 Worker::Smpp(Box::new(esme))
             }
@@ -406,11 +419,18 @@ impl Worker {
     }
 }
 
-fn connect_one(target: SocketAddr, deadline: Instant) -> Result<TcpStream, RunError> {
+/// A connection on which requests can be sent at once: under TLS with its handshake behind it.
+fn connect_one(plan: &Plan, deadline: Instant) -> Result<TargetStream<TcpStream>, RunError> {
+    let target = plan.target;
     loop {
         let left = deadline.saturating_duration_since(Instant::now()).max(LOOK);
         match TcpStream::connect_timeout(&target, left) {
-            Ok(stream) => return Ok(stream),
+            Ok(socket) => {
+                let secured = TargetStream::over(socket, plan.tls.as_ref());
+                let shaken = secured
+                    .and_then(|mut stream| stream.shake_hands(CONNECT_WITHIN).map(|()| stream));
+                return shaken.map_err(|source| RunError::Handshake { target, source });
+            }
             Err(_) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_nanos(RECONNECT_PAUSE_NS_MAX));
             }

@@ -32,9 +32,11 @@ use crate::msns::{Msns, Order};
 use crate::plan::{Arrivals, Load, Plan};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
-use host::address::Address;
+use crate::target::Target;
+use crate::tls::{TargetTls, TlsIdentity};
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use wire::terms::ids::Xpid;
 
@@ -57,7 +59,11 @@ pub struct ScenarioError(String);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    target: Option<Address>,
+    target: Option<String>,
+    tls: Option<bool>,
+    tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     sink: Option<SocketAddr>,
     xpid: Option<String>,
     token: Option<String>,
@@ -158,13 +164,9 @@ fn arrive(plan: &mut Plan, warm_up: &[Stretch], load: &[Stretch]) {
 
 impl File {
     fn scenario(self) -> Result<Scenario, String> {
-        let target = match &self.target {
-            None => SocketAddr::from(([127, 0, 0, 1], 8080)),
-            Some(target) => target
-                .resolve()
-                .map_err(|error| format!("the host of target {target} is not known ({error})."))?,
-        };
+        let (target, tls) = self.target()?;
         let mut plan = Plan::new(target);
+        plan.tls = tls;
         let (warm_up, load) = self.phases(&mut plan)?;
         plan.seed = self.seed.unwrap_or(plan.seed);
         arrive(&mut plan, &warm_up, &load);
@@ -211,6 +213,27 @@ impl File {
         }
         plan.check().map_err(|fault| fault.to_string())?;
         Ok(Scenario { plan, sink: self.sink, warm_up, load })
+    }
+
+    /// Where the plan sends to, and what TLS is spoken with there.
+    fn target(&self) -> Result<(SocketAddr, Option<TargetTls>), String> {
+        let target = Target::parse(self.target.as_deref().unwrap_or("127.0.0.1:8080"))?;
+        let shown = match (&self.tls_cert, &self.tls_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            _ => return Err("tls_cert and tls_key go together: give both.".to_owned()),
+        };
+        let identity = TlsIdentity { authorities: self.tls_ca.clone(), shown };
+        if self.tls.unwrap_or(target.is_secure) {
+            let tls = TargetTls::read(&identity, &target.host);
+            return Ok((target.address, Some(tls.map_err(|fault| fault.to_string())?)));
+        }
+        if target.is_secure || identity != TlsIdentity::default() {
+            return Err("the plan names a target or files for TLS and speaks it not: name the \
+                        target https://, or set tls = true."
+                .to_owned());
+        }
+        Ok((target.address, None))
     }
 
     /// The stretches of the warm-up and of the load; the drain's time goes into the plan.
@@ -333,6 +356,14 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_speaks_tls_where_its_target_says_so_or_it_does_itself() {
+        let speaks = |text: &str| Scenario::parse(text).expect("legal").plan.tls.is_some();
+        assert!(!speaks(PLAN));
+        assert!(speaks(&PLAN.replace("127.0.0.1:1", "https://127.0.0.1:1")));
+        assert!(speaks(&PLAN.replace("seed = 7", "tls = true")));
+    }
+
+    #[test]
     fn the_plan_of_the_examples_is_read_and_holds_every_kind_of_request() {
         let plan = Scenario::parse(include_str!("../../examples/plan.toml")).expect("legal").plan;
         let made = plan.mix.composition(plan.seed, plan.pushes);
@@ -344,6 +375,10 @@ mod tests {
     fn a_plan_that_cannot_be_used_gets_one_sentence() {
         for (from, to, part) in [
             ("seed = 7", "sead = 7", "sead"),
+            ("seed = 7", "tls_ca = \"ca.pem\"", "tls = true"),
+            ("seed = 7", "tls = true\ntls_cert = \"c.pem\"", "give both"),
+            ("seed = 7", "tls = true\ntls_ca = \"/gone.pem\"", "/gone.pem"),
+            ("127.0.0.1:1", "https://127.0.0.1/x", "leave the path away"),
             ("seconds = 2", "seconds = 0", "seconds"),
             ("\"poisson\"", "\"fish\"", "no arrivals"),
             ("\"zipf\"", "\"zap\"", "no order"),

@@ -20,10 +20,10 @@ use crate::live::Board;
 use crate::os::Alarm;
 use crate::plan::Plan;
 use crate::template::Templates;
+use crate::tls::TargetStream;
 use connection::{Connection, InFlight, Received, State};
 use esme::Submitting;
 use mio::event::Event;
-use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use notes::{Moment, note_first_send, since_ns};
@@ -170,7 +170,7 @@ impl Sender {
     pub(crate) fn new(
         shared: Arc<Shared>,
         number: usize,
-        streams: Vec<std::net::TcpStream>,
+        streams: Vec<TargetStream<std::net::TcpStream>>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let alarm = Alarm::new()?;
@@ -178,11 +178,9 @@ impl Sender {
         let request_octets = shared.templates.octets_max();
         let mut connections = Vec::with_capacity(streams.len());
         for (at, stream) in streams.into_iter().enumerate() {
-            stream.set_nonblocking(true)?;
-            stream.set_nodelay(true)?;
-            let mut stream = TcpStream::from_std(stream);
+            let mut stream = stream.into_polled()?;
             poll.registry().register(
-                &mut stream,
+                &mut stream.socket,
                 Token(at),
                 Interest::READABLE | Interest::WRITABLE,
             )?;
@@ -279,6 +277,7 @@ impl Sender {
 
     /// What was measured.
     fn end(mut self) -> Sent {
+        self.connections.iter_mut().for_each(Connection::say_goodbye);
         let silent = self.connections.iter().filter(|connection| connection.answered == 0).count();
         self.sent.connections_silent = silent as u64;
         self.sent.answer_times = self.sent.phases.load.answer.total();

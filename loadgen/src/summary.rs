@@ -121,8 +121,8 @@ pub struct Summary {
 pub struct PlanFigures {
     /// Where the pushes went.
     pub target: String,
-    /// What the target takes: `http`, or `smpp`, where a connection is a session, the pipeline its
-    /// window and a notification a receipt.
+    /// What the target takes: `http`, `https` (TLS 1.3), or `smpp`, where a connection is a
+    /// session, the pipeline its window and a notification a receipt.
     pub interface: &'static str,
     /// Requests to send.
     pub pushes: u64,
@@ -362,7 +362,11 @@ impl PlanFigures {
         };
         Self {
             target: plan.target.to_string(),
-            interface: if plan.smpp.is_some() { "smpp" } else { "http" },
+            interface: match (&plan.smpp, &plan.tls) {
+                (Some(_), _) => "smpp",
+                (None, Some(_)) => "https",
+                (None, None) => "http",
+            },
             pushes: plan.pushes,
             load,
             rate_per_s,

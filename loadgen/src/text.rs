@@ -88,7 +88,9 @@ impl Page {
         let window =
             plan.window.map(|window| format!(" · window {}", grouped(window))).unwrap_or_default();
         let connections = counted(plan.connections as u64, "connection");
-        self.line("load", &format!("{load} · {connections} × {} in flight{window}", plan.pipeline));
+        let tls = if plan.interface == "https" { " over TLS 1.3" } else { "" };
+        let load = format!("{load} · {connections}{tls} × {} in flight{window}", plan.pipeline);
+        self.line("load", &load);
         let parts = &plan.composition;
         let text = percent(parts.texts, parts.pushes);
         let control = percent(parts.pushes - parts.texts, parts.pushes);

@@ -17,7 +17,42 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    input: Vec<u8>,
+    heard: Heard,
+}
+
+/// What came and is no whole answer yet.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    octets: Vec<u8>,
+}
+
+impl Heard {
+    /// The next answer, of what `receive` appends; `None` when that ended cleanly before one began.
+    pub(crate) fn answer(
+        &mut self,
+        mut receive: impl FnMut(&mut Vec<u8>) -> std::io::Result<usize>,
+    ) -> std::io::Result<Option<Answer>> {
+        loop {
+            if let Some((answer, octets)) = Answer::read(&self.octets)? {
+                self.octets.drain(..octets);
+                return Ok(Some(answer));
+            }
+            if receive(&mut self.octets)? == 0 {
+                let is_half = !self.octets.is_empty();
+                return if is_half { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(None) };
+            }
+        }
+    }
+}
+
+/// An answer that has to be there.
+#[track_caller]
+pub(crate) fn expected(answer: std::io::Result<Option<Answer>>) -> Answer {
+    match answer {
+        Ok(Some(answer)) => answer,
+        Ok(None) => panic!("the connection closed without an answer"),
+        Err(error) => panic!("no answer: {error}"),
+    }
 }
 
 /// A whole HTTP response.
@@ -72,7 +107,7 @@ impl Connection {
     fn over(stream: TcpStream) -> std::io::Result<Self> {
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
         stream.set_write_timeout(Some(ANSWER_WITHIN))?;
-        Ok(Self { stream, input: Vec::new() })
+        Ok(Self { stream, heard: Heard::default() })
     }
 
     /// Sends octets.
@@ -114,11 +149,7 @@ impl Connection {
     /// When none comes, or something that is no HTTP answer.
     #[track_caller]
     pub fn answer(&mut self) -> Answer {
-        match self.try_answer() {
-            Ok(Some(answer)) => answer,
-            Ok(None) => panic!("the connection closed without an answer"),
-            Err(error) => panic!("no answer: {error}"),
-        }
+        expected(self.try_answer())
     }
 
     /// Reads the next answer; `None` when the connection ended cleanly before one began.
@@ -126,19 +157,8 @@ impl Connection {
     /// # Errors
     /// A time-out, a reset, or an end within an answer.
     pub fn try_answer(&mut self) -> std::io::Result<Option<Answer>> {
-        loop {
-            if let Some((answer, octets)) = Answer::read(&self.input)? {
-                self.input.drain(..octets);
-                return Ok(Some(answer));
-            }
-            if self.receive()? == 0 {
-                return if self.input.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(ErrorKind::UnexpectedEof.into())
-                };
-            }
-        }
+        let Self { stream, heard } = self;
+        heard.answer(|octets| receive(stream, octets))
     }
 
     /// The next answer if it is there within a few milliseconds.
@@ -152,10 +172,10 @@ impl Connection {
     /// Whether the peer has closed; waits for it, and finds out at once that another answer comes
     /// instead.
     pub fn is_closed_by_peer(&mut self) -> bool {
-        if !self.input.is_empty() {
+        if !self.heard.octets.is_empty() {
             return false;
         }
-        match self.receive() {
+        match receive(&mut self.stream, &mut self.heard.octets) {
             Ok(octets) => octets == 0,
             Err(error) => {
                 matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
@@ -177,20 +197,20 @@ impl Connection {
     /// When the process is out of descriptors.
     pub fn try_clone(&self) -> Self {
         let stream = self.stream.try_clone().expect("a free descriptor");
-        Self { stream, input: Vec::new() }
+        Self { stream, heard: Heard::default() }
     }
 
     /// The socket.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
+}
 
-    fn receive(&mut self) -> std::io::Result<usize> {
-        let mut buffer = [0; 64 * 1024];
-        let octets = self.stream.read(&mut buffer)?;
-        self.input.extend_from_slice(&buffer[..octets]);
-        Ok(octets)
-    }
+fn receive(stream: &mut TcpStream, heard: &mut Vec<u8>) -> std::io::Result<usize> {
+    let mut buffer = [0; 64 * 1024];
+    let octets = stream.read(&mut buffer)?;
+    heard.extend_from_slice(&buffer[..octets]);
+    Ok(octets)
 }
 
 impl std::fmt::Debug for Answer {
@@ -202,7 +222,7 @@ impl std::fmt::Debug for Answer {
 impl Answer {
     /// Reads the answer that `octets` begin with, and how many they are; `None` while it is not
     /// whole.
-    pub(crate) fn read(octets: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
+    fn read(octets: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
         let Some(head_octets) = octets.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
         };

@@ -2,9 +2,10 @@
 //! test says.
 
 use crate::flat::{DECLARATION, Elements};
+use crate::tls::Wire;
 use crate::wait;
-use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
-use std::io::{BufRead, BufReader, Read, Write};
+use rustls::ServerConfig;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -230,13 +231,7 @@ impl Drop for Recorder {
 impl Shared {
     fn serve(&self, stream: TcpStream) {
         let Ok(socket) = stream.try_clone() else { return };
-        let wire = match &self.tls {
-            None => Wire::Plain(stream),
-            Some(config) => match ServerConnection::new(Arc::clone(config)) {
-                Ok(tls) => Wire::Secure(Box::new(StreamOwned::new(tls, stream))),
-                Err(_) => return,
-            },
-        };
+        let wire = Wire::of(stream, self.tls.as_ref());
         let mut reader = BufReader::new(wire);
         let mut is_first = true;
         while let Some(request) = read_request(&mut reader) {
@@ -258,46 +253,6 @@ impl Shared {
             }
         }
         let _ = socket.shutdown(Shutdown::Both);
-    }
-}
-
-/// A connection to the recorder.
-enum Wire {
-    Plain(TcpStream),
-    Secure(Box<StreamOwned<ServerConnection, TcpStream>>),
-}
-
-impl Wire {
-    fn is_resumed(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Secure(stream) => stream.conn.handshake_kind() == Some(HandshakeKind::Resumed),
-        }
-    }
-}
-
-impl Read for Wire {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buffer),
-            Self::Secure(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Wire {
-    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.write(octets),
-            Self::Secure(stream) => stream.write(octets),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Secure(stream) => stream.flush(),
-        }
     }
 }
 

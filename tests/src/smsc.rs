@@ -3,7 +3,9 @@
 //!
 //! It speaks by `wire::smpp`'s server role over ordinary sockets, one thread for each connection.
 
+use crate::tls::Wire;
 use crate::wait;
+use rustls::ServerConfig;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -70,6 +72,7 @@ struct Receipt {
 }
 
 struct Shared {
+    tls: Option<Arc<ServerConfig>>,
     stop: AtomicBool,
     next_id: AtomicU64,
     sms: Mutex<Vec<Sms>>,
@@ -107,14 +110,27 @@ impl Smsc {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
+    /// As [`Smsc::start`], over TLS.
+    ///
+    /// # Panics
+    /// As [`Smsc::start`].
+    pub fn secure(tls: Arc<ServerConfig>) -> Self {
+        Self::start_with(SocketAddr::from(([127, 0, 0, 1], 0)), Some(tls))
+    }
+
     /// Listens at `address`.
     ///
     /// # Panics
     /// When the port is taken.
     pub fn start_at(address: SocketAddr) -> Self {
+        Self::start_with(address, None)
+    }
+
+    fn start_with(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
         let shared = Arc::new(Shared {
+            tls,
             stop: AtomicBool::new(false),
             next_id: AtomicU64::new(1),
             sms: Mutex::default(),
@@ -222,7 +238,7 @@ impl Drop for Smsc {
 
 /// One connection.
 struct Served {
-    stream: TcpStream,
+    stream: Wire,
     session: Session,
     began: Instant,
     next_token: u64,
@@ -262,6 +278,7 @@ impl Shared {
         if stream.set_read_timeout(Some(LOOK)).is_err() || stream.set_nodelay(true).is_err() {
             return;
         }
+        let stream = Wire::of(stream, self.tls.as_ref());
         let config = Config { window: 100, ..Config::customer() };
         let session = Session::new(config, 0);
         let mut served =
@@ -289,7 +306,7 @@ impl Shared {
         // What was not acknowledged is sent again by another session.
         let mut under_way = lock(&self.under_way);
         lock(&self.receipts).extend(under_way.drain(..).map(|(_, receipt)| receipt));
-        let _ = served.stream.shutdown(Shutdown::Both);
+        let _ = served.stream.socket().shutdown(Shutdown::Both);
     }
 
     /// Takes what has come; whether the connection goes on.

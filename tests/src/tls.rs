@@ -1,7 +1,7 @@
 //! Certificates of the tests' own authority, and a push client that speaks TLS by rustls over a
 //! plain socket.
 
-use crate::http::Answer;
+use crate::http::{Answer, Heard, expected};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
@@ -10,7 +10,10 @@ use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
+    StreamOwned,
+};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -162,7 +165,7 @@ pub struct Secure {
     pub tls: ClientConnection,
     /// The socket.
     pub socket: TcpStream,
-    input: Vec<u8>,
+    heard: Heard,
 }
 
 impl Secure {
@@ -189,7 +192,7 @@ impl Secure {
         socket.set_write_timeout(Some(ANSWER_WITHIN))?;
         let name = ServerName::try_from(NAME).map_err(std::io::Error::other)?;
         let tls = ClientConnection::new(Arc::clone(config), name).map_err(std::io::Error::other)?;
-        Ok(Self { tls, socket, input: Vec::new() })
+        Ok(Self { tls, socket, heard: Heard::default() })
     }
 
     /// Whether the handshake was one by a ticket.
@@ -241,11 +244,7 @@ impl Secure {
     /// When none comes.
     #[track_caller]
     pub fn answer(&mut self) -> Answer {
-        match self.try_answer() {
-            Ok(Some(answer)) => answer,
-            Ok(None) => panic!("the connection closed without an answer"),
-            Err(error) => panic!("no answer: {error}"),
-        }
+        expected(self.try_answer())
     }
 
     /// Reads the next answer; `None` when the other side said that it says no more.
@@ -253,33 +252,8 @@ impl Secure {
     /// # Errors
     /// A time-out, an alert, or an end without a goodbye.
     pub fn try_answer(&mut self) -> std::io::Result<Option<Answer>> {
-        loop {
-            if let Some((answer, octets)) = Answer::read(&self.input)? {
-                self.input.drain(..octets);
-                return Ok(Some(answer));
-            }
-            if self.receive()? == 0 {
-                let is_half = !self.input.is_empty();
-                return if is_half { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(None) };
-            }
-        }
-    }
-
-    /// What came, once something has: 0 behind a goodbye.
-    fn receive(&mut self) -> std::io::Result<usize> {
-        let mut buffer = [0; 64 * 1024];
-        loop {
-            match self.tls.reader().read(&mut buffer) {
-                Ok(octets) => {
-                    self.input.extend_from_slice(&buffer[..octets]);
-                    return Ok(octets);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-            self.tls.read_tls(&mut self.socket)?;
-            self.tls.process_new_packets().map_err(std::io::Error::other)?;
-        }
+        let Self { tls, socket, heard } = self;
+        heard.answer(|octets| receive(tls, socket, octets))
     }
 
     /// Says that nothing more follows.
@@ -290,5 +264,91 @@ impl Secure {
         self.tls.send_close_notify();
         let sealed = self.seal(b"");
         self.socket.write_all(&sealed).expect("a connection that takes octets");
+    }
+}
+
+/// Takes what came, once something has: 0 behind a goodbye.
+fn receive(
+    tls: &mut ClientConnection,
+    socket: &mut TcpStream,
+    heard: &mut Vec<u8>,
+) -> std::io::Result<usize> {
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        match tls.reader().read(&mut buffer) {
+            Ok(octets) => {
+                heard.extend_from_slice(&buffer[..octets]);
+                return Ok(octets);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        tls.read_tls(socket)?;
+        tls.process_new_packets().map_err(std::io::Error::other)?;
+    }
+}
+
+/// A server's end of a connection, plain or over TLS.
+pub enum Wire {
+    /// Octets as they are.
+    Plain(TcpStream),
+    /// In records.
+    Secure(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Wire {
+    /// Of an accepted socket.
+    ///
+    /// # Panics
+    /// When the configuration makes no server.
+    pub fn of(stream: TcpStream, tls: Option<&Arc<ServerConfig>>) -> Self {
+        match tls {
+            None => Self::Plain(stream),
+            Some(config) => {
+                let tls = ServerConnection::new(Arc::clone(config)).expect("a server");
+                Self::Secure(Box::new(StreamOwned::new(tls, stream)))
+            }
+        }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Secure(stream) => &stream.sock,
+        }
+    }
+
+    /// Whether its handshake was one by a ticket.
+    pub fn is_resumed(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Secure(stream) => stream.conn.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Secure(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(octets),
+            Self::Secure(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Secure(stream) => stream.flush(),
+        }
     }
 }

@@ -57,6 +57,7 @@ impl Gateway {
             io: None,
             shards: cpus.len().max(1),
             cpus,
+            tls: None,
             more: &at_once,
         };
         let engine = Engine::start(&start).map_err(|error| error.to_string())?;

@@ -74,6 +74,16 @@ impl Address {
         }
     }
 
+    /// The host as a certificate names it: its name, or its IP address; `localhost` where none was
+    /// named.
+    pub fn host_name(&self) -> String {
+        match &self.host {
+            Host::Any => "localhost".to_owned(),
+            Host::Ip(ip) => ip.to_string(),
+            Host::Name(name) => name.trim_end_matches('.').to_owned(),
+        }
+    }
+
     /// Where to connect: of several addresses of a name the first that takes a connection.
     ///
     /// # Errors

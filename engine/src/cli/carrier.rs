@@ -11,6 +11,7 @@ use super::table;
 use super::{CliError, Output};
 use crate::control::acts;
 use crate::control::admin::CarrierRemoval;
+use crate::control::carrier_tls::CarrierTlsSettings;
 use crate::control::carriers::{
     AlphabetSetting, CarrierDocument, CarrierSettings, DestinationSetting, IdsSetting,
     RouteDocument, RouteKey, ValiditySetting,
@@ -119,7 +120,29 @@ pub(super) struct ChangeCommand {
     #[arg(long, value_name = "SECONDS")]
     response: Option<u32>,
     #[command(flatten)]
+    tls: TlsOptions,
+    #[command(flatten)]
     place: Place,
+}
+
+/// How the carrier is spoken to over TLS. An empty file or name takes one away.
+#[derive(Args, Debug)]
+struct TlsOptions {
+    /// Whether it is spoken to over TLS 1.3 [default: false]
+    #[arg(long, value_name = "BOOL")]
+    tls: Option<bool>,
+    /// Authorities that are trusted beside those of this system, PEM
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// The name that its certificate has to be made for [default: that of the host]
+    #[arg(long, value_name = "NAME")]
+    tls_name: Option<String>,
+    /// Certificate to show if it asks for one, PEM
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -298,6 +321,7 @@ impl ChangeCommand {
             enquire_link_s from enquire_link;
             response_s from response;
         }
+        self.tls.apply(&mut settings.tls)?;
         settings.check()?;
         Ok(settings.warning().map_or_else(String::new, |warning| format!("Beware: {warning}.\n")))
     }
@@ -330,6 +354,31 @@ impl Pushes {
     fn key(&self) -> RouteKey {
         let Self { prefix, xpid, class } = self;
         RouteKey { prefix: prefix.clone(), xpid: *xpid, class: *class }
+    }
+}
+
+impl TlsOptions {
+    /// Puts what is named into the settings; files are kept by their whole paths, for the engine
+    /// may be started elsewhere.
+    fn apply(&self, settings: &mut CarrierTlsSettings) -> Result<(), CliError> {
+        settings.on = self.tls.unwrap_or(settings.on);
+        if let Some(name) = &self.tls_name {
+            settings.name.clone_from(name);
+        }
+        for (named, place) in [
+            (&self.tls_ca, &mut settings.ca),
+            (&self.tls_cert, &mut settings.certificate),
+            (&self.tls_key, &mut settings.key),
+        ] {
+            let Some(path) = named else { continue };
+            *place = match path.as_os_str().is_empty() {
+                true => PathBuf::new(),
+                false => std::path::absolute(path).map_err(|error| {
+                    CliError::new(format!("{} is no path ({error})", path.display()))
+                })?,
+            };
+        }
+        Ok(())
     }
 }
 
@@ -401,7 +450,8 @@ fn list(carriers: &[CarrierDocument]) -> String {
     if carriers.is_empty() {
         return "there are no carriers\n".to_owned();
     }
-    let header = ["NUMBER", "NAME", "HOSTS", "SYSTEM ID", "SESSIONS", "WINDOW", "RATE", "RECEIPTS"];
+    let header =
+        ["NUMBER", "NAME", "HOSTS", "SYSTEM ID", "SESSIONS", "WINDOW", "RATE", "RECEIPTS", "TLS"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(carriers.iter().map(|CarrierDocument { number, settings, .. }| {
         vec![
@@ -413,6 +463,7 @@ fn list(carriers: &[CarrierDocument]) -> String {
             settings.window.to_string(),
             if settings.rate == 0 { "-".to_owned() } else { settings.rate.to_string() },
             settings.receipts.to_string(),
+            settings.tls.on.to_string(),
         ]
     }));
     table::render(&rows, &[])

@@ -10,6 +10,7 @@ use super::table::{self, grouped, plural};
 use super::{CliError, Output};
 use crate::control::acts;
 use crate::control::admin::ClientRemoval;
+use crate::control::certificates::digest_of_file;
 use crate::control::document::{ClientChange, ClientDocument};
 use wire::terms::ids::Xpid;
 
@@ -113,6 +114,16 @@ struct Fields {
     /// Let pushes come from anywhere
     #[arg(long)]
     any_network: bool,
+    /// File whose first certificate (PEM) pushes have to come with, over TLS; may be given twice,
+    /// for the one in use and the one that is to follow it
+    #[arg(long = "certificate", value_name = "FILE", conflicts_with = "no_certificate")]
+    certificates: Vec<PathBuf>,
+    /// The same by its SHA-256, as `openssl x509 -noout -fingerprint -sha256` prints it
+    #[arg(long = "certificate-sha256", value_name = "DIGITS", conflicts_with = "no_certificate")]
+    certificate_digests: Vec<String>,
+    /// Ask for no certificate
+    #[arg(long)]
+    no_certificate: bool,
     /// Class allowed beside standard: urgent, emergency, exercise; may be repeated
     #[arg(long = "class", value_name = "CLASS")]
     classes: Option<Vec<String>>,
@@ -308,6 +319,7 @@ impl Fields {
             next_token,
             retire_token: self.retire_token.then_some(true),
             networks: if self.any_network { Some(Vec::new()) } else { self.networks.clone() },
+            certificates: self.certificates()?,
             suspended: switched(self.suspended, self.resumed),
             from: cleared(self.from.as_deref() == Some("open"), &self.from),
             until: cleared(self.until.as_deref() == Some("open"), &self.until),
@@ -328,6 +340,17 @@ impl Fields {
             volume_per_day: self.volume,
             national_tables: switched(self.national, self.no_national),
         })
+    }
+}
+
+impl Fields {
+    /// The SHA-256s of the certificates that are named; `None` where nothing is said of them.
+    fn certificates(&self) -> Result<Option<Vec<String>>, CliError> {
+        let mut digests = self.certificate_digests.clone();
+        for path in &self.certificates {
+            digests.push(digest_of_file(path)?.to_string());
+        }
+        Ok((self.no_certificate || !digests.is_empty()).then_some(digests))
     }
 }
 
@@ -391,10 +414,15 @@ fn render_one(document: &ClientDocument) -> String {
         [] => "any".to_owned(),
         some => some.join(", "),
     };
+    let certificates = match document.certificates.as_slice() {
+        [] => "none".to_owned(),
+        some => format!("required, SHA-256 {}", some.join(" or ")),
+    };
     let rows = [
         ("xpid", document.xpid.clone()),
         ("client", document.client.clone()),
         ("token", ["none", "required", "required, one of two"][document.tokens.min(2)].to_owned()),
+        ("certificates", certificates),
         ("networks", networks),
         ("suspended", yes_no(document.suspended)),
         ("term", term),
@@ -445,7 +473,7 @@ fn warning_of_open(documents: &[ClientDocument]) -> Option<String> {
     };
     Some(format!(
         "warning: {first}{others} may be used by whoever reaches the push port: give each a token \
-         (--token-file) or networks (--network)"
+         (--token-file), a certificate (--certificate) or networks (--network)"
     ))
 }
 

@@ -11,10 +11,10 @@ use wire::smpp::limits::{
 };
 
 use super::store::{Store, StoreError};
+use crate::control::carrier_tls::CarrierTlsSettings;
 use crate::network::routes::Rule;
-use wire::terms::ids::{Class, Xpid};
-
 use crate::network::smpp::carrier::{Carrier, RATE_MAX, SESSIONS_MAX, Validity, WINDOW_MAX};
+use wire::terms::ids::{Class, Xpid};
 
 /// Longest name of a carrier.
 const NAME_CHARACTERS_MAX: usize = 32;
@@ -79,6 +79,8 @@ pub struct CarrierSettings {
     pub name: String,
     /// HOST:PORT, in the order in which they are tried.
     pub hosts: Vec<String>,
+    /// How it is spoken to over TLS.
+    pub tls: CarrierTlsSettings,
     /// Who we are there.
     pub system_id: String,
     /// Our password there.
@@ -122,6 +124,7 @@ impl Default for CarrierSettings {
         Self {
             name: String::new(),
             hosts: Vec::new(),
+            tls: CarrierTlsSettings::default(),
             system_id: String::new(),
             password: String::new(),
             system_type: String::new(),
@@ -199,6 +202,7 @@ impl CarrierSettings {
         if self.system_id.is_empty() {
             return Err("a carrier knows us by a system_id: give it with --system-id".to_owned());
         }
+        self.tls.check()?;
         text("system_id", &self.system_id, SYSTEM_ID_OCTETS_MAX)?;
         text("password", &self.password, PASSWORD_OCTETS_MAX)?;
         text("system_type", &self.system_type, SYSTEM_TYPE_OCTETS_MAX)?;
@@ -255,6 +259,7 @@ impl CarrierSettings {
             number,
             name: self.name.clone(),
             hosts,
+            tls: self.tls.resolve(&self.hosts)?,
             system_id: self.system_id.clone(),
             password: self.password.clone(),
             system_type: self.system_type.clone(),

@@ -47,13 +47,22 @@ pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
     store.act(&actor, &act, |store| store.add_contracts(&rows).map(|_| ()))
 }
 
-/// What a newcomer can try next, for stdout; `push_address` as the port is bound.
-pub fn demo_invitation(push_address: std::net::SocketAddr, data_dir: &Path) -> String {
+/// What a newcomer can try next, for stdout; `push_address` as the port is bound, `certificate`
+/// where it speaks TLS.
+pub fn demo_invitation(
+    push_address: std::net::SocketAddr,
+    certificate: Option<&Path>,
+    data_dir: &Path,
+) -> String {
+    let (scheme, trusting) = match certificate {
+        None => ("http", String::new()),
+        Some(path) => ("https", format!("--cacert {} ", path.display())),
+    };
     format!(
         "Demo client {DEMO_XPID} may push to 09012345678 and to 09000000000-09000099999.\n\
          Send a text from another terminal:\n\n    \
-         curl -i -H 'Content-Type: text/xml; charset=UTF-8' --data-binary @examples/text.xml \
-         http://{push_address}/smsgw/\n\n\
+         curl -i {trusting}-H 'Content-Type: text/xml; charset=UTF-8' --data-binary \
+         @examples/text.xml {scheme}://{push_address}/smsgw/\n\n\
          Watch it: curl --unix-socket {} http://localhost/status\n\
          Stop the engine: Ctrl-C\n",
         data_dir.join(ADMIN_SOCKET).display()

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::certificates::parse_certificates;
 use super::limits::{NOTIFY_CONNECTIONS_MAX, NOTIFY_DEPTH_MAX, TOKEN_OCTETS_MAX};
 use crate::gateway::permissions::{ClassSet, KindSet};
 use crate::gateway::registration::Registration;
@@ -43,6 +44,10 @@ pub struct ClientChange {
     /// Networks that pushes may come from, such as `192.0.2.0/24`; none of them: from anywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<String>>,
+    /// SHA-256 of the certificates that pushes have to come with, one of two at most; none of them:
+    /// they come without as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Vec<String>>,
     /// Whether requests are refused with 2004.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
@@ -110,7 +115,12 @@ pub struct ClientDocument {
     pub lost_token_still_at: Vec<String>,
     /// Networks that pushes may come from; none of them: from anywhere.
     pub networks: Vec<String>,
-    /// Whether whoever reaches the push port may push: neither token nor networks are asked for.
+    /// SHA-256 of the certificates that pushes have to come with, one of them; none: they come
+    /// without as well.
+    #[serde(default)]
+    pub certificates: Vec<String>,
+    /// Whether whoever reaches the push port may push: neither token nor certificate nor networks
+    /// are asked for.
     pub is_open: bool,
     /// Whether requests are refused with 2004.
     pub suspended: bool,
@@ -200,6 +210,9 @@ impl ClientChange {
         if let Some(networks) = &self.networks {
             registration.networks = parse_networks(networks)?;
         }
+        if let Some(certificates) = &self.certificates {
+            registration.certificates = parse_certificates(certificates)?;
+        }
         Ok(())
     }
 
@@ -286,6 +299,7 @@ impl ClientDocument {
             tokens: registration.tokens().count(),
             lost_token_still_at: Vec::new(),
             networks: registration.networks.iter().map(ToString::to_string).collect(),
+            certificates: registration.certificates.iter().map(ToString::to_string).collect(),
             is_open: registration.is_open(),
             suspended: registration.suspended,
             from: (from > 0).then(|| render_day(Day::of(from))),
@@ -517,6 +531,7 @@ mod tests {
             (r#"{"client":"A","from":"2026-13-01"}"#, "2026-13-01"),
             (r#"{"client":"A","from":"2026-02-02","until":"2026-02-01"}"#, "term"),
             (r#"{"client":"A","token":"a b"}"#, "token"),
+            (r#"{"client":"A","certificates":["ab"]}"#, "64 hexadecimal digits"),
         ] {
             let sentence = change(json).create(xpid()).expect_err(json);
             assert!(sentence.contains(hint), "{json}: {sentence}");

@@ -13,6 +13,7 @@ use crate::io::mailbox::{
     Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, TROUBLES, VISITS,
 };
 use crate::io::names::HostNames;
+use crate::io::notifier::Outbound;
 use crate::io::tls::Acceptance;
 use crate::network::line_states::Line;
 use crate::network::smpp::exchange::{CarrierState, Exchange};
@@ -149,6 +150,14 @@ impl EngineHandle {
         let told = told.count();
         self.wait(&taken, told)?;
         if told == self.ports.len() { Ok(()) } else { Err(ControlError::Stopping) }
+    }
+
+    /// Has every shard send notifications with this from now on.
+    pub fn notify_with(&self, outbound: &Outbound) {
+        for port in &self.ports {
+            // One that is stopping sends none.
+            let _ = port.send(ShardMessage::Outbound(Box::new(outbound.clone())));
+        }
     }
 
     fn wait(&self, done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {

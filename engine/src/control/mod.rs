@@ -8,7 +8,9 @@
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod carrier_tls;
 pub mod carriers;
+pub mod certificates;
 pub mod demo;
 pub mod document;
 pub mod engine;

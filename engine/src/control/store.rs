@@ -147,6 +147,14 @@ pub enum StoreError {
         /// Whose it is.
         client: String,
     },
+    /// The certificate belongs to another client.
+    #[error(
+        "the certificate already belongs to the client {client:?}: give each client one of its own"
+    )]
+    CertificateOfAnother {
+        /// Whose it is.
+        client: String,
+    },
     /// A carrier of this name is there already.
     #[error("the carrier {0:?} is there already: change it with `hayauma carrier set {0}`")]
     CarrierExists(String),
@@ -311,6 +319,7 @@ impl Store {
         }
         check_room(&transaction)?;
         check_token(&transaction, registration)?;
+        check_certificates(&transaction, registration)?;
         rows::write(&transaction, registration)?;
         Ok(transaction.commit()?)
     }
@@ -322,6 +331,7 @@ impl Store {
             check_room(&transaction)?;
         }
         check_token(&transaction, registration)?;
+        check_certificates(&transaction, registration)?;
         rows::write(&transaction, registration)?;
         Ok(transaction.commit()?)
     }
@@ -397,6 +407,31 @@ fn check_token(
             .optional()?;
         if let Some(client) = other {
             return Err(StoreError::TokenOfAnother { client });
+        }
+    }
+    Ok(())
+}
+
+/// Nor do two clients have the same certificate.
+fn check_certificates(
+    transaction: &Transaction<'_>,
+    registration: &Registration,
+) -> Result<(), StoreError> {
+    for certificate in &registration.certificates {
+        let other: Option<String> = transaction
+            .query_row(
+                "SELECT client FROM client WHERE instr(certificate, ?1) > 0
+                    AND client <> ?2 AND xpid <> ?3 LIMIT 1",
+                params![
+                    certificate.to_string(),
+                    registration.client,
+                    integer(registration.xpid.value())
+                ],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if let Some(client) = other {
+            return Err(StoreError::CertificateOfAnother { client });
         }
     }
     Ok(())

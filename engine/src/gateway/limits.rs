@@ -32,3 +32,5 @@ const _: () = assert!(
 );
 /// Networks that one registration may name.
 pub const NETWORKS_MAX: usize = 64;
+/// Certificates that one registration may name: the one in use, and the one that is to follow it.
+pub const CERTIFICATES_MAX: usize = 2;

@@ -8,6 +8,7 @@
 //! shards; a [`contracts::ContractTable`] belongs to one shard; nothing allocates per push.
 
 pub mod admit;
+pub mod certificate;
 mod contract_slots;
 pub mod contracts;
 pub mod fingerprint;

@@ -1,8 +1,9 @@
 //! A push client's registration, keyed by XPID: what the operator and the push client agreed on.
 
+use super::certificate::CertificateDigest;
 use super::limits::{
-    CLIENT_NAME_OCTETS_MAX, NETWORKS_MAX, RATE_PER_SECOND_MAX, SENDER_CHARACTERS_MAX, SENDERS_MAX,
-    VOLUME_PER_DAY_MAX,
+    CERTIFICATES_MAX, CLIENT_NAME_OCTETS_MAX, NETWORKS_MAX, RATE_PER_SECOND_MAX,
+    SENDER_CHARACTERS_MAX, SENDERS_MAX, VOLUME_PER_DAY_MAX,
 };
 use super::permissions::{ClassSet, KindSet};
 use ipnet::IpNet;
@@ -25,6 +26,8 @@ pub struct Registration {
     pub second_token_sha256: Option<[u8; 32]>,
     /// Networks that pushes may come from; none: from anywhere.
     pub networks: Vec<IpNet>,
+    /// Certificates that pushes have to come with, one of them; none: they come without as well.
+    pub certificates: Vec<CertificateDigest>,
     /// Pushes are refused (2004) while this is set.
     pub suspended: bool,
     /// First instant of the term, Unix milliseconds.
@@ -71,6 +74,7 @@ impl Registration {
             token_sha256: None,
             second_token_sha256: None,
             networks: Vec::new(),
+            certificates: Vec::new(),
             suspended: false,
             valid_from_ms: 0,
             valid_until_ms: u64::MAX,
@@ -95,10 +99,10 @@ impl Registration {
         [self.token_sha256, self.second_token_sha256].into_iter().flatten()
     }
 
-    /// Whether whoever reaches the push port may push with this XPID: it asks for no token, and
-    /// not where pushes come from.
+    /// Whether whoever reaches the push port may push with this XPID: it asks for no token and no
+    /// certificate, and not where pushes come from.
     pub fn is_open(&self) -> bool {
-        self.tokens().next().is_none() && self.networks.is_empty()
+        self.tokens().next().is_none() && self.networks.is_empty() && self.certificates.is_empty()
     }
 
     /// Whether the registration can be used on its own; whether it goes together with the others,
@@ -124,6 +128,9 @@ impl Registration {
         }
         if self.networks.len() > NETWORKS_MAX {
             return Err(RegistrationError::Networks { given: self.networks.len() });
+        }
+        if self.certificates.len() > CERTIFICATES_MAX {
+            return Err(RegistrationError::Certificates { given: self.certificates.len() });
         }
         if self.valid_from_ms >= self.valid_until_ms {
             return Err(RegistrationError::Term);
@@ -176,6 +183,15 @@ pub enum RegistrationError {
         /// How many there are.
         given: usize,
     },
+    /// Too many.
+    #[error(
+        "a registration has {CERTIFICATES_MAX} certificates at most, not {given}; name the one in \
+         use and the one that is to follow it"
+    )]
+    Certificates {
+        /// How many there are.
+        given: usize,
+    },
     /// The end is not after the beginning.
     #[error("the term ends before it begins; give a later end or leave it open")]
     Term,
@@ -205,6 +221,14 @@ pub enum RegistrationError {
         /// Whose it is.
         client: String,
     },
+    /// The certificate is another client's.
+    #[error(
+        "the certificate already belongs to the client {client:?}; give each client one of its own"
+    )]
+    CertificateOfAnother {
+        /// Whose it is.
+        client: String,
+    },
 }
 
 #[cfg(test)]
@@ -226,9 +250,12 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_named() {
         type Change = fn(&mut Registration);
-        let wrong: [(RegistrationError, Change); 11] = [
+        let wrong: [(RegistrationError, Change); 12] = [
             (RegistrationError::Networks { given: 65 }, |r| {
                 r.networks = vec!["10.0.0.0/8".parse().expect("a network"); 65]
+            }),
+            (RegistrationError::Certificates { given: 3 }, |r| {
+                r.certificates = vec![CertificateDigest::of(b"one"); 3]
             }),
             (RegistrationError::ClientName, |r| r.client.clear()),
             (RegistrationError::ClientName, |r| r.client = "x".repeat(65)),

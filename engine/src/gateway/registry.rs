@@ -1,6 +1,7 @@
 //! The registrations as the data path sees them: an immutable snapshot, replaced as a whole when
 //! one changes.
 
+use super::certificate::CertificateDigest;
 use super::limits::AUTHORIZATION_OCTETS_MAX;
 use super::meter::Meter;
 use super::registration::{Registration, RegistrationError};
@@ -57,7 +58,7 @@ pub struct Registered {
     /// Rate and volume, carried on from snapshot to snapshot.
     pub meter: Arc<Meter>,
     client: u32,
-    /// It asks where pushes come from.
+    /// It asks where pushes come from, or for a certificate.
     is_guarded: bool,
 }
 
@@ -68,6 +69,7 @@ pub struct Registry {
     by_xpid: HashMap<Xpid, u32, NumberState>,
     clients: Vec<String>,
     client_by_token: HashMap<[u8; 32], u32>,
+    client_by_certificate: HashMap<CertificateDigest, u32>,
     refused: Vec<(Xpid, RegistrationError)>,
     /// Tells snapshots apart: no two of a process have the same.
     snapshot: u64,
@@ -134,6 +136,7 @@ impl Registry {
             by_xpid: HashMap::with_capacity_and_hasher(registrations.len(), NumberState::default()),
             clients: Vec::new(),
             client_by_token: HashMap::new(),
+            client_by_certificate: HashMap::new(),
             refused: Vec::new(),
             snapshot: SNAPSHOTS.fetch_add(1, Ordering::Relaxed),
         };
@@ -164,25 +167,21 @@ impl Registry {
             senders.push((sender.clone(), address));
         }
         let known = client_by_name.get(&registration.client).copied();
-        let client = known.unwrap_or(self.clients.len() as u32);
-        for token in registration.tokens() {
-            let owner = *self.client_by_token.entry(token).or_insert(client);
-            if owner != client {
-                return Err(RegistrationError::TokenOfAnother {
-                    client: self.clients[owner as usize].clone(),
-                });
-            }
-        }
-        if known.is_none() {
+        self.check_proofs(&registration, known)?;
+        let client = known.unwrap_or_else(|| {
             self.clients.push(registration.client.clone());
-            client_by_name.insert(registration.client.clone(), client);
-        }
+            self.clients.len() as u32 - 1
+        });
+        client_by_name.insert(registration.client.clone(), client);
+        self.client_by_token.extend(registration.tokens().map(|token| (token, client)));
+        let certificates = registration.certificates.iter();
+        self.client_by_certificate.extend(certificates.map(|&shown| (shown, client)));
         let (rate, volume) = (registration.rate_per_second, registration.volume_per_day);
         let meter = meter_of(registration.xpid).unwrap_or_default();
         meter.set_limits(rate, volume);
         let index = self.registered.len() as u32;
         self.by_xpid.insert(registration.xpid, index);
-        let is_guarded = !registration.networks.is_empty();
+        let is_guarded = !registration.networks.is_empty() || !registration.certificates.is_empty();
         self.registered.push(Registered {
             registration,
             senders,
@@ -194,20 +193,45 @@ impl Registry {
         Ok(())
     }
 
+    /// What proves a client is nobody else's. Looked at before anything of it is kept: a part of a
+    /// registration that is left out would prove whoever has its number next.
+    fn check_proofs(
+        &self,
+        registration: &Registration,
+        client: Option<u32>,
+    ) -> Result<(), RegistrationError> {
+        let another = |owner: Option<&u32>| {
+            let owner = owner.copied().filter(|&owner| Some(owner) != client)?;
+            Some(self.clients[owner as usize].clone())
+        };
+        for token in registration.tokens() {
+            if let Some(client) = another(self.client_by_token.get(&token)) {
+                return Err(RegistrationError::TokenOfAnother { client });
+            }
+        }
+        for certificate in &registration.certificates {
+            if let Some(client) = another(self.client_by_certificate.get(certificate)) {
+                return Err(RegistrationError::CertificateOfAnother { client });
+            }
+        }
+        Ok(())
+    }
+
     fn client_number(&self, token: &[u8]) -> Option<u32> {
         self.client_by_token.get(&token_sha256(token)).copied()
     }
 }
 
-/// What a connection has proved: where it comes from, the last value of `Authorization` and whose
-/// that is. One per connection, so that a token is hashed once and every further push costs a
-/// comparison of the raw header.
+/// What a connection has proved: where it comes from, which certificate it has, the last value of
+/// `Authorization` and whose that is. One per connection, so that a token is hashed once and every
+/// further push costs a comparison of the raw header.
 #[derive(Clone, Debug, Default)]
 pub struct Credential {
     value: Vec<u8>,
     snapshot: u64,
     client: Option<u32>,
     peer: Option<IpAddr>,
+    certificate: Option<CertificateDigest>,
 }
 
 impl Credential {
@@ -221,12 +245,30 @@ impl Credential {
         Self { peer: peer.map(|peer| peer.to_canonical()), ..Self::default() }
     }
 
-    /// Whether the connection comes from a network of this registration.
+    /// The connection has proved to have this certificate, or none.
+    pub fn certify(&mut self, certificate: Option<CertificateDigest>) {
+        self.certificate = certificate;
+    }
+
+    /// Whether the connection has a certificate of this registration, and comes from a network of
+    /// it, as far as it asks for either. A certificate that nobody is registered with proves
+    /// nothing.
     #[cold]
-    fn comes_from(&self, registration: &Registration) -> bool {
-        let within =
-            |peer: IpAddr| registration.networks.iter().any(|network| network.contains(&peer));
-        self.peer.is_some_and(within)
+    fn check(&self, registry: &Registry, registration: &Registration) -> Result<(), Code> {
+        let Registration { certificates, networks, .. } = registration;
+        let has_its = self.certificate.is_some_and(|shown| certificates.contains(&shown));
+        if !certificates.is_empty() && !has_its {
+            let owner = |shown| registry.client_by_certificate.contains_key(&shown);
+            return Err(match self.certificate.is_some_and(owner) {
+                true => Code::NOT_THIS_CLIENTS,
+                false => Code::NOT_AUTHENTICATED,
+            });
+        }
+        let within = |peer: IpAddr| networks.iter().any(|network| network.contains(&peer));
+        if !networks.is_empty() && !self.peer.is_some_and(within) {
+            return Err(Code::NOT_THIS_CLIENTS);
+        }
+        Ok(())
     }
 
     /// The client that `value` proves to be, in `registry`.
@@ -255,9 +297,10 @@ impl Credential {
 /// Who pushes, and whether it may at `now_ms`.
 ///
 /// # Errors
-/// 2001: the header names no client, or the XPID has a token and no header came; 2002: the XPID is
-/// not registered; 2003: it is another client's, or the push comes from none of its networks; 2004:
-/// it is suspended or outside its term.
+/// 2001: the header names no client, or the XPID has a token and no header came, or a certificate
+/// and none that anybody is registered with came; 2002: the XPID is not registered; 2003: it is
+/// another client's, by token or certificate, or the push comes from none of its networks; 2004: it
+/// is suspended or outside its term.
 #[inline]
 pub fn identify<'r>(
     registry: &'r Registry,
@@ -277,8 +320,8 @@ pub fn identify<'r>(
         Some(client) if client != registered.client => return Err(Code::NOT_THIS_CLIENTS),
         _ => {}
     }
-    if registered.is_guarded && !credential.comes_from(registration) {
-        return Err(Code::NOT_THIS_CLIENTS);
+    if registered.is_guarded {
+        credential.check(registry, registration)?;
     }
     let in_term = (registration.valid_from_ms..registration.valid_until_ms).contains(&now_ms.ms());
     if registration.suspended || !in_term {

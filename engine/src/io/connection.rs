@@ -9,6 +9,7 @@
 //! octets unread, the kernel would reset it, and a client in the middle of a long body would never
 //! see why it was refused.
 
+use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Credential;
 use crate::io::limits::{
     ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX,
@@ -490,6 +491,10 @@ impl Session for Connection {
 
     fn held(&self) -> usize {
         self.output.capacity() + self.answers.capacity() * size_of::<PendingAnswer>()
+    }
+
+    fn certify(&mut self, certificate: Option<CertificateDigest>) {
+        self.credential.certify(certificate);
     }
 
     fn shrink(&mut self) {

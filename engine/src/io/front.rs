@@ -76,6 +76,8 @@ pub(super) struct Front {
     /// in it.
     silent: VecDeque<(u32, u32)>,
     handshakes: Handshakes,
+    /// Whether those that come wait until handshakes have got on.
+    holds_back: bool,
     pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
     pub(super) waits: Waits,
@@ -103,6 +105,7 @@ impl Front {
             door,
             silent: VecDeque::new(),
             handshakes: Handshakes::default(),
+            holds_back: false,
             visits: Visits::default(),
             waits: Waits::default(),
         }
@@ -131,7 +134,12 @@ impl Front {
             busy = true;
             self.make_room(now);
         }
+        self.holds_back = false;
         for _ in 0..ACCEPTED_PER_TURN_MAX {
+            self.holds_back = !self.door.is_closed() && self.is_busy_with_handshakes(now);
+            if self.holds_back {
+                break;
+            }
             let Some(socket) = self.door.next() else { break };
             busy = true;
             if self.door.is_closed() {
@@ -145,9 +153,9 @@ impl Front {
         busy
     }
 
-    /// Whether the acceptor has put anything before this shard.
+    /// Whether the acceptor has put anything before this shard that it may take.
     pub(super) fn has_visitors(&self) -> bool {
-        self.door.has_arrivals()
+        self.door.has_arrivals() && !self.holds_back
     }
 
     fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
@@ -251,7 +259,7 @@ impl Front {
             connection.close();
         }
         if self.shakes_hands() {
-            self.note_handshake(index);
+            self.note_handshake(index, now);
         }
         self.touch(index);
     }
@@ -551,6 +559,7 @@ impl Front {
             false => SteadyMs::ZERO,
         };
         for index in indices {
+            self.send_away(index);
             let Some(link) = self.connections.get_mut(index) else { continue };
             let is_hurried = link.session.is_half_since(half_until_ms)
                 && link.unconsumed() > HALF_REQUEST_OCTETS_KEPT;
@@ -568,6 +577,15 @@ impl Front {
             } else if link.session.is_quiet_since(now.steady_ms.saturating_sub(BUFFERS_KEPT_MS)) {
                 link.shrink(driver);
             }
+        }
+    }
+
+    /// Lets a client go that has to come in anew, once it has its answers.
+    fn send_away(&mut self, index: u32) {
+        let Some(link) = self.connections.get_mut(index) else { return };
+        if !link.session.lingers() && self.handshakes.sends_away(link) {
+            link.session.end_after_answers();
+            self.touch(index);
         }
     }
 

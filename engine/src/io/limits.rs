@@ -50,8 +50,19 @@ pub(super) const SEAL_OCTETS_MAX: usize = 64 * 1024;
 pub(super) const TLS_STATE_OCTETS: usize = 4 * 1024;
 /// Connections of a shard whose handshake is not over; beyond that the oldest of them goes.
 pub(super) const HANDSHAKES_MAX: usize = 1024;
-/// How long a handshake may take.
+/// How long a client may take to its words of a handshake, all of them together.
 pub(super) const HANDSHAKE_MS_MAX: u64 = 10_000;
+/// How long the oldest of too many is given to its next word all the same.
+pub(super) const HANDSHAKE_KEPT_MS_MIN: u64 = 250;
+/// Octets of a handshake's message that is not whole.
+pub(super) const HANDSHAKE_OCTETS_MAX: usize = 20 * 1024;
+/// Steps that a handshake may take: an honest one has two or three, and one for each record that
+/// its client cuts it into.
+pub(super) const HANDSHAKE_STEPS_MAX: u8 = 32;
+/// Steps of one handshake, behind the first, that are taken before first steps of others.
+pub(super) const HANDSHAKE_STEPS_PREFERRED: u8 = 3;
+/// Steps that may be due before no further client is taken.
+pub(super) const HANDSHAKE_STEPS_DUE_MAX: usize = 256;
 /// How often the kernel is asked whether a peer takes anything of what is being sent to it.
 pub(super) const SEND_LOOK_MS: u64 = 200;
 /// When the first such look is late.
@@ -135,6 +146,8 @@ pub(super) const NAME_REFRESH_MS: u64 = 30_000;
 pub(super) const NAME_RETRY_MS: u64 = 1_000;
 /// How long a notification may wait for its answer.
 pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
+/// Connections to push clients that are begun in one turn: each takes calls of the kernel.
+pub(super) const CONNECTS_PER_TURN_MAX: usize = 64;
 /// Notifications that are taken from the shard in one turn.
 pub(super) const ORDERS_PER_TURN_MAX: usize = 512;
 /// Notifications that waited in vain for a push client and are given back to the schedule in one

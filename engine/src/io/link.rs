@@ -14,6 +14,7 @@
 
 pub(super) mod tls;
 
+use crate::gateway::certificate::CertificateDigest;
 use crate::io::budget::{Budget, Share};
 use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::limits::{
@@ -43,6 +44,10 @@ pub(super) trait Session {
 
     /// Gives memory back: the connection is idle.
     fn shrink(&mut self);
+
+    /// The peer has proved beneath it to have this certificate, or none: said once, before the
+    /// first octet is handed over.
+    fn certify(&mut self, _certificate: Option<CertificateDigest>) {}
 }
 
 /// A session that takes octets, and what it asks of the shard meanwhile.
@@ -179,7 +184,12 @@ impl<S: Session> Link<S> {
         S: Takes<Desk>,
     {
         let Some(tls) = &mut self.tls else { return Fate::Goes };
+        let was_shaking = tls.is_shaking();
         let opened = tls.open(&mut self.input);
+        if was_shaking && !tls.is_shaking() {
+            // Its first request may have come with its last word of the handshake.
+            self.session.certify(tls.take_certificate());
+        }
         let is_good = self.input.is_empty() || self.take_input(desk);
         match opened {
             Opened::Goes if is_good => Fate::Goes,

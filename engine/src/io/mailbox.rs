@@ -7,7 +7,7 @@ use crate::io::figures::{ControlError, Times};
 use crate::io::front::Visits;
 use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
-use crate::io::notifier::{EndpointPlan, Troubles};
+use crate::io::notifier::{EndpointPlan, Outbound, Troubles};
 use crate::io::now::Now;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
@@ -100,6 +100,8 @@ pub(crate) enum ShardMessage {
     },
     /// Connections that come from now on are accepted with this.
     Acceptance(Acceptance),
+    /// Notifications are sent with this from now on.
+    Outbound(Box<Outbound>),
 }
 
 /// Durations as a shard shows them.

@@ -14,15 +14,17 @@
 
 mod outbound;
 mod places;
+#[cfg(test)]
+mod tests;
 
 use crate::gateway::registration::Registration;
 use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::{
-    ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS,
-    ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, ORDERS_PER_TURN_MAX,
-    QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
+    ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, CONNECTS_PER_TURN_MAX,
+    DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX,
+    ORDERS_PER_TURN_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::io::link::{Fate, Link, Session, Takes};
 use crate::io::now::Now;
@@ -159,6 +161,8 @@ pub(super) struct Notifier {
     ready: Vec<u64>,
     /// Endpoints without a connection that found the table full, each once, longest waiting first.
     line: VecDeque<u64>,
+    /// Connections that may be begun in this turn.
+    connects_left: usize,
     /// What waited for endpoints that are gone.
     left_behind: VecDeque<VecDeque<(NotificationOrder, SteadyMs)>>,
     outbound: Outbound,
@@ -177,6 +181,7 @@ impl Notifier {
             sweep_at: 0,
             ready: Vec::with_capacity(64),
             line: VecDeque::new(),
+            connects_left: 0,
             left_behind: VecDeque::new(),
             outbound: Outbound::default(),
             host: HostAddresses::read(),
@@ -310,13 +315,14 @@ impl Notifier {
                 None => shard.settle_notification(order, FAILED, now.wall_ms),
             }
         }
+        self.connects_left = CONNECTS_PER_TURN_MAX;
         let mut ready = std::mem::take(&mut self.ready);
         for key in ready.drain(..) {
             self.serve(key, shard, driver, now);
         }
         ready.append(&mut self.ready);
         self.ready = ready;
-        busy
+        busy || self.connects_left == 0
     }
 
     fn serve(&mut self, key: u64, shard: &mut Shard, driver: &mut Driver, now: Now) {
@@ -347,11 +353,13 @@ impl Notifier {
         let connections_max = usize::from(endpoint.plan.connections);
         let rests = now.steady_ms < endpoint.resting_until_ms;
         if !endpoint.queue.is_empty() && !rests && endpoint.connections.len() < connections_max {
-            let wanted = endpoint
-                .queue
-                .len()
-                .div_ceil(depth)
-                .min(connections_max - endpoint.connections.len());
+            // Those that are being made are for what waits, however long that takes.
+            let being_made = endpoint.connections.iter().filter(|&&index| {
+                let made = |outgoing: &mut Outgoing| outgoing.connected || outgoing.is_closing();
+                !self.outgoing.get_mut(index).is_none_or(made)
+            });
+            let wanted = endpoint.queue.len().div_ceil(depth).saturating_sub(being_made.count());
+            let wanted = wanted.min(connections_max - endpoint.connections.len());
             // The first connection of a client comes before the second of another.
             let wanted = match endpoint.connections.len() {
                 0 if self.outgoing.is_full()
@@ -363,9 +371,14 @@ impl Notifier {
                 _ => wanted.min(self.outgoing.spare()),
             };
             for _ in 0..wanted {
+                if self.connects_left == 0 {
+                    self.ready.push(key);
+                    break;
+                }
                 if !self.open(key, shard, driver, now) {
                     break;
                 }
+                self.connects_left -= 1;
             }
         }
     }
@@ -431,9 +444,7 @@ impl Notifier {
             return;
         };
         let alive = match completion.token.operation {
-            Operation::Connect => {
-                outgoing.connect_ended(completion.result, driver, &mut Settling { shard, now })
-            }
+            Operation::Connect => outgoing.connect_ended(completion.result, driver),
             Operation::HangUp => {
                 let stream = &mut outgoing.link.stream;
                 stream.hung_up(completion.result, driver) && !stream.is_closing()
@@ -515,7 +526,9 @@ impl Notifier {
         if let Some(endpoint) = self.endpoints.get_mut(&key) {
             endpoint.connections.retain(|&other| other != index);
             if let Some(failure) = failure {
-                endpoint.has_trouble(format!("TLS with {} failed: {failure}", endpoint.plan.url));
+                // Not the whole URL: its path may hold what only its owner is to know.
+                let server = endpoint.plan.url.authority();
+                endpoint.has_trouble(format!("TLS with {server} failed: {failure}"));
             }
             if !answered && !retired {
                 endpoint.rest(now);
@@ -549,8 +562,10 @@ impl Notifier {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
             let is_closing = outgoing.link.stream.is_closing();
             let is_overdue = now.steady_ms >= outgoing.link.session.due_ms();
-            let stuck =
-                !outgoing.connected && now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            // What a step waits for this shard is not the server's time.
+            let is_ours = outgoing.link.tls().is_some_and(|tls| tls.listed);
+            let is_late = now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            let stuck = !outgoing.connected && is_late && !is_ours;
             let (idle, used_ms) = (outgoing.is_idle(), outgoing.link.session.used_ms);
             if (is_overdue && !idle || stuck) && !is_closing {
                 self.give_up(index, shard, now);
@@ -604,17 +619,23 @@ impl Endpoint {
 }
 
 impl Outgoing {
-    fn connect_ended(&mut self, result: i32, driver: &mut Driver, desk: &mut Settling<'_>) -> bool {
+    fn connect_ended(&mut self, result: i32, driver: &mut Driver) -> bool {
         self.link.stream.set_other_under_way(false);
         if result < 0 || self.link.stream.is_closing() {
             return false;
         }
         self.connected = self.link.is_open();
-        // Under TLS the hello leaves now.
-        let fate = self.link.open(desk);
-        self.link.flush(driver, desk.now.steady_ms);
+        // Under TLS the hello is a step of the handshake, which takes its turn.
+        if let Some(tls) = self.link.tls() {
+            tls.may_call();
+        }
         self.link.read_on(driver);
-        fate == Fate::Goes
+        true
+    }
+
+    /// Whether it ends.
+    fn is_closing(&self) -> bool {
+        self.link.stream.is_closing()
     }
 
     /// Whether it carries nothing and could.

@@ -12,12 +12,19 @@ mod stream;
 
 pub use stream::{AdminTrust, SecureStream};
 
+mod asking;
+mod bounds;
+
+use crate::gateway::certificate::CertificateDigest;
+use asking::Asking;
+use bounds::{ShortChainsOfClients, ShortChainsOfServers};
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::sign::SigningKey;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureAlgorithm};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureAlgorithm, SignatureScheme};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +42,8 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// The authorities of client certificates, PEM: with them every client needs one.
+    /// The authorities of client certificates, PEM: with them every client needs one. Without them
+    /// it may show any, which proves it to registrations that name that certificate.
     pub client_ca: Option<PathBuf>,
 }
 
@@ -90,18 +98,21 @@ pub enum TlsError {
 pub struct Acceptance {
     config: Arc<ServerConfig>,
     tickets: Arc<dyn ProducesTickets>,
-    is_rsa: bool,
+    rsa_signing_ns: Option<u64>,
+    needs_certificates: bool,
 }
 
 impl std::fmt::Debug for Acceptance {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Acceptance").field("is_rsa", &self.is_rsa).finish_non_exhaustive()
+        formatter.debug_struct("Acceptance").finish_non_exhaustive()
     }
 }
 
 impl Acceptance {
-    /// Reads the files. Tickets that were given `before` stay good, unless client certificates are
-    /// asked for: whoever was let in by an authority that is trusted no more must not resume.
+    /// Reads the files. Tickets that were given `before` stay good. Where every client needs a
+    /// certificate of an authority there are none: nobody looks at it again when a ticket is shown,
+    /// and neither one that has expired nor an authority that is trusted no more may go on for so
+    /// long.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -115,13 +126,15 @@ impl Acceptance {
         let key = private_key("key", &files.key)?;
         let signing = rustls::crypto::ring::sign::any_supported_type(&key).map_err(unfit)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = match &files.client_ca {
-            None => WebPkiClientVerifier::no_client_auth(),
+        let verifier: Arc<dyn ClientCertVerifier> = match &files.client_ca {
+            None => Arc::new(Asking::new(Arc::clone(&provider))),
             Some(path) => {
                 let roots = Arc::new(authorities("client authority", path)?);
                 let builder =
                     WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
-                builder.build().map_err(|error| TlsError::NotSetUp(error.to_string()))?
+                let chains =
+                    builder.build().map_err(|error| TlsError::NotSetUp(error.to_string()))?;
+                Arc::new(ShortChainsOfClients(chains))
             }
         };
         let builder = ServerConfig::builder_with_provider(provider)
@@ -134,15 +147,31 @@ impl Acceptance {
             _ => rustls::crypto::ring::Ticketer::new()
                 .map_err(|error| TlsError::NotSetUp(error.to_string()))?,
         };
-        config.ticketer = Arc::clone(&tickets);
+        if files.client_ca.is_none() {
+            config.ticketer = Arc::clone(&tickets);
+        } else {
+            config.send_tls13_tickets = 0;
+        }
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.alpn_protocols = vec![HTTP.to_vec()];
-        Ok(Self { config: Arc::new(config), tickets, is_rsa: is_rsa(signing.as_ref()) })
+        Ok(Self {
+            config: Arc::new(config),
+            tickets,
+            rsa_signing_ns: rsa_signing_ns(signing.as_ref()),
+            needs_certificates: files.client_ca.is_some(),
+        })
     }
 
-    /// Whether a handshake costs a shard about a millisecond: an RSA key signs so slowly.
-    pub fn is_slow(&self) -> bool {
-        self.is_rsa
+    /// How long a signature takes by an RSA key, nanoseconds; `None`: it is of another kind, and
+    /// quick.
+    pub fn slow_signing_ns(&self) -> Option<u64> {
+        self.rsa_signing_ns
+    }
+
+    /// Whether every client needs a certificate of an authority: then those that came in by an
+    /// earlier acceptance have to come in anew.
+    pub(crate) fn needs_certificates(&self) -> bool {
+        self.needs_certificates
     }
 
     /// What a connection that is accepted now is secured with.
@@ -197,15 +226,22 @@ impl Calling {
         Self { config: Arc::new(config) }
     }
 
-    /// A connection to a server that has to have this name or address.
+    /// Whether a certificate can be made for this name or address.
+    ///
+    /// # Errors
+    /// That it cannot, in one sentence.
+    pub fn check_name(&self, host: &str) -> Result<(), String> {
+        self.call(host).map(drop).map_err(|clause| format!("{clause}: give another one"))
+    }
+
+    /// A call of a server that has to have this name or address; nothing is reckoned yet.
     ///
     /// # Errors
     /// Why it cannot be called, as a clause.
-    pub(crate) fn call(&self, host: &str) -> Result<UnbufferedClientConnection, String> {
+    pub(crate) fn call(&self, host: &str) -> Result<Call, String> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| format!("no certificate can be made for the name {host}"))?;
-        UnbufferedClientConnection::new(Arc::clone(&self.config), name)
-            .map_err(|error| clause(&error))
+        Ok(Call { config: Arc::clone(&self.config), name })
     }
 }
 
@@ -217,10 +253,12 @@ fn client_config(
     names: [&'static str; 2],
 ) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = ShortChainsOfServers::new(Arc::clone(&provider), roots);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| TlsError::NotSetUp(error.to_string()))?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match shown {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -237,8 +275,28 @@ fn client_config(
     Ok(config)
 }
 
-fn is_rsa(key: &dyn SigningKey) -> bool {
-    key.algorithm() == SignatureAlgorithm::RSA
+/// A server that is about to be called.
+pub(crate) struct Call {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Call {
+    /// Makes the first word, which takes a key.
+    pub(crate) fn begin(&self) -> Result<UnbufferedClientConnection, rustls::Error> {
+        UnbufferedClientConnection::new(Arc::clone(&self.config), self.name.clone())
+    }
+}
+
+/// How long an RSA key takes to sign, tried once.
+fn rsa_signing_ns(key: &dyn SigningKey) -> Option<u64> {
+    if key.algorithm() != SignatureAlgorithm::RSA {
+        return None;
+    }
+    let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256])?;
+    let begun_ns = host::clock::monotonic_ns();
+    signer.sign(b"a handshake").ok()?;
+    Some(host::clock::monotonic_ns() - begun_ns)
 }
 
 /// What failed, as a clause that a person understands.
@@ -259,6 +317,9 @@ pub(crate) fn clause(error: &rustls::Error) -> String {
             }
             other if other.to_string().contains("CaUsedAsEndEntity") => {
                 "the certificate is an authority's own and no server's"
+            }
+            Bad::ApplicationVerificationFailure => {
+                "more certificates are shown than five that lead to an authority, or 16 KiB"
             }
             other => return format!("the certificate is no good ({other})"),
         },
@@ -292,6 +353,20 @@ pub(crate) fn clause(error: &rustls::Error) -> String {
 pub fn cause(error: &std::io::Error) -> String {
     let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     of_tls.map_or_else(|| error.to_string(), clause)
+}
+
+/// The digest of the first certificate in a PEM file.
+///
+/// # Errors
+/// When it holds none.
+pub fn digest_in(path: &Path) -> Result<CertificateDigest, TlsError> {
+    let what = "client certificate";
+    let found = certificates(what, path)?;
+    found.first().map(|first| CertificateDigest::of(first)).ok_or_else(|| TlsError::NotPem {
+        what,
+        path: path.to_owned(),
+        detail: "holds no certificate".to_owned(),
+    })
 }
 
 /// The octets of a file, up to a bound.

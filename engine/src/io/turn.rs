@@ -628,7 +628,7 @@ impl ShardTurn {
                     let part = (from, PARKED_PAGE_MAX);
                     let mut page = self.shard.act_on_parked(action, xpid, part, now.wall_ms);
                     for one in &mut page.parked {
-                        one.why = self.notifier.trouble_of(one.xpid).map(str::to_owned);
+                        one.why = self.notifier.trouble_of(one.xpid);
                     }
                     // A control plane that gave up waiting is no concern of the shard.
                     let _ = reply.try_send(page);
@@ -644,6 +644,7 @@ impl ShardTurn {
                     done.signal();
                 }
                 ShardMessage::Acceptance(acceptance) => self.front.accept_with(acceptance),
+                ShardMessage::Outbound(outbound) => self.notifier.send_with(*outbound),
                 ShardMessage::Pause { paused, done } => {
                     self.shard.pause(paused || self.draining_since_ms.is_some());
                     self.port.status.show_obstacles(self.shard.obstacles());

@@ -44,7 +44,7 @@ pub(super) struct ParkedNews {
 #[derive(Clone, Copy, Default)]
 struct ParkedCount {
     parked: u64,
-    /// Of these, the ones that were answered 410.
+    /// Of these, the ones that were answered 410, or may not go.
     gone: u64,
 }
 
@@ -54,7 +54,7 @@ impl ParkedNews {
         self.count(xpid).parked += 1;
     }
 
-    /// A notification of this XPID was answered 410, and will be parked.
+    /// A notification of this XPID was answered 410 or may not go, and will be parked.
     pub(super) fn note_gone(&mut self, xpid: Xpid) {
         self.count(xpid).gone += 1;
     }
@@ -81,8 +81,9 @@ impl ParkedNews {
     }
 
     fn tell_now(&mut self, shard: usize) {
-        const WHY: &str = "notifications parked (6101): the push client answered 410 Gone, or took \
-            none for 24 hours; hayauma notify lists, replays or discards them";
+        const WHY: &str = "notifications parked (6101): the push client answered 410 Gone, its \
+            URL leads where none may go, or it took none for 24 hours; hayauma notify lists, \
+            replays or discards them";
         for (xpid, ParkedCount { parked, gone }) in self.by_xpid.drain(..) {
             tracing::warn!(shard, %xpid, parked, gone, "{WHY}");
         }

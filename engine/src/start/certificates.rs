@@ -1,9 +1,10 @@
-//! The certificates of the push port and the admin port: read at the start, and again when SIGHUP
+//! The certificates of the push port, the admin port and of notifications: read at the start, and
+//! again when SIGHUP
 //! asks for it.
 //!
 //! What cannot be used replaces nothing: the ports go on with what they have, and the log says why.
 
-use crate::io::tls::{Acceptance, TlsFiles};
+use crate::io::tls::{Acceptance, Calling, CallingFiles, TlsFiles};
 use host::fatal::{Fatal, FatalReason};
 use std::sync::{Mutex, PoisonError};
 
@@ -52,11 +53,29 @@ impl Certificates {
     }
 }
 
+/// Reads anew what notifications over TLS are sent with; `None` where it cannot be used.
+pub(super) fn reload_calling(files: &CallingFiles) -> Option<Calling> {
+    match Calling::read(files) {
+        Ok(calling) => {
+            tracing::info!("SIGHUP: what notifications over TLS are sent with was read anew");
+            Some(calling)
+        }
+        Err(error) => {
+            tracing::error!(
+                "SIGHUP: what notifications over TLS are sent with stays, the new files are not \
+                 taken: {error}"
+            );
+            None
+        }
+    }
+}
+
 fn warn_if_slow(acceptance: &Acceptance) {
-    if acceptance.is_slow() {
+    if let Some(signing_ns) = acceptance.slow_signing_ns() {
+        let signing_ms = signing_ns as f64 / 1e6;
         tracing::warn!(
             "the key of the certificate is an RSA key: each TLS handshake keeps a shard busy for \
-             about a millisecond, some twenty times as long as with an ECDSA key on P-256"
+             {signing_ms:.1} ms on this host, many times as long as with an ECDSA key on P-256"
         );
     }
 }

@@ -9,6 +9,7 @@ mod descriptors;
 mod disk;
 
 use crate::control::store::{STORE_FILE_NAME, Store};
+use crate::gateway::registration::Registration;
 use crate::io::driver::{DriverKind, DriverRefusal};
 use crate::start::config::Config;
 use crate::start::driver;
@@ -278,10 +279,14 @@ fn check_registrations(config: &Config) -> Finding {
             return Finding::warning(SUBJECT, "they cannot be read", error.to_string());
         }
     };
+    if let Some(sentence) = unheard_certificates(config, &registrations) {
+        return Finding::warning(SUBJECT, sentence, UNHEARD_CERTIFICATES_REMEDY);
+    }
     let open: Vec<_> = registrations.iter().filter(|one| one.is_open()).collect();
     match open.first() {
         None => {
-            Finding::good(SUBJECT, format!("{} ask for a token or a network", registrations.len()))
+            let each = format!("{} ask for a token, certificate or network", registrations.len());
+            Finding::good(SUBJECT, each)
         }
         Some(first) => Finding::warning(
             SUBJECT,
@@ -294,6 +299,26 @@ fn check_registrations(config: &Config) -> Finding {
             "give each a token or networks with `hayauma client set`",
         ),
     }
+}
+
+/// What to do about registrations that ask for what no client can show.
+pub(super) const UNHEARD_CERTIFICATES_REMEDY: &str =
+    "give the push port a certificate with --tls-cert and --tls-key";
+
+/// Registrations that ask for a certificate while the push port speaks no TLS: all their pushes are
+/// refused.
+pub(super) fn unheard_certificates(
+    config: &Config,
+    registrations: &[Registration],
+) -> Option<String> {
+    let mut asking = registrations.iter().filter(|one| !one.certificates.is_empty());
+    let first = asking.next().filter(|_| config.tls_cert.is_none())?;
+    Some(format!(
+        "the XPID {} and {} more ask for a certificate, and the push port speaks no TLS: their \
+         pushes are refused with 2001",
+        first.xpid,
+        asking.count()
+    ))
 }
 
 /// Variables that look like settings and are none.

@@ -20,7 +20,7 @@ use crate::io::driver::DriverKind;
 use crate::io::guard::Guard;
 use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
-use crate::io::tls::Calling;
+use crate::io::tls::{Calling, CallingFiles};
 use crate::io::{Runtime, Setup};
 use crate::journal::shards::shard_directory;
 use crate::journal::{
@@ -36,8 +36,10 @@ use crate::shard::{
     Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
 };
 use crate::smsc::core::CoreLimits;
-use crate::start::certificates::Certificates;
-use crate::start::check::{DescriptorShares, port_fatal};
+use crate::start::certificates::{Certificates, reload_calling};
+use crate::start::check::{
+    DescriptorShares, UNHEARD_CERTIFICATES_REMEDY, port_fatal, unheard_certificates,
+};
 use crate::start::config::Config;
 use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
@@ -103,9 +105,12 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
     let own = doors.addresses().chain(push_addresses.iter().copied()).collect();
+    let outbound = outbound(&config, own)?;
+    let reloading =
+        Reloading { certificates, of_admin: None, calling: config.calling_files(), outbound };
     let setup = Setup {
-        outbound: outbound(&config, own)?,
-        ..setup(&config, shares, driver.kind, &carriers, certificates.as_ref())
+        outbound: reloading.outbound.clone(),
+        ..setup(&config, shares, driver.kind, &carriers, reloading.certificates.as_ref())
     };
     let runtime = Runtime::start(&setup, shards, endpoints, listeners)?;
     let handle = EngineHandle::new(
@@ -121,7 +126,8 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         .follow_host_addresses()
         .map_err(|error| host_unfit("the thread that looks at addresses cannot start", &error))?;
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
-    obey(signals, &handle, certificates, admin_certificates.zip(doors.tls.clone()));
+    let of_admin = admin_certificates.zip(doors.tls.clone());
+    obey(signals, &handle, Reloading { of_admin, ..reloading });
     let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), control::routes(&handle))
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
@@ -146,6 +152,9 @@ fn registrations(store: &Store, config: &Config) -> Result<Vec<Registration>, Fa
         tracing::warn!(
             "no client is registered: every push is refused with 2002 until `hayauma client add`"
         );
+    }
+    if let Some(sentence) = unheard_certificates(config, &registrations) {
+        tracing::warn!("{sentence}: {UNHEARD_CERTIFICATES_REMEDY}");
     }
     Ok(registrations)
 }
@@ -178,15 +187,19 @@ fn host_unfit(what: &str, error: &std::io::Error) -> Fatal {
     Fatal::new(FatalReason::HostUnfit, format!("{what} ({error})"))
 }
 
-/// Has signals drain the engine, and reload what can be reloaded.
-fn obey(
-    signals: &Listener,
-    handle: &Arc<EngineHandle>,
+/// What SIGHUP has read anew.
+struct Reloading {
     certificates: Option<Certificates>,
     of_admin: Option<(Certificates, Arc<AdminTls>)>,
-) {
+    calling: CallingFiles,
+    outbound: Outbound,
+}
+
+/// Has signals drain the engine, and reload what can be reloaded.
+fn obey(signals: &Listener, handle: &Arc<EngineHandle>, reloading: Reloading) {
     signals.drains(handle.clone());
-    if certificates.is_none() && of_admin.is_none() {
+    let Reloading { certificates, of_admin, calling, outbound } = reloading;
+    if certificates.is_none() && of_admin.is_none() && calling == CallingFiles::default() {
         return;
     }
     let handle = Arc::clone(handle);
@@ -200,6 +213,11 @@ fn obey(
         }
         if let Some((certificates, tls)) = &of_admin {
             certificates.reload(|acceptance| tls.accept_with(acceptance));
+        }
+        if calling != CallingFiles::default()
+            && let Some(calling) = reload_calling(&calling)
+        {
+            handle.notify_with(&Outbound { calling: Some(calling), ..outbound.clone() });
         }
     });
 }
@@ -318,7 +336,9 @@ fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], adm
         );
     }
     if config.demo {
-        text += &format!("\n{}\n", demo::demo_invitation(push_addresses[0], &config.data_dir));
+        let certificate = config.tls_cert.as_deref();
+        let invitation = demo::demo_invitation(push_addresses[0], certificate, &config.data_dir);
+        text += &format!("\n{invitation}\n");
     }
     log::say(Stream::Stdout, &text);
 }

@@ -5,6 +5,7 @@ use crate::format::parse_time;
 use crate::mix::Mix;
 use crate::msns::Msns;
 use crate::os;
+use crate::target::Target;
 use clap::{Args, Parser, Subcommand};
 use host::address::Address;
 use std::net::SocketAddr;
@@ -151,6 +152,9 @@ pub(super) struct DrillArguments {
     /// Keep the temporary directory
     #[arg(long)]
     pub(super) keep: bool,
+    /// Send the pushes over TLS 1.3, with a certificate that the drill makes for itself
+    #[arg(long)]
+    pub(super) tls: bool,
     #[command(flatten)]
     pub(super) common: Common,
     /// More arguments for the engine, after --
@@ -158,13 +162,37 @@ pub(super) struct DrillArguments {
     pub(super) engine_arguments: Vec<String>,
 }
 
+/// With whom TLS is spoken.
+#[derive(Args, Debug)]
+pub(super) struct TlsArguments {
+    /// Speak TLS 1.3 with the target, as with one that is named https://
+    #[arg(long)]
+    pub(super) tls: bool,
+    /// Authorities that are trusted beside those of this system, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_ca: Option<PathBuf>,
+    /// Certificate to show to a target that asks for one, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+}
+
 /// Send pushes to a running engine and account for them. With --sink the pushes ask for
 /// notifications, and the registration's notification URL must lead to that address.
 #[derive(Args, Debug)]
 pub(super) struct PushArguments {
-    /// The engine's address for push clients: HOST:PORT, or :PORT on this host
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
-    pub(super) target: SocketAddr,
+    /// The engine's address for push clients: HOST:PORT, :PORT on this host, or https://HOST:PORT
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080",
+        value_parser = Target::parse
+    )]
+    pub(super) target: Target,
+    #[command(flatten)]
+    pub(super) tls: TlsArguments,
     /// The registration to push under
     #[arg(long, value_name = "XPID", default_value = "00100000001", value_parser = xpid)]
     pub(super) xpid: Xpid,

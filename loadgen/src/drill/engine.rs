@@ -2,6 +2,7 @@
 //! commands.
 
 use super::DrillError;
+use super::certificate::OwnCertificate;
 use crate::os::{self, Memory};
 use host::unix_socket;
 use host::unix_socket::ADMIN_SOCKET;
@@ -45,6 +46,8 @@ pub struct Start<'a> {
     pub io: Option<&'a str>,
     pub shards: usize,
     pub cpus: &'a [usize],
+    /// What its push port speaks TLS with, if it does.
+    pub tls: Option<&'a OwnCertificate>,
     pub more: &'a [String],
 }
 
@@ -69,6 +72,9 @@ impl Engine {
         }
         if !start.cpus.is_empty() {
             command.args(["--cpus", &os::format_cpus(start.cpus)]);
+        }
+        if let Some(own) = start.tls {
+            command.arg("--tls-cert").arg(&own.certificate).arg("--tls-key").arg(&own.key);
         }
         command.args(start.more);
         let child = log_into(start.log)

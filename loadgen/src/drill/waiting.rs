@@ -277,6 +277,7 @@ impl Waiting {
             io: None,
             shards: self.setting.engine_cpus.len().max(1),
             cpus: &self.setting.engine_cpus,
+            tls: None,
             more: &more,
         })
     }

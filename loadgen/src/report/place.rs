@@ -82,8 +82,9 @@ fn run(report: &Report) -> Rows {
         (
             "connections",
             format!(
-                "{} × {} in flight, {} sending {}",
+                "{}{} × {} in flight, {} sending {}",
                 whole(report, &["plan", "connections"]),
+                if plan("interface") == "https" { " over TLS 1.3" } else { "" },
                 whole(report, &["plan", "pipeline"]),
                 whole(report, &["plan", "threads"]),
                 if report.number(&["plan", "threads"]) == 1.0 { "thread" } else { "threads" }

@@ -1,5 +1,5 @@
-//! One TCP connection of a sender: what is rendered and not yet written, what is in flight, what
-//! has arrived.
+//! One connection of a sender, plain or over TLS: what is rendered and not yet written, what is in
+//! flight, what has arrived.
 
 use super::work::Job;
 use crate::answer::{self, Answer};
@@ -8,9 +8,10 @@ use crate::limits::{
     RECEIVE_OCTETS, RECONNECT_PAUSE_NS_MAX, RECONNECT_PAUSE_NS_MIN, SEND_BACKLOG_OCTETS_MAX,
 };
 use crate::reqid::RunId;
+use crate::tls::TargetStream;
 use mio::net::TcpStream;
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io;
 
 /// A request that was rendered and has no answer yet.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +25,9 @@ pub(super) enum State {
     /// None; the next attempt is due then.
     Down { retry_at_ns: u64 },
     /// Under way.
-    Connecting(TcpStream),
-    /// Made.
-    Up(TcpStream),
+    Connecting(TargetStream<TcpStream>),
+    /// Made; a handshake of TLS may still be under way, behind which what is rendered leaves.
+    Up(TargetStream<TcpStream>),
 }
 
 /// See the module's head.
@@ -63,7 +64,11 @@ pub(super) enum Received {
 impl Connection {
     /// Over a connected socket that stands in the line, with room for `pipeline` requests of at
     /// most `request_octets`.
-    pub(super) fn new(stream: TcpStream, pipeline: usize, request_octets: usize) -> Self {
+    pub(super) fn new(
+        stream: TargetStream<TcpStream>,
+        pipeline: usize,
+        request_octets: usize,
+    ) -> Self {
         let output_octets =
             (pipeline * request_octets).min(SEND_BACKLOG_OCTETS_MAX + request_octets);
         Self {
@@ -93,17 +98,11 @@ impl Connection {
         let State::Up(stream) = &mut self.state else {
             return Ok(());
         };
-        while self.written < self.output.len() {
-            match stream.write(&self.output[self.written..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(octets) => self.written += octets,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        self.written += stream.write_now(&self.output[self.written..])?;
+        if self.written == self.output.len() {
+            self.output.clear();
+            self.written = 0;
         }
-        self.output.clear();
-        self.written = 0;
         Ok(())
     }
 
@@ -120,13 +119,14 @@ impl Connection {
         // The buffer is as long as the longest answer, so an incomplete one always leaves room.
         let space = &mut self.input[self.filled..];
         loop {
-            match stream.read(space) {
+            match stream.read_now(space) {
                 Ok(0) => return Ok(Received::Closed),
                 Ok(octets) => {
                     self.filled += octets;
                     // A read that does not fill the space has emptied the socket (epoll(7),
-                    // question 9).
-                    return Ok(if octets < space.len() { Received::Rest } else { Received::More });
+                    // question 9); one that opens a record has not.
+                    let is_all = octets < space.len() && stream.is_plain();
+                    return Ok(if is_all { Received::Rest } else { Received::More });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Received::Nothing);
@@ -176,7 +176,18 @@ impl Connection {
 
     /// Whether everything rendered was written.
     pub(super) fn is_written(&self) -> bool {
-        self.written == self.output.len()
+        let is_sent = match &self.state {
+            State::Up(stream) => stream.is_flushed(),
+            _ => true,
+        };
+        self.written == self.output.len() && is_sent
+    }
+
+    /// The run ends: under TLS with a word of parting.
+    pub(super) fn say_goodbye(&mut self) {
+        if let State::Up(stream) = &mut self.state {
+            stream.say_goodbye();
+        }
     }
 
     /// Drops the socket and what was half sent and half received; the requests in flight stay for

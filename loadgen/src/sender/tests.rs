@@ -25,8 +25,11 @@ fn measure(behaviour: Behaviour, change: impl FnOnce(&mut Plan)) -> Sent {
         Plan { notify: false, mix: Mix::sample(), ..Plan::new(server.address().expect("bound")) };
     (plan.connections, plan.pipeline) = (64, 1);
     change(&mut plan);
-    let connect = |_| std::net::TcpStream::connect(plan.target).expect("a listener");
-    let streams: Vec<std::net::TcpStream> = (0..plan.connections).map(connect).collect();
+    let connect = |_| {
+        let socket = std::net::TcpStream::connect(plan.target).expect("a listener");
+        TargetStream::over(socket, None).expect("a plain one")
+    };
+    let streams = (0..plan.connections).map(connect).collect();
     let shared = crate::run::share(plan, clock);
     shared.ledger.start(clock.now_ns());
     let mut sender = Sender::new(Arc::clone(&shared), 0, streams).expect("a poll");

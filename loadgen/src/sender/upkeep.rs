@@ -4,6 +4,7 @@ use super::Sender;
 use super::connection::State;
 use crate::format::grouped;
 use crate::limits::{CONNECT_WITHIN, HOUSEKEEPING_NS};
+use crate::tls::TargetStream;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use std::io;
@@ -151,9 +152,10 @@ impl Sender {
             if !matches!(state, State::Down { retry_at_ns } if *retry_at_ns <= now_ns) {
                 continue;
             }
-            let made = TcpStream::connect(plan.target).and_then(|mut stream| {
+            let made = TcpStream::connect(plan.target).and_then(|mut socket| {
                 let interest = Interest::READABLE | Interest::WRITABLE;
-                self.poll.registry().register(&mut stream, Token(at), interest).map(|()| stream)
+                self.poll.registry().register(&mut socket, Token(at), interest)?;
+                TargetStream::over(socket, plan.tls.as_ref())
             });
             match made {
                 Ok(stream) => self.connections[at].state = State::Connecting(stream),
@@ -172,13 +174,13 @@ impl Sender {
             connection.state = state;
             return;
         };
-        if !matches!(stream.take_error(), Ok(None)) {
+        if !matches!(stream.socket.take_error(), Ok(None)) {
             return connection.close(now_ns);
         }
-        match stream.peer_addr() {
+        match stream.socket.peer_addr() {
             Ok(_) => {
                 // Without it requests would only be slower.
-                let _ = stream.set_nodelay(true);
+                let _ = stream.socket.set_nodelay(true);
                 connection.state = State::Up(stream);
                 self.up += 1;
             }
@@ -199,7 +201,7 @@ fn quoted(octets: &[u8]) -> String {
     match octets {
         [] => String::new(),
         // An alert or a handshake record.
-        [0x15 | 0x16, 3, ..] => " (it speaks TLS)".to_owned(),
+        [0x15 | 0x16, 3, ..] => " (it speaks TLS: add --tls, or name it https://)".to_owned(),
         // A frame of settings, which begins every connection.
         [_, _, _, 4, 0, 0, 0, 0, 0, ..] => " (it speaks HTTP/2)".to_owned(),
         _ => format!(" (it began with \"{shown}\")"),

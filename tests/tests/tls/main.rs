@@ -1,9 +1,14 @@
 //! TLS 1.3 on the push port and with notification servers: what a connection is worth that speaks
 //! it, and who does not get in.
 
+mod carriers;
+mod certified;
 mod handshakes;
+mod load;
 mod notifications;
 mod reload;
+mod scans;
+mod storm;
 mod traffic;
 
 use tests::push::XPID;

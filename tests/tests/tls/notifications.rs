@@ -74,11 +74,18 @@ fn a_server_that_is_not_who_it_should_be_gets_nothing_and_the_log_says_why() {
         (foreign, "no authority that is trusted has issued"),
     ] {
         let recorder = Recorder::secure(tls);
-        let site = site(&recorder.secure_url(), &authority);
+        // The path of a web hook is known to its owner alone.
+        let site = site(&format!("{}/hook?key=SECRET", recorder.secure_url()), &authority);
         let engine = site.start();
         assert_eq!(engine.connect().ask(&push("untold")).code(), "0000");
         wait::until_true(why, || engine.log().contains(why));
-        assert!(engine.log().contains(&recorder.secure_url()), "{}", engine.log());
+        let listed = site.must(&["notify", "list"]);
+        for said in [engine.log(), listed] {
+            assert!(!said.contains("SECRET"), "{said}");
+        }
+        let server = recorder.secure_url();
+        let server = server.trim_start_matches("https://").split('/').next().unwrap_or_default();
+        assert!(engine.log().contains(&format!("TLS with {server} failed")), "{}", engine.log());
         wait::until_true("a count", || engine.admin().figure("notify_tls_failed") > 0);
         assert!(recorder.notices().is_empty(), "{why}");
         engine.stop();

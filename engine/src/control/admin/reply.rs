@@ -57,6 +57,7 @@ impl From<StoreError> for AdminError {
             StoreError::Exists(_)
             | StoreError::HasContracts { .. }
             | StoreError::TokenOfAnother { .. }
+            | StoreError::CertificateOfAnother { .. }
             | StoreError::TooManyTokens(_)
             | StoreError::TooManyTokensInAll
             | StoreError::TooManyRegistrations

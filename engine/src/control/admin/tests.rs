@@ -393,5 +393,5 @@ fn a_port_of_a_name_with_several_addresses_is_open_at_each() {
         stream.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    server.shut_down();
+    server.shut_down(Duration::from_secs(10));
 }

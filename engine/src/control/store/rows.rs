@@ -4,6 +4,7 @@
 use rusqlite::{Row, Transaction, named_params};
 
 use super::{StoreError, integer, xpid_of};
+use crate::control::certificates::parse_certificates;
 use crate::control::document::{parse_classes, parse_kinds, parse_networks, parse_svcinst, words};
 use crate::gateway::registration::Registration;
 use wire::push::notify_url::NotifyUrl;
@@ -24,13 +25,15 @@ pub(super) fn write(
         "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms,
             valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
             notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables,
-            second_token_sha256, networks, notify_secrets)
+            second_token_sha256, networks, certificate, notify_secrets)
          VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
             :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
             :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
-            :national_tables, :second_token_sha256, :networks, :notify_secrets)",
+            :national_tables, :second_token_sha256, :networks, :certificate, :notify_secrets)",
     )?;
     let networks: Vec<String> = registration.networks.iter().map(ToString::to_string).collect();
+    let certificates: Vec<String> =
+        registration.certificates.iter().map(ToString::to_string).collect();
     statement.execute(named_params! {
         ":xpid": integer(registration.xpid.value()),
         ":client": registration.client,
@@ -55,6 +58,7 @@ pub(super) fn write(
         ":national_tables": registration.national_tables,
         ":second_token_sha256": registration.second_token_sha256,
         ":networks": networks.join(","),
+        ":certificate": (!certificates.is_empty()).then(|| certificates.join(",")),
         ":notify_secrets": secrets.join(" "),
     })?;
     Ok(())
@@ -80,6 +84,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.token_sha256 = row.get("token_sha256")?;
     registration.second_token_sha256 = row.get("second_token_sha256")?;
     registration.networks = parse_networks(&list("networks")?).map_err(damaged)?;
+    let certificates: Option<String> = row.get("certificate")?;
+    registration.certificates =
+        parse_certificates(&words(&certificates.unwrap_or_default())).map_err(damaged)?;
     registration.suspended = row.get("suspended")?;
     registration.valid_from_ms = milliseconds("valid_from_ms", 0)?;
     registration.valid_until_ms = milliseconds("valid_until_ms", u64::MAX)?;

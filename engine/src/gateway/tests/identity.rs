@@ -1,6 +1,7 @@
 //! Codes 2001 to 2004, and the life of a snapshot.
 
 use super::{NOW_MS, registration, xpid};
+use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registration::{Registration, RegistrationError};
 use crate::gateway::registry::{Credential, Registry, identify, token_sha256};
 use std::sync::Arc;
@@ -201,4 +202,103 @@ fn both_tokens_of_a_registration_prove_its_client() {
             identify(&registry, Some(token), &mut Credential::new(), xpid(1), WallMs::new(NOW_MS));
         assert_eq!(found.err().unwrap_or(Code::ACCEPTED), expected);
     }
+}
+
+fn with_certificates(number: u64, client: &str, certificates: &[&str]) -> Registration {
+    let certificates =
+        certificates.iter().map(|octets| CertificateDigest::of(octets.as_bytes())).collect();
+    Registration { certificates, ..Registration::new(xpid(number), client) }
+}
+
+/// What a push is answered on a connection that has this certificate.
+fn code_by(
+    registry: &Registry,
+    certificate: Option<&str>,
+    token: Option<&str>,
+    number: u64,
+) -> Code {
+    let mut credential = Credential::new();
+    credential.certify(certificate.map(|octets| CertificateDigest::of(octets.as_bytes())));
+    let token = token.map(str::as_bytes);
+    identify(registry, token, &mut credential, xpid(number), WallMs::new(NOW_MS))
+        .err()
+        .unwrap_or(Code::ACCEPTED)
+}
+
+//= push right identity
+#[test]
+fn a_registration_that_names_certificates_takes_pushes_with_one_of_them_alone() {
+    let both = Registration {
+        token_sha256: Some(token_sha256(b"w")),
+        networks: vec!["192.0.2.0/24".parse().expect("a network")],
+        ..with_certificates(4, "water", &["w1"])
+    };
+    let registry = Registry::new(vec![
+        with_certificates(1, "water", &["w1", "w2"]),
+        with_certificates(2, "fire", &["f1"]),
+        Registration::new(xpid(3), "open"),
+        both,
+    ]);
+    assert_eq!(registry.refused(), []);
+    for (certificate, number, code) in [
+        (Some("w1"), 1, Code::ACCEPTED),
+        (Some("w2"), 1, Code::ACCEPTED),
+        (Some("f1"), 2, Code::ACCEPTED),
+        (None, 1, Code::NOT_AUTHENTICATED),
+        (Some("unknown"), 1, Code::NOT_AUTHENTICATED),
+        (Some("f1"), 1, Code::NOT_THIS_CLIENTS),
+        (Some("w2"), 2, Code::NOT_THIS_CLIENTS),
+        // Nothing is asked for there.
+        (None, 3, Code::ACCEPTED),
+        (Some("f1"), 3, Code::ACCEPTED),
+        (Some("unknown"), 3, Code::ACCEPTED),
+    ] {
+        assert_eq!(code_by(&registry, certificate, None, number), code, "{certificate:?} {number}");
+    }
+    // All that is asked for has to be there.
+    assert_eq!(code_by(&registry, Some("w1"), None, 4), Code::NOT_AUTHENTICATED);
+    assert_eq!(code_by(&registry, None, Some("Bearer w"), 4), Code::NOT_AUTHENTICATED);
+    assert_eq!(code_by(&registry, Some("w2"), Some("Bearer w"), 4), Code::NOT_THIS_CLIENTS);
+    assert_eq!(code_by(&registry, Some("w1"), Some("Bearer w"), 4), Code::NOT_THIS_CLIENTS);
+    let near = Credential::of_peer(Some([192, 0, 2, 7].into()));
+    for (certificate, code) in [(Some("w1"), Code::ACCEPTED), (None, Code::NOT_AUTHENTICATED)] {
+        let mut credential = near.clone();
+        credential
+            .certify(certificate.map(|octets: &str| CertificateDigest::of(octets.as_bytes())));
+        let now_ms = WallMs::new(NOW_MS);
+        let found = identify(&registry, Some(b"Bearer w"), &mut credential, xpid(4), now_ms);
+        assert_eq!(found.err().unwrap_or(Code::ACCEPTED), code);
+    }
+}
+
+#[test]
+fn no_two_clients_have_one_certificate_and_one_that_is_left_out_proves_nobody() {
+    let registry = Registry::new(vec![
+        with_certificates(1, "water", &["w1"]),
+        with_certificates(2, "water", &["w1"]),
+        // Refused for the second of its proofs: the first is nobody's.
+        with_certificates(3, "thief", &["t1", "w1"]),
+        Registration {
+            second_token_sha256: Some(token_sha256(b"w")),
+            ..with_token(4, "water", "ww")
+        },
+        Registration {
+            second_token_sha256: Some(token_sha256(b"w")),
+            ..with_token(5, "thief", "t")
+        },
+        with_certificates(6, "next", &["n1"]),
+        with_token(7, "next", "n"),
+    ]);
+    let water = |error: fn(String) -> RegistrationError| error("water".to_owned());
+    assert_eq!(
+        registry.refused(),
+        [
+            (xpid(3), water(|client| RegistrationError::CertificateOfAnother { client })),
+            (xpid(5), water(|client| RegistrationError::TokenOfAnother { client })),
+        ]
+    );
+    assert_eq!(code_by(&registry, Some("w1"), None, 2), Code::ACCEPTED);
+    assert_eq!(code_by(&registry, Some("t1"), None, 6), Code::NOT_AUTHENTICATED);
+    assert_eq!(registry.client_of_token(b"t"), None);
+    assert_eq!(registry.client_of_token(b"n"), Some("next"));
 }

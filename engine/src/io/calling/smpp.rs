@@ -7,6 +7,8 @@
 //!
 //! Never here: a push, an id, a password in a log.
 
+mod secured;
+
 use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::link::{Fate, Link, Session as LinkSession, Takes};
@@ -16,6 +18,8 @@ use crate::io::slots::Slots;
 use crate::network::port::ReceiptReply;
 use crate::network::smpp::exchange::Exchange;
 use crate::network::smpp::home::Home;
+use secured::layer;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use wire::smpp::dial::{Dialler, Dialling};
@@ -49,6 +53,7 @@ struct Outgoing {
     caller: usize,
     line: usize,
     connected: bool,
+    peer: SocketAddr,
     /// Boxed: the kernel reads it while the connect is under way.
     address: Box<RawAddress>,
 }
@@ -75,6 +80,8 @@ pub(crate) struct Carriers {
     budget: Rc<Budget>,
     chance: u64,
     called: u64,
+    /// Whether a step of a handshake may be taken in this turn.
+    may_shake_hands: bool,
     draining: bool,
 }
 
@@ -106,6 +113,7 @@ impl Carriers {
             budget,
             chance: now.wall_ms.ms(),
             called: 0,
+            may_shake_hands: false,
             draining: false,
         }
     }
@@ -113,10 +121,11 @@ impl Carriers {
     /// One turn: connections, what shards have sent, what may be submitted, what may be answered.
     pub(crate) fn work(&mut self, driver: &mut Driver, now: Now) -> bool {
         let mut busy = false;
+        self.may_shake_hands = true;
         for at in 0..self.callers.len() {
             busy |= self.work_for(at, driver, now);
         }
-        busy
+        busy | !self.may_shake_hands
     }
 
     fn work_for(&mut self, at: usize, driver: &mut Driver, now: Now) -> bool {
@@ -180,8 +189,9 @@ impl Carriers {
             ..Config::carrier()
         };
         let address = carrier.hosts[host];
+        let layer = layer(carrier, host);
         let chance = self.draw();
-        let socket = new_socket(&address);
+        let socket = new_socket(&address).filter(|_| layer.is_ok());
         let budget = &self.budget;
         let index = socket.and_then(|socket| {
             self.outgoing.insert(|index, generation| {
@@ -197,6 +207,7 @@ impl Carriers {
                     caller: at,
                     line,
                     connected: false,
+                    peer: address,
                     address: RawAddress::of(&address),
                 }
             })
@@ -207,6 +218,9 @@ impl Carriers {
         };
         this.connection = Some(index);
         if let Some(outgoing) = self.outgoing.get_mut(index) {
+            if let Ok(Some(tls)) = layer {
+                outgoing.link.secure(tls);
+            }
             connect(&mut outgoing.link.stream, &outgoing.address, driver);
         }
     }
@@ -226,6 +240,7 @@ impl Carriers {
                 let made = completion.result >= 0 && !outgoing.link.stream.is_closing();
                 if made {
                     outgoing.connected = true;
+                    outgoing.may_call();
                     self.callers[at].lines[line].dialler.handle_connected();
                     outgoing.bind(self.callers[at].home.carrier(), now);
                     outgoing.link.flush(driver, now.steady_ms);
@@ -253,8 +268,7 @@ impl Carriers {
             }
         };
         if !alive {
-            outgoing.link.session.session.handle_end();
-            outgoing.link.stream.close();
+            outgoing.leave();
         }
         self.look_at(at, line, driver, now);
     }
@@ -265,6 +279,10 @@ impl Carriers {
         let chance = self.draw();
         let Caller { home, lines } = &mut self.callers[at];
         let Some(outgoing) = self.outgoing.get_mut(index) else { return false };
+        if self.may_shake_hands && outgoing.step_is_due() {
+            self.may_shake_hands = false;
+            outgoing.shake_hands(home, driver, now);
+        }
         let speaking = &mut outgoing.link.session;
         if outgoing.connected {
             if speaking.session.poll_deadline().is_some_and(|due_ms| now.steady_ms.ms() >= due_ms) {
@@ -395,6 +413,11 @@ impl Carriers {
 }
 
 impl Outgoing {
+    /// Where it leads.
+    fn address(&self) -> SocketAddr {
+        self.peer
+    }
+
     fn bind(&mut self, carrier: &crate::network::smpp::carrier::Carrier, now: Now) {
         let bind = Bind {
             kind: BindKind::Transceiver,
@@ -417,6 +440,11 @@ impl Outgoing {
 }
 
 impl Speaking {
+    /// The connection has ended.
+    fn hang_up(&mut self) {
+        self.session.handle_end();
+    }
+
     fn take_events(&mut self, home: &mut Home) {
         while let Some(event) = self.session.poll_event() {
             match event {

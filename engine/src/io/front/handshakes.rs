@@ -2,19 +2,28 @@
 //! done.
 //!
 //! A step of one takes a shard 0.1 to 1.5 ms, so a turn takes one at most, and whoever waits for an
-//! answer waits for no more than that. Steps are taken in the order in which they came due.
-//! Connections whose handshake is not over stand in a line of their own: beyond
-//! [`HANDSHAKES_MAX`] the oldest goes, and none may take longer than [`HANDSHAKE_MS_MAX`]. So
-//! clients that begin and say no more keep no place of those that speak.
+//! answer waits for no more than that. What is due is done: while many steps are, no further client
+//! is taken, and those that come wait in the kernel, in their order. A handshake that has begun is
+//! brought to its end before others begin.
+//!
+//! Only those that wait for their *client* may go: beyond [`HANDSHAKES_MAX`] the one that has
+//! waited longest, and any that has waited for [`HANDSHAKE_MS_MAX`] in all. The time that a step
+//! waits for the shard counts for nobody. So clients that begin and say no more keep no place of those that
+//! speak, however many of either there are.
 
 use super::Front;
+use crate::io::connection::Connection;
 use crate::io::desk::ShardDesk;
 use crate::io::driver::Driver;
-use crate::io::limits::{HANDSHAKE_MS_MAX, HANDSHAKES_MAX};
-use crate::io::link::Fate;
+use crate::io::limits::{
+    HANDSHAKE_KEPT_MS_MIN, HANDSHAKE_MS_MAX, HANDSHAKE_STEPS_DUE_MAX, HANDSHAKE_STEPS_MAX,
+    HANDSHAKE_STEPS_PREFERRED, HANDSHAKES_MAX,
+};
 use crate::io::link::tls::{Failure, Tls};
+use crate::io::link::{Fate, Link};
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
+use crate::io::slots::Slots;
 use crate::io::tls::Acceptance;
 use crate::shard::Shard;
 use std::collections::VecDeque;
@@ -23,16 +32,26 @@ use wire::terms::time::SteadyMs;
 /// How often it is told that handshakes fail, and why one did.
 const TROUBLE_TOLD_EVERY_MS: u64 = 60_000;
 
+/// Awaited clients, and those that were, that are kept before the latter are taken out.
+const AWAITED_MAX: usize = 4 * HANDSHAKES_MAX;
+
+/// Index and generation of a connection.
+type Name = (u32, u32);
+
 /// What the handshakes of a shard's push port stand on.
 #[derive(Default)]
 pub(super) struct Handshakes {
     /// What connections are accepted with from now on; none on a plain port.
     acceptance: Option<Acceptance>,
-    /// Connections whose handshake can go on, each once, in the order in which they came due.
-    due: VecDeque<(u32, u32)>,
-    /// Connections in the order in which they came; those whose handshake is not over are all in
-    /// it.
-    begun: VecDeque<(u32, u32)>,
+    /// Which one that is: counted up with each.
+    admission: u32,
+    /// Connections of which the first step is due, each once, in the order in which it came due.
+    due_first: VecDeque<Name>,
+    /// Those of which one behind it is.
+    due_next: VecDeque<Name>,
+    /// Connections whose client is awaited, and since when: the longest awaited first. Those that
+    /// are awaited no more are taken out when they come to the front.
+    awaited: VecDeque<(Name, SteadyMs)>,
     /// Connections whose handshake is not over.
     half_done: usize,
     /// Why one failed, since that was told last.
@@ -54,10 +73,24 @@ pub(in crate::io) struct Shaken {
     pub(in crate::io) dropped: u64,
 }
 
+/// Whether the connection's client is awaited since then.
+fn is_awaited(
+    connections: &mut Slots<Link<Connection>>,
+    (index, generation): Name,
+    since_ms: SteadyMs,
+) -> Option<u64> {
+    let link = connections.of_generation(index, generation)?;
+    let is_closing = link.stream.is_closing();
+    let tls = link.tls()?;
+    let is_so = !is_closing && tls.awaited_since_ms == Some(since_ms);
+    is_so.then_some(tls.awaited_ms)
+}
+
 impl Front {
     /// Connections that come from now on are accepted with this.
     pub(in crate::io) fn accept_with(&mut self, acceptance: Acceptance) {
         self.handshakes.acceptance = Some(acceptance);
+        self.handshakes.admission = self.handshakes.admission.wrapping_add(1);
     }
 
     /// Has a connection that has just come speak TLS, where the port does.
@@ -66,40 +99,83 @@ impl Front {
         let Some(link) = self.connections.get_mut(index) else { return };
         let mut tls = Tls::accepting(acceptance);
         tls.counted = true;
+        tls.admission = self.handshakes.admission;
         link.secure(tls);
-        self.handshakes.begun.push_back(link.stream.name());
         self.handshakes.half_done += 1;
+        self.await_client(index, now);
         self.drop_half_done(now);
     }
 
-    /// Ends handshakes that take too long, and the oldest where there are too many.
-    pub(super) fn drop_half_done(&mut self, now: Now) {
-        while let Some(&(index, generation)) = self.handshakes.begun.front() {
-            let link = self.connections.of_generation(index, generation);
-            let half_done = link.filter(|link| !link.is_open() && !link.stream.is_closing());
-            if let Some(link) = half_done {
-                let since_ms = link.session.opened_ms();
-                let is_one_too_many = self.handshakes.half_done > HANDSHAKES_MAX;
-                if !is_one_too_many && now.steady_ms < since_ms + HANDSHAKE_MS_MAX {
-                    return;
-                }
-                self.visits.shaken.dropped += 1;
-                self.dismiss(index);
-                self.count_out(index);
-            }
-            self.handshakes.begun.pop_front();
+    /// The client's next word is awaited from now on.
+    fn await_client(&mut self, index: u32, now: Now) {
+        let Some(link) = self.connections.get_mut(index) else { return };
+        let name = link.stream.name();
+        let Some(tls) = link.tls() else { return };
+        tls.awaited_since_ms = Some(now.steady_ms);
+        self.handshakes.awaited.push_back((name, now.steady_ms));
+        if self.handshakes.awaited.len() > AWAITED_MAX {
+            let connections = &mut self.connections;
+            self.handshakes
+                .awaited
+                .retain(|&(name, since_ms)| is_awaited(connections, name, since_ms).is_some());
         }
     }
 
+    /// The client that is awaited longest of all: since when, and how long it was before that.
+    fn longest_awaited(&mut self) -> Option<(u32, SteadyMs, u64)> {
+        while let Some(&(name, since_ms)) = self.handshakes.awaited.front() {
+            if let Some(before_ms) = is_awaited(&mut self.connections, name, since_ms) {
+                return Some((name.0, since_ms, before_ms));
+            }
+            self.handshakes.awaited.pop_front();
+        }
+        None
+    }
+
+    /// Ends handshakes whose clients take too long, and the longest awaited where there are too
+    /// many.
+    pub(super) fn drop_half_done(&mut self, now: Now) {
+        while let Some((index, since_ms, before_ms)) = self.longest_awaited() {
+            let is_one_too_many = self.handshakes.half_done > HANDSHAKES_MAX;
+            let awaited_ms = before_ms + now.steady_ms.since(since_ms);
+            if !is_one_too_many && awaited_ms < HANDSHAKE_MS_MAX {
+                return;
+            }
+            self.visits.shaken.dropped += 1;
+            self.handshakes.awaited.pop_front();
+            self.dismiss(index);
+            self.count_out(index);
+        }
+    }
+
+    /// Whether further clients have to wait: too many steps are due, or as many handshakes are half
+    /// done as may be, and the clients of all of them have just been answered.
+    pub(super) fn is_busy_with_handshakes(&mut self, now: Now) -> bool {
+        let handshakes = &self.handshakes;
+        if handshakes.due_first.len() + handshakes.due_next.len() >= HANDSHAKE_STEPS_DUE_MAX {
+            return true;
+        }
+        handshakes.half_done >= HANDSHAKES_MAX
+            && self
+                .longest_awaited()
+                .is_none_or(|(_, since_ms, _)| now.steady_ms < since_ms + HANDSHAKE_KEPT_MS_MIN)
+    }
+
     /// Notes a connection whose handshake can go on.
-    pub(super) fn note_handshake(&mut self, index: u32) {
+    pub(super) fn note_handshake(&mut self, index: u32, now: Now) {
         let Some(link) = self.connections.get_mut(index) else { return };
         let name = link.stream.name();
         if let Some(tls) = link.tls()
             && tls.step_is_due()
             && !std::mem::replace(&mut tls.listed, true)
         {
-            self.handshakes.due.push_back(name);
+            if let Some(since_ms) = tls.awaited_since_ms.take() {
+                tls.awaited_ms += now.steady_ms.since(since_ms);
+            }
+            // Whoever cuts a handshake into many steps waits with those that begin.
+            let goes_before = (1..=HANDSHAKE_STEPS_PREFERRED).contains(&tls.steps);
+            let Handshakes { due_first, due_next, .. } = &mut self.handshakes;
+            if goes_before { due_next } else { due_first }.push_back(name);
         }
     }
 
@@ -145,10 +221,11 @@ impl Front {
         mesh: &mut Mesh,
         now: Now,
     ) -> bool {
-        while let Some((index, generation)) = self.handshakes.due.pop_front() {
+        while let Some((index, generation)) = self.handshakes.next_due() {
             let Some(link) = self.connections.of_generation(index, generation) else { continue };
             if let Some(tls) = link.tls() {
                 tls.listed = false;
+                tls.steps = tls.steps.saturating_add(1);
             }
             if link.stream.is_closing() {
                 continue;
@@ -164,11 +241,11 @@ impl Front {
                 arrived: self.waits.moment(now.steady_ns),
             };
             let fate = link.open(&mut desk);
-            if fate == Fate::Broken {
+            let is_endless = link.tls().is_some_and(|tls| tls.steps >= HANDSHAKE_STEPS_MAX);
+            if fate == Fate::Broken || is_endless && !link.is_open() {
                 self.visits.shaken.failed += 1;
-                if let Some(failure) = link.tls().and_then(|tls| tls.failure().cloned()) {
-                    self.handshakes.trouble.get_or_insert(failure);
-                }
+                let failure = link.tls().and_then(|tls| tls.failure().cloned());
+                self.handshakes.trouble.get_or_insert_with(|| failure.unwrap_or(Failure::Endless));
                 link.close();
             } else if link.is_open() {
                 self.visits.shaken.done += 1;
@@ -177,9 +254,33 @@ impl Front {
             }
             link.read_on(driver);
             self.touch(index);
-            self.note_handshake(index);
+            self.await_or_note(index, now);
             return true;
         }
         false
+    }
+
+    /// Behind a step: the next one is due, or the client is awaited, or the handshake is over.
+    fn await_or_note(&mut self, index: u32, now: Now) {
+        let Some(link) = self.connections.get_mut(index) else { return };
+        let goes_on = !link.is_open() && !link.stream.is_closing();
+        if goes_on && link.tls().is_some_and(|tls| !tls.step_is_due()) {
+            self.await_client(index, now);
+        }
+        self.note_handshake(index, now);
+    }
+}
+
+impl Handshakes {
+    /// Whether the client was let in by a certificate that is to be looked at anew: its authority
+    /// may be trusted no more.
+    pub(super) fn sends_away(&self, link: &mut Link<Connection>) -> bool {
+        let needed = self.acceptance.as_ref().is_some_and(Acceptance::needs_certificates);
+        needed && link.tls().is_some_and(|tls| tls.admission != self.admission)
+    }
+
+    /// The connection whose step is taken next.
+    fn next_due(&mut self) -> Option<Name> {
+        self.due_next.pop_front().or_else(|| self.due_first.pop_front())
     }
 }

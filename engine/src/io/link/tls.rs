@@ -10,14 +10,16 @@
 //!
 //! Never here: a socket, or a certificate.
 
-use crate::io::limits::{SEAL_OCTETS_MAX, TLS_STATE_OCTETS};
-use crate::io::tls::Acceptance;
+use crate::gateway::certificate::CertificateDigest;
+use crate::io::limits::{HANDSHAKE_OCTETS_MAX, SEAL_OCTETS_MAX, TLS_STATE_OCTETS};
+use crate::io::tls::{Acceptance, Call};
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
 };
 use rustls::{CommonState, HandshakeKind};
+use wire::terms::time::SteadyMs;
 
 /// A record's head: its kind, a version of old, and its length.
 const RECORD_HEAD_OCTETS: usize = 5;
@@ -48,6 +50,8 @@ pub(in crate::io) enum Opened {
 enum Side {
     /// A client is expected that has not said a whole record.
     Expected(Acceptance),
+    /// A server is to be called.
+    ToCall(Box<Call>),
     Server(Box<UnbufferedServerConnection>),
     Client(Box<UnbufferedClientConnection>),
 }
@@ -74,6 +78,8 @@ enum Seen {
 pub(in crate::io) enum Failure {
     /// The peer speaks plain HTTP.
     Plain,
+    /// The handshake is longer than any honest one.
+    Endless,
     /// TLS failed.
     Tls(rustls::Error),
 }
@@ -82,6 +88,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Plain => write!(formatter, "the client speaks plain HTTP to a port for TLS"),
+            Self::Endless => write!(formatter, "the handshake is longer than any needs to be"),
             Self::Tls(error) => write!(formatter, "{}", crate::io::tls::clause(error)),
         }
     }
@@ -96,16 +103,28 @@ pub(in crate::io) struct Tls {
     looked_at: usize,
     /// Records to be sent.
     sealed: Vec<u8>,
+    /// The first word of a call can leave.
+    word_due: bool,
     /// It is broken, and why; nothing more is opened.
     failure: Option<Failure>,
     /// The peer said that it says no more.
     peer_closed: bool,
     /// The socket's half is to be closed once all is sent.
     finishing: bool,
+    /// Octets of the certificates that the peer showed, which are kept with its state.
+    shown_octets: usize,
     /// Stands in the shard's line of handshakes.
     pub(in crate::io) listed: bool,
     /// Counts among those whose handshake is not over.
     pub(in crate::io) counted: bool,
+    /// Since when the peer's next word of the handshake is awaited; none while a step is due.
+    pub(in crate::io) awaited_since_ms: Option<SteadyMs>,
+    /// For how long its words before were awaited.
+    pub(in crate::io) awaited_ms: u64,
+    /// Steps that were taken.
+    pub(in crate::io) steps: u8,
+    /// Which of the shard's acceptances it came in by.
+    pub(in crate::io) admission: u32,
 }
 
 impl Tls {
@@ -115,8 +134,8 @@ impl Tls {
     }
 
     /// Of a server that is about to be called.
-    pub(in crate::io) fn calling(connection: UnbufferedClientConnection) -> Self {
-        Self::of(Side::Client(Box::new(connection)))
+    pub(in crate::io) fn calling(call: Call) -> Self {
+        Self::of(Side::ToCall(Box::new(call)))
     }
 
     fn of(side: Side) -> Self {
@@ -125,16 +144,26 @@ impl Tls {
             records: Vec::new(),
             looked_at: 0,
             sealed: Vec::new(),
+            word_due: false,
             failure: None,
             peer_closed: false,
             finishing: false,
+            shown_octets: 0,
             listed: false,
             counted: false,
+            awaited_since_ms: None,
+            awaited_ms: 0,
+            steps: 0,
+            admission: 0,
         }
     }
 
     /// Keeps octets that came, until they are opened.
     pub(super) fn put(&mut self, octets: &[u8]) {
+        if self.is_shaking() {
+            // Not twice as much as there is: nobody knows yet who that is.
+            self.records.reserve_exact(octets.len());
+        }
         self.records.extend_from_slice(octets);
     }
 
@@ -143,16 +172,31 @@ impl Tls {
         self.side.state().is_none_or(CommonState::is_handshaking)
     }
 
-    /// Whether the handshake can go on: a whole record is there, or something that is none.
+    /// The server that is called can hear: the first word is a step that is due.
+    pub(in crate::io) fn may_call(&mut self) {
+        self.word_due = true;
+    }
+
+    /// Whether the handshake can go on: its first word can leave, or a whole record is there, or
+    /// something that is none.
     pub(in crate::io) fn step_is_due(&self) -> bool {
         let has_news = self.records.len() > self.looked_at && has_record(&self.records);
-        has_news && self.failure.is_none() && self.is_shaking()
+        (has_news || self.word_due) && self.failure.is_none() && self.is_shaking()
     }
 
     /// Whether the handshake was one by a ticket.
     pub(in crate::io) fn is_resumed(&self) -> bool {
         let kind = self.side.state().and_then(CommonState::handshake_kind);
         kind == Some(HandshakeKind::Resumed)
+    }
+
+    /// The certificate that the peer has proved to have, once the handshake is over; from then on
+    /// it counts as held.
+    pub(super) fn take_certificate(&mut self) -> Option<CertificateDigest> {
+        let shown = self.side.state()?.peer_certificates()?;
+        let first = shown.first().map(|first| CertificateDigest::of(first));
+        self.shown_octets = shown.iter().map(|one| one.len()).sum();
+        first
     }
 
     /// Why it is broken, if it is.
@@ -180,10 +224,21 @@ impl Tls {
                 Err(error) => return self.fail(Failure::Tls(error)),
             }
         }
+        self.word_due = false;
+        if let Side::ToCall(call) = &self.side {
+            match call.begin() {
+                Ok(connection) => self.side = Side::Client(Box::new(connection)),
+                Err(error) => return self.fail(Failure::Tls(error)),
+            }
+        }
         match self.look(plain, &Words::None) {
             Ok(Seen::Closed) => {
                 self.peer_closed = true;
                 Opened::Ended
+            }
+            // Records stay until the message that they are a part of is whole.
+            Ok(_) if self.is_shaking() && self.records.len() > HANDSHAKE_OCTETS_MAX => {
+                self.fail(Failure::Endless)
             }
             Ok(Seen::More | Seen::Rest) => Opened::Goes,
             Err(error) => {
@@ -227,7 +282,7 @@ impl Tls {
     ) -> (usize, Result<Seen, rustls::Error>) {
         let records = &mut self.records[at..];
         match &mut self.side {
-            Side::Expected(_) => (0, Ok(Seen::Rest)),
+            Side::Expected(_) | Side::ToCall(_) => (0, Ok(Seen::Rest)),
             Side::Server(connection) => {
                 act(connection.process_tls_records(records), plain, &mut self.sealed, words)
             }
@@ -276,7 +331,7 @@ impl Tls {
 
     /// Octets of memory that it holds.
     pub(super) fn held(&self) -> usize {
-        TLS_STATE_OCTETS + self.records.capacity() + self.sealed.capacity()
+        TLS_STATE_OCTETS + self.shown_octets + self.records.capacity() + self.sealed.capacity()
     }
 
     /// Gives memory back: the connection is idle.
@@ -289,7 +344,7 @@ impl Tls {
 impl Side {
     fn state(&self) -> Option<&CommonState> {
         match self {
-            Self::Expected(_) => None,
+            Self::Expected(_) | Self::ToCall(_) => None,
             Self::Server(connection) => Some(connection),
             Self::Client(connection) => Some(connection),
         }

@@ -10,12 +10,13 @@ use super::{Endpoint, Notifier, Settling};
 use crate::io::driver::Driver;
 use crate::io::guard::{Forbidden, Guard};
 use crate::io::host_addresses::HostAddresses;
+use crate::io::limits::{HANDSHAKE_STEPS_MAX, QUEUED_FAILED_PER_SWEEP_MAX};
 use crate::io::link::Fate;
 use crate::io::link::tls::Tls;
 use crate::io::now::Now;
 use crate::io::tls::Calling;
 use crate::shard::{NotificationResult, Shard};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use wire::terms::ids::Xpid;
 
 /// What notifications are sent with, and where they may not go.
@@ -37,10 +38,19 @@ pub(in crate::io) struct Troubles {
 }
 
 impl Notifier {
-    /// Notifications are sent with this from now on.
+    /// Notifications are sent with this from now on. Connections that are secured otherwise end
+    /// with their last answer.
     pub(in crate::io) fn send_with(&mut self, outbound: Outbound) {
         let calling = outbound.calling.map(|calling| calling.of_a_shard());
         self.outbound = Outbound { calling, ..outbound };
+        let mut stale = Vec::new();
+        for (&key, endpoint) in &mut self.endpoints {
+            if endpoint.plan.url.is_secure() {
+                stale.append(&mut endpoint.connections);
+                self.ready.push(key);
+            }
+        }
+        self.retire(&stale);
     }
 
     /// This host has these addresses from now on.
@@ -48,8 +58,10 @@ impl Notifier {
         self.host = host;
     }
 
-    /// The endpoint's next address that may be connected to. Where there is none, what waits for it
-    /// is parked: it is never dropped, and goes when the operator allows it or has another URL.
+    /// The endpoint's next address that may be connected to. Where an address was registered that
+    /// may not, what waits for it is parked: it is never dropped, and goes when the operator allows
+    /// it or has another URL. A name may lead elsewhere in a moment: what waits for that goes by
+    /// the schedule, as where a name leads nowhere.
     pub(super) fn next_address(
         &mut self,
         key: u64,
@@ -71,8 +83,14 @@ impl Notifier {
             endpoint.rest(now);
             return None;
         };
-        let waiting = std::mem::take(&mut endpoint.queue);
         endpoint.has_trouble(forbidden.to_string());
+        if !leads_nowhere_else(endpoint.plan.url.host()) {
+            endpoint.rest(now);
+            return None;
+        }
+        // The rest comes to it in a later sweep.
+        let count = endpoint.queue.len().min(QUEUED_FAILED_PER_SWEEP_MAX);
+        let waiting: Vec<_> = endpoint.queue.drain(..count).collect();
         self.troubles.forbidden += waiting.len() as u64;
         for (order, _) in waiting {
             shard.settle_notification(order, NotificationResult::Gone, now.wall_ms);
@@ -114,14 +132,19 @@ impl Notifier {
     ) -> bool {
         while let Some((index, generation)) = self.handshakes_due.pop_front() {
             let Some(outgoing) = self.outgoing.of_generation(index, generation) else { continue };
+            let mut is_endless = false;
             if let Some(tls) = outgoing.link.tls() {
                 tls.listed = false;
+                tls.steps = tls.steps.saturating_add(1);
+                is_endless = tls.steps > HANDSHAKE_STEPS_MAX;
             }
             if outgoing.link.stream.is_closing() {
                 continue;
             }
+            // The server's time to its next word begins.
+            outgoing.opened_ms = now.steady_ms;
             let fate = outgoing.link.open(&mut Settling { shard, now });
-            if fate == Fate::Goes {
+            if fate == Fate::Goes && !is_endless {
                 outgoing.connected = outgoing.link.is_open();
                 outgoing.link.flush(driver, now.steady_ms);
                 outgoing.link.read_on(driver);
@@ -136,10 +159,22 @@ impl Notifier {
         false
     }
 
-    /// What stands in the way of a client's notifications.
-    pub(in crate::io) fn trouble_of(&self, xpid: Xpid) -> Option<&str> {
-        self.endpoints.get(&xpid.value())?.trouble.as_deref()
+    /// What stands in the way of a client's notifications: what was seen last, or that none may go
+    /// where its URL leads. After a start nobody tries to send what is parked for that.
+    pub(in crate::io) fn trouble_of(&self, xpid: Xpid) -> Option<String> {
+        let endpoint = self.endpoints.get(&xpid.value())?;
+        let refusal = |&address| self.outbound.guard.refusal(address, &self.host);
+        let refused =
+            || -> Option<Vec<Forbidden>> { endpoint.plan.addresses.iter().map(refusal).collect() };
+        let trouble = endpoint.trouble.clone();
+        trouble.or_else(|| refused()?.last().map(ToString::to_string))
     }
+}
+
+/// Whether a URL's host is an address, or this host by its own name: no look-up changes that.
+fn leads_nowhere_else(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
 }
 
 impl Endpoint {

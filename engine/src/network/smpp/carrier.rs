@@ -1,6 +1,8 @@
 //! What a carrier is set up with.
 
+use std::any::Any;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use wire::smpp::address::{Country, DestinationForm};
 use wire::smpp::id::IdForms;
 
@@ -25,6 +27,15 @@ pub enum Validity {
     None,
 }
 
+/// What connections to a carrier are secured with.
+#[derive(Clone, Debug)]
+pub struct CarrierTls {
+    /// The name or address that the certificate of each host has to be made for, in their order.
+    pub names: Vec<String>,
+    /// What TLS is spoken with: made beside the shards, and understood by whoever connects.
+    pub spoken_with: Arc<dyn Any + Send + Sync>,
+}
+
 /// One carrier.
 #[derive(Clone, Debug)]
 pub struct Carrier {
@@ -34,6 +45,8 @@ pub struct Carrier {
     pub name: String,
     /// Where it is reached, in the order in which the hosts are tried.
     pub hosts: Vec<SocketAddr>,
+    /// What connections to them are secured with; `None`: nothing.
+    pub tls: Option<CarrierTls>,
     /// Who we are there: 1 to 15 octets.
     pub system_id: String,
     /// Our password: at most 8 octets.

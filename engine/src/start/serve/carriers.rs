@@ -21,7 +21,9 @@ impl Carriers {
                 let remedy = format!("correct it with `hayauma carrier set {}`", settings.name);
                 Fatal::with_remedy(FatalReason::Configuration, sentence, remedy)
             })?;
-            warn_if_open(&carrier.name, &carrier.hosts);
+            if carrier.tls.is_none() {
+                warn_if_open(&carrier.name, &carrier.hosts);
+            }
             exchanges.push(Exchange::new(carrier, shards));
         }
         let mut rules = store.routes().map_err(Fatal::from)?;

@@ -59,7 +59,7 @@ impl SecurePort {
 impl Drop for SecurePort {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.shut_down();
+            server.shut_down(Duration::from_secs(10));
         }
     }
 }

@@ -1,0 +1,127 @@
+//! Carriers over TLS: pushes go to no SMSC but the one that the certificate is made for.
+
+use std::path::PathBuf;
+use tests::push::{Body, XPID};
+use tests::recorder::Recorder;
+use tests::site::Site;
+use tests::smsc::{PASSWORD, SYSTEM_ID, Smsc};
+use tests::tls::{Authority, Made};
+use tests::wait;
+
+/// A phone that is reached by the carrier.
+const MSN: &str = "09010000001";
+
+/// A place with a push client and a carrier over TLS, of this authority.
+fn site(recorder: &Recorder, smsc: &Smsc, trusted: &Authority, more: &[&str]) -> Site {
+    let site = Site::new(tests::programs!());
+    site.add_client(XPID, &["--notify-url", &recorder.url()]);
+    site.add_contracts(XPID, &[MSN]);
+    let (password, ca) = (site.path("alpha.secret"), site.path("carriers.pem"));
+    std::fs::write(&password, PASSWORD).expect("a writable directory");
+    std::fs::write(&ca, trusted.pem()).expect("a writable directory");
+    let host = format!("localhost:{}", smsc.address().port());
+    let [password, ca] = [password, ca].map(|path: PathBuf| path.display().to_string());
+    let settings =
+        ["--host", &host, "--system-id", SYSTEM_ID, "--password-file", &password, "--tls", "true"];
+    let words = [&["carrier", "add", "alpha"], &settings[..], &["--tls-ca", &ca], more].concat();
+    site.must(&words);
+    site.must(&["carrier", "route", "add", "0901", "alpha"]);
+    site
+}
+
+#[test]
+fn a_push_goes_to_a_carrier_over_tls_and_ends_with_its_receipt() {
+    for driver in ["auto", "poll"] {
+        let (authority, recorder) = (Authority::new(), Recorder::start());
+        let certified = authority.certify(&["localhost"], Made::Well);
+        let smsc = Smsc::secure(Authority::server(&certified, None));
+        let mut site = site(&recorder, &smsc, &authority, &[]);
+        site.set("--io", driver);
+        let engine = site.start();
+        for number in 0..20 {
+            let push = Body::text(MSN, &format!("by-tls-{number}"), &"long ".repeat(60));
+            assert_eq!(engine.connect().ask(&push.request()).code(), "0000");
+        }
+        for number in 0..20 {
+            let notices = recorder.await_about(&format!("by-tls-{number}"), 1);
+            assert_eq!(
+                (notices[0].get("code"), notices[0].get("dlvnum")),
+                ("0000", "2"),
+                "{driver}"
+            );
+        }
+        assert_eq!(smsc.sms().len(), 40, "{driver}");
+        // A session that is lost is made again, its session of TLS resumed.
+        smsc.hang_up();
+        wait::until_true("a second bind", || smsc.binds() >= 2);
+        let push = Body::push(MSN, "again").request();
+        assert_eq!(engine.connect().ask(&push).code(), "0000");
+        recorder.await_about("again", 1);
+        assert!(site.must(&["carrier", "list"]).contains("true"));
+        engine.stop();
+    }
+}
+
+#[test]
+fn a_carrier_that_is_not_who_it_should_be_gets_neither_a_password_nor_a_push() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let named = |names: &[&str], made| Authority::server(&authority.certify(names, made), None);
+    let foreign = Authority::server(&other.certify(&["localhost"], Made::Well), None);
+    for (tls, why) in [
+        (Some(named(&["elsewhere.example"], Made::Well)), "is made for another name"),
+        (Some(named(&["localhost"], Made::Expired)), "has expired"),
+        (Some(foreign), "no authority that is trusted has issued"),
+        (None, ""),
+    ] {
+        let recorder = Recorder::start();
+        let smsc = tls.map_or_else(Smsc::start, Smsc::secure);
+        let site = site(&recorder, &smsc, &authority, &[]);
+        let engine = site.start();
+        assert_eq!(engine.connect().ask(&Body::push(MSN, "kept").request()).code(), "0000");
+        if why.is_empty() {
+            // A plain SMSC takes a hello for an endless PDU, and ends.
+            wait::until_true("a lost session", || engine.log().contains("has ended"));
+        } else {
+            wait::until_true(why, || engine.log().contains(why));
+        }
+        assert_eq!((smsc.binds(), smsc.sms().len()), (0, 0), "{why}");
+        engine.stop();
+    }
+}
+
+#[test]
+fn a_carrier_that_asks_for_a_certificate_is_shown_one_and_another_name_may_be_set() {
+    let (authority, clients, recorder) = (Authority::new(), Authority::new(), Recorder::start());
+    let certified = authority.certify(&["smsc.example"], Made::Well);
+    let smsc = Smsc::secure(Authority::server(&certified, Some(&clients)));
+    let site = site(&recorder, &smsc, &authority, &["--tls-name", "smsc.example"]);
+    let engine = site.start();
+    let push = Body::push(MSN, "certified").request();
+    assert_eq!(engine.connect().ask(&push).code(), "0000");
+    let why = "the other side asks for a client certificate";
+    wait::until_true(why, || engine.log().contains(why));
+    assert_eq!(smsc.binds(), 0);
+    engine.stop();
+
+    let shown = clients.certify(&["gateway"], Made::Well).write(site.directory(), "shown");
+    let [certificate, key] = [shown.0, shown.1].map(|path| path.display().to_string());
+    let alone = site.run(&["carrier", "set", "alpha", "--tls-cert", &certificate]);
+    assert!(alone.stderr.contains("--tls-key"), "{alone:?}");
+    site.must(&["carrier", "set", "alpha", "--tls-cert", &certificate, "--tls-key", &key]);
+    let engine = site.start();
+    recorder.await_about("certified", 1);
+    assert_eq!((smsc.binds(), smsc.sms().len()), (1, 1));
+    engine.stop();
+}
+
+#[test]
+fn files_that_cannot_be_used_end_the_start_with_a_sentence() {
+    let (authority, recorder) = (Authority::new(), Recorder::start());
+    let smsc = Smsc::start();
+    let site = site(&recorder, &smsc, &authority, &[]);
+    std::fs::write(site.path("carriers.pem"), "no PEM").expect("a writable file");
+    let finished = site.serve_and_fail(&[]);
+    assert_eq!(finished.status, Some(10), "{}", finished.stderr);
+    let refusal = finished.refusal();
+    assert!(refusal.contains("carriers.pem") && refusal.contains("carrier set alpha"), "{refusal}");
+}
