@@ -27,6 +27,7 @@ fn follow(handle: &Weak<EngineHandle>) {
     while let Some(handle) = handle.upgrade() {
         tell(&handle.ports, &HostAddresses::read(), &mut told);
         drop(handle);
+        #[expect(clippy::disallowed_methods, reason = "a thread of its own that nobody waits for")]
         std::thread::sleep(LOOK_EVERY);
     }
 }

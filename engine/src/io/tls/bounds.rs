@@ -146,7 +146,7 @@ mod tests {
         BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
     };
     use rustls::server::WebPkiClientVerifier;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     type Issuer = CertifiedIssuer<'static, KeyPair>;
 
@@ -191,7 +191,7 @@ mod tests {
         );
         let clients = ShortChainsOfClients(builder.build().expect("authorities"));
         let servers = ShortChainsOfServers::new(provider, roots);
-        let begun = Instant::now();
+        let begun = host::clock::instant();
         let client = clients.verify_client_cert(end_entity, intermediates, UnixTime::now());
         let after_one = begun.elapsed();
         let name = ServerName::try_from("peer.example").expect("a name");
