@@ -55,9 +55,9 @@ fn the_same_seed_gives_the_same_run() {
 fn every_deliberate_fault_is_noticed() {
     let mut unnoticed = Vec::new();
     for mutation in Mutation::ALL {
-        let is_noticed = |seed: u64| run(&Options { mutation, ..options(seed) }).is_err();
-        match (1..=SEEDS_TO_NOTICE).find(|seed| is_noticed(*seed)) {
-            Some(seed) => println!("{mutation:?}: seed {seed}"),
+        let noticed = |seed: u64| Some((seed, run(&Options { mutation, ..options(seed) }).err()?));
+        match (1..=SEEDS_TO_NOTICE).find_map(noticed) {
+            Some((seed, violation)) => println!("{mutation:?}: seed {seed}: {}", violation.0),
             None => unnoticed.push(mutation),
         }
     }

@@ -16,9 +16,9 @@
 //!     56    4  body checksum   CRC32C of the body
 //!     60    4  head checksum   CRC32C of octets 0 to 59
 //! ```
-//! All integers are little-endian. The body of a term chunk is the node (16), its life (8) and the
-//! sequence at which the log ended before (8); that of a closed chunk the node that the partition
-//! goes to (16); an alive chunk has none.
+//! All integers are little-endian. The body of a term chunk is the node (16), its life (8), which of
+//! this life's openings it is (8) and the sequence at which the log ended before (8); that of a
+//! closed chunk the node that the partition goes to (16); an alive chunk has none.
 //!
 //! The link takes in the head before, and that one its body: so who reads a log from one end to the
 //! other has proved that nothing within is missing, altered or foreign, whatever the log's server
@@ -30,7 +30,7 @@ use crate::journal::{FrameBreak, LooseFrames, SEQUENCE_END, crc32c};
 
 const MAGIC: [u8; 8] = *b"HAYAUMAC";
 const VERSION: u16 = 1;
-const TERM_BODY_OCTETS: usize = 32;
+const TERM_BODY_OCTETS: usize = 40;
 
 /// What a chunk is. The numbers are part of the format.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -185,6 +185,9 @@ impl ChunkHead {
 pub struct TermBody {
     /// The node that becomes the owner.
     pub owner: Incarnation,
+    /// Which of its openings of this partition it is, ascending: without it a node that opens once
+    /// more could take its older term chunk for the new one.
+    pub opening: u64,
     /// The sequence at which the log ended before.
     pub previous_end: u64,
 }
@@ -195,7 +198,8 @@ impl TermBody {
         let mut octets = [0; TERM_BODY_OCTETS];
         octets[..16].copy_from_slice(&self.owner.node.octets());
         octets[16..24].copy_from_slice(&self.owner.life.to_le_bytes());
-        octets[24..32].copy_from_slice(&self.previous_end.to_le_bytes());
+        octets[24..32].copy_from_slice(&self.opening.to_le_bytes());
+        octets[32..40].copy_from_slice(&self.previous_end.to_le_bytes());
         octets
     }
 
@@ -203,7 +207,8 @@ impl TermBody {
         let octets: &[u8; TERM_BODY_OCTETS] = octets.try_into().ok()?;
         let node = NodeName::from_octets(*octets.first_chunk()?)?;
         let owner = Incarnation { node, life: read_u64(octets, 16) };
-        Some(Self { owner, previous_end: read_u64(octets, 24) })
+        let (opening, previous_end) = (read_u64(octets, 24), read_u64(octets, 32));
+        Some(Self { owner, opening, previous_end })
     }
 }
 

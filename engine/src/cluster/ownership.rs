@@ -177,6 +177,8 @@ pub struct Ownership {
     mutation: Mutation,
     /// Readings in a row that met a log which somebody had cut meanwhile.
     gaps: u8,
+    /// Term chunks that this life has made.
+    openings: u64,
     stage: Stage,
 }
 
@@ -184,7 +186,7 @@ impl Ownership {
     /// A partition of which nothing is known. `base` is the number of its very first record.
     pub fn new(me: Incarnation, partition: u16, base: u64, times: ClusterTimes) -> Self {
         let stage = Stage::Elsewhere(None);
-        Self { me, partition, base, times, mutation: Mutation::None, gaps: 0, stage }
+        Self { me, partition, base, times, mutation: Mutation::None, gaps: 0, openings: 0, stage }
     }
 
     /// The same with a fault, for tests.
@@ -469,7 +471,8 @@ impl Ownership {
         let previous_end = following.end();
         let jump = if self.mutation == Mutation::NoJump { 0 } else { RECORD_JUMP };
         let first = (following.succession.next_record() + jump).max(self.base);
-        let body = TermBody { owner: self.me, previous_end };
+        self.openings += 1;
+        let body = TermBody { owner: self.me, opening: self.openings, previous_end };
         let octets = body.encode();
         let head = ChunkHead {
             partition: self.partition,

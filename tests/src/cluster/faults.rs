@@ -12,6 +12,8 @@ pub(super) enum Fault {
     Pauses { at: usize, for_ms: u64 },
     /// A node is cut off from logs and store.
     IsCut { at: usize, for_ms: u64 },
+    /// A node is cut off from the store alone: others think that it is gone, and it goes on.
+    IsMute { at: usize, for_ms: u64 },
     /// A node is cut off from its peers.
     IsAlone { at: usize, for_ms: u64 },
     /// A log's leader dies: nobody answers until there is another.
@@ -65,12 +67,13 @@ impl Faults {
             let at_ms = 4_000 + random.below(FAULTS_MS - 8_000);
             // Nothing lasts longer than the faults.
             let for_ms = (200 + random.below(8_000)).min(FAULTS_MS - at_ms);
-            let fault = match random.below(9) {
+            let fault = match random.below(11) {
                 0 | 1 => Fault::Dies { at, away_ms: for_ms },
                 2 | 3 => Fault::Pauses { at, for_ms },
                 4 | 5 => Fault::IsCut { at, for_ms },
                 6 => Fault::IsAlone { at, for_ms },
                 7 => Fault::LeaderDies { partition: at as u16, for_ms },
+                8 | 9 => Fault::IsMute { at, for_ms },
                 _ if random.below(2) == 0 => Fault::StoreIll { for_ms },
                 _ => Fault::ServerDies { for_ms },
             };
@@ -105,6 +108,13 @@ impl World {
                 self.ledger.counts.disturbances += 1;
                 let node = &mut self.nodes[at];
                 node.cut_until_ms = node.cut_until_ms.max(now_ms + for_ms);
+                node.disturb(now_ms + for_ms);
+                self.after(for_ms, Event::Reconnect { at });
+            }
+            Fault::IsMute { at, for_ms } => {
+                self.ledger.counts.disturbances += 1;
+                let node = &mut self.nodes[at];
+                node.mute_until_ms = node.mute_until_ms.max(now_ms + for_ms);
                 node.disturb(now_ms + for_ms);
                 self.after(for_ms, Event::Reconnect { at });
             }

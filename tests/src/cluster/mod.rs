@@ -2,7 +2,7 @@
 //! partition, and the store in which the nodes find each other.
 //!
 //! Everything follows from one seed. Nodes die and come again, are paused and go on unaware, are
-//! cut off from the log or from each other, come later, drain. Logs lose their leader for seconds,
+//! cut off from the log, the store or each other, come later, drain. Logs lose their leader for seconds,
 //! acknowledgements are lost, doubled and late, publishes arrive seconds after they were sent,
 //! replicas answer that are behind. Clocks run up to a tenth fast or slow. After every event the
 //! rules of [`ledger`] must hold; then the faults end, and all must come to its end in bounded
@@ -205,7 +205,7 @@ impl World {
                 let node = &mut self.nodes[at];
                 if let Some(later) = later(node, self.now_ms, life) {
                     self.after(later, event);
-                } else if node.is_up && node.me.life == life && !node.is_cut(self.now_ms) {
+                } else if node.is_up && node.me.life == life && !node.is_mute(self.now_ms) {
                     node.store.sights.push_back(sight);
                     return self.wake(at);
                 }

@@ -26,6 +26,7 @@ pub(super) struct Node {
     pub(super) is_up: bool,
     pub(super) paused_until_ms: u64,
     pub(super) cut_until_ms: u64,
+    pub(super) mute_until_ms: u64,
     pub(super) alone_until_ms: u64,
     /// When a death, pause or cut of it ended last, or will.
     pub(super) disturbed_ms: Option<u64>,
@@ -55,6 +56,7 @@ impl Node {
             is_up: true,
             paused_until_ms: 0,
             cut_until_ms: 0,
+            mute_until_ms: 0,
             alone_until_ms: 0,
             disturbed_ms: None,
         }
@@ -81,6 +83,10 @@ impl Node {
 
     pub(super) fn is_cut(&self, now_ms: u64) -> bool {
         self.cut_until_ms > now_ms
+    }
+
+    pub(super) fn is_mute(&self, now_ms: u64) -> bool {
+        self.is_cut(now_ms) || self.mute_until_ms > now_ms
     }
 
     pub(super) fn owns(&self, partition: u16) -> bool {

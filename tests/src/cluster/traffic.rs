@@ -23,6 +23,9 @@ impl World {
             }
             self.after(delay_ms, Event::ToLog { from: at, order });
         }
+        if self.nodes[at].is_mute(self.now_ms) {
+            return Ok(());
+        }
         for order in to_store {
             let delay_ms = 1 + self.random.below(4);
             self.after(delay_ms, Event::ToStore { from: at, order });
@@ -198,7 +201,7 @@ impl World {
     }
 
     fn tell(&mut self, at: usize, sight: Sight) {
-        if self.nodes[at].is_cut(self.now_ms) {
+        if self.nodes[at].is_mute(self.now_ms) {
             return;
         }
         let slow = !self.are_faults_over() && self.random.below(1_000) < 30;
@@ -209,7 +212,7 @@ impl World {
 
     /// A node that comes, or comes back, sees all that there is.
     pub(super) fn reconnect(&mut self, at: usize) {
-        if self.nodes[at].is_cut(self.now_ms) {
+        if self.nodes[at].is_mute(self.now_ms) {
             return;
         }
         let beats: Vec<_> = self.store.beats.iter().map(|(node, beat)| (*node, *beat)).collect();

@@ -32,7 +32,7 @@ fn head(kind: ChunkKind, body: &[u8], records: u64) -> ChunkHead {
 
 fn owner() -> TermBody {
     let node = NodeName::parse("tokyo-1").expect("a name");
-    TermBody { owner: Incarnation { node, life: 99 }, previous_end: 40 }
+    TermBody { owner: Incarnation { node, life: 99 }, opening: 5, previous_end: 40 }
 }
 
 /// A chunk of each kind.

@@ -288,3 +288,19 @@ fn a_bid_that_nobody_answers_and_one_that_loses_are_given_up() {
     let late = Told::BidTaken { floor: 1, reached: 0 };
     assert_eq!(bidder.told(at(2_002), late), None, "it is no bid any more");
 }
+
+#[test]
+fn who_opens_once_more_does_not_take_its_older_term_chunk_for_the_new_one() {
+    let (_, older) = opening("a");
+    let (mut again, _) = opening("a");
+    let refused = again.told(at(1_510), Told::Refused { expected: 0 });
+    assert_eq!(refused, Some(Errand::Ask(1)));
+    again.told(at(1_520), Told::Found(1, Behind::Unreadable));
+    // A reader that is behind shows an empty log once more.
+    again.told(at(2_000), Told::Take);
+    again.told(at(2_000), Told::BidTaken { floor: 1, reached: 0 });
+    let newer = flight(again.told(at(2_001), Told::End(0)));
+    assert_eq!(newer.expected, older.expected);
+    again.told(at(4_001), Told::Refused { expected: 0 });
+    assert_eq!(again.told(at(4_002), Told::Found(1, chunk(&older))), Some(Errand::GiveUp));
+}

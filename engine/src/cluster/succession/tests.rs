@@ -50,11 +50,11 @@ impl Log {
             number: 0,
             first,
             next: first,
-            octets: 32,
+            octets: 40,
             link: last.map_or(0, |(_, head, _)| head.checksum()),
             body_checksum: 0,
         };
-        let body = ChunkBody::Term(TermBody { owner: owner(name), previous_end });
+        let body = ChunkBody::Term(TermBody { owner: owner(name), opening: 1, previous_end });
         self.0.push((previous_end + 1, head, body));
     }
 
