@@ -75,7 +75,7 @@ impl Following {
         Self {
             succession: Succession::from_floor(floor),
             reached,
-            standing: standing.unwrap_or(StandingEnd::seen(now, 0)),
+            standing: standing.unwrap_or_else(|| StandingEnd::seen(now, 0)),
             is_caught_up: false,
             is_move,
             asked: now,
