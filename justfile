@@ -28,8 +28,7 @@ drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
 # Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, flood, full-device,
-# handshakes, lists, broadcasts, cluster-simulate,
-# cluster-explore, fuzz TARGET.
+# handshakes, lists, broadcasts, cluster-simulate, cluster-explore, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 

@@ -11,6 +11,8 @@ use hayauma::cluster::mutation::Mutation;
 const BATCH_MS: u64 = 1_500;
 /// Chunks after which a log is cleaned.
 const CLEANED_CHUNKS: u64 = 12;
+/// A lease by the slowest clock: who was cut off until then is suspected yet.
+const LEASE_MS: u64 = 3_000;
 /// After a suspicion somebody was gone at most so long ago: a lease by the slowest clock, and what
 /// follows upon it.
 const SUSPECTED_WITHIN_MS: u64 = 9_000;
@@ -251,7 +253,7 @@ impl World {
                 let owner = nodes.iter().find(|node| node.me.node == before.by.node);
                 owner.is_some_and(|owner| {
                     owner.me.life > before.by.life
-                        || owner.disturbed_ms.is_some_and(|until| until >= before.at_ms)
+                        || owner.disturbed_ms.is_some_and(|until| until + LEASE_MS >= before.at_ms)
                 })
             };
             let log = &self.logs[usize::from(partition)];
