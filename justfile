@@ -28,7 +28,7 @@ drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
 # Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, flood, full-device,
-# handshakes, lists, broadcasts, fuzz TARGET.
+# handshakes, lists, broadcasts, cluster-simulate, cluster-explore, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -64,6 +64,12 @@ _heavy-lists:
 
 _heavy-broadcasts:
     HAYAUMA_BROADCASTS=100000 cargo test --release -p hayauma --lib broadcast::slice -- --nocapture
+
+_heavy-cluster-simulate SEED="1":
+    cargo run --release -p tests --bin cluster_simulate -- --seed {{SEED}} --seeds 100000
+
+_heavy-cluster-explore STEPS="6":
+    cargo run --release -p tests --bin cluster_simulate -- --explore {{STEPS}}
 
 _heavy-fuzz TARGET:
     cd engine/fuzz && cargo +nightly fuzz run {{TARGET}} -- -max_total_time=600

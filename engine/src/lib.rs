@@ -36,6 +36,7 @@
 pub mod billing;
 pub mod broadcast;
 pub mod cli;
+pub mod cluster;
 pub mod control;
 pub mod gateway;
 pub mod io;

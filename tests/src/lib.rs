@@ -15,6 +15,7 @@ pub mod bare_thread;
 pub mod bill;
 pub mod clauses;
 pub mod clock;
+pub mod cluster;
 pub mod cpus;
 pub mod engine;
 pub mod flat;

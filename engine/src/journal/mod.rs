@@ -41,6 +41,7 @@ mod frame;
 mod limits;
 mod lock;
 mod log;
+mod loose;
 mod memory;
 mod moving;
 mod names;
@@ -75,6 +76,7 @@ pub use limits::{
 };
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Journal, JournalConfig, JournalFigures, Position, SegmentId};
+pub use loose::{FrameBreak, LooseFrame, LooseFrames, append_loose};
 pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};
 pub use open::check;

@@ -1,0 +1,209 @@
+//! Who is there: the beats of the nodes as one of them sees them, and whom it may suspect.
+//!
+//! A node is suspected when its beat has not changed for the lease, and only by a node whose own
+//! beat has come back lately: where it does not, the beats are ill, and nobody knows anything of
+//! anybody. Once they are well again everybody waits a whole lease anew. Pure.
+
+use super::limits::{JUDGE_MS, NODES_MAX};
+use super::mutation::Mutation;
+use super::node::NodeName;
+use super::ownership::ClusterTimes;
+use std::collections::BTreeMap;
+use wire::terms::time::SteadyMs;
+
+/// What a node writes to say that it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Beat {
+    /// The node's life.
+    pub life: u64,
+    /// Goes up with each beat of it.
+    pub count: u64,
+    /// It takes nothing more, and gives away what it has.
+    pub is_draining: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    beat: Beat,
+    changed: SteadyMs,
+    /// Since when this life has been seen without a lease's silence.
+    there_since: SteadyMs,
+}
+
+/// The beats as one node sees them.
+#[derive(Clone, Debug)]
+pub struct Beats {
+    me: NodeName,
+    times: ClusterTimes,
+    mutation: Mutation,
+    nodes: BTreeMap<NodeName, Seen>,
+    /// Since when this node's own beats have come back without a gap.
+    well_since: Option<SteadyMs>,
+    own_seen: SteadyMs,
+}
+
+impl Beats {
+    /// Nobody seen yet.
+    pub fn new(me: NodeName, times: ClusterTimes, mutation: Mutation) -> Self {
+        let nodes = BTreeMap::new();
+        Self { me, times, mutation, nodes, well_since: None, own_seen: SteadyMs::ZERO }
+    }
+
+    /// A beat was seen, one's own as any other. More nodes than a cluster may have are not looked
+    /// at.
+    pub fn see(&mut self, now: SteadyMs, node: NodeName, beat: Beat) {
+        if node == self.me {
+            self.see_own(now);
+        }
+        let lease_ms = self.times.lease_ms;
+        if !self.nodes.contains_key(&node) && self.nodes.len() == NODES_MAX {
+            return;
+        }
+        let new = Seen { beat, changed: now, there_since: now };
+        let seen = self.nodes.entry(node).or_insert(new);
+        // What was overtaken on its way says nothing.
+        if (beat.life, beat.count) <= (seen.beat.life, seen.beat.count) {
+            return;
+        }
+        let is_same = seen.beat.life == beat.life && now.since(seen.changed) < lease_ms;
+        let there_since = if is_same { seen.there_since } else { now };
+        *seen = Seen { beat, changed: now, there_since };
+    }
+
+    fn see_own(&mut self, now: SteadyMs) {
+        if self.well_since.is_none() || now.since(self.own_seen) > JUDGE_MS {
+            self.well_since = Some(now);
+        }
+        self.own_seen = now;
+    }
+
+    /// A node has left: nobody waits for it.
+    pub fn leave(&mut self, node: NodeName) {
+        self.nodes.remove(&node);
+    }
+
+    /// Since when this node may judge others; none while the beats are ill.
+    fn judging_since(&self, now: SteadyMs) -> Option<SteadyMs> {
+        if self.mutation == Mutation::SuspectWhileIll {
+            return Some(SteadyMs::ZERO);
+        }
+        self.well_since.filter(|_| now.since(self.own_seen) <= JUDGE_MS)
+    }
+
+    /// Whether the node counts as dead. One that was never seen does after a lease, too.
+    pub fn is_suspected(&self, now: SteadyMs, node: NodeName) -> bool {
+        if node == self.me {
+            return false;
+        }
+        let Some(judging) = self.judging_since(now) else { return false };
+        let changed = self.nodes.get(&node).map_or(SteadyMs::ZERO, |seen| seen.changed);
+        now.since(changed.max(judging)) >= self.times.lease_ms
+    }
+
+    /// Milliseconds since the node's last beat; none if it was never seen, or if the beats are
+    /// ill.
+    pub fn silence_ms(&self, now: SteadyMs, node: NodeName) -> Option<u64> {
+        self.judging_since(now)?;
+        self.nodes.get(&node).map(|seen| now.since(seen.changed))
+    }
+
+    /// The nodes that may be given partitions: not suspected, and not draining.
+    pub fn takers(&self, now: SteadyMs) -> Vec<NodeName> {
+        let takes =
+            |node: &NodeName, seen: &Seen| !seen.beat.is_draining && !self.is_suspected(now, *node);
+        self.nodes.iter().filter(|(node, seen)| takes(node, seen)).map(|(node, _)| *node).collect()
+    }
+
+    /// Those of them that have been there long enough for partitions to be moved to them.
+    pub fn settled(&self, now: SteadyMs) -> Vec<NodeName> {
+        let settle_ms = self.times.settle_ms;
+        let is_settled = |node: &NodeName| now.since(self.nodes[node].there_since) >= settle_ms;
+        self.takers(now).into_iter().filter(is_settled).collect()
+    }
+
+    /// Whether this node has judged for a whole lease: what nobody owns may be taken.
+    pub fn may_take_unowned(&self, now: SteadyMs) -> bool {
+        self.judging_since(now).is_some_and(|since| now.since(since) >= self.times.lease_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> NodeName {
+        NodeName::parse(text).expect("a name")
+    }
+
+    fn beat(count: u64) -> Beat {
+        Beat { life: 1, count, is_draining: false }
+    }
+
+    fn at(ms: u64) -> SteadyMs {
+        SteadyMs::new(ms)
+    }
+
+    fn beats(mutation: Mutation) -> Beats {
+        let mut beats = Beats::new(name("a"), ClusterTimes::default(), mutation);
+        for count in 0..10 {
+            beats.see(at(count * 500), name("a"), beat(count));
+            beats.see(at(count * 500), name("b"), beat(count));
+        }
+        beats
+    }
+
+    #[test]
+    fn a_node_is_suspected_after_a_lease_of_silence_and_not_before() {
+        let mut beats = beats(Mutation::None);
+        for count in 10..20 {
+            beats.see(at(count * 500), name("a"), beat(count));
+            let silence = count * 500 - 4_500;
+            assert_eq!(
+                beats.is_suspected(at(count * 500), name("b")),
+                silence >= 2_500,
+                "{silence} ms of silence"
+            );
+        }
+        assert!(!beats.is_suspected(at(9_600), name("a")), "nobody suspects itself");
+        beats.see(at(9_600), name("b"), beat(10));
+        assert!(!beats.is_suspected(at(9_600), name("b")));
+    }
+
+    #[test]
+    fn while_the_beats_are_ill_nobody_is_suspected_and_after_that_a_lease_is_waited_for() {
+        let mut beats = beats(Mutation::None);
+        assert!(!beats.is_suspected(at(9_000), name("b")), "one's own beat does not come back");
+        beats.see(at(12_000), name("a"), beat(10));
+        assert!(!beats.is_suspected(at(12_000), name("b")));
+        for count in 0..=5 {
+            beats.see(at(12_000 + count * 500), name("a"), beat(11 + count));
+            let is_suspected = beats.is_suspected(at(12_000 + count * 500), name("b"));
+            assert_eq!(is_suspected, count == 5, "{count}");
+        }
+        assert_eq!(beats.takers(at(14_500)), [name("a")]);
+    }
+
+    #[test]
+    fn a_node_that_was_never_seen_is_waited_for_as_any_other() {
+        let mut beats = beats(Mutation::None);
+        assert!(beats.is_suspected(at(4_500), name("c")));
+        assert_eq!(beats.silence_ms(at(4_600), name("b")), Some(100));
+        beats.leave(name("b"));
+        assert_eq!(beats.silence_ms(at(4_600), name("b")), None);
+        let mut fresh = Beats::new(name("a"), ClusterTimes::default(), Mutation::None);
+        fresh.see(at(100), name("a"), beat(1));
+        assert!(!fresh.is_suspected(at(100), name("c")) && !fresh.may_take_unowned(at(100)));
+    }
+
+    #[test]
+    fn a_node_is_settled_when_one_life_of_it_has_been_there_for_long() {
+        let mut beats = beats(Mutation::None);
+        let times = ClusterTimes { settle_ms: 1_000, ..ClusterTimes::default() };
+        beats.times = times;
+        assert_eq!(beats.settled(at(4_500)), [name("a"), name("b")]);
+        beats.see(at(4_600), name("b"), Beat { life: 2, ..beat(0) });
+        assert_eq!(beats.settled(at(4_700)), [name("a")]);
+        beats.see(at(4_700), name("a"), Beat { is_draining: true, ..beat(99) });
+        assert_eq!(beats.takers(at(4_700)), [name("b")]);
+    }
+}
