@@ -515,7 +515,7 @@ mod tests {
     fn the_overview_counts_what_waits_and_what_ended() {
         let data = data();
         let text = overview(&journals(data.path()).expect("one shard")).expect("readable");
-        assert!(text.contains("1 pushes unfinished, 1 ended and still held"), "{text}");
+        assert!(text.contains("1 push unfinished, 1 ended and still held"), "{text}");
         assert!(text.starts_with("SHARD"), "{text}");
     }
 
