@@ -328,8 +328,7 @@ fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_
     }
     assert_eq!(due + parked as u64, loud);
     // Whoever asks for another client's costs a turn no record of the journal.
-    let quiet = Xpid::parse(QUIET.as_bytes());
-    let page = lone.shard.parked_page(quiet, 0, 1);
+    let page = lone.shard.parked_page(Xpid::parse(QUIET.as_bytes()), 0, 1);
     assert!(page.parked.is_empty() && page.next.is_none(), "{page:?}");
     let (mut from, mut in_pages) = (Some(0), Vec::new());
     while let Some(at) = from {

@@ -367,7 +367,7 @@ fn every_change_stands_in_the_audit_by_whichever_door_and_a_changed_line_is_foun
         ] {
             assert!(acts.iter().any(|act| act.contains(part)), "{part}: {text}");
         }
-        assert!(run_in(path, &["audit", "verify"]).contains("in 1 file:"));
+        assert!(run_in(path, &["audit", "verify"]).contains("1 file:"));
         assert_eq!(run_in(path, &["audit", "--actor", "nobody"]), "");
         assert!(run_in(path, &["audit", "--json"]).starts_with("{\"number\":1,"));
         let file = path.join("audit.jsonl");
@@ -501,6 +501,6 @@ fn every_command_that_changes_something_leaves_a_line_of_the_audit() {
         }
         let text = run_in(path, &["audit", "--json"]);
         assert!(!text.contains("topsecre") && !text.contains("hayauma-"), "{text}");
-        assert!(run_in(path, &["audit", "verify"]).contains("in 1 file:"));
+        assert!(run_in(path, &["audit", "verify"]).contains("1 file:"));
     }
 }

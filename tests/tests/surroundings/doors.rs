@@ -101,7 +101,7 @@ fn the_audit_outlives_a_kill_goes_into_a_backup_and_tells_a_cut_end() {
         assert!(listed.contains(part), "{part}: {listed}");
     }
     assert!(listed.lines().all(|line| line.contains("+09:00 uid:")), "{listed}");
-    assert!(site.must(&["audit", "verify"]).contains("in 1 file:"));
+    assert!(site.must(&["audit", "verify"]).contains("1 file:"));
     let copy = site.path("copy").display().to_string();
     site.must(&["queue", "backup", &site.data_dir().display().to_string(), &copy]);
     let in_copy = Finished::of(site.command(&["audit", "verify", "--data-dir", &copy]), "verify");
