@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_client_that_cancels_again_and_again_leaves_others_their_cancels() {
-        const PLACES: usize = 64;
+        const PLACES: usize = 1_000;
         let mut gatherings = Gatherings::with_capacity(PLACES);
         let of =
             |client| Gathering::new((ASKER, client), Vec::new(), Answer::bare(Code::OVERLOAD), 2);
@@ -216,8 +216,9 @@ mod tests {
             std::iter::from_fn(|| gatherings.begin(of(client))).collect()
         };
         let loud = begin_all(&mut gatherings, 1);
-        assert_eq!(loud.len(), PLACES / 2);
-        assert_eq!(begin_all(&mut gatherings, 2).len(), PLACES / 4);
+        assert!((PLACES / 2..PLACES / 10 * 9).contains(&loud.len()), "{}", loud.len());
+        let second = begin_all(&mut gatherings, 2).len();
+        assert!(second >= PLACES / 20, "{second}");
         assert!(gatherings.end(loud[0]).is_some_and(|ended| ended.client == 1));
         assert!(gatherings.end(loud[0]).is_none(), "it has ended");
         assert!(gatherings.begin(of(3)).is_some());

@@ -124,6 +124,8 @@ pub(super) fn parcels_per_peer(shards: usize) -> usize {
         .clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
 }
 
+/// A client takes no more of them while it has so many times as many as are free.
+pub(super) const PORTION_OF_FREE: usize = 8;
 /// One part in so many of them is for emergency pushes and the cancels of whole alerts alone.
 pub(super) const URGENT_PARCELS_PART: usize = 8;
 

@@ -1,13 +1,16 @@
 //! How many of a bounded number of things each push client has in use: boxes for parcels to one
 //! shard, gatherings.
 //!
-//! A client may take one more while it has fewer in use than are free. So one alone gets half of
-//! them, two a third each, and whoever comes then still finds some, whatever the others do. Things
-//! that are kept back count as taken for those they are not kept for.
+//! A client may take one more while it has less than eight times as many in use as are free. So one
+//! alone gets eight ninths of them, two get eight seventeenths each, and whoever comes then still
+//! finds some, whatever the others do. Things that are kept back count as taken for those they are
+//! not kept for.
 //!
 //! Never here: the things themselves. Invariant: a client has as many in use as it was given and
 //! has not returned, whatever number it has in a later registry. Its number is its XPID's position
 //! in the registry.
+
+use crate::io::limits::PORTION_OF_FREE;
 
 /// Whether a client may take one more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +33,7 @@ impl Portions {
     /// Whether this client may take one of `free` things, of which `kept` are for others.
     pub(super) fn of(&self, client: u32, free: usize, kept: usize) -> Portion {
         let in_use = self.in_use.get(client as usize).copied().unwrap_or_default();
-        if kept + (in_use as usize) < free {
+        if (in_use as usize) < PORTION_OF_FREE * free.saturating_sub(kept) {
             Portion::Free
         } else if in_use > 0 {
             Portion::Used
@@ -81,20 +84,21 @@ mod tests {
     }
 
     #[test]
-    fn one_client_gets_half_and_many_leave_as_much_as_each_of_them_has() {
-        assert_eq!(taken(1, 4_096, 0), [2_048]);
-        assert_eq!(taken(3, 4_096, 0), [1_024; 3]);
-        assert_eq!(taken(1, 4_096, 512), [1_792]);
-        let of_many = taken(100, 4_096, 512);
-        assert!(of_many.iter().all(|&taken| (35..=36).contains(&taken)), "{of_many:?}");
-        assert!(of_many.iter().sum::<usize>() < 4_096 - 512);
+    fn clients_get_as_much_as_each_other_and_leave_some_however_many_they_are() {
+        for (clients, kept) in [(1, 0), (3, 0), (1, 512), (10, 512), (100, 512)] {
+            let taken = taken(clients, 4_096, kept);
+            let each = 8 * (4_096 - kept) / (8 * taken.len() + 1);
+            let is_even = |&taken: &usize| taken.abs_diff(each) <= 1;
+            assert!(taken.iter().all(is_even), "{clients} clients get {taken:?}, not {each}");
+            assert!(taken.iter().sum::<usize>() < 4_096 - kept, "{clients} clients");
+        }
     }
 
     #[test]
     fn whoever_has_its_portion_waits_for_its_own_and_whoever_has_none_is_told() {
         let mut portions = Portions::default();
         portions.take(7);
-        assert_eq!(portions.of(7, 1, 0), Portion::Used);
+        assert_eq!((portions.of(7, 0, 0), portions.of(7, 1, 1)), (Portion::Used, Portion::Used));
         assert_eq!((portions.of(8, 1, 0), portions.of(8, 1, 1)), (Portion::Free, Portion::Nothing));
         portions.give_back(7);
         assert_eq!((portions.of(7, 1, 0), portions.of(7, 0, 0)), (Portion::Free, Portion::Nothing));
