@@ -3,8 +3,11 @@ use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::gateway::registry::{Credential, Registry};
 use crate::io::driver::DriverKind;
 use crate::journal::{JournalConfig, SegmentFactory};
+use crate::network::line_states::{Line, LineStates};
+use crate::network::simulated::SimulatedNetwork;
+use crate::network::simulation_config::SimulationConfig;
 use crate::shard::figures::NAMES;
-use crate::shard::{Durability, Origin, Reply, ShardConfig};
+use crate::shard::{Durability, Origin, Reply, ShardConfig, TurnBudget};
 use crate::smsc::core::CoreLimits;
 use std::sync::Arc;
 use wire::terms::code::Code;
@@ -74,7 +77,20 @@ impl Due {
         }
         let mut due = Self { shard, _factory: factory, _place: place };
         (0..notifications).for_each(|number| due.push_and_cancel(number));
+        due.end();
         due
+    }
+
+    /// What was cancelled has ended, and its end is durable: its client is due to be told.
+    fn end(&mut self) {
+        let lines = LineStates::parse("", Line::HOME).expect("a good file");
+        let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines));
+        let mut network = network.expect("a network");
+        let budget = TurnBudget { timers: 1_024, attempts: 0, outcomes: 512 };
+        for _ in 0..64 {
+            self.shard.turn(&mut network, now().wall_ms, &budget);
+            self.shard.commit_blocking().expect("a device that writes");
+        }
     }
 
     fn push_and_cancel(&mut self, number: u64) {
