@@ -339,18 +339,13 @@ fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_
     }
     let all: Vec<u64> = lone.shard.parked(None, 10_000).iter().map(|one| one.push_id).collect();
     assert_eq!(in_pages, all);
-    let all = (0, 10_000);
-    let replayed = lone.shard.act_on_parked(ParkedAction::Replay, None, all, WallMs::new(now_ms));
-    let replayed = replayed.parked.len();
+    let (all, now) = ((0, 10_000), WallMs::new(now_ms));
+    let replayed = lone.shard.act_on_parked(ParkedAction::Replay, None, all, now).parked.len();
     while let Some(order) = lone.shard.take_notification() {
-        lone.shard.settle_notification(
-            order,
-            NotificationResult::Acknowledged,
-            WallMs::new(now_ms),
-        );
+        lone.shard.settle_notification(order, NotificationResult::Acknowledged, now);
     }
     assert_eq!(replayed.min(2_000), 2_000.min(parked));
-    lone.shard.act_on_parked(ParkedAction::Discard, None, all, WallMs::new(now_ms));
+    lone.shard.act_on_parked(ParkedAction::Discard, None, all, now);
     assert_eq!(lone.figure("pushes_live"), 0);
     assert_eq!(sent(&mut lone, LOUD, 100, &mut now_ms), (100, Code::ACCEPTED));
 }

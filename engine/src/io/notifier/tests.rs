@@ -47,7 +47,7 @@ impl Due {
         let mut journal = JournalConfig::new(0, 256 << 20);
         (journal.segment_octets, journal.without_syncs) = (4 << 20, true);
         let keyed = Fingerprints::new([7; 16]);
-        let places = 2 * notifications as usize;
+        let places = 4 * notifications as usize;
         let config = ShardConfig {
             number: 0,
             shards: 1,
