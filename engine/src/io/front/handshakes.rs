@@ -8,8 +8,8 @@
 //!
 //! Only those that wait for their *client* may go: beyond [`HANDSHAKES_MAX`] the one that has
 //! waited longest, and any that has waited for [`HANDSHAKE_MS_MAX`] in all. The time that a step
-//! waits for the shard counts for nobody. So clients that begin and say no more keep no place of those that
-//! speak, however many of either there are.
+//! waits for the shard counts for nobody. So clients that begin and say no more keep no place of
+//! those that speak, however many of either there are.
 
 use super::Front;
 use crate::io::connection::Connection;
