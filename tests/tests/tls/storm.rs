@@ -139,19 +139,30 @@ fn come_back(address: SocketAddr, config: &Arc<ClientConfig>, numbers: Vec<usize
             (tls, body.request())
         })
         .collect();
+    // Who has come answers while others still knock.
+    let (sender, arrivals) = std::sync::mpsc::channel();
+    let knocking = std::thread::spawn(move || {
+        for (tls, request) in prepared {
+            let socket = TcpStream::connect(address).expect("room in the backlog");
+            socket.set_nonblocking(true).expect("a socket");
+            let client = Returning { tls, socket, request: Some(request), heard: Vec::new() };
+            sender.send(client).expect("a thread that waits for it");
+        }
+    });
     let mut coming: Vec<Returning> = Vec::new();
-    for (tls, request) in prepared {
-        let socket = TcpStream::connect(address).expect("room in the backlog");
-        socket.set_nonblocking(true).expect("a socket");
-        let mut client = Returning { tls, socket, request: Some(request), heard: Vec::new() };
-        client.go_on().expect("its hello leaves");
-        coming.push(client);
-    }
     let deadline = Instant::now() + DONE_WITHIN;
-    while !coming.is_empty() && Instant::now() < deadline {
+    loop {
+        let are_all_there = knocking.is_finished();
+        for mut client in arrivals.try_iter() {
+            client.go_on().expect("its hello leaves");
+            coming.push(client);
+        }
+        if coming.is_empty() && are_all_there || Instant::now() > deadline {
+            break;
+        }
         let mut waited: Vec<PollFd<'_>> =
             coming.iter().map(|client| PollFd::new(&client.socket, PollFlags::IN)).collect();
-        let time = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        let time = rustix::event::Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
         poll(&mut waited, Some(&time)).expect("a poll");
         let ready: Vec<bool> = waited.iter().map(|one| !one.revents().is_empty()).collect();
         let mut at = 0;
