@@ -27,8 +27,8 @@ clauses *TEXT:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, alive, flood, full-device,
-# handshakes, lists, broadcasts, cluster-simulate, cluster-explore, fuzz TARGET.
+# Heavier runs for a quiet machine: simulate, kills, carriers, power, timing, poll, alive, flood,
+# full-device, handshakes, lists, broadcasts, cluster-simulate, cluster-explore, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -37,6 +37,9 @@ _heavy-simulate SEED="1":
 
 _heavy-kills:
     HAYAUMA_TEST_KILLS=2000 cargo test -p tests --test kill_points -- --nocapture
+
+_heavy-carriers:
+    HAYAUMA_TEST_CARRIER_KILLS=100 cargo test -p tests --test carriers -- --nocapture kills
 
 _heavy-power:
     HAYAUMA_TEST_POWER_CUTS=20 cargo test -p tests --test power_cut -- --nocapture

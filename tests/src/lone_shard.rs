@@ -106,7 +106,8 @@ pub fn limits(setup: &Setup) -> CoreLimits {
     }
 }
 
-fn registry(setup: &Setup) -> Registry {
+/// The registrations of the clients.
+pub fn registry(setup: &Setup) -> Registry {
     let registration = |client: &Client| {
         let xpid = Xpid::parse(client.xpid.as_bytes()).expect("an XPID");
         let mut registration = Registration::new(xpid, "client");
@@ -119,6 +120,34 @@ fn registry(setup: &Setup) -> Registry {
         registration
     };
     Registry::new(setup.clients.iter().map(registration).collect())
+}
+
+/// What a shard is opened with.
+pub fn config(setup: &Setup) -> ShardConfig {
+    ShardConfig {
+        number: 0,
+        shards: 1,
+        durability: Durability::Process,
+        limits: limits(setup),
+        journal: JournalConfig { first_sequence: setup.first_sequence, ..journal() },
+        seed: 7,
+        time_scale: 1,
+        routes: Arc::default(),
+        fingerprints: setup.fingerprints,
+        injections: Vec::new(),
+        progress: Arc::default(),
+    }
+}
+
+/// Gives each client a contract with every phone.
+pub fn contract(shard: &mut Shard, setup: &Setup) {
+    for client in &setup.clients {
+        let xpid = Xpid::parse(client.xpid.as_bytes()).expect("an XPID");
+        for number in 0..PHONES {
+            let msn = Msn::parse(msn(number).as_bytes()).expect("an msn");
+            shard.contracts_mut().insert(msn, xpid).expect("a contract more");
+        }
+    }
 }
 
 impl LoneShard {
@@ -135,19 +164,7 @@ impl LoneShard {
     /// # Errors
     /// What the shard says.
     pub fn try_open(directory: &Path, setup: &Setup, now_ms: u64) -> Result<Self, OpenError> {
-        let config = ShardConfig {
-            number: 0,
-            shards: 1,
-            durability: Durability::Process,
-            limits: limits(setup),
-            journal: JournalConfig { first_sequence: setup.first_sequence, ..journal() },
-            seed: 7,
-            time_scale: 1,
-            routes: Arc::default(),
-            fingerprints: setup.fingerprints,
-            injections: Vec::new(),
-            progress: Arc::default(),
-        };
+        let config = config(setup);
         let absent = format!("{}-{},absent\n", msn(0), msn(PHONES - 1));
         let states = if setup.absent { absent.as_str() } else { "" };
         let lines = LineStates::parse(states, Line::HOME).expect("a good file");
@@ -157,13 +174,7 @@ impl LoneShard {
         let registry = Arc::new(registry(setup));
         let opened = Shard::open(directory, &config, &factory, registry, WallMs::new(now_ms));
         let mut shard = opened?.0;
-        for client in &setup.clients {
-            let xpid = Xpid::parse(client.xpid.as_bytes()).expect("an XPID");
-            for number in 0..PHONES {
-                let msn = Msn::parse(msn(number).as_bytes()).expect("an msn");
-                shard.contracts_mut().insert(msn, xpid).expect("a contract more");
-            }
-        }
+        contract(&mut shard, setup);
         Ok(Self { shard, network, factory })
     }
 

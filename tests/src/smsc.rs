@@ -16,8 +16,9 @@ use wire::smpp::address::Address;
 use wire::smpp::coding::EsmClass;
 use wire::smpp::command::Command;
 use wire::smpp::pdu::{Body, Message, MessageResp};
-use wire::smpp::session::{Config, Event, RequestId, Session};
+use wire::smpp::session::{Config, Event, RequestId, Session, State};
 use wire::smpp::status::Status;
+use wire::smpp::tlv::{Tag, TlvWriter};
 
 /// Who may bind.
 pub const SYSTEM_ID: &str = "hayauma";
@@ -47,13 +48,21 @@ pub struct Sms {
     pub text: Vec<u8>,
     /// validity_period.
     pub validity: String,
+    /// user_message_reference.
+    pub reference: Option<u16>,
     /// The status that it was answered with; `None` where it was not answered.
     pub status: Option<u32>,
+    /// When it came.
+    pub at: Instant,
+    /// Whether it came on a session that receives nothing.
+    pub by_transmitter: bool,
 }
 
 /// What it does with the next SMS, instead of taking it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Manner {
+    /// Takes it as any other.
+    Take,
     /// Answers with this status.
     Status(u32),
     /// Does not answer.
@@ -62,6 +71,8 @@ pub enum Manner {
     HangUp,
     /// Takes it, and sends its receipt before it answers.
     ReceiptFirst,
+    /// Takes it, and answers when it is told to by [`Smsc::answer_late`].
+    Late,
 }
 
 /// A receipt to be sent.
@@ -69,6 +80,10 @@ pub enum Manner {
 struct Receipt {
     id: String,
     state: String,
+    /// The addresses of the SMS.
+    to: String,
+    from: String,
+    reference: Option<u16>,
 }
 
 struct Shared {
@@ -85,7 +100,18 @@ struct Shared {
     under_way: Mutex<Vec<(u64, Receipt)>>,
     bound: AtomicU64,
     binds: AtomicU64,
+    /// Transmitters, receivers, transceivers.
+    kinds: [AtomicU64; 3],
     streams: Mutex<Vec<TcpStream>>,
+    /// Answers that wait for [`Smsc::answer_late`] are sent.
+    answers_late: AtomicBool,
+    /// Connections end at once.
+    away: AtomicBool,
+    /// SMS that it takes in a second; 0: all.
+    rate: AtomicU64,
+    /// Which second it is, and how many it has taken in it.
+    second: Mutex<(u64, u64)>,
+    began: Instant,
     /// Connections are taken and nothing is ever said on them.
     dead: AtomicBool,
 }
@@ -141,7 +167,13 @@ impl Smsc {
             under_way: Mutex::default(),
             bound: AtomicU64::new(0),
             binds: AtomicU64::new(0),
+            kinds: Default::default(),
             streams: Mutex::default(),
+            answers_late: AtomicBool::new(false),
+            away: AtomicBool::new(false),
+            rate: AtomicU64::new(0),
+            second: Mutex::default(),
+            began: Instant::now(),
             dead: AtomicBool::new(false),
         });
         let server = Arc::clone(&shared);
@@ -151,6 +183,9 @@ impl Smsc {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
+                if server.away.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let Ok(second) = stream.try_clone() else { continue };
                 lock(&server.streams).push(second);
                 let server = Arc::clone(&server);
@@ -177,13 +212,46 @@ impl Smsc {
 
     /// Sends a receipt.
     pub fn send_receipt(&self, id: &str, stat: &str) {
-        lock(&self.shared.receipts)
-            .push_back(Receipt { id: id.to_owned(), state: stat.to_owned() });
+        let known = self.sms().into_iter().find(|sms| sms.id == id);
+        let (to, from) = known.map_or_else(Default::default, |sms| (sms.to, sms.from));
+        let (id, state) = (id.to_owned(), stat.to_owned());
+        lock(&self.shared.receipts).push_back(Receipt { id, state, to, from, reference: None });
+    }
+
+    /// Sends a receipt for an SMS that was not answered, which repeats its user_message_reference.
+    pub fn send_receipt_with_reference(&self, sms: &Sms, stat: &str) {
+        lock(&self.shared.receipts).push_back(Receipt {
+            id: sms.id.clone(),
+            state: stat.to_owned(),
+            to: sms.to.clone(),
+            from: sms.from.clone(),
+            reference: sms.reference,
+        });
+    }
+
+    /// Answers what came by [`Manner::Late`].
+    pub fn answer_late(&self) {
+        self.shared.answers_late.store(true, Ordering::Relaxed);
     }
 
     /// Whether it takes connections and says nothing.
     pub fn play_dead(&self, dead: bool) {
         self.shared.dead.store(dead, Ordering::Relaxed);
+    }
+
+    /// From now on it takes so many SMS in each second of its clock, and says ESME_RTHROTTLED to
+    /// the others.
+    pub fn limit(&self, rate: u64) {
+        self.shared.rate.store(rate, Ordering::Relaxed);
+    }
+
+    /// Whether it is away, as one that was killed: connections end, and others end at once. What it
+    /// took it remembers.
+    pub fn go_away(&self, away: bool) {
+        self.shared.away.store(away, Ordering::Relaxed);
+        if away {
+            self.hang_up();
+        }
     }
 
     /// Ends every connection.
@@ -219,6 +287,11 @@ impl Smsc {
         self.shared.binds.load(Ordering::Relaxed)
     }
 
+    /// Transmitters, receivers and transceivers that were bound so far.
+    pub fn kinds(&self) -> [u64; 3] {
+        [0, 1, 2].map(|kind: usize| self.shared.kinds[kind].load(Ordering::Relaxed))
+    }
+
     /// Receipts that were acknowledged.
     pub fn acknowledged(&self) -> u64 {
         self.shared.acknowledged.load(Ordering::Relaxed)
@@ -243,6 +316,7 @@ struct Served {
     began: Instant,
     next_token: u64,
     counted: bool,
+    unanswered: Vec<(RequestId, String)>,
 }
 
 impl Served {
@@ -281,8 +355,14 @@ impl Shared {
         let stream = Wire::of(stream, self.tls.as_ref());
         let config = Config { window: 100, ..Config::customer() };
         let session = Session::new(config, 0);
-        let mut served =
-            Served { stream, session, began: Instant::now(), next_token: 1, counted: false };
+        let mut served = Served {
+            stream,
+            session,
+            began: Instant::now(),
+            next_token: 1,
+            counted: false,
+            unanswered: Vec::new(),
+        };
         let mut input = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
             let mut octets = [0; 16_384];
@@ -298,6 +378,11 @@ impl Shared {
             }
             if !self.take(&mut served, &mut input) || !self.send_receipts_by(&mut served) {
                 break;
+            }
+            if self.answers_late.load(Ordering::Relaxed) {
+                for (request, id) in std::mem::take(&mut served.unanswered) {
+                    served.answer(request, Status::OK, &id);
+                }
             }
         }
         if served.counted {
@@ -330,6 +415,12 @@ impl Shared {
                         served.counted = true;
                         self.bound.fetch_add(1, Ordering::Relaxed);
                         self.binds.fetch_add(1, Ordering::Relaxed);
+                        let kind = match served.session.state() {
+                            State::BoundTx => 0,
+                            State::BoundRx => 1,
+                            _ => 2,
+                        };
+                        self.kinds[kind].fetch_add(1, Ordering::Relaxed);
                     }
                     answered.is_ok_and(|octets| served.write(&pdu[..octets]))
                 }
@@ -362,14 +453,28 @@ impl Shared {
         }
     }
 
+    fn is_too_fast(&self) -> bool {
+        let rate = self.rate.load(Ordering::Relaxed);
+        let (second, taken) = &mut *lock(&self.second);
+        let now = self.began.elapsed().as_secs();
+        if std::mem::replace(second, now) != now {
+            *taken = 0;
+        }
+        *taken += 1;
+        rate != 0 && *taken > rate
+    }
+
     fn take_sms(&self, served: &mut Served, request: RequestId, message: &Message<'_>) -> bool {
-        let manner = lock(&self.manners).pop_front();
+        let throttled = self.is_too_fast().then_some(Manner::Status(0x58));
+        let manner = throttled.or_else(|| lock(&self.manners).pop_front());
         let id = format!("{:08X}", 0x00B8_BE00 + self.next_id.fetch_add(1, Ordering::Relaxed));
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let reference =
+            message.tlvs.number(Tag::USER_MESSAGE_REFERENCE).map(|number| number as u16);
         let status = match manner {
-            None | Some(Manner::ReceiptFirst) => Some(0),
+            None | Some(Manner::Take | Manner::ReceiptFirst) => Some(0),
             Some(Manner::Status(status)) => Some(status),
-            Some(Manner::Silent | Manner::HangUp) => None,
+            Some(Manner::Silent | Manner::HangUp | Manner::Late) => None,
         };
         lock(&self.sms).push(Sms {
             id: id.clone(),
@@ -381,12 +486,26 @@ impl Shared {
             registered_delivery: message.registered_delivery,
             text: message.short_message.to_vec(),
             validity: text(message.validity_period),
+            reference,
             status,
+            at: Instant::now(),
+            by_transmitter: served.session.state() == State::BoundTx,
         });
-        let receipt = lock(&self.at_once).clone().map(|state| Receipt { id: id.clone(), state });
+        let (to, from) = (text(message.destination.digits), text(message.source.digits));
+        let receipt = lock(&self.at_once).clone().map(|state| Receipt {
+            id: id.clone(),
+            state,
+            to,
+            from,
+            reference: None,
+        });
         match manner {
             Some(Manner::HangUp) => return false,
             Some(Manner::Silent) => return true,
+            Some(Manner::Late) => {
+                served.unanswered.push((request, id));
+                return true;
+            }
             Some(Manner::Status(status)) => return served.answer(request, Status(status), ""),
             Some(Manner::ReceiptFirst) => {
                 if let Some(receipt) = receipt
@@ -395,14 +514,14 @@ impl Shared {
                     return false;
                 }
             }
-            None => lock(&self.receipts).extend(receipt),
+            None | Some(Manner::Take) => lock(&self.receipts).extend(receipt),
         }
         served.answer(request, Status::OK, &id)
     }
 
     /// Sends the receipts that wait; whether the connection goes on.
     fn send_receipts_by(&self, served: &mut Served) -> bool {
-        while served.session.room() > 0 {
+        while served.session.room() > 0 && served.session.state() != State::BoundTx {
             let Some(receipt) = lock(&self.receipts).pop_front() else { return true };
             if !self.send(served, receipt) {
                 return false;
@@ -417,17 +536,24 @@ impl Shared {
              err:000 text:",
             receipt.id, receipt.state
         );
+        let mut space = [0; 16];
+        let mut tlvs = TlvWriter::new(&mut space);
+        if let Some(reference) = receipt.reference {
+            tlvs.short(Tag::USER_MESSAGE_REFERENCE, reference);
+        }
         let message = Message {
-            source: Address { ton: 1, npi: 1, digits: b"819012345678" },
-            destination: Address { ton: 1, npi: 1, digits: b"8190" },
+            source: Address { ton: 1, npi: 1, digits: receipt.to.as_bytes() },
+            destination: Address { ton: 5, npi: 0, digits: receipt.from.as_bytes() },
             esm_class: EsmClass::RECEIPT,
             short_message: text.as_bytes(),
+            tlvs: tlvs.finish().unwrap_or_default(),
             ..Message::default()
         };
         // Tokens are the SMSC's own: sessions end, and what was not acknowledged goes on.
         let token = self.next_id.fetch_add(1, Ordering::Relaxed) << 16 | served.next_token & 0xFFFF;
         served.next_token += 1;
+        let sent = served.request(&Body::Message(message), token);
         lock(&self.under_way).push((token, receipt));
-        served.request(&Body::Message(message), token)
+        sent
     }
 }

@@ -1,4 +1,5 @@
-//! `hayauma carrier`: accounts at the SMSCs of others, and which pushes go by them.
+//! `hayauma carrier`: accounts at the SMSCs of others, and which pushes go by them. Where an engine
+//! runs it makes the change at once.
 
 use std::path::PathBuf;
 
@@ -9,22 +10,20 @@ use super::place::{Place, Registry};
 use super::secret::named_secret;
 use super::table;
 use super::{CliError, Output};
-use crate::control::acts;
-use crate::control::admin::CarrierRemoval;
+use crate::control::carrier_orders::{
+    CarrierDocument, CarrierOrder, CarrierReply, CarriersDocument, OrderError, RouteCarrier,
+    RouteDocument, RouteKey,
+};
 use crate::control::carrier_tls::CarrierTlsSettings;
 use crate::control::carriers::{
-    AlphabetSetting, CarrierDocument, CarrierSettings, DestinationSetting, IdsSetting,
-    RouteDocument, RouteKey, ValiditySetting,
+    AlphabetSetting, BindSetting, CarrierChange, CarrierSettings, DestinationSetting, IdsSetting,
+    LongSetting, ValiditySetting,
 };
-use crate::control::store::StoreError;
-use crate::network::routes::{CORE_NETWORK, Routes, Rule};
-
-/// Said after every change.
-const NEXT_START: &str = "It counts from the next start of the engine on.\n";
+use crate::network::routes::{CORE_NETWORK, Routes};
 
 /// Set up carriers: accounts at SMSCs of others that pushes are submitted to by SMPP
 ///
-/// A change counts from the next start of the engine on.
+/// A running engine works by a change at once.
 #[derive(Subcommand, Debug)]
 pub(super) enum CarrierCommand {
     /// Add a carrier
@@ -33,9 +32,17 @@ pub(super) enum CarrierCommand {
     Set(Box<ChangeCommand>),
     /// List all carriers; passwords are not shown
     List(ListCommand),
+    /// Show a carrier's settings, and what a running engine says of it
+    Show(NamedCommand),
+    /// Hand a carrier no more pushes; what it has is awaited, and backups take over
+    Pause(NamedCommand),
+    /// Hand a carrier pushes again
+    Resume(NamedCommand),
+    /// Bind a carrier's sessions anew, each when its last answers are there
+    Rebind(NamedCommand),
     /// Remove a carrier by which no push goes
     Remove(RemoveCommand),
-    /// Say which pushes go by which carrier
+    /// Say which pushes go by which carriers
     #[command(subcommand)]
     Route(RouteCommand),
 }
@@ -43,7 +50,7 @@ pub(super) enum CarrierCommand {
 /// What to do with routes.
 #[derive(Subcommand, Debug)]
 pub(super) enum RouteCommand {
-    /// Send pushes to msns that begin so by a carrier, instead of the simulated core network
+    /// Send pushes to msns that begin so by carriers, instead of the simulated core network
     ///
     /// The state of the line is the carrier's to know: no HLR is asked, and svcinst does not count.
     Add(RouteAddCommand),
@@ -74,9 +81,12 @@ pub(super) struct ChangeCommand {
     /// What kind of system we are
     #[arg(long, value_name = "TYPE")]
     system_type: Option<String>,
-    /// Transceivers bound at a time [default: 1]
+    /// Sessions bound at a time [default: 1]
     #[arg(long, value_name = "N")]
     sessions: Option<u16>,
+    /// As what each is bound: a transceiver, or a transmitter and a receiver [default: transceiver]
+    #[arg(long, value_name = "FORM")]
+    bind: Option<BindSetting>,
     /// SMS outstanding on each [default: 10]
     #[arg(long, value_name = "N")]
     window: Option<u16>,
@@ -107,6 +117,9 @@ pub(super) struct ChangeCommand {
     /// How it takes text [default: gsm]
     #[arg(long, value_name = "ALPHABET")]
     alphabet: Option<AlphabetSetting>,
+    /// How it takes a push of several segments [default: udh]
+    #[arg(long, value_name = "FORM")]
+    long: Option<LongSetting>,
     /// data_coding of octets that are no text, 2 or 4 [default: 4]
     #[arg(long, value_name = "N")]
     binary: Option<u8>,
@@ -119,6 +132,17 @@ pub(super) struct ChangeCommand {
     /// Seconds that an answer is waited for [default: 60]
     #[arg(long, value_name = "SECONDS")]
     response: Option<u32>,
+    /// What a status of its answers means to it: retry, return, final, or a code such as 6002; may
+    /// be repeated, and takes the place of all that were set
+    #[arg(long = "status", value_name = "STATUS=MEANING", value_parser = parse_pair)]
+    statuses: Option<Vec<(String, String)>>,
+    /// What `err` of its receipts means, a code such as 6006; may be repeated, and takes the place
+    /// of all that were set
+    #[arg(long = "error", value_name = "ERR=CODE", value_parser = parse_pair)]
+    errors: Option<Vec<(String, String)>>,
+    /// Whether it is sent optional parameters, where its version of SMPP knows them [default: true]
+    #[arg(long, value_name = "BOOL")]
+    tlvs: Option<bool>,
     #[command(flatten)]
     tls: TlsOptions,
     #[command(flatten)]
@@ -152,9 +176,21 @@ pub(super) struct ListCommand {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct NamedCommand {
+    /// The carrier's name
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct RemoveCommand {
     /// The carrier's name
     name: String,
+    /// Though its receipts are awaited: the pushes that it has end as 6013 an hour after their
+    /// expiry
+    #[arg(long)]
+    forget_receipts: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -177,8 +213,16 @@ struct Pushes {
 pub(super) struct RouteAddCommand {
     #[command(flatten)]
     pushes: Pushes,
-    /// The carrier's name
-    carrier: String,
+    /// The carriers, each with its share of the pushes: 1 to 100, 1 where it is not said
+    #[arg(value_name = "CARRIER[:WEIGHT]", required = true, value_parser = parse_carrier)]
+    carriers: Vec<RouteCarrier>,
+    /// A carrier that takes pushes only where all others have been down or choked for a while, and
+    /// emergencies as soon as no other takes any; may be repeated
+    #[arg(long = "backup", value_name = "CARRIER[:WEIGHT]", value_parser = parse_carrier)]
+    backups: Vec<RouteCarrier>,
+    /// Seconds until the backups take over [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    failover_after: Option<u16>,
     #[command(flatten)]
     place: Place,
 }
@@ -213,6 +257,22 @@ fn parse_prefix(text: &str) -> Result<String, String> {
     if legal { Ok(text.to_owned()) } else { Err("give 1 to 11 digits, a 0 in front".to_owned()) }
 }
 
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (left, right) = text.split_once('=').ok_or("give NAME=VALUE")?;
+    Ok((left.to_owned(), right.to_owned()))
+}
+
+fn parse_carrier(text: &str) -> Result<RouteCarrier, String> {
+    let (name, weight) = match text.split_once(':') {
+        Some((name, weight)) => {
+            let weight = weight.parse().map_err(|_| "a weight is 1 to 100".to_owned())?;
+            (name, Some(weight))
+        }
+        None => (text, None),
+    };
+    Ok(RouteCarrier { name: name.to_owned(), weight, backup: false })
+}
+
 fn class_of(text: &str) -> Result<Class, String> {
     Class::from_word(text)
         .ok_or_else(|| "a class is standard, urgent, emergency or exercise".to_owned())
@@ -226,134 +286,131 @@ fn parse_msn(text: &str) -> Result<Msn, String> {
     Msn::parse(text.as_bytes()).ok_or_else(|| "an msn has 11 digits, a 0 in front".to_owned())
 }
 
+/// Where an order is carried out.
+enum Where {
+    /// In the registry that there is.
+    There,
+    /// In one that is made where there is none.
+    Anywhere,
+}
+
+fn carry_out(place: &Place, order: &CarrierOrder, place_of: Where) -> Result<String, CliError> {
+    let registry = match place_of {
+        Where::There => place.registry_to_change()?,
+        Where::Anywhere => place.registry_to_make()?,
+    };
+    let (reply, when): (CarrierReply, _) = match registry {
+        Registry::Running(engine) => (engine.post("/carriers", order)?, ""),
+        Registry::Stopped(mut store) => {
+            let act = order.act(&store)?;
+            let reply = store.act(&act, |store| Ok(order.obey(store, |_| 0)?))?;
+            (reply, " It counts from the next start on.")
+        }
+    };
+    let CarrierReply { done, warning } = reply;
+    let warning = if warning.is_empty() { warning } else { format!("Beware: {warning}.\n") };
+    Ok(format!("{done}{when}\n{warning}"))
+}
+
+fn documents(place: &Place) -> Result<CarriersDocument, CliError> {
+    Ok(match place.registry_to_read()? {
+        Registry::Running(engine) => engine.get("/carriers")?,
+        Registry::Stopped(store) => CarriersDocument::of(&store, &[])?,
+    })
+}
+
+impl From<OrderError> for CliError {
+    fn from(error: OrderError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 impl CarrierCommand {
     pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
+        use Where::{Anywhere, There};
         let text = match self {
-            Self::Add(command) => command.add()?,
-            Self::Set(command) => command.set()?,
-            Self::List(command) => list(&look(&command.place)?.0),
-            Self::Remove(command) => command.run()?,
+            Self::Add(command) => {
+                let settings = command.change(CarrierTlsSettings::default())?;
+                let name = command.name.clone();
+                carry_out(&command.place, &CarrierOrder::Add { name, settings }, Anywhere)?
+            }
+            Self::Set(command) => {
+                let all = documents(&command.place)?.carriers;
+                let found = all.into_iter().find(|one| one.settings.name == command.name);
+                let tls = found.map(|one| one.settings.tls).unwrap_or_default();
+                let (name, settings) = (command.name.clone(), command.change(tls)?);
+                carry_out(&command.place, &CarrierOrder::Set { name, settings }, There)?
+            }
+            Self::List(command) => list(&documents(&command.place)?),
+            Self::Show(NamedCommand { name, place }) => show(&documents(&place)?, &name)?,
+            Self::Pause(NamedCommand { name, place }) => {
+                carry_out(&place, &CarrierOrder::Pause { name }, There)?
+            }
+            Self::Resume(NamedCommand { name, place }) => {
+                carry_out(&place, &CarrierOrder::Resume { name }, There)?
+            }
+            Self::Rebind(NamedCommand { name, place }) => {
+                carry_out(&place, &CarrierOrder::Rebind { name }, There)?
+            }
+            Self::Remove(RemoveCommand { name, forget_receipts, place }) => {
+                carry_out(&place, &CarrierOrder::Remove { name, forget_receipts }, There)?
+            }
             Self::Route(RouteCommand::Add(command)) => command.run()?,
-            Self::Route(RouteCommand::List(command)) => list_routes(&look(&command.place)?.1),
-            Self::Route(RouteCommand::Remove(command)) => command.run()?,
+            Self::Route(RouteCommand::List(command)) => list_routes(&documents(&command.place)?),
+            Self::Route(RouteCommand::Remove(RouteRemoveCommand { pushes, place })) => {
+                let (prefix, xpid, class) = pushes.words();
+                let route = RouteKey { prefix, xpid, class };
+                carry_out(&place, &CarrierOrder::RouteRemove { route }, There)?
+            }
             Self::Route(RouteCommand::Check(command)) => command.run()?,
         };
         output.print(&text)
     }
 }
 
-/// The carriers and the routes, of a running engine or a stopped one.
-fn look(place: &Place) -> Result<(Vec<CarrierDocument>, Vec<RouteDocument>), CliError> {
-    Ok(match place.registry_to_read()? {
-        Registry::Running(engine) => (engine.get("/carriers")?, engine.get("/routes")?),
-        Registry::Stopped(store) => (CarrierDocument::all(&store)?, RouteDocument::all(&store)?),
-    })
-}
-
 impl ChangeCommand {
-    fn add(self) -> Result<String, CliError> {
-        let mut settings =
-            CarrierSettings { name: self.name.clone(), ..CarrierSettings::default() };
-        let warning = self.apply(&mut settings)?;
-        let made = match self.place.registry_to_make()? {
-            Registry::Running(engine) => engine.post("/carriers", &settings)?,
-            Registry::Stopped(mut store) => {
-                let act = acts::carrier_added(&settings);
-                let number = store.act(&act, |store| Ok(store.add_carrier(&settings)?))?;
-                CarrierDocument::of(number, &settings)
-            }
-        };
-        let (name, number) = (&made.settings.name, made.number);
-        Ok(format!("The carrier {name} is there, as number {number}. {NEXT_START}{warning}"))
-    }
-
-    fn set(self) -> Result<String, CliError> {
-        let warning = match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
-                let carriers: Vec<CarrierDocument> = engine.get("/carriers")?;
-                let found = carriers.into_iter().find(|other| other.settings.name == self.name);
-                let missing = || StoreError::NoCarrier(self.name.clone());
-                let mut settings = found.ok_or_else(missing)?.settings;
-                let warning = self.apply(&mut settings)?;
-                let _: CarrierDocument =
-                    engine.put(&format!("/carriers/{}", self.name), &settings)?;
-                warning
-            }
-            Registry::Stopped(mut store) => {
-                let (number, before) = store.carrier(&self.name)?;
-                let mut settings = before.clone();
-                let warning = self.apply(&mut settings)?;
-                let act = acts::carrier_changed(&before, &settings);
-                store.act(&act, |store| Ok(store.put_carrier(number, &settings)?))?;
-                warning
-            }
-        };
-        Ok(format!("The carrier {} is changed. {NEXT_START}{warning}", self.name))
-    }
-
-    /// Puts what is named into the settings and checks them; a warning, if there is one.
-    fn apply(&self, settings: &mut CarrierSettings) -> Result<String, CliError> {
-        if let Some(password) = self.password()? {
-            settings.password = password;
-        }
-        macro_rules! take {
-            ($($field:ident from $option:ident;)*) => {
-                $(if let Some(value) = &self.$option { settings.$field.clone_from(value); })*
-            };
-        }
-        take! {
-            hosts from hosts;
-            system_id from system_id;
-            system_type from system_type;
-            sessions from sessions;
-            window from window;
-            rate from rate;
-            response_ids from response_ids;
-            receipt_ids from receipt_ids;
-            country from country;
-            destination from destination;
-            validity from validity;
-            receipts from receipts;
-            priority from priority;
-            alphabet from alphabet;
-            binary from binary;
-            service_type from service_type;
-            enquire_link_s from enquire_link;
-            response_s from response;
-        }
-        self.tls.apply(&mut settings.tls)?;
-        settings.check()?;
-        Ok(settings.warning().map_or_else(String::new, |warning| format!("Beware: {warning}.\n")))
-    }
-
-    fn password(&self) -> Result<Option<String>, CliError> {
-        named_secret("password", self.password_file.as_deref(), self.password_env.as_deref())
-    }
-}
-
-impl RemoveCommand {
-    fn run(self) -> Result<String, CliError> {
-        let legal = |octet: u8| octet.is_ascii_alphanumeric() || b"-_".contains(&octet);
-        if !self.name.bytes().all(legal) {
-            return Err(StoreError::NoCarrier(self.name).into());
-        }
-        match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
-                let _: CarrierRemoval = engine.delete(&format!("/carriers/{}", self.name))?;
-            }
-            Registry::Stopped(mut store) => {
-                let act = acts::carrier_removed(&store.carrier(&self.name)?.1);
-                store.act(&act, |store| Ok(store.remove_carrier(&self.name)?))?;
-            }
-        }
-        Ok(format!("The carrier {} is removed. {NEXT_START}", self.name))
+    /// What is named; of TLS all, since what is not named stays as it was `before`.
+    fn change(&self, mut tls: CarrierTlsSettings) -> Result<CarrierChange, CliError> {
+        let before = tls.clone();
+        self.tls.apply(&mut tls)?;
+        let password =
+            named_secret("password", self.password_file.as_deref(), self.password_env.as_deref())?;
+        Ok(CarrierChange {
+            hosts: self.hosts.clone(),
+            system_id: self.system_id.clone(),
+            password,
+            system_type: self.system_type.clone(),
+            sessions: self.sessions,
+            bind: self.bind,
+            window: self.window,
+            rate: self.rate,
+            response_ids: self.response_ids,
+            receipt_ids: self.receipt_ids,
+            country: self.country.clone(),
+            destination: self.destination,
+            validity: self.validity,
+            receipts: self.receipts,
+            priority: self.priority,
+            alphabet: self.alphabet,
+            long: self.long,
+            binary: self.binary,
+            service_type: self.service_type.clone(),
+            enquire_link_s: self.enquire_link,
+            response_s: self.response,
+            statuses: self.statuses.clone().map(|pairs| pairs.into_iter().collect()),
+            errors: self.errors.clone().map(|pairs| pairs.into_iter().collect()),
+            tlvs: self.tlvs,
+            tls: (tls != before).then_some(tls),
+            paused: None,
+        })
     }
 }
 
 impl Pushes {
-    fn key(&self) -> RouteKey {
-        let Self { prefix, xpid, class } = self;
-        RouteKey { prefix: prefix.clone(), xpid: *xpid, class: *class }
+    /// As an order has them.
+    fn words(self) -> (String, Option<String>, Option<String>) {
+        let xpid = self.xpid.map(|xpid| xpid.to_string());
+        (self.prefix, xpid, self.class.map(|class| class.word().to_owned()))
     }
 }
 
@@ -384,100 +441,158 @@ impl TlsOptions {
 
 impl RouteAddCommand {
     fn run(self) -> Result<String, CliError> {
-        let key = self.pushes.key();
-        let route = key.document(Some(&self.carrier));
-        match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
-                let _: RouteDocument = engine.put("/routes", &route)?;
-            }
-            Registry::Stopped(mut store) => {
-                let (number, _) = store.carrier(&self.carrier)?;
-                let act = acts::route_put(RouteDocument::find(&store, &route)?.as_ref(), &route);
-                store.act(&act, |store| Ok(store.put_route(&key.to(number))?))?;
-            }
-        }
-        Ok(format!(
-            "The route is there. The state of the lines is the carrier's to know: no HLR is \
-             asked, and svcinst does not count. {NEXT_START}"
-        ))
-    }
-}
-
-impl RouteRemoveCommand {
-    fn run(self) -> Result<String, CliError> {
-        let key = self.pushes.key();
-        let route = key.document(None);
-        match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
-                let _: CarrierRemoval = engine.delete_named("/routes", &route)?;
-            }
-            Registry::Stopped(mut store) => {
-                let before = RouteDocument::find(&store, &route)?.unwrap_or(route);
-                let act = acts::route_removed(&before);
-                let RouteKey { prefix, xpid, class } = &key;
-                store.act(&act, |store| Ok(store.remove_route(prefix, *xpid, *class)?))?;
-            }
-        }
-        Ok(format!("The route is removed. {NEXT_START}"))
+        let (prefix, xpid, class) = self.pushes.words();
+        let backups =
+            self.backups.into_iter().map(|carrier| RouteCarrier { backup: true, ..carrier });
+        let route = RouteDocument {
+            prefix,
+            xpid,
+            class,
+            carriers: self.carriers.into_iter().chain(backups).collect(),
+            failover_after_s: self.failover_after,
+        };
+        carry_out(&self.place, &CarrierOrder::RouteAdd { route }, Where::There)
     }
 }
 
 impl RouteCheckCommand {
     fn run(self) -> Result<String, CliError> {
-        let (carriers, routes) = look(&self.place)?;
-        let number_of = |name: &str| {
-            let found = carriers.iter().find(|carrier| carrier.settings.name == name);
-            found.map_or_else(|| name.parse().ok(), |carrier| Some(carrier.number))
-        };
-        let rule = |route: &RouteDocument| {
-            let number = route.carrier.as_deref().and_then(number_of)?;
-            Some(route.key().ok()?.to(number))
-        };
-        let rules: Vec<Rule> = routes.iter().filter_map(rule).collect();
-        let number = Routes::new(rules).route_of(self.msn, self.xpid, self.class);
-        if number == CORE_NETWORK {
+        let documents = documents(&self.place)?;
+        let routes =
+            Routes::new(documents.rules()?).map_err(|error| CliError::new(error.to_string()))?;
+        let route = routes.route_of(self.msn, self.xpid, self.class);
+        let Some(choice) = routes.choice(route) else {
+            debug_assert_eq!(route, CORE_NETWORK);
             return Ok("by the simulated core network\n".to_owned());
+        };
+        let name = |number: u8| {
+            let found = documents.carriers.iter().find(|one| one.number == number);
+            found.map_or_else(|| number.to_string(), |one| one.settings.name.clone())
+        };
+        let total: u32 = choice
+            .members
+            .iter()
+            .filter(|member| !member.backup)
+            .map(|member| u32::from(member.weight))
+            .sum();
+        let mut text = String::new();
+        for member in &choice.members {
+            let share = match (member.backup, u32::from(member.weight) * 100 / total.max(1)) {
+                (true, _) => ", a backup".to_owned(),
+                (false, 100) => String::new(),
+                (false, percent) => format!(", {percent} % of such pushes"),
+            };
+            text.push_str(&format!("by the carrier {}{share}\n", name(member.carrier)));
         }
-        let found = carriers.iter().find(|carrier| carrier.number == number);
-        Ok(found.map_or_else(
-            || format!("by carrier {number}, which is not there any more\n"),
-            |carrier| format!("by the carrier {}\n", carrier.settings.name),
-        ))
+        Ok(text)
     }
 }
 
-fn list(carriers: &[CarrierDocument]) -> String {
-    if carriers.is_empty() {
+/// How a carrier is, in a word.
+fn state_of(carrier: &CarrierDocument) -> &'static str {
+    let figure = |name: &str| carrier.figures.get(name).copied().unwrap_or_default();
+    if carrier.settings.paused {
+        "paused"
+    } else if carrier.figures.is_empty() {
+        "-"
+    } else if figure("sessions_bound") == 0 {
+        "down"
+    } else if figure("dealing") == 0 {
+        "resting"
+    } else {
+        "up"
+    }
+}
+
+fn list(documents: &CarriersDocument) -> String {
+    if documents.carriers.is_empty() {
         return "there are no carriers\n".to_owned();
     }
-    let header =
-        ["NUMBER", "NAME", "HOSTS", "SYSTEM ID", "SESSIONS", "WINDOW", "RATE", "RECEIPTS", "TLS"];
+    let header = [
+        "NUMBER",
+        "NAME",
+        "STATE",
+        "BOUND",
+        "IN HAND",
+        "AWAITED",
+        "HOSTS",
+        "SYSTEM ID",
+        "WINDOW",
+        "RATE",
+        "TLS",
+    ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    rows.extend(carriers.iter().map(|CarrierDocument { number, settings, .. }| {
+    rows.extend(documents.carriers.iter().map(|carrier| {
+        let settings = &carrier.settings;
+        let figure =
+            |name: &str| carrier.figures.get(name).map_or_else(|| "-".to_owned(), u64::to_string);
         vec![
-            number.to_string(),
+            carrier.number.to_string(),
             settings.name.clone(),
+            state_of(carrier).to_owned(),
+            format!("{} of {}", figure("sessions_bound"), settings.sessions),
+            figure("in_hand"),
+            figure("receipts_awaited"),
             settings.hosts.join(","),
             settings.system_id.clone(),
-            settings.sessions.to_string(),
             settings.window.to_string(),
             if settings.rate == 0 { "-".to_owned() } else { settings.rate.to_string() },
-            settings.receipts.to_string(),
             settings.tls.on.to_string(),
         ]
     }));
     table::render(&rows, &[])
 }
 
-fn list_routes(routes: &[RouteDocument]) -> String {
-    if routes.is_empty() {
+fn show(documents: &CarriersDocument, name: &str) -> Result<String, CliError> {
+    let carrier = documents.carriers.iter().find(|one| one.settings.name == name);
+    let carrier = carrier.ok_or_else(|| {
+        CliError::new(format!(
+            "there is no carrier {name:?}: `hayauma carrier list` shows those that there are"
+        ))
+    })?;
+    let CarrierSettings { hosts, system_id, sessions, window, rate, .. } = &carrier.settings;
+    let mut rows = vec![
+        ("name", name.to_owned()),
+        ("number", carrier.number.to_string()),
+        ("state", state_of(carrier).to_owned()),
+        ("hosts", hosts.join(", ")),
+        ("system id", system_id.clone()),
+        ("sessions", sessions.to_string()),
+        ("window", window.to_string()),
+        ("rate", if *rate == 0 { "no limit".to_owned() } else { rate.to_string() }),
+    ];
+    let figures = carrier.figures.iter();
+    rows.extend(figures.map(|(figure, value)| (figure.as_str(), value.to_string())));
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    Ok(table::render(&rows, &[]))
+}
+
+fn list_routes(documents: &CarriersDocument) -> String {
+    if documents.routes.is_empty() {
         return "there are no routes: every push goes by the simulated core network\n".to_owned();
     }
-    let mut rows = vec![["PREFIX", "XPID", "CLASS", "CARRIER"].map(str::to_owned).to_vec()];
-    let shown = |word: &Option<String>| word.clone().unwrap_or_else(|| "-".to_owned());
-    rows.extend(routes.iter().map(|route| {
-        let RouteDocument { prefix, xpid, class, carrier } = route;
-        vec![prefix.clone(), shown(xpid), shown(class), shown(carrier)]
+    let header = ["PREFIX", "XPID", "CLASS", "CARRIERS", "BACKUPS"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let names = |route: &RouteDocument, backups: bool| {
+        let chosen = route.carriers.iter().filter(|carrier| carrier.backup == backups);
+        let shown: Vec<String> = chosen
+            .map(|carrier| match carrier.weight {
+                Some(weight) if route.carriers.len() > 1 => format!("{}:{weight}", carrier.name),
+                _ => carrier.name.clone(),
+            })
+            .collect();
+        if shown.is_empty() { "-".to_owned() } else { shown.join(" ") }
+    };
+    rows.extend(documents.routes.iter().map(|route| {
+        let or_any = |word: &Option<String>| word.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            route.prefix.clone(),
+            or_any(&route.xpid),
+            or_any(&route.class),
+            names(route, false),
+            names(route, true),
+        ]
     }));
     table::render(&rows, &[])
 }

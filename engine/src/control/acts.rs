@@ -1,7 +1,6 @@
 //! Acts in the words of the audit, the same by whichever door they are done.
 
 use super::audit::{Act, some_msns};
-use super::carriers::{CarrierSettings, RouteDocument};
 use super::document::ClientDocument;
 use super::import::ImportSum;
 use super::token::{Token, TokenDocument};
@@ -69,38 +68,6 @@ pub fn tokens_removed(name: &str, older_only: bool, tokens: &[Token]) -> Act {
     let of_name = tokens.iter().filter(|token| token.name == name);
     let before: Vec<TokenDocument> = of_name.map(TokenDocument::of).collect();
     Act::new(format!("token remove {name}{older}")).before(&before)
-}
-
-/// A new carrier.
-pub fn carrier_added(settings: &CarrierSettings) -> Act {
-    Act::new(format!("carrier add {}", settings.name)).after(&settings.without_password())
-}
-
-/// A carrier whose settings are changed.
-pub fn carrier_changed(before: &CarrierSettings, after: &CarrierSettings) -> Act {
-    let same = before.password == after.password;
-    let password = if same { "" } else { ", its password too" };
-    let act = Act::new(format!("carrier set {}{password}", after.name));
-    act.before(&before.without_password()).after(&after.without_password())
-}
-
-/// A carrier that goes.
-pub fn carrier_removed(before: &CarrierSettings) -> Act {
-    Act::new(format!("carrier remove {}", before.name)).before(&before.without_password())
-}
-
-/// A route that is new, or takes the place of another.
-pub fn route_put(before: Option<&RouteDocument>, after: &RouteDocument) -> Act {
-    let act = Act::new(format!("carrier route add {}", after.prefix)).after(after);
-    match before {
-        Some(before) => act.before(before),
-        None => act,
-    }
-}
-
-/// A route that goes.
-pub fn route_removed(before: &RouteDocument) -> Act {
-    Act::new(format!("carrier route remove {}", before.prefix)).before(before)
 }
 
 /// A copy of everything that is made.

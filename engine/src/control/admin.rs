@@ -16,8 +16,7 @@
 //! | `POST`, `DELETE /contracts` | adds, removes what a [`ContractChange`] names |
 //! | `POST /contracts/import?first_line=&lines=` | takes a CSV of `msn,xpid`, answers an [`ImportReply`] |
 //! | `GET /tokens`, `POST /tokens`, `DELETE /tokens/NAME?older=` | who may come in by a token, and as what |
-//! | `GET /carriers`, `POST /carriers`, `PUT`, `DELETE /carriers/NAME` | carriers, from the next start on |
-//! | `GET`, `PUT`, `DELETE /routes` | which pushes go by which |
+//! | `GET /carriers`, `POST /carriers` | carriers and routes, and orders about them (`control::carrier_orders`) |
 //! | `POST /backups` | says that a copy of the directory is made |
 //! | `GET /queue`, `GET /pushes?msn=` | what waits in all, and where one phone's pushes stand (`control::queue`, `control::pushes`) |
 //! | `GET /notifications`, `POST /notifications/replay`, `…/discard` | parked notifications (`control::parked`) |
@@ -42,7 +41,6 @@
 
 mod backups;
 pub mod caller;
-mod carriers;
 mod clients;
 mod contracts;
 mod door;
@@ -63,7 +61,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, post};
 use tokio::sync::watch;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -77,7 +75,6 @@ use wire::terms::time::SteadyMs;
 
 pub use backups::{BackupOrder, BackupRecorded};
 pub use caller::{Caller, user_actor};
-pub use carriers::CarrierRemoval;
 pub use clients::ClientRemoval;
 pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
@@ -274,7 +271,6 @@ fn probes(state: Arc<AdminState>) -> Router {
 fn router(state: Arc<AdminState>, more: Router) -> Router {
     let client =
         get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
-    let route = get(carriers::routes).put(carriers::put_route).delete(carriers::remove_route);
     let contract = get(contracts::list).post(contracts::add).delete(contracts::remove);
     Router::new()
         .route("/healthz", get(health::healthz))
@@ -289,9 +285,6 @@ fn router(state: Arc<AdminState>, more: Router) -> Router {
         .route("/contracts", contract)
         .route("/contracts/count", get(contracts::count))
         .route("/contracts/import", post(contracts::import))
-        .route("/carriers", get(carriers::list).post(carriers::add))
-        .route("/carriers/{name}", put(carriers::put).delete(carriers::remove))
-        .route("/routes", route)
         .route("/backups", post(backups::add))
         .route("/tokens", get(tokens::list).post(tokens::add))
         .route("/tokens/{name}", delete(tokens::remove))

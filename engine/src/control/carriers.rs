@@ -1,7 +1,8 @@
 //! A carrier's settings as operators give them and the registry keeps them, and what is wrong with
 //! them in one sentence.
 
-use std::net::ToSocketAddrs as _;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use wire::smpp::address::{Country, DestinationForm};
@@ -10,16 +11,17 @@ use wire::smpp::limits::{
     PASSWORD_OCTETS_MAX, SERVICE_TYPE_OCTETS_MAX, SYSTEM_ID_OCTETS_MAX, SYSTEM_TYPE_OCTETS_MAX,
 };
 
-use super::store::{Store, StoreError};
 use crate::control::carrier_tls::CarrierTlsSettings;
-use crate::network::routes::Rule;
-use crate::network::smpp::carrier::{Carrier, RATE_MAX, SESSIONS_MAX, Validity, WINDOW_MAX};
-use wire::terms::ids::{Class, Xpid};
+use crate::network::smpp::carrier::{Carrier, Long, RATE_MAX, SESSIONS_MAX, Validity, WINDOW_MAX};
+use crate::network::smpp::meanings::{AnswerRule, Meanings, parse_status};
+use wire::terms::code::Code;
 
 /// Longest name of a carrier.
 const NAME_CHARACTERS_MAX: usize = 32;
 /// Most hosts of a carrier.
 const HOSTS_MAX: usize = 8;
+/// Most statuses and errors that mean something else than the specification says.
+const MEANINGS_MAX: usize = 128;
 /// Longest time between two enquire_links, and for an answer, seconds.
 const SECONDS_MAX: u32 = 3_600;
 
@@ -71,6 +73,30 @@ pub enum AlphabetSetting {
     GsmPacked,
 }
 
+/// As what sessions are bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BindSetting {
+    /// As transceivers.
+    #[default]
+    Transceiver,
+    /// Each as a transmitter and a receiver.
+    Pair,
+}
+
+/// How a carrier takes a push of several segments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LongSetting {
+    /// Segments with their user data headers.
+    #[default]
+    Udh,
+    /// Segments with sar_msg_ref_num and its kin.
+    Sar,
+    /// One message, in message_payload.
+    Payload,
+}
+
 /// A carrier's settings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -89,6 +115,8 @@ pub struct CarrierSettings {
     pub system_type: String,
     /// Sessions bound at a time.
     pub sessions: u16,
+    /// As what they are bound.
+    pub bind: BindSetting,
     /// Requests outstanding on each.
     pub window: u16,
     /// SMS a second; 0: no limit.
@@ -109,6 +137,8 @@ pub struct CarrierSettings {
     pub priority: bool,
     /// How it takes text.
     pub alphabet: AlphabetSetting,
+    /// How it takes a push of several segments.
+    pub long: LongSetting,
     /// The data_coding of octets that are no text: 2 or 4.
     pub binary: u8,
     /// service_type.
@@ -117,6 +147,14 @@ pub struct CarrierSettings {
     pub enquire_link_s: u32,
     /// Seconds that an answer is waited for.
     pub response_s: u32,
+    /// Its own meaning of statuses: number to `retry`, `return`, `final` or a code.
+    pub statuses: BTreeMap<String, String>,
+    /// Its own meaning of `err` in receipts: to a code.
+    pub errors: BTreeMap<String, String>,
+    /// Whether it is sent optional parameters.
+    pub tlvs: bool,
+    /// It takes no push for now.
+    pub paused: bool,
 }
 
 impl Default for CarrierSettings {
@@ -129,6 +167,7 @@ impl Default for CarrierSettings {
             password: String::new(),
             system_type: String::new(),
             sessions: 1,
+            bind: BindSetting::Transceiver,
             window: 10,
             rate: 0,
             response_ids: IdsSetting::Text,
@@ -139,10 +178,15 @@ impl Default for CarrierSettings {
             receipts: true,
             priority: true,
             alphabet: AlphabetSetting::Gsm,
+            long: LongSetting::Udh,
             binary: 4,
             service_type: String::new(),
             enquire_link_s: 30,
             response_s: 60,
+            statuses: BTreeMap::new(),
+            errors: BTreeMap::new(),
+            tlvs: true,
+            paused: false,
         }
     }
 }
@@ -218,10 +262,45 @@ impl CarrierSettings {
                 self.country
             ));
         }
+        self.meanings()?;
+        if self.long != LongSetting::Udh && !self.tlvs {
+            return Err("sar and payload are optional parameters: say --tlvs true, or --long udh"
+                .to_owned());
+        }
         if ![2, 4].contains(&self.binary) {
             return Err(format!("data_coding {} is not for octets: give 2 or 4", self.binary));
         }
         Ok(())
+    }
+
+    fn meanings(&self) -> Result<Meanings, String> {
+        if self.statuses.len() + self.errors.len() > MEANINGS_MAX {
+            return Err(format!("a carrier has at most {MEANINGS_MAX} meanings of its own"));
+        }
+        let statuses = self.statuses.iter().map(|(number, word)| {
+            let status = parse_status(number).ok_or_else(|| {
+                format!("{number:?} is no status: give a number such as 69 or 0x45, but not 0")
+            })?;
+            let rule = AnswerRule::parse(word).ok_or_else(|| {
+                format!(
+                    "the status {number} cannot mean {word:?}: say retry, return, final, or a code \
+                     from 6002 to 6008"
+                )
+            })?;
+            Ok::<_, String>((status, rule))
+        });
+        let errors = self.errors.iter().map(|(error, word)| {
+            let code = Code::parse(word.as_bytes())
+                .filter(|code| (6_001..=6_013).contains(&code.number()) && *code != Code::PARTIAL);
+            let code = code.ok_or_else(|| {
+                format!("the error {error:?} cannot mean {word:?}: give a code from 6001 to 6013")
+            })?;
+            Ok::<_, String>((error.clone(), code))
+        });
+        Ok(Meanings {
+            statuses: statuses.collect::<Result<_, _>>()?,
+            errors: errors.collect::<Result<_, _>>()?,
+        })
     }
 
     /// What is legal and probably not meant: answers that come later than they are waited for.
@@ -237,19 +316,34 @@ impl CarrierSettings {
         })
     }
 
-    /// The carrier under this number, its hosts looked up.
+    /// Its hosts as names and ports.
+    pub fn names(&self) -> impl Iterator<Item = (String, u16)> + '_ {
+        self.hosts.iter().filter_map(|host| {
+            let (name, port) = host.rsplit_once(':')?;
+            let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+            Some((bare.unwrap_or(name).to_owned(), port.parse().ok()?))
+        })
+    }
+
+    /// The carrier under this number, with the addresses of its hosts as far as `look_up` knows
+    /// them.
     ///
     /// # Errors
-    /// One sentence with a remedy.
-    pub fn resolve(&self, number: u8) -> Result<Carrier, String> {
+    /// One sentence with a remedy; never that a host has no address.
+    pub fn carrier(
+        &self,
+        number: u8,
+        look_up: impl Fn(&str, u16) -> Vec<SocketAddr>,
+    ) -> Result<Carrier, String> {
         self.check()?;
-        let mut hosts = Vec::new();
-        for host in &self.hosts {
-            let found = host.to_socket_addrs().map_err(|error| {
-                format!("the host {host:?} of the carrier {:?} has no address ({error})", self.name)
-            })?;
-            hosts.extend(found.take(1));
-        }
+        let found: Vec<(usize, SocketAddr)> = self
+            .names()
+            .enumerate()
+            .flat_map(|(at, (name, port))| {
+                look_up(&name, port).into_iter().map(move |address| (at, address))
+            })
+            .collect();
+        let (host_of, hosts) = found.into_iter().unzip();
         let form = |setting| match setting {
             IdsSetting::Text => IdForm::Text,
             IdsSetting::Hex => IdForm::Hex,
@@ -258,12 +352,15 @@ impl CarrierSettings {
         Ok(Carrier {
             number,
             name: self.name.clone(),
+            host_names: self.hosts.clone(),
             hosts,
+            host_of,
             tls: self.tls.resolve(&self.hosts)?,
             system_id: self.system_id.clone(),
             password: self.password.clone(),
             system_type: self.system_type.clone(),
             sessions: self.sessions,
+            pairs: self.bind == BindSetting::Pair,
             window: self.window,
             rate: self.rate,
             ids: IdForms { response: form(self.response_ids), receipt: form(self.receipt_ids) },
@@ -279,155 +376,75 @@ impl CarrierSettings {
             },
             receipts: self.receipts,
             priority: self.priority,
+            long: match self.long {
+                LongSetting::Udh => Long::Udh,
+                LongSetting::Sar => Long::Sar,
+                LongSetting::Payload => Long::Payload,
+            },
             packs: self.alphabet == AlphabetSetting::GsmPacked,
             binary_coding: self.binary,
             service_type: self.service_type.clone(),
             enquire_link_ms: u64::from(self.enquire_link_s) * 1_000,
             response_ms: u64::from(self.response_s) * 1_000,
+            meanings: self.meanings()?,
+            tlvs: self.tlvs,
+            rebinds: 0,
+            paused: self.paused,
         })
     }
 }
 
-/// A carrier as it is shown: never its password.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CarrierDocument {
-    /// Its number among the carriers.
-    pub number: u8,
-    /// Whether it has a password.
-    pub has_password: bool,
-    /// Its settings, the password left out.
-    pub settings: CarrierSettings,
-}
-
-/// A route as it is shown and changed.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RouteDocument {
-    /// The first digits of the msns, their 0 in front.
-    pub prefix: String,
-    /// Only pushes of this XPID.
-    pub xpid: Option<String>,
-    /// Only pushes of this class.
-    pub class: Option<String>,
-    /// The carrier's name, or the number of one that is gone.
-    pub carrier: Option<String>,
-}
-
-/// Which pushes a route is for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RouteKey {
-    /// The first digits of the msns.
-    pub prefix: String,
-    /// Only pushes of this XPID.
-    pub xpid: Option<Xpid>,
-    /// Only pushes of this class.
-    pub class: Option<Class>,
-}
-
-impl CarrierSettings {
-    /// The settings as they may be shown.
-    #[must_use]
-    pub fn without_password(&self) -> Self {
-        Self { password: String::new(), ..self.clone() }
-    }
-
-    /// Takes the password of the settings before where these name none.
-    pub fn keep_password(&mut self, before: &Self) {
-        if self.password.is_empty() {
-            self.password.clone_from(&before.password);
+macro_rules! changes {
+    ($($field:ident $type:ty;)*) => {
+        /// What of a carrier's settings is to be changed; what is absent stays.
+        #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct CarrierChange {
+            $(
+                #[allow(missing_docs, reason = "see the field of CarrierSettings")]
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $field: Option<$type>,
+            )*
         }
-    }
-}
 
-impl CarrierDocument {
-    /// The carrier under this number, as it is shown.
-    pub fn of(number: u8, settings: &CarrierSettings) -> Self {
-        let has_password = !settings.password.is_empty();
-        Self { number, has_password, settings: settings.without_password() }
-    }
-
-    /// Every carrier of a store.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn all(store: &Store) -> Result<Vec<Self>, StoreError> {
-        let carriers = store.carriers()?;
-        Ok(carriers.iter().map(|(number, settings)| Self::of(*number, settings)).collect())
-    }
-}
-
-impl RouteDocument {
-    /// Every route of a store.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn all(store: &Store) -> Result<Vec<Self>, StoreError> {
-        let (carriers, rules) = (store.carriers()?, store.routes()?);
-        let name = |number: u8| {
-            let found = carriers.iter().find(|(other, _)| *other == number);
-            found.map_or_else(|| number.to_string(), |(_, settings)| settings.name.clone())
-        };
-        let route = |rule: Rule| Self {
-            xpid: rule.xpid.map(|xpid| xpid.to_string()),
-            class: rule.class.map(|class| class.word().to_owned()),
-            carrier: Some(name(rule.carrier)),
-            prefix: rule.prefix,
-        };
-        Ok(rules.into_iter().map(route).collect())
-    }
-
-    /// The route of a store that is for the same pushes as this one.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn find(store: &Store, route: &Self) -> Result<Option<Self>, StoreError> {
-        let key = |route: &Self| (route.prefix.clone(), route.xpid.clone(), route.class.clone());
-        Ok(Self::all(store)?.into_iter().find(|other| key(other) == key(route)))
-    }
-
-    /// Which pushes it is for.
-    ///
-    /// # Errors
-    /// One sentence about what is wrong.
-    pub fn key(&self) -> Result<RouteKey, String> {
-        let legal = self.prefix.starts_with('0')
-            && self.prefix.len() <= 11
-            && self.prefix.bytes().all(|octet| octet.is_ascii_digit());
-        if !legal {
-            return Err("a route's prefix has 1 to 11 digits, a 0 in front".to_owned());
+        impl CarrierChange {
+            /// Puts what is named into the settings.
+            pub fn apply(&self, settings: &mut CarrierSettings) {
+                $(if let Some(value) = &self.$field {
+                    settings.$field.clone_from(value);
+                })*
+            }
         }
-        let xpid = |text: &String| {
-            let found = Xpid::parse(text.as_bytes());
-            found.ok_or_else(|| "an XPID has 11 digits".to_owned())
-        };
-        let class = |word: &String| {
-            let found = Class::from_word(word);
-            found.ok_or_else(|| "a class is standard, urgent, emergency or exercise".to_owned())
-        };
-        Ok(RouteKey {
-            prefix: self.prefix.clone(),
-            xpid: self.xpid.as_ref().map(xpid).transpose()?,
-            class: self.class.as_ref().map(class).transpose()?,
-        })
-    }
+    };
 }
 
-impl RouteKey {
-    /// The rule that sends these pushes by the carrier of this number.
-    pub fn to(&self, carrier: u8) -> Rule {
-        let Self { prefix, xpid, class } = self.clone();
-        Rule { prefix, xpid, class, carrier }
-    }
-
-    /// The route as a document.
-    pub fn document(&self, carrier: Option<&str>) -> RouteDocument {
-        RouteDocument {
-            prefix: self.prefix.clone(),
-            xpid: self.xpid.map(|xpid| xpid.to_string()),
-            class: self.class.map(|class| class.word().to_owned()),
-            carrier: carrier.map(str::to_owned),
-        }
-    }
+changes! {
+    hosts Vec<String>;
+    system_id String;
+    password String;
+    system_type String;
+    sessions u16;
+    bind BindSetting;
+    window u16;
+    rate u32;
+    response_ids IdsSetting;
+    receipt_ids IdsSetting;
+    country String;
+    destination DestinationSetting;
+    validity ValiditySetting;
+    receipts bool;
+    priority bool;
+    alphabet AlphabetSetting;
+    long LongSetting;
+    binary u8;
+    service_type String;
+    enquire_link_s u32;
+    response_s u32;
+    statuses BTreeMap<String, String>;
+    errors BTreeMap<String, String>;
+    tlvs bool;
+    tls CarrierTlsSettings;
+    paused bool;
 }
 
 #[cfg(test)]
@@ -467,7 +484,7 @@ mod tests {
             change(&mut settings);
             let sentence = settings.check().expect_err(word);
             assert!(sentence.contains(word), "{sentence}");
-            assert!(settings.resolve(1).is_err());
+            assert!(settings.carrier(1, |_, _| Vec::new()).is_err());
         }
     }
 

@@ -1,9 +1,11 @@
 //! What the control plane asks of the running shards.
 
+use crate::control::carriers::CarrierSettings;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
 use crate::network::line_states::Line;
+use crate::network::routes::Rule;
 use crate::network::smpp::exchange::CarrierState;
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use wire::terms::ids::{Class, Msn, Xpid};
@@ -38,6 +40,21 @@ pub trait Engine: Send + Sync + 'static {
     fn figures(&self) -> Vec<ShardFigures>;
     /// Every carrier, and what its home counts.
     fn carriers(&self) -> Vec<CarrierState>;
+    /// Gives every shard these carriers, with their numbers, and these routes in place of the last
+    /// ones.
+    ///
+    /// # Errors
+    /// The engine is stopping, or settings cannot work.
+    fn publish_carriers(
+        &self,
+        carriers: Vec<(u8, CarrierSettings)>,
+        rules: Vec<Rule>,
+    ) -> Result<(), ControlError>;
+    /// Has the sessions of this carrier bound anew, each when its last answers are there.
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    fn rebind_carrier(&self, number: u8) -> Result<(), ControlError>;
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;
     /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.

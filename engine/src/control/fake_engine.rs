@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::network::line_states::Line;
+use crate::network::routes::Rule;
 use crate::network::smpp::exchange::CarrierState;
 use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use wire::terms::ids::{Class, Msn, Xpid};
@@ -78,6 +80,18 @@ impl Engine for FakeEngine {
 
     fn carriers(&self) -> Vec<CarrierState> {
         Vec::new()
+    }
+
+    fn publish_carriers(
+        &self,
+        _: Vec<(u8, CarrierSettings)>,
+        _: Vec<Rule>,
+    ) -> Result<(), ControlError> {
+        Ok(())
+    }
+
+    fn rebind_carrier(&self, _: u8) -> Result<(), ControlError> {
+        Ok(())
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {

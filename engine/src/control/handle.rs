@@ -3,6 +3,8 @@
 
 mod host_addresses;
 
+use crate::control::carrier_plan::CarrierOrders;
+use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
@@ -16,7 +18,8 @@ use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
 use crate::io::tls::Acceptance;
 use crate::network::line_states::Line;
-use crate::network::smpp::exchange::{CarrierState, Exchange};
+use crate::network::routes::Rule;
+use crate::network::smpp::exchange::{CarrierPlan, CarrierState};
 use crate::shard::figures::{NAMES, Rises};
 use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use crossbeam::channel::{Receiver, bounded};
@@ -51,7 +54,7 @@ pub struct EngineHandle {
     names: HostNames,
     stopping: AtomicBool,
     driver: DriverKind,
-    carriers: Arc<[Arc<Exchange>]>,
+    carriers: Mutex<(CarrierOrders, CarrierPlan)>,
 }
 
 impl EngineHandle {
@@ -59,9 +62,10 @@ impl EngineHandle {
         ports: Vec<Arc<ShardPort>>,
         registry: Arc<Registry>,
         names: HostNames,
-        (driver, carriers): (DriverKind, Arc<[Arc<Exchange>]>),
+        (driver, orders, plan): (DriverKind, CarrierOrders, CarrierPlan),
     ) -> Arc<Self> {
         let registry = Mutex::new(registry);
+        let carriers = Mutex::new((orders, plan));
         let [unpublished, stopping] = [false; 2].map(AtomicBool::new);
         Arc::new(Self { ports, registry, unpublished, names, stopping, driver, carriers })
     }
@@ -110,7 +114,53 @@ impl EngineHandle {
             taken &= port.sender.try_send(ShardMessage::Addresses(Arc::clone(&addresses))).is_ok();
             port.wake();
         }
+        drop(registry);
+        taken & self.publish_hosts()
+    }
+
+    /// Tells the shards of carriers whose hosts have other addresses now. Whether every shard took
+    /// that.
+    fn publish_hosts(&self) -> bool {
+        let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (orders, before) = &mut *carriers;
+        let look_up = |name: &str, port| self.names.addresses(name, port);
+        let Ok(plan) = orders.plan(before, self.ports.len(), look_up) else { return true };
+        let hosts = |plan: &CarrierPlan| {
+            plan.carriers.iter().map(|known| known.carrier.hosts.clone()).collect::<Vec<_>>()
+        };
+        if hosts(&plan) == hosts(before) {
+            return true;
+        }
+        let (done, _) = bounded(self.ports.len());
+        let mut taken = true;
+        for port in &self.ports {
+            let message = ShardMessage::Carriers { plan: plan.clone(), done: Done(done.clone()) };
+            taken &= port.sender.try_send(message).is_ok();
+            port.wake();
+        }
+        if taken {
+            *before = plan;
+        }
         taken
+    }
+
+    /// Tells every shard of these carriers and routes, and waits until all work by them.
+    fn tell_carriers(
+        &self,
+        (orders, before): &mut (CarrierOrders, CarrierPlan),
+    ) -> Result<(), ControlError> {
+        let names = orders.carriers.iter().flat_map(|(_, settings)| settings.names());
+        self.names.want_hosts(names.collect());
+        let look_up = |name: &str, port| self.names.addresses(name, port);
+        let plan = orders.plan(before, self.ports.len(), look_up);
+        let plan = plan.map_err(|error| ControlError::NotTold(error.to_string()))?;
+        *before = plan.clone();
+        let (done, taken) = bounded(self.ports.len());
+        for port in &self.ports {
+            let done = Done(done.clone());
+            port.send(ShardMessage::Carriers { plan: plan.clone(), done })?;
+        }
+        self.wait(&taken, self.ports.len())
     }
 
     /// Of an engine that has drained: events that wait in the journal for room in the books, and
@@ -255,7 +305,24 @@ impl Engine for EngineHandle {
     }
 
     fn carriers(&self) -> Vec<CarrierState> {
-        self.carriers.iter().map(|exchange| CarrierState::of(exchange)).collect()
+        let carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        carriers.1.carriers.iter().map(CarrierState::of).collect()
+    }
+
+    fn publish_carriers(
+        &self,
+        carriers: Vec<(u8, CarrierSettings)>,
+        rules: Vec<Rule>,
+    ) -> Result<(), ControlError> {
+        let mut known = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        (known.0.carriers, known.0.rules) = (carriers, rules);
+        self.tell_carriers(&mut known)
+    }
+
+    fn rebind_carrier(&self, number: u8) -> Result<(), ControlError> {
+        let mut known = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.0.rebinds.entry(number).or_default() += 1;
+        self.tell_carriers(&mut known)
     }
 
     fn stalled_shards(&self) -> Vec<usize> {
@@ -411,7 +478,7 @@ mod tests {
             vec![Arc::clone(&port)],
             registry,
             names,
-            (DriverKind::Uring, Arc::new([])),
+            (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
         );
         let begun = clock::instant();
         handle.stop();
@@ -425,8 +492,12 @@ mod tests {
         port.status.note_ended();
         let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
-        let handle =
-            EngineHandle::new(vec![port], registry, names, (DriverKind::Uring, Arc::new([])));
+        let handle = EngineHandle::new(
+            vec![port],
+            registry,
+            names,
+            (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
+        );
         let begun = clock::instant();
         assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());

@@ -8,6 +8,8 @@
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod carrier_orders;
+pub mod carrier_plan;
 pub mod carrier_tls;
 pub mod carriers;
 pub mod certificates;
@@ -36,4 +38,5 @@ pub fn routes(handle: &std::sync::Arc<handle::EngineHandle>) -> axum::Router {
         .merge(lines::router(handle.clone()))
         .merge(queue::router(handle.clone()))
         .merge(pushes::router(handle.clone()))
+        .merge(carrier_orders::router(handle.clone()))
 }

@@ -25,6 +25,7 @@ use super::limits::{
     REGISTRATIONS_MAX, ROUTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX,
 };
 use crate::gateway::registration::Registration;
+use crate::network::routes::TooManyChoices;
 use crate::network::smpp::carrier::CARRIERS_MAX;
 use host::fatal::{Fatal, FatalReason};
 use wire::terms::ids::{Msn, Xpid};
@@ -179,6 +180,17 @@ pub enum StoreError {
         name: String,
         /// How many.
         routes: u64,
+    },
+    /// The rules have more different choices of carriers than there can be.
+    #[error(transparent)]
+    TooManyChoices(#[from] TooManyChoices),
+    /// A rule is not what this program writes.
+    #[error("the route {prefix:?} is damaged ({detail}): remove it and add it again")]
+    DamagedRoute {
+        /// Its prefix.
+        prefix: String,
+        /// What is wrong in it.
+        detail: String,
     },
     /// There is no such rule.
     #[error("there is no such route: `hayauma carrier route list` shows those that there are")]

@@ -448,7 +448,7 @@ impl Front {
         date: &[u8; 29],
         now: Now,
     ) -> bool {
-        let durable = shard.durable();
+        let durable = shard.answerable();
         let leaves = self.waits.moment(clock::monotonic_ns());
         while let Some((sequence, _)) = self.gated.front()
             && *sequence <= durable

@@ -12,6 +12,7 @@ use crate::io::now::Now;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
+use crate::network::smpp::exchange::CarrierPlan;
 use crate::shard::figures::NAMES;
 use crate::shard::{LivePush, Obstacles, ParkedAction, ParkedPage, WaitingTally};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -92,6 +93,11 @@ pub(crate) enum ShardMessage {
         msns: Vec<Msn>,
         line: Line,
         reply: Sender<Result<(), String>>,
+    },
+    /// These are the carriers and routes from now on.
+    Carriers {
+        plan: CarrierPlan,
+        done: Done,
     },
     Figures(Done),
     Pause {

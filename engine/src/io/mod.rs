@@ -46,7 +46,7 @@ use crate::io::places::{Door, Places};
 use crate::io::tls::Acceptance;
 use crate::io::turn::{ShardTurn, TurnLimits};
 use crate::network::side_by_side::SideBySide;
-use crate::network::smpp::exchange::Exchange;
+use crate::network::smpp::exchange::CarrierPlan;
 use crate::shard::{Durability, Shard};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use host::fatal::{Fatal, FatalReason};
@@ -117,7 +117,7 @@ pub struct Setup {
     /// For rehearsals: the device never answers the n-th sync of a shard.
     pub inject_sync_hangs: Option<u64>,
     /// The carriers between their homes and the shards.
-    pub exchanges: Arc<[Arc<Exchange>]>,
+    pub carriers: CarrierPlan,
     /// Receipts that one carrier awaits at most.
     pub receipts_awaited_max: usize,
 }
@@ -284,7 +284,7 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
         idle_poll_us: u64::from(setup.idle_poll_us),
         inject_sync_failure: setup.inject_sync_failure,
         inject_sync_hangs: setup.inject_sync_hangs,
-        exchanges: Arc::clone(&setup.exchanges),
+        carriers: setup.carriers.clone(),
         receipts_awaited_max: setup.receipts_awaited_max,
     }
 }

@@ -75,6 +75,8 @@ struct Known {
 #[derive(Default)]
 struct State {
     names: BTreeMap<Name, Known>,
+    /// Those of registrations, and those of carriers.
+    wanted: [Vec<Name>; 2],
     jobs: VecDeque<Name>,
     threads: usize,
     idle: usize,
@@ -131,13 +133,22 @@ impl HostNames {
         Builder::new().name("names".to_owned()).spawn(move || keep_time(&shared, publish)).map(drop)
     }
 
-    /// From now on the names of these registrations are looked up, and no others.
+    /// From now on the names of these registrations are looked up, and those of carriers.
     pub(crate) fn want(&self, registrations: &[Registration]) {
+        let urls = registrations.iter().filter_map(|registration| registration.notify_url.as_ref());
+        self.want_of(0, urls.map(|url| (url.host().to_owned(), url.port())).collect());
+    }
+
+    /// From now on these names of carriers' hosts are looked up, and those of registrations.
+    pub(crate) fn want_hosts(&self, hosts: Vec<(String, u16)>) {
+        self.want_of(1, hosts);
+    }
+
+    fn want_of(&self, kind: usize, names: Vec<Name>) {
         let mut state = lock(&self.shared.state);
+        state.wanted[kind] = names;
         let mut before = std::mem::take(&mut state.names);
-        for url in registrations.iter().filter_map(|registration| registration.notify_url.as_ref())
-        {
-            let name = (url.host().to_owned(), url.port());
+        for name in state.wanted.concat() {
             if state.names.contains_key(&name) {
                 continue;
             }

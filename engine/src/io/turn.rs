@@ -16,8 +16,9 @@ use crate::io::places::Door;
 use crate::io::tls::Acceptance;
 use crate::journal::Commit;
 use crate::network::line_states::Line;
+use crate::network::port::Network as _;
 use crate::network::side_by_side::SideBySide;
-use crate::network::smpp::exchange::Exchange;
+use crate::network::smpp::exchange::CarrierPlan;
 use crate::shard::{Shard, TurnBudget};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
@@ -72,7 +73,7 @@ pub(super) struct TurnLimits {
     /// For rehearsals: the device never answers the n-th sync.
     pub(super) inject_sync_hangs: Option<u64>,
     /// The carriers, and the receipts that each awaits at most.
-    pub(super) exchanges: Arc<[Arc<Exchange>]>,
+    pub(super) carriers: CarrierPlan,
     pub(super) receipts_awaited_max: usize,
 }
 
@@ -131,7 +132,7 @@ impl ShardTurn {
         let budget = Budget::new();
         let carriers = Carriers::new(
             shard.number(),
-            &limits.exchanges,
+            &limits.carriers,
             limits.receipts_awaited_max,
             Rc::clone(&budget),
             Now::read(),
@@ -260,9 +261,10 @@ impl ShardTurn {
 
     /// What the thread does for carriers: nothing where there are none.
     fn work_for_carriers(&mut self, now: Now) -> bool {
-        if self.network.carriers.is_empty() {
+        if self.network.carriers.is_empty() && self.carriers.is_empty() {
             return false;
         }
+        self.network.carriers.see(now.steady_ms);
         let busy = self.carriers.work(&mut self.driver, now);
         let called = self.carriers.take_called() | self.network.carriers.take_called();
         self.mesh.note_called(called);
@@ -278,7 +280,7 @@ impl ShardTurn {
     /// Answers that a commit has just let go leave before anything else is done: nobody waits for
     /// an attempt or a notification as a push client does for its answer.
     fn answer(&mut self, now: Now) -> bool {
-        if !self.front.holds_answers_for(self.shard.durable()) {
+        if !self.front.holds_answers_for(self.shard.answerable()) {
             return false;
         }
         self.flush(now);
@@ -352,7 +354,7 @@ impl ShardTurn {
     }
 
     fn carriers_due_in_ms(&mut self) -> u64 {
-        if self.network.carriers.is_empty() {
+        if self.carriers.is_empty() {
             return u64::MAX;
         }
         let now = Now::read();
@@ -363,7 +365,7 @@ impl ShardTurn {
     /// Whether another shard or the control plane has put anything before this one.
     fn has_arrivals(&self) -> bool {
         let drain_asked = self.draining_since_ms.is_none() && self.port.is_drain_asked();
-        let has_carriers = !self.network.carriers.is_empty();
+        let has_carriers = !self.network.carriers.is_empty() || !self.carriers.is_empty();
         drain_asked
             || self.mesh.has_arrivals()
             || self.port.has_messages()
@@ -643,6 +645,10 @@ impl ShardTurn {
                     self.publish_figures();
                     done.signal();
                 }
+                ShardMessage::Carriers { plan, done } => {
+                    self.change_carriers(&plan, now);
+                    done.signal();
+                }
                 ShardMessage::Acceptance(acceptance) => self.front.accept_with(acceptance),
                 ShardMessage::Outbound(outbound) => self.notifier.send_with(*outbound),
                 ShardMessage::Pause { paused, done } => {
@@ -657,6 +663,15 @@ impl ShardTurn {
             busy = true;
         }
         busy
+    }
+
+    /// These are the carriers and routes from now on.
+    fn change_carriers(&mut self, plan: &CarrierPlan, now: Now) {
+        self.network.carriers.change(plan);
+        // A carrier that is new has nothing of this shard's pushes; one that was there knows.
+        self.network.all_awaited();
+        self.shard.set_carriers(plan);
+        self.carriers.change(plan, now);
     }
 
     /// Puts these lines of the simulated network into another state.
@@ -678,6 +693,13 @@ impl ShardTurn {
     /// next start.
     fn drain(&mut self, now: Now) {
         let Some(since_ms) = self.draining_since_ms else { return };
+        let deadline_ms = since_ms + self.limits.drain_timeout_ms;
+        let over = now.steady_ms >= deadline_ms;
+        // Receipts come as long as sessions are bound: these end first.
+        let has_unbound = self.carriers.drain(now);
+        if over && !has_unbound {
+            self.carriers.hang_up(&mut self.driver, now);
+        }
         let has_books = self.billing_write.is_none() && self.billing_sync.is_none();
         let settled = self.commit.is_none() && has_books && self.shard.is_settled();
         let quiet = settled
@@ -685,12 +707,10 @@ impl ShardTurn {
             && self.front.is_quiet(since_ms, now)
             && self.notifier.awaited(since_ms, now) == 0
             && !self.mesh.has_arrivals()
-            && self.carriers.drain(&mut self.driver, now)
+            && has_unbound
             && self.shard.close_books(now.wall_ms);
         // A shard that has nothing left to do may still be asked by one that has.
         let all_quiet = self.mesh.all_quiet(quiet);
-        let deadline_ms = since_ms + self.limits.drain_timeout_ms;
-        let over = now.steady_ms >= deadline_ms;
         self.stopped = all_quiet || (over && settled && self.shard.close_books(now.wall_ms));
         if !self.stopped && now.steady_ms >= deadline_ms + UNANSWERED_MS {
             self.stop_unanswered(settled);

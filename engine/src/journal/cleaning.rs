@@ -59,7 +59,9 @@ impl Journal {
         segment.live_octets -= octets;
         self.live_octets -= octets;
         self.live_pushes -= 1;
-        self.live_segments -= segments;
+        // Of pushes from before there were carriers more may have been counted, and never less.
+        self.live_segments =
+            if self.live_pushes == 0 { 0 } else { self.live_segments.saturating_sub(segments) };
     }
 
     /// After opening: the push at `position` lives. (Appending holds by itself.)

@@ -37,6 +37,8 @@ pub(super) const HANDING_OCTETS_PER_PUSH: u64 = 128;
 pub(super) const HANDING_OCTETS_PER_SEGMENT: u64 = 192;
 /// Most octets of one id in a Handed record, its length octet included.
 pub(super) const HANDED_ID_OCTETS_MAX: usize = 66;
+/// Most SMS segments of one push.
+pub(super) const SEGMENTS_PER_PUSH_MAX: u64 = 10;
 /// Segments reserved beside that, so that cleaning can always move records before it frees any.
 pub const RESERVE_SEGMENTS: u64 = 2;
 /// The fewest segments a budget must hold: the active one, the reserve, and one to accept into.

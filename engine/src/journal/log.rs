@@ -8,8 +8,8 @@ use super::factory::segment_name;
 use super::frame::Kind;
 use super::limits::{
     HANDING_OCTETS_PER_PUSH, HANDING_OCTETS_PER_SEGMENT, HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS,
-    RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS,
-    SPARES_AHEAD, WARM_SPARES, WARM_SPARES_UNDER_LOAD,
+    RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENTS_PER_PUSH_MAX,
+    SPARE_RETRY_MS, SPARES_AHEAD, WARM_SPARES, WARM_SPARES_UNDER_LOAD,
 };
 use super::memory::Memory;
 use super::record::{Accepted, ArchivedAccepted, Record};
@@ -431,6 +431,15 @@ impl Journal {
     /// Segments of the push whose Accepted record begins there, where they count.
     pub(super) fn segments_at(&self, position: Position) -> u64 {
         if self.config.hands_over { u64::from(self.accepted(position).segments) } else { 0 }
+    }
+
+    /// There are carriers from now on. Nobody has counted the segments of the pushes there are: as
+    /// if each had as many as one can have.
+    pub fn begin_handing_over(&mut self) {
+        if !self.config.hands_over {
+            self.config.hands_over = true;
+            self.live_segments = self.live_pushes * SEGMENTS_PER_PUSH_MAX;
+        }
     }
 
     /// Whether what a carrier takes can be written down: pushes from before there were carriers

@@ -34,7 +34,7 @@ use wire::terms::code::Code;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::svcinst::Svcinst;
-use wire::terms::time::EvenMs;
+use wire::terms::time::{EvenMs, SteadyMs};
 
 /// Which push an attempt is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,19 +70,41 @@ pub struct ReceiptReply {
     pub request: Option<RequestId>,
 }
 
-/// A carrier's receipt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Of a receipt: it is for every segment that was submitted with the others in one message.
+pub const ALL_SEGMENTS: u8 = u8::MAX;
+
+/// A carrier's receipt, or its answer to an SMS that was in doubt.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CarrierReceipt {
     /// Whose segment it is.
     pub token: Token,
     /// The push's number: the index of the token may be another's by now.
     pub push_id: u64,
-    /// The segment, from 0.
+    /// The segment, from 0, or [`ALL_SEGMENTS`].
     pub segment: u8,
-    /// What has become of it.
-    pub says: ReceiptSays,
+    /// What has become of it; `None` where nothing is known but that the carrier has it.
+    pub says: Option<ReceiptSays>,
+    /// The carrier took it in an attempt that was settled as in doubt: its id.
+    pub late_id: Option<Box<[u8]>>,
     /// Whom to answer to.
     pub reply: ReceiptReply,
+}
+
+/// A segment that a carrier took in an earlier life of the engine.
+#[derive(Clone, Copy, Debug)]
+pub struct AwaitedSegment<'a> {
+    /// Whose segment it is.
+    pub token: Token,
+    /// The push's number.
+    pub push_id: u64,
+    /// Where the push goes.
+    pub msn: Msn,
+    /// The carrier.
+    pub carrier: u8,
+    /// The segment, from 0.
+    pub segment: u8,
+    /// What the carrier calls it.
+    pub id: &'a [u8],
 }
 
 /// A network that delivers.
@@ -95,6 +117,21 @@ pub trait Network {
     /// Takes a free slot of a route, emptied; `None` when it carries as many attempts as it can, or
     /// takes none now.
     fn reserve(&mut self, route: u8) -> Option<AttemptHandle>;
+
+    /// As [`Network::reserve`], for an emergency where that yields none: there may be room kept for
+    /// it, or a carrier that takes nothing else.
+    fn reserve_for_emergency(&mut self, _route: u8) -> Option<AttemptHandle> {
+        None
+    }
+
+    /// The message center has accepted a cancel of this push of the caller's, or of several: what
+    /// has not been sent comes back. By its [`Token::push`].
+    fn recall(&mut self, _push: Option<u32>) {}
+
+    /// Whether everything that was recalled has been sent before or has come back.
+    fn has_recalled(&self) -> bool {
+        true
+    }
 
     /// The slot behind `handle`, to be filled.
     fn slot(&mut self, handle: &AttemptHandle) -> &mut AttemptSlot;
@@ -138,15 +175,7 @@ pub trait Network {
     fn acknowledge(&mut self, _reply: ReceiptReply) {}
 
     /// The message center starts with a segment that a carrier took under this id.
-    fn await_receipt(
-        &mut self,
-        _token: Token,
-        _push_id: u64,
-        _carrier: u8,
-        _segment: u8,
-        _id: &[u8],
-    ) {
-    }
+    fn await_receipt(&mut self, _segment: AwaitedSegment<'_>) {}
 
     /// It has told of all such segments, and receipts may come.
     fn all_awaited(&mut self) {}
@@ -200,6 +229,8 @@ pub struct AttemptSlot {
     pub push_id: u64,
     /// Of an attempt by a carrier: when the push expires, Unix milliseconds.
     pub expires_ms: u64,
+    /// Of an attempt by a carrier: the same by the steady clock, which nobody sets.
+    pub leaves_by_ms: SteadyMs,
     sender: [u8; SENDER_OCTETS_MAX],
     sender_octets: u8,
 }
@@ -220,6 +251,7 @@ impl AttemptSlot {
             tpdus: [[0; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
             push_id: 0,
             expires_ms: 0,
+            leaves_by_ms: SteadyMs::ZERO,
             sender: [0; SENDER_OCTETS_MAX],
             sender_octets: 0,
         }

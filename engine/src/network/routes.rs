@@ -1,13 +1,59 @@
-//! Which pushes go by which carrier.
+//! Which pushes go by which carriers.
 //!
 //! A rule names a prefix of msns, and where it says so an XPID or a class. Among the rules that fit
 //! a push the longest prefix wins, then one that names its XPID, then one that names its class. A
 //! push that no rule fits goes to the core network.
+//!
+//! A rule has a *choice* of carriers: some by weight, and backups. Rules with the same choice are
+//! one *route*, which is a number: pushes of a route wait in one order.
 
+use serde::{Deserialize, Serialize};
 use wire::terms::ids::{Class, Msn, Xpid};
 
 /// The route of a push that no carrier takes: the core network.
 pub const CORE_NETWORK: u8 = 0;
+/// Most routes beside the core network: a push has three bits for its own.
+pub const CHOICES_MAX: usize = 7;
+/// Most carriers of a route.
+pub const MEMBERS_MAX: usize = 7;
+/// The largest weight of a carrier.
+pub const WEIGHT_MAX: u8 = 100;
+/// How long the carriers of a route are down or choked before its backups take over, seconds.
+pub const FAILOVER_AFTER_S: u16 = 10;
+
+/// One carrier of a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// The carrier's number.
+    pub carrier: u8,
+    /// Its share of the pushes, 1 to [`WEIGHT_MAX`]: as much as the weights of those that take
+    /// pushes say together.
+    pub weight: u8,
+    /// It takes pushes only where the others do not.
+    pub backup: bool,
+}
+
+/// The carriers of a route.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CarrierChoice {
+    /// Each carrier once, 1 to [`MEMBERS_MAX`].
+    pub members: Vec<Member>,
+    /// How long the others are down or choked before backups take over, seconds.
+    pub failover_after_s: u16,
+}
+
+impl CarrierChoice {
+    /// One carrier alone.
+    pub fn of(carrier: u8) -> Self {
+        let members = vec![Member { carrier, weight: 1, backup: false }];
+        Self { members, failover_after_s: FAILOVER_AFTER_S }
+    }
+
+    /// Whether the carrier is one of them.
+    pub fn has(&self, carrier: u8) -> bool {
+        self.members.iter().any(|member| member.carrier == carrier)
+    }
+}
 
 /// One rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,8 +64,8 @@ pub struct Rule {
     pub xpid: Option<Xpid>,
     /// Only pushes of this class.
     pub class: Option<Class>,
-    /// The carrier's number, 1 to 7.
-    pub carrier: u8,
+    /// The carriers.
+    pub choice: CarrierChoice,
 }
 
 impl Rule {
@@ -35,21 +81,43 @@ impl Rule {
     }
 }
 
+/// There are more different choices than routes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the routes have more than {CHOICES_MAX} different choices of carriers, the most that there \
+     can be: give several prefixes the same choice"
+)]
+pub struct TooManyChoices;
+
 /// All rules.
 #[derive(Clone, Default, Debug)]
 pub struct Routes {
-    /// The most exact first.
-    rules: Vec<Rule>,
+    /// The most exact first, each with its route.
+    rules: Vec<(Rule, u8)>,
+    /// By route, from 1 on.
+    choices: Vec<CarrierChoice>,
 }
 
 impl Routes {
     /// Of these rules.
-    pub fn new(mut rules: Vec<Rule>) -> Self {
+    ///
+    /// # Errors
+    /// More than [`CHOICES_MAX`] different choices.
+    pub fn new(mut rules: Vec<Rule>) -> Result<Self, TooManyChoices> {
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.rank()));
-        Self { rules }
+        let mut routes = Self::default();
+        for rule in rules {
+            let known = routes.choices.iter().position(|choice| *choice == rule.choice);
+            let at = known.unwrap_or_else(|| {
+                routes.choices.push(rule.choice.clone());
+                routes.choices.len() - 1
+            });
+            routes.rules.push((rule, at as u8 + 1));
+        }
+        if routes.choices.len() > CHOICES_MAX { Err(TooManyChoices) } else { Ok(routes) }
     }
 
-    /// Where a push goes: [`CORE_NETWORK`], or the number of a carrier. O(rules).
+    /// Where a push goes: [`CORE_NETWORK`], or the number of a route. O(rules).
     #[inline]
     pub fn route_of(&self, msn: Msn, xpid: Xpid, class: Class) -> u8 {
         if self.rules.is_empty() { CORE_NETWORK } else { self.look_up(msn, xpid, class) }
@@ -57,13 +125,18 @@ impl Routes {
 
     fn look_up(&self, msn: Msn, xpid: Xpid, class: Class) -> u8 {
         let digits = msn.digits();
-        let rule = self.rules.iter().find(|rule| rule.fits(&digits, xpid, class));
-        rule.map_or(CORE_NETWORK, |rule| rule.carrier)
+        let rule = self.rules.iter().find(|(rule, _)| rule.fits(&digits, xpid, class));
+        rule.map_or(CORE_NETWORK, |&(_, route)| route)
     }
 
-    /// The highest number of a route, 0 where there is the core network alone.
-    pub fn last(&self) -> u8 {
-        self.rules.iter().map(|rule| rule.carrier).max().unwrap_or(CORE_NETWORK)
+    /// The carriers of a route; `None` of the core network's.
+    pub fn choice(&self, route: u8) -> Option<&CarrierChoice> {
+        self.choices.get(usize::from(route).checked_sub(1)?)
+    }
+
+    /// The choices in the order of their routes, which begin with 1.
+    pub fn choices(&self) -> &[CarrierChoice] {
+        &self.choices
     }
 }
 
@@ -71,33 +144,44 @@ impl Routes {
 mod tests {
     use super::*;
 
+    fn rule(prefix: &str, xpid: Option<Xpid>, class: Option<Class>, carrier: u8) -> Rule {
+        Rule { prefix: prefix.to_owned(), xpid, class, choice: CarrierChoice::of(carrier) }
+    }
+
     #[test]
     fn the_longest_prefix_wins_then_the_xpid_then_the_class() {
         let xpid = |number| Xpid::from_value(number).expect("an XPID");
-        let rule = |prefix: &str, of, class, carrier| Rule {
-            prefix: prefix.to_owned(),
-            xpid: of,
-            class,
-            carrier,
-        };
         let (one, other) = (xpid(10_000_000_001), xpid(10_000_000_002));
         let routes = Routes::new(vec![
             rule("0", None, None, 1),
             rule("090", None, Some(Class::Emergency), 2),
             rule("090", Some(one), None, 3),
             rule("0901", None, None, 4),
-        ]);
+        ])
+        .expect("few choices");
         let of = |msn: &str, xpid, class| {
-            routes.route_of(Msn::parse(msn.as_bytes()).expect("an msn"), xpid, class)
+            let route = routes.route_of(Msn::parse(msn.as_bytes()).expect("an msn"), xpid, class);
+            routes.choice(route).map(|choice| choice.members[0].carrier)
         };
-        assert_eq!(of("08000000000", one, Class::Standard), 1);
-        assert_eq!(of("09000000000", other, Class::Standard), 1);
-        assert_eq!(of("09000000000", other, Class::Emergency), 2);
-        assert_eq!(of("09000000000", one, Class::Emergency), 3);
-        assert_eq!(of("09010000000", one, Class::Emergency), 4);
-        assert_eq!(routes.last(), 4);
+        assert_eq!(of("08000000000", one, Class::Standard), Some(1));
+        assert_eq!(of("09000000000", other, Class::Standard), Some(1));
+        assert_eq!(of("09000000000", other, Class::Emergency), Some(2));
+        assert_eq!(of("09000000000", one, Class::Emergency), Some(3));
+        assert_eq!(of("09010000000", one, Class::Emergency), Some(4));
         let none = Routes::default();
         let msn = Msn::parse(b"09000000000").expect("an msn");
-        assert_eq!((none.route_of(msn, one, Class::Urgent), none.last()), (CORE_NETWORK, 0));
+        assert_eq!(none.route_of(msn, one, Class::Urgent), CORE_NETWORK);
+        assert_eq!(none.choice(CORE_NETWORK), None);
+    }
+
+    #[test]
+    fn rules_of_one_choice_are_one_route_and_there_are_seven() {
+        let mut rules: Vec<Rule> =
+            (1..=7).map(|carrier| rule(&format!("0{carrier}"), None, None, carrier)).collect();
+        rules.push(rule("08", None, None, 7));
+        let routes = Routes::new(rules.clone()).expect("seven choices");
+        assert_eq!(routes.choices().len(), CHOICES_MAX);
+        rules.push(rule("09", None, None, 8));
+        assert_eq!(Routes::new(rules).err(), Some(TooManyChoices));
     }
 }

@@ -4,11 +4,11 @@
 //! are carriers. Where no carrier is set up, nothing here costs more than a look at an empty list.
 
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, CarrierReceipt, Network, Outcome, ReceiptReply, StatusReport, Token,
+    AttemptHandle, AttemptSlot, AwaitedSegment, CarrierReceipt, Network, Outcome, ReceiptReply,
+    StatusReport, Token,
 };
 use crate::network::routes::CORE_NETWORK;
 use crate::network::simulated::SimulatedNetwork;
-use crate::network::smpp::carrier::CARRIERS_MAX;
 use crate::network::smpp::port::CarrierPort;
 use wire::terms::ids::Msn;
 use wire::terms::time::EvenMs;
@@ -23,7 +23,7 @@ pub struct SideBySide {
 
 impl Network for SideBySide {
     fn last_route(&self) -> u8 {
-        if self.carriers.is_empty() { CORE_NETWORK } else { CARRIERS_MAX }
+        self.carriers.last_route()
     }
 
     #[inline]
@@ -31,8 +31,20 @@ impl Network for SideBySide {
         if route == CORE_NETWORK {
             self.simulated.reserve(route)
         } else {
-            self.carriers.reserve(route)
+            self.carriers.reserve(route, false)
         }
+    }
+
+    fn reserve_for_emergency(&mut self, route: u8) -> Option<AttemptHandle> {
+        self.carriers.reserve(route, true)
+    }
+
+    fn recall(&mut self, push: Option<u32>) {
+        self.carriers.recall(push);
+    }
+
+    fn has_recalled(&self) -> bool {
+        self.carriers.has_recalled()
     }
 
     #[inline]
@@ -91,8 +103,8 @@ impl Network for SideBySide {
         self.carriers.acknowledge(reply);
     }
 
-    fn await_receipt(&mut self, token: Token, push_id: u64, carrier: u8, segment: u8, id: &[u8]) {
-        self.carriers.await_receipt(token, push_id, carrier, segment, id);
+    fn await_receipt(&mut self, segment: AwaitedSegment<'_>) {
+        self.carriers.await_receipt(segment);
     }
 
     fn all_awaited(&mut self) {

@@ -67,7 +67,8 @@ impl<L: Log> Shard<L> {
         let live = self.core.live_push_id(key);
         let told = registered.registration.notify_url.is_some();
         match self.core.cancel(key, told, self.pace.center(now_ms)) {
-            Ok((_, segments)) => {
+            Ok((index, segments)) => {
+                self.want_back(Some(index));
                 let record =
                     CancelAccepted::of_push(live.unwrap_or_default(), now_ms.ms(), key, told);
                 if self.mutation != Mutation::CancelUnrecorded {
@@ -150,6 +151,7 @@ impl<L: Log> Shard<L> {
             return Err(Code::STORAGE_FULL);
         }
         let told = registered.registration.notify_url.is_some();
+        self.want_back(None);
         let sequence = self.journal.next_sequence();
         let cancel = AlertCancel { sequence, at_ms: now_ms.ms(), fingerprint, share, found, told };
         self.journal.append_alert_cancel(&CancelAccepted::of_alert(&cancel)).map_err(code_of)?;

@@ -35,7 +35,7 @@ impl<L: Log> Shard<L> {
         let mut busy = self.start_attempts_by(network, CORE_NETWORK, now_ms, budget);
         for route in CORE_NETWORK + 1..=network.last_route() {
             // What a carrier takes has to be written down.
-            if self.journal.may_hand_over() {
+            if self.journal.may_hand_over() && self.hands_out() {
                 busy |= self.start_attempts_by(network, route, now_ms, budget);
             }
         }
@@ -52,8 +52,17 @@ impl<L: Log> Shard<L> {
     ) -> bool {
         let mut busy = false;
         for _ in 0..budget {
-            let Some(handle) = network.reserve(route) else { break };
-            let Some(index) = self.core.poll_attempt(route, self.pace.center(now_ms)) else {
+            let reserved = network.reserve(route);
+            let emergency = reserved.is_none() && route != CORE_NETWORK;
+            let reserved = if emergency { network.reserve_for_emergency(route) } else { reserved };
+            let Some(handle) = reserved else { break };
+            let center_ms = self.pace.center(now_ms);
+            let polled = if emergency {
+                self.core.poll_emergency(route, center_ms)
+            } else {
+                self.core.poll_attempt(route, center_ms)
+            };
+            let Some(index) = polled else {
                 network.release(handle);
                 break;
             };
@@ -78,7 +87,9 @@ impl<L: Log> Shard<L> {
             if route != CORE_NETWORK {
                 slot.push_id = push.push_id;
                 slot.expires_ms = accepted.expires_ms;
+                slot.leaves_by_ms = self.pace.steady(self.pace.real(push.expires_ms()));
                 slot.set_sender(accepted.sender);
+                self.by_carriers.in_flight += 1;
             }
             let (settled, last) = (self.core.settled_mask(index), usize::from(push.segments) - 1);
             for (segment, submit) in relay::submits(accepted.submits).enumerate() {
@@ -114,6 +125,7 @@ impl<L: Log> Shard<L> {
             busy = true;
             assert_eq!(outcome.token.partition, self.number as u32, "an outcome of another shard");
             self.in_flight -= 1;
+            self.by_carriers.in_flight -= usize::from(outcome.carrier != 0);
             let index: PushIndex = outcome.token.push;
             let (result, unanswered_mask) = (outcome.result, outcome.unanswered_mask);
             let domain = outcome.domain.map_or(0, Domain::number);
@@ -131,9 +143,9 @@ impl<L: Log> Shard<L> {
             self.counted.segments_delivered += u64::from(news.count_ones());
             let unanswered_mask =
                 if self.mutation == Mutation::DropUnanswered { 0 } else { unanswered_mask };
-            let taken_mask = outcome.taken_mask;
+            let (taken_mask, carrier) = (outcome.taken_mask, outcome.carrier);
             if taken_mask != 0 {
-                self.ids.note(index, outcome.carrier, taken_mask, outcome.ids);
+                self.ids.note(index, carrier, taken_mask, outcome.ids);
             }
             if let Some(token) = network.next_token() {
                 self.core.prefetch_push(token.push);
@@ -142,7 +154,7 @@ impl<L: Log> Shard<L> {
                 Settlement { result, delivered_mask, unanswered_mask, taken_mask, domain };
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
             if taken_mask != 0 {
-                self.journal_taken(index, taken_mask, now_ms);
+                self.journal_taken(index, carrier, taken_mask, now_ms);
             }
             self.note_if_held(index, before, result, domain, now_ms);
             self.carry_out_effects(now_ms);

@@ -56,7 +56,7 @@ impl<L: Log> Shard<L> {
             match effect {
                 Effect::Progress(index) => self.journal_progress(index, now_ms),
                 Effect::Begin(index) => self.journal_begin(index, now_ms),
-                Effect::Handed(index) => self.journal_handed(index, 0, now_ms),
+                Effect::Handed(index) => self.journal_handed(index, now_ms),
                 Effect::CancelAccepted(index) => self.journal_cancel(index, now_ms),
                 Effect::Ended(index) => self.journal_end(index),
                 Effect::Notify(push, kind) => {

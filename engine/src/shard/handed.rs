@@ -7,7 +7,9 @@
 use super::{Shard, fatal_if_full};
 use crate::billing::Log;
 use crate::journal::{Handed, Record};
-use crate::network::port::{Network, ReceiptSays, Token};
+use crate::network::port::{
+    ALL_SEGMENTS, AwaitedSegment, CarrierReceipt, Network, ReceiptSays, Token,
+};
 use crate::smsc::core::Core;
 use crate::smsc::handed::Receipt;
 use crate::smsc::pushes::{Push, PushIndex, flag};
@@ -16,34 +18,50 @@ use std::collections::HashMap;
 use wire::terms::code::Code;
 use wire::terms::time::WallMs;
 
-/// The carrier's ids of the segments of one push.
+/// The ids of the segments of one push.
 #[derive(Clone, Default, Debug)]
 struct PushIds {
+    /// In the order in which they were taken.
+    ids: Vec<SegmentId>,
+}
+
+/// What a carrier calls a segment.
+#[derive(Clone, Debug)]
+struct SegmentId {
+    segment: u8,
     carrier: u8,
-    /// Segment and id, in the order in which they were taken.
-    ids: Vec<(u8, Box<[u8]>)>,
+    id: Box<[u8]>,
 }
 
 impl PushIds {
     fn note(&mut self, carrier: u8, taken_mask: u16, ids: &[u8]) {
-        self.carrier = carrier;
         let mut rest = ids;
         for segment in (0..u16::BITS as u8).filter(|segment| taken_mask >> segment & 1 == 1) {
             let Some((&length, behind)) = rest.split_first() else { return };
             let Some((id, behind)) = behind.split_at_checked(usize::from(length)) else { return };
-            self.ids.retain(|&(other, _)| other != segment);
-            self.ids.push((segment, id.into()));
+            self.ids.retain(|other| other.segment != segment);
+            self.ids.push(SegmentId { segment, carrier, id: id.into() });
             rest = behind;
         }
     }
 
-    /// The mask of the segments, and their ids as a record has them.
-    fn as_recorded(&self) -> (u16, Vec<u8>) {
-        let mut sorted: Vec<_> = self.ids.iter().collect();
-        sorted.sort_by_key(|(segment, _)| *segment);
+    /// The carriers that have any of these segments, each once.
+    fn carriers(&self, mask: u16) -> Vec<u8> {
+        let mut carriers: Vec<u8> =
+            self.ids.iter().filter(|id| mask >> id.segment & 1 == 1).map(|id| id.carrier).collect();
+        carriers.sort_unstable();
+        carriers.dedup();
+        carriers
+    }
+
+    /// Which of these segments the carrier has, and their ids as a record has them.
+    fn as_recorded(&self, carrier: u8, of_these: u16) -> (u16, Vec<u8>) {
+        let is_its = |id: &&SegmentId| id.carrier == carrier && of_these >> id.segment & 1 == 1;
+        let mut sorted: Vec<_> = self.ids.iter().filter(is_its).collect();
+        sorted.sort_by_key(|id| id.segment);
         let mut octets = Vec::new();
         let mut mask = 0;
-        for (segment, id) in sorted {
+        for SegmentId { segment, id, .. } in sorted {
             mask |= 1 << segment;
             octets.push(id.len() as u8);
             octets.extend_from_slice(id);
@@ -113,22 +131,25 @@ impl ReadIds {
 
 impl<L: Log> Shard<L> {
     /// A carrier took these segments.
-    pub(super) fn journal_taken(&mut self, index: PushIndex, taken_mask: u16, now_ms: WallMs) {
+    pub(super) fn journal_taken(
+        &mut self,
+        index: PushIndex,
+        carrier: u8,
+        taken_mask: u16,
+        now_ms: WallMs,
+    ) {
         self.counted.segments_taken += u64::from(taken_mask.count_ones());
-        self.journal_handed(index, taken_mask, now_ms);
+        let known = self.ids.pushes.get(&index);
+        let (mask, ids) =
+            known.map(|known| known.as_recorded(carrier, taken_mask)).unwrap_or_default();
+        self.append_handed(index, carrier, (mask, &ids), now_ms);
     }
 
-    /// Appends a Handed record with the ids of these segments.
-    pub(super) fn journal_handed(&mut self, index: PushIndex, taken_mask: u16, now_ms: WallMs) {
-        let (known, ids) = match self.ids.pushes.get(&index) {
-            Some(push) if taken_mask != 0 => {
-                let of_these = |&&(segment, _): &&(u8, Box<[u8]>)| taken_mask >> segment & 1 == 1;
-                let ids = push.ids.iter().filter(of_these).cloned().collect();
-                PushIds { carrier: push.carrier, ids }.as_recorded()
-            }
-            _ => (0, Vec::new()),
-        };
-        self.append_handed(index, known, &ids, now_ms);
+    /// Appends a Handed record of what receipts said.
+    pub(super) fn journal_handed(&mut self, index: PushIndex, now_ms: WallMs) {
+        if !self.core.push(index).state.is_final() {
+            self.append_handed(index, 0, (0, &[]), now_ms);
+        }
     }
 
     /// Cleaning has moved the push: what carriers have of it is recorded again behind it.
@@ -136,14 +157,25 @@ impl<L: Log> Shard<L> {
         if self.core.handing(index).is_none() || self.core.push(index).state.is_final() {
             return;
         }
-        let known = self.ids.pushes.get(&index).map(PushIds::as_recorded);
-        let (mask, ids) = known.unwrap_or_default();
-        self.append_handed(index, mask, &ids, now_ms);
+        let known = self.ids.pushes.get(&index).cloned().unwrap_or_default();
+        let carriers = known.carriers(u16::MAX);
+        if carriers.is_empty() {
+            return self.journal_handed(index, now_ms);
+        }
+        for carrier in carriers {
+            let (mask, ids) = known.as_recorded(carrier, u16::MAX);
+            self.append_handed(index, carrier, (mask, &ids), now_ms);
+        }
     }
 
-    fn append_handed(&mut self, index: PushIndex, taken_mask: u16, ids: &[u8], now_ms: WallMs) {
+    fn append_handed(
+        &mut self,
+        index: PushIndex,
+        carrier: u8,
+        (taken_mask, ids): (u16, &[u8]),
+        now_ms: WallMs,
+    ) {
         let (_, failed_mask, code) = self.core.handing(index).unwrap_or_default();
-        let carrier = self.ids.pushes.get(&index).map_or(0, |push| push.carrier);
         let push = self.core.push(index);
         let record = Handed {
             push_id: push.push_id,
@@ -171,19 +203,60 @@ impl<L: Log> Shard<L> {
         for _ in 0..budget {
             let Some(receipt) = network.receipts() else { break };
             busy = true;
-            let says = match receipt.says {
-                ReceiptSays::Delivered => Receipt::Delivered,
-                ReceiptSays::Failed(code) => Receipt::Failed(code),
-            };
-            let (index, push_id, segment) = (receipt.token.push, receipt.push_id, receipt.segment);
-            let center_ms = self.pace.center(now_ms);
-            if self.core.handle_receipt(index, push_id, segment, says, center_ms) {
-                self.counted.segments_delivered += u64::from(says == Receipt::Delivered);
-                self.carry_out_effects(now_ms);
-            }
+            self.take_receipt(&receipt, now_ms);
             self.receipts.push_back((self.journal.appended(), receipt.reply));
         }
         busy
+    }
+
+    fn take_receipt(&mut self, receipt: &CarrierReceipt, now_ms: WallMs) {
+        if receipt.segment != ALL_SEGMENTS {
+            return self.take_receipt_of(receipt, receipt.segment, now_ms);
+        }
+        let segments = self.core.live_at(receipt.token.push).map_or(0, |push| push.segments);
+        for segment in 0..segments {
+            self.take_receipt_of(receipt, segment, now_ms);
+        }
+    }
+
+    fn take_receipt_of(&mut self, receipt: &CarrierReceipt, segment: u8, now_ms: WallMs) {
+        let (index, push_id) = (receipt.token.push, receipt.push_id);
+        let center_ms = self.pace.center(now_ms);
+        if let Some(id) = &receipt.late_id {
+            let is_news = self.core.handle_taken_late(index, push_id, segment, center_ms);
+            if is_news {
+                self.note_taken_late(index, receipt.reply.carrier, segment, id, now_ms);
+                self.carry_out_effects(now_ms);
+            } else if receipt.says != Some(ReceiptSays::Delivered) {
+                // Another copy has been sent, and its own receipt decides.
+                return;
+            }
+        }
+        let says = match receipt.says {
+            Some(ReceiptSays::Delivered) => Receipt::Delivered,
+            Some(ReceiptSays::Failed(code)) => Receipt::Failed(code),
+            None => return,
+        };
+        if self.core.handle_receipt(index, push_id, segment, says, center_ms) {
+            self.counted.segments_delivered += u64::from(says == Receipt::Delivered);
+            self.carry_out_effects(now_ms);
+        }
+    }
+
+    fn note_taken_late(
+        &mut self,
+        index: PushIndex,
+        carrier: u8,
+        segment: u8,
+        id: &[u8],
+        now_ms: WallMs,
+    ) {
+        let with_length: Vec<u8> =
+            std::iter::once(id.len() as u8).chain(id.iter().copied()).collect();
+        self.ids.note(index, carrier, 1 << segment, &with_length);
+        if !self.core.push(index).state.is_final() {
+            self.journal_taken(index, carrier, 1 << segment, now_ms);
+        }
     }
 
     /// Receipts whose records are durable are acknowledged.
@@ -205,8 +278,15 @@ impl<L: Log> Shard<L> {
         for (&index, known) in &self.ids.pushes {
             let push = self.core.push(index);
             let token = Token { partition: self.number as u32, push: index };
-            for (segment, id) in &known.ids {
-                network.await_receipt(token, push.push_id, known.carrier, *segment, id);
+            for SegmentId { segment, carrier, id } in &known.ids {
+                network.await_receipt(AwaitedSegment {
+                    token,
+                    push_id: push.push_id,
+                    msn: push.msn(),
+                    carrier: *carrier,
+                    segment: *segment,
+                    id,
+                });
             }
         }
         network.all_awaited();

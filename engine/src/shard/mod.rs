@@ -31,6 +31,7 @@ mod progress;
 mod reading;
 mod records;
 pub mod replay;
+mod rerouting;
 mod submission;
 mod waiting;
 mod waiting_stopped;
@@ -115,6 +116,8 @@ pub struct Shard<L = BillingLog> {
     in_flight: usize,
     /// What carriers call the segments that they took.
     ids: handed::Ids,
+    /// Of those, the ones by carriers, and what is under way about them.
+    by_carriers: rerouting::ByCarriers,
     /// Receipts whose records may not be durable yet: the sequence behind each.
     receipts: VecDeque<(u64, ReceiptReply)>,
     routes: Arc<Routes>,
@@ -296,6 +299,8 @@ impl<L: Log> Shard<L> {
         self.core.handle_time(self.pace.center(now_ms), budget.timers);
         busy |= self.take_outcomes(network, now_ms, budget.outcomes);
         busy |= self.take_receipts(network, now_ms, budget.outcomes);
+        self.recall(network);
+        busy |= self.reroute();
         busy |= self.start_attempts(network, now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
         busy |= self.clean(now_ms);

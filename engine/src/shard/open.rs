@@ -95,7 +95,6 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before, ids } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
-        let older_until_ms = older_until(config, &pace, now_ms);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
@@ -106,7 +105,7 @@ impl<L: Log> Shard<L> {
             contracts: ContractTable::with_capacity(0),
             fingerprints: config.fingerprints.keyed,
             alerts_had_older: config.fingerprints.older_until_ms.is_some(),
-            older_until_ms,
+            older_until_ms: older_until(config, &pace, now_ms),
             ids: ids.of_live(&core),
             core,
             journal,
@@ -114,6 +113,7 @@ impl<L: Log> Shard<L> {
             owed: (entered.left > 0).then(|| Owed::at_start(entered.left, entered.known)),
             moved_ends: VecDeque::new(),
             in_flight: 0,
+            by_carriers: Default::default(),
             receipts: VecDeque::new(),
             routes: Arc::clone(&config.routes),
             resuming: true,

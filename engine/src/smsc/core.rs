@@ -229,6 +229,8 @@ pub struct Core {
     pub(super) closed_alerts: ClosedAlerts,
     /// By route.
     pub(super) lanes: [Lanes; ROUTES],
+    /// Lanes of before the routes changed, of which pushes are still to be sorted anew.
+    pub(super) unsorted: Vec<Lanes>,
     pub(super) handings: Handings,
     pub(super) timers: TimerWheel,
     pub(super) time: SteadyTime,
@@ -263,6 +265,7 @@ impl Core {
             alerts: Alerts::new(slots),
             closed_alerts: ClosedAlerts::default(),
             lanes: std::array::from_fn(|_| Lanes::default()),
+            unsorted: Vec::new(),
             handings: Handings::new(limits.pushes_max / 2),
             timers: TimerWheel::new(slots, now_ms.ms()),
             time: SteadyTime::new(now_ms),
@@ -754,10 +757,26 @@ impl Core {
     /// The next push to attempt by this route; it is in flight from now on and must be handed to
     /// the network. A call that ends [`ENDED_PER_POLL_MAX`] pushes instead yields none and leaves
     /// the rest to the next turn.
+    #[inline]
     pub fn poll_attempt(&mut self, route: u8, now_ms: CenterMs) -> Option<PushIndex> {
+        self.poll_lane(route, Lanes::pop, now_ms)
+    }
+
+    /// As [`Core::poll_attempt`], of emergencies alone.
+    pub fn poll_emergency(&mut self, route: u8, now_ms: CenterMs) -> Option<PushIndex> {
+        self.poll_lane(route, Lanes::pop_emergency, now_ms)
+    }
+
+    #[inline]
+    fn poll_lane(
+        &mut self,
+        route: u8,
+        pop: impl Fn(&mut Lanes, &mut Pushes) -> Option<PushIndex>,
+        now_ms: CenterMs,
+    ) -> Option<PushIndex> {
         let (mut ended, mut begun) = (0, 0);
         self.poll_cut_short &= route != 0;
-        while let Some(index) = self.lanes[usize::from(route)].pop(&mut self.pushes) {
+        while let Some(index) = pop(&mut self.lanes[usize::from(route)], &mut self.pushes) {
             if self.pushes[index].has(flag::GONE) {
                 self.free_place(index);
                 continue;

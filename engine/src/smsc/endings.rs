@@ -78,7 +78,11 @@ impl Core {
         }
     }
 
+    /// The push is withdrawn. What a carrier has of it cannot be: the receipts decide then.
     pub(super) fn end_cancelled(&mut self, index: PushIndex, now_ms: CenterMs) {
+        if self.give_up_rest(index, Code::REPLACED, now_ms) {
+            return;
+        }
         let push = &self.pushes[index];
         let partly = push.delivered_mask != 0 || push.has(flag::IN_DOUBT);
         let code = if partly { Code::CANCELLED_IN_PART } else { Code::ACCEPTED };
@@ -112,7 +116,8 @@ impl Core {
         }
     }
 
-    /// A final verdict that is not complete delivery: partial if any segment arrived.
+    /// A final verdict that is not complete delivery: partial if any segment arrived. Where a
+    /// carrier has others, their receipts decide.
     pub(super) fn end_short(
         &mut self,
         index: PushIndex,
@@ -123,6 +128,9 @@ impl Core {
         self.heed_alert_cancel(index);
         if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
             return self.end_cancelled(index, now_ms);
+        }
+        if self.give_up_rest(index, code, now_ms) {
+            return;
         }
         let tp_status = if self.pushes[index].domain() == CARRIER {
             retry::tp_status_by_carrier(code)
@@ -249,9 +257,6 @@ impl Core {
 
     pub(super) fn expire(&mut self, index: PushIndex, now_ms: CenterMs) {
         let code = self.pushes[index].code;
-        if self.give_up_rest(index, code, now_ms) {
-            return;
-        }
         self.end_short(index, State::Expired, code, now_ms);
     }
 

@@ -9,7 +9,7 @@
 //! receipts stops no delivery.
 
 use crate::smsc::core::{Core, Effect};
-use crate::smsc::handed::{Handing, RECEIPT_GRACE_MS, Receipt};
+use crate::smsc::handed::{CARRIER, Handing, RECEIPT_GRACE_MS, Receipt};
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
@@ -120,15 +120,44 @@ impl Core {
         self.give_up_oldest(now_ms);
     }
 
-    /// The push's time is over while a carrier has some of its segments and others wait: those will
-    /// not arrive, and the receipts of the first decide. Whether that is so.
+    /// Nothing more of the push is to be sent while a carrier has some of its segments: the others
+    /// will not arrive, and the receipts of the first decide. Whether that is so.
     pub(super) fn give_up_rest(&mut self, index: PushIndex, code: Code, now_ms: CenterMs) -> bool {
-        if !self.handings.has(index) || self.awaited_mask(index) == 0 {
+        let is_handed = self.pushes[index].state == State::Handed;
+        if is_handed || !self.handings.has(index) || self.awaited_mask(index) == 0 {
             return false;
         }
         let left = self.pushes[index].full_mask() & !self.settled_mask(index);
         self.handings.fail(index, left, code);
+        self.effects.push_back(Effect::Handed(index));
         self.hand_over(index, now_ms);
+        true
+    }
+
+    /// A carrier took a segment in an attempt in which that was in doubt: it is not sent again.
+    /// Whether that is news.
+    pub fn handle_taken_late(
+        &mut self,
+        index: PushIndex,
+        push_id: u64,
+        segment: u8,
+        now_ms: CenterMs,
+    ) -> bool {
+        self.time.see(now_ms);
+        let known = self.pushes.find(index);
+        let bit = 1u16 << segment;
+        if known.is_none_or(|push| push.push_id != push_id || push.state.is_final())
+            || self.settled_mask(index) & bit != 0
+        {
+            return false;
+        }
+        self.handings.take(index, bit);
+        let push = &mut self.pushes[index];
+        push.set_domain(CARRIER);
+        // The attempt under way sends it again, and its outcome decides.
+        if push.state != State::InFlight && push.full_mask() & !self.settled_mask(index) == 0 {
+            self.hand_over(index, now_ms);
+        }
         true
     }
 
@@ -221,7 +250,8 @@ impl Core {
         if push.has(flag::SINGLE_ATTEMPT) {
             return self.end_short(index, State::Expired, Code::EXPIRED_BUSY, now_ms);
         }
-        let delay_ms = retry::in_doubt_hold_ms(push.class);
+        let delay_ms =
+            retry::in_doubt_hold_ms(push.class, push.holds_for(retry::Cause::SystemFailure));
         self.hold_for(index, retry::Cause::SystemFailure, Some(delay_ms), now_ms, random);
     }
 
@@ -243,8 +273,9 @@ const BLOCK: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smsc::alerts::AlertIdentity;
+    use crate::smsc::closed_alerts::ClosedAlert;
     use crate::smsc::core::{CoreLimits, NewPush, Settlement};
-    use crate::smsc::handed::CARRIER;
     use crate::smsc::outcome::{Failure, HoldReason};
     use crate::smsc::recovery::{RecoveredHanding, RecoveredProgress, Recovery};
     use wire::terms::ids::{Class, Msn};
@@ -378,6 +409,148 @@ mod tests {
         let push = core.push(index);
         assert_eq!((push.state, push.code), (State::Expired, Code::EXPIRED_BUSY));
         assert!(push.has(flag::IN_DOUBT));
+    }
+
+    /// A push of two segments, of which a carrier has the first; the other is held, at `NOW_MS`.
+    fn taken_in_part(alert: Option<AlertIdentity>) -> (Core, PushIndex) {
+        let (mut core, index) = in_flight(&[NewPush { alert, ..push(1, 2) }]);
+        let failed = AttemptResult::Failed(Failure::SystemFailure);
+        core.handle_outcome(index, settled(failed, 0b01), NOW_MS, 0);
+        assert_eq!(core.push(index).state, State::Held);
+        (core, index)
+    }
+
+    /// The push is handed over, and a receipt for its first segment ends it in this state.
+    fn assert_receipt_decides(core: &mut Core, index: PushIndex, state: State, what: &str) {
+        assert_eq!(core.push(index).state, State::Handed, "{what}");
+        assert!(core.handle_receipt(index, 1, 0, Receipt::Delivered, NOW_MS), "{what}");
+        let push = core.push(index);
+        assert_eq!((push.state, push.delivered()), (state, 1), "{what}");
+    }
+
+    const ALERT: AlertIdentity = AlertIdentity { key: 5, alert: 6, sequence: 1 };
+
+    #[test]
+    fn what_a_carrier_has_of_a_push_decides_however_the_rest_is_given_up() {
+        let (mut core, index) = taken_in_part(None);
+        core.cancel(1, true, NOW_MS).expect("it lives");
+        assert_receipt_decides(&mut core, index, State::Cancelled, "cancelled");
+        assert_eq!(core.push(index).code, Code::CANCELLED_IN_PART);
+
+        let (mut core, index) = taken_in_part(Some(ALERT));
+        let cancel = ClosedAlert { sequence: 9, at_ms: NOW_MS, share: 0, found: true, told: true };
+        core.cancel_alert(ALERT.alert, cancel);
+        core.handle_time(NOW_MS, 64);
+        assert_receipt_decides(&mut core, index, State::Cancelled, "its alert is cancelled");
+
+        let (mut core, index) = taken_in_part(Some(ALERT));
+        let newer = AlertIdentity { sequence: 2, ..ALERT };
+        core.accept(NewPush { alert: Some(newer), ..push(2, 1) }, NOW_MS);
+        assert_receipt_decides(&mut core, index, State::Partial, "replaced");
+
+        let (mut core, index) = taken_in_part(None);
+        let protocol = AttemptResult::Failed(Failure::ProtocolError);
+        for _ in 0..16 {
+            let Some(due_ms) = core.due_ms(index).filter(|_| core.push(index).state == State::Held)
+            else {
+                break;
+            };
+            core.handle_time(due_ms, 64);
+            if core.poll_attempt(ROUTE, due_ms) == Some(index) {
+                core.handle_outcome(index, settled(protocol, 0), due_ms, 0);
+            }
+        }
+        assert_receipt_decides(&mut core, index, State::Partial, "its schedule is at an end");
+
+        let handed = RecoveredHanding {
+            progress: RecoveredProgress {
+                delivered_mask: 0,
+                attempts: 1,
+                in_doubt: false,
+                begun: false,
+            },
+            taken_mask: 0b01,
+            failed_mask: 0,
+            code: None,
+        };
+        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+        recovery.restore_accepted(push(1, 2));
+        recovery.restore_handed(1, &handed);
+        recovery.restore_cancel(1, true);
+        let mut core = recovery.finish(NOW_MS).expect("room");
+        let index = core.find(1).expect("it lives");
+        assert_receipt_decides(&mut core, index, State::Cancelled, "cancelled before a restart");
+    }
+
+    #[test]
+    fn a_late_answer_settles_what_was_in_doubt_and_nothing_is_sent_again() {
+        let (mut core, index) = in_flight(&[push(1, 1), push(2, 1)]);
+        let doubt = AttemptResult::Held(HoldReason::InDoubt, Code::EXPIRED_BUSY);
+        let doubted = Settlement { unanswered_mask: 1, ..settled(doubt, 0) };
+        core.handle_outcome(index, doubted, NOW_MS, 0);
+        assert_eq!(core.push(index).state, State::Held);
+        assert!(!core.handle_taken_late(index, 9, 0, NOW_MS), "another's");
+        assert!(core.handle_taken_late(index, 1, 0, NOW_MS));
+        assert!(!core.handle_taken_late(index, 1, 0, NOW_MS), "once");
+        assert_eq!(core.push(index).state, State::Handed);
+        let next = core.poll_attempt(ROUTE, NOW_MS).expect("the next push of the msn");
+        assert_eq!(core.push(next).push_id, 2);
+        core.handle_time(NOW_MS + 600_000, 64);
+        assert_eq!(core.push(index).state, State::Handed, "its hold is over and it stays");
+        assert!(core.handle_receipt(index, 1, 0, Receipt::Delivered, NOW_MS));
+        assert_eq!(core.push(index).state, State::Delivered);
+        // The second copy is under way: its outcome decides, with the first one counted in.
+        let (mut core, index) = in_flight(&[push(1, 1)]);
+        core.handle_outcome(index, doubted, NOW_MS, 0);
+        let due_ms = core.due_ms(index).expect("a hold");
+        core.handle_time(due_ms, 64);
+        assert_eq!(core.poll_attempt(ROUTE, due_ms), Some(index));
+        assert!(core.handle_taken_late(index, 1, 0, due_ms));
+        core.handle_outcome(index, doubted, due_ms, 0);
+        assert_eq!(core.push(index).state, State::Handed);
+    }
+
+    #[test]
+    fn a_push_in_doubt_is_held_twice_as_long_each_time() {
+        let (mut core, index) = in_flight(&[push(1, 1)]);
+        let doubt = AttemptResult::Held(HoldReason::InDoubt, Code::EXPIRED_BUSY);
+        let doubted = Settlement { unanswered_mask: 1, ..settled(doubt, 0) };
+        let mut now_ms = NOW_MS;
+        for minutes in [1, 2, 4, 8] {
+            core.handle_outcome(index, doubted, now_ms, 0);
+            let due_ms = core.due_ms(index).expect("a hold");
+            let held_ms = due_ms.since(now_ms);
+            assert!((held_ms).abs_diff(minutes * 60_000) < 2_000, "{held_ms}");
+            now_ms = due_ms + 1_000;
+            core.handle_time(now_ms, 64);
+            assert_eq!(core.poll_attempt(ROUTE, now_ms), Some(index));
+        }
+    }
+
+    #[test]
+    fn pushes_that_wait_follow_a_change_of_routes_and_keep_their_order() {
+        let mut core = Core::new(CoreLimits { pushes_max: 100, ..LIMITS }, NOW_MS);
+        let other = |push_id: u64| NewPush {
+            msn: Msn::from_value(push_id).expect("a legal msn"),
+            class: if push_id == 4 { Class::Emergency } else { Class::Standard },
+            ..push(push_id, 1)
+        };
+        for push_id in 1..=5 {
+            core.accept(other(push_id), NOW_MS);
+        }
+        core.handle_durable(u64::MAX, |_| {});
+        for index in 0..core.indices_used() as PushIndex {
+            core.set_route(index, 5);
+        }
+        core.begin_sorting();
+        while core.sort(1) {}
+        assert_eq!(core.poll_attempt(ROUTE, NOW_MS), None, "nothing goes by the old route");
+        assert_eq!(core.poll_emergency(5, NOW_MS).map(|index| core.push(index).push_id), Some(4));
+        assert_eq!(core.poll_emergency(5, NOW_MS), None);
+        let polled: Vec<u64> = std::iter::from_fn(|| core.poll_attempt(5, NOW_MS))
+            .map(|index| u64::from(index) + 1)
+            .collect();
+        assert_eq!(polled, [1, 2, 3, 5]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
 use wire::terms::ids::Class;
 
 const LANES: usize = 5;
+const EMERGENCY: usize = 0;
 const URGENT: usize = 1;
 const STANDARD_CONTROL: usize = 2;
 const STANDARD_TEXT: usize = 3;
@@ -146,8 +147,19 @@ impl Lanes {
     }
 
     /// Takes the next push out.
+    #[inline]
     pub fn pop(&mut self, pushes: &mut Pushes) -> Option<PushIndex> {
         let lane = self.choose()?;
+        self.pop_of(lane, pushes)
+    }
+
+    /// Takes the next emergency out.
+    pub fn pop_emergency(&mut self, pushes: &mut Pushes) -> Option<PushIndex> {
+        (self.waiting >> EMERGENCY & 1 == 1).then(|| self.pop_of(EMERGENCY, pushes))?
+    }
+
+    #[inline]
+    fn pop_of(&mut self, lane: usize, pushes: &mut Pushes) -> Option<PushIndex> {
         let client = self.lanes[lane].first;
         let entry = &mut self.clients[client];
         let queue = &mut entry.queues[lane];
@@ -164,6 +176,11 @@ impl Lanes {
             self.pass_turn(lane);
         }
         Some(index)
+    }
+
+    /// Whether anything stands in it.
+    pub fn has_waiting(&self) -> bool {
+        self.waiting != 0
     }
 
     /// The lane whose turn it is.
@@ -222,7 +239,7 @@ impl Lanes {
 
 fn lane_of(push: &Push) -> usize {
     match push.class {
-        Class::Emergency => 0,
+        Class::Emergency => EMERGENCY,
         Class::Urgent => URGENT,
         Class::Standard if push.has(flag::CONTROL) => STANDARD_CONTROL,
         Class::Standard => STANDARD_TEXT,

@@ -24,6 +24,7 @@ mod notifications;
 pub mod outcome;
 pub mod pushes;
 pub mod recovery;
+mod rerouting;
 pub mod retry;
 mod shares;
 pub mod state;

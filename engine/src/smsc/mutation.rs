@@ -77,10 +77,15 @@ pub enum Mutation {
     BillNothingAtOpen,
     /// Opening: the journal is not told of a push that goes on.
     LeaveUnheldAtOpen,
+    /// What a carrier took of a push is forgotten in a crash.
+    LoseHandedAtRecovery,
 }
 
 impl Mutation {
-    /// Every way.
+    /// Those that a network of carriers shows.
+    pub const OF_CARRIERS: [Self; 1] = [Self::LoseHandedAtRecovery];
+
+    /// Every other way.
     pub const ALL: [Self; 34] = [
         Self::SkipExpiry,
         Self::LoseTimerAtRecovery,

@@ -376,6 +376,12 @@ impl Push {
         count
     }
 
+    /// How often it was held for this cause; saturates.
+    pub(super) fn holds_for(&self, cause: Cause) -> u32 {
+        let [a, b, c] = self.holds();
+        u32::from_le_bytes([a, b, c, 0]) >> (cause as u32 * HOLD_BITS) & HOLDS_MAX
+    }
+
     /// The mask with one bit for every segment.
     pub fn full_mask(&self) -> u16 {
         ((1u32 << self.segments) - 1) as u16

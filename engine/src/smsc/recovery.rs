@@ -305,7 +305,7 @@ impl Recovery {
         let Some(index) = self.find(push_id) else { return };
         let mutation = self.core.mutation;
         let push = &mut self.core.pushes[index];
-        if push.state.is_final() {
+        if push.state.is_final() || mutation == Mutation::LoseHandedAtRecovery {
             return;
         }
         push.restore_progress(&handed.progress, mutation);

@@ -302,9 +302,15 @@ pub fn tp_status_by_carrier(code: Code) -> u8 {
     }
 }
 
-/// How long a push waits of which a carrier did not say whether it took it.
-pub fn in_doubt_hold_ms(class: Class) -> u64 {
-    if class == Class::Emergency { 10 * SECOND } else { 60 * SECOND }
+/// How long a push waits of which a carrier did not say whether it took it, when it has been held
+/// for that or a failing system so often: each time twice as long, so that a carrier that takes and
+/// never answers does not send the same to a phone again and again.
+pub fn in_doubt_hold_ms(class: Class, holds: u32) -> u64 {
+    let (first_ms, longest_ms) = match class {
+        Class::Emergency => (10 * SECOND, 10 * MINUTE),
+        _ => (MINUTE, 4 * HOUR),
+    };
+    (first_ms << holds.min(16)).min(longest_ms)
 }
 
 #[cfg(test)]

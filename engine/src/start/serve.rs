@@ -31,6 +31,7 @@ use crate::network::line_states::{Line, LineStates};
 use crate::network::side_by_side::SideBySide;
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
+use crate::network::smpp::exchange::CarrierPlan;
 use crate::network::smpp::port::CarrierPort;
 use crate::shard::{
     Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
@@ -48,7 +49,6 @@ use crate::start::layout::Layout;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
-use carriers::Carriers;
 use host::address::{Address, listen_on};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
@@ -94,15 +94,15 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let factory = SegmentFactory::start_off(config.cpus.clone())
         .map_err(|error| host_unfit("the segment factory's thread cannot start", &error))?;
     let layout = resharding::lay_out(&config, &factory)?;
-    let carriers = Carriers::load(&store, config.shards)?;
+    let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
+    let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
+    let (orders, carriers) = carriers::load(&store, &names_of_hosts, config.shards)?;
     let mut shards =
         open_shards(&config, (layout, keys), &factory, (&registry, &carriers), &store)?;
     let billing_files = make_billing_files_ahead(&config, &mut shards)?;
     let (names, names_watch) = watch_names(&config, &mut shards)?;
     restore_volumes(&config, &registry)?;
     let shares = DescriptorShares::of(&config);
-    let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
-    let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
     let own = doors.addresses().chain(push_addresses.iter().copied()).collect();
     let outbound = outbound(&config, own)?;
@@ -117,7 +117,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         runtime.ports(),
         registry,
         names_of_hosts,
-        (driver.kind, carriers.exchanges),
+        (driver.kind, orders, carriers),
     );
     handle
         .follow_names()
@@ -235,7 +235,7 @@ fn setup(
     config: &Config,
     shares: DescriptorShares,
     driver: DriverKind,
-    carriers: &Carriers,
+    carriers: &CarrierPlan,
     certificates: Option<&Certificates>,
 ) -> Setup {
     let injected = |kind| {
@@ -257,7 +257,7 @@ fn setup(
         acceptance: certificates.map(Certificates::acceptance),
         inject_sync_failure: injected(InjectionKind::SyncFailure),
         inject_sync_hangs: injected(InjectionKind::SyncHangs),
-        exchanges: Arc::clone(&carriers.exchanges),
+        carriers: carriers.clone(),
         receipts_awaited_max: 2 * config.pushes_max as usize,
     }
 }
@@ -382,7 +382,7 @@ fn open_shards(
     config: &Config,
     as_it_stands: (Layout, FingerprintKeys),
     factory: &SegmentFactory,
-    (registry, carriers): (&Arc<Registry>, &Carriers),
+    (registry, carriers): (&Arc<Registry>, &CarrierPlan),
     store: &Store,
 ) -> Result<Vec<(Shard, SideBySide)>, Fatal> {
     let line_states = Arc::new(line_states(config)?);
@@ -426,7 +426,7 @@ fn open_shards(
         tell(number, &report);
         shard.set_contracts(contracts);
         let simulated = network(config, number, &line_states)?;
-        let carriers = CarrierPort::new(number, &carriers.exchanges);
+        let carriers = CarrierPort::new(number, carriers);
         shards.push((shard, SideBySide { simulated, carriers }));
     }
     Ok(shards)
@@ -483,11 +483,11 @@ fn open_shard(
     (layout, fingerprints): (Layout, FingerprintKeys),
     number: usize,
     factory: &SegmentFactory,
-    (registry, carriers): (Arc<Registry>, &Carriers),
+    (registry, carriers): (Arc<Registry>, &CarrierPlan),
     progress: Arc<OpenProgress>,
 ) -> Result<(Shard, ShardReport), Fatal> {
     let mut journal = journal_config(config, number, layout.shards, layout.first_sequence(number));
-    journal.hands_over = !carriers.exchanges.is_empty();
+    journal.hands_over = !carriers.carriers.is_empty();
     let shard_config = ShardConfig {
         number,
         shards: config.shards,

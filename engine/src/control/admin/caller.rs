@@ -81,6 +81,29 @@ impl Caller {
         });
     }
 
+    /// Has the store thread do `work`, which records its acts in this name itself.
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store, &dyn Engine, &str) -> T + Send + 'static,
+    ) -> Result<T, AdminError> {
+        let name = self.name.clone();
+        Ok(self.store.run(move |store, control| work(store, control, &name)).await?)
+    }
+
+    /// Has the store thread look into the registry.
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> T + Send + 'static,
+    ) -> Result<T, AdminError> {
+        Ok(self.store.run(move |store, _| work(store)).await?)
+    }
+
     /// Whether this one may make the registration `after` of what stands there. A token of any
     /// registration of a client opens all of them. So one that is bound to XPIDs changes no
     /// client's name, and tokens only of a client whose XPIDs are all its own.

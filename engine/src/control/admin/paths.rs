@@ -81,11 +81,6 @@ pub const PATHS: &[PathRule] = &[
     // Carriers hold addresses and names of accounts, and whose texts go where.
     rule("GET", "/carriers", Operator, Whole),
     rule("POST", "/carriers", Admin, Whole),
-    rule("PUT", "/carriers/{name}", Admin, Whole),
-    rule("DELETE", "/carriers/{name}", Admin, Whole),
-    rule("GET", "/routes", Operator, Whole),
-    rule("PUT", "/routes", Admin, Whole),
-    rule("DELETE", "/routes", Admin, Whole),
     rule("POST", "/backups", Admin, Whole),
 ];
 

@@ -60,16 +60,17 @@ impl From<StoreError> for AdminError {
             | StoreError::CertificateOfAnother { .. }
             | StoreError::TooManyTokens(_)
             | StoreError::TooManyTokensInAll
-            | StoreError::TooManyRegistrations
             | StoreError::CarrierExists(_)
+            | StoreError::HasRoutes { .. }
             | StoreError::TooManyCarriers
             | StoreError::TooManyRoutes
-            | StoreError::HasRoutes { .. } => StatusCode::CONFLICT,
+            | StoreError::TooManyChoices(_)
+            | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
             StoreError::Audit(_) => StatusCode::INSUFFICIENT_STORAGE,
             StoreError::NotRegistered(_)
-            | StoreError::NoSuchToken { .. }
             | StoreError::NoCarrier(_)
-            | StoreError::NoRoute => StatusCode::NOT_FOUND,
+            | StoreError::NoRoute
+            | StoreError::NoSuchToken { .. } => StatusCode::NOT_FOUND,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

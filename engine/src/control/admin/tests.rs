@@ -11,7 +11,7 @@ use crate::control::document::ClientDocument;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::limits::ADMIN_BODY_OCTETS_MAX;
 use crate::control::token::TokenChange;
-use crate::control::{lines, parked, pushes, queue};
+use crate::control::{carrier_orders, lines, parked, pushes, queue};
 
 const CLIENT: &str =
     r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
@@ -51,7 +51,8 @@ impl Port {
         let more = parked::router(control.clone())
             .merge(lines::router(control.clone()))
             .merge(queue::router(control.clone()))
-            .merge(pushes::router(control.clone()));
+            .merge(pushes::router(control.clone()))
+            .merge(carrier_orders::router(control.clone()));
         let server = AdminServer::start(doors, keeping, store, control, more).expect("started");
         let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
         // A connection that the port has closed meanwhile is none to send an order by.

@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -72,6 +72,22 @@ ALTER TABLE client ADD COLUMN notify_secrets TEXT NOT NULL DEFAULT '';
 ",
     "
 ALTER TABLE audit_head ADD COLUMN next_sha256 BLOB CHECK (length(next_sha256) = 32);
+",
+    "
+ALTER TABLE carrier RENAME TO carrier_before;
+CREATE TABLE carrier (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 255),
+    name TEXT NOT NULL UNIQUE,
+    settings TEXT NOT NULL
+) STRICT;
+INSERT INTO carrier SELECT number, name, settings FROM carrier_before;
+DROP TABLE carrier_before;
+CREATE TABLE carrier_last_number (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    number INTEGER NOT NULL
+) STRICT;
+INSERT INTO carrier_last_number SELECT 1, coalesce(max(number), 0) FROM carrier;
+ALTER TABLE carrier_route ADD COLUMN choice TEXT NOT NULL DEFAULT '';
 ",
 ];
 

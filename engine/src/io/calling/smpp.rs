@@ -16,16 +16,18 @@ use crate::io::notifier::{RawAddress, connect, new_socket};
 use crate::io::now::Now;
 use crate::io::slots::Slots;
 use crate::network::port::ReceiptReply;
-use crate::network::smpp::exchange::Exchange;
+use crate::network::smpp::carrier::{CARRIERS_MAX, Carrier, SESSIONS_MAX};
+use crate::network::smpp::exchange::CarrierPlan;
 use crate::network::smpp::home::Home;
 use secured::layer;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use wire::smpp::dial::{Dialler, Dialling};
 use wire::smpp::limits::{CONTROL_OCTETS_MAX, CONTROLS_MAX, PDU_OCTETS_MAX};
-use wire::smpp::pdu::{Bind, BindKind, Body, MessageResp};
-use wire::smpp::session::{CloseReason, Config, Event, RequestId, Session, VERSION_34};
+use wire::smpp::pdu::{Bind, Body, MessageResp};
+use wire::smpp::session::{CloseReason, Config, Event, RequestId, Session, State, VERSION_34};
 use wire::smpp::status::Status;
 use wire::terms::mix::mix;
 use wire::terms::time::SteadyMs;
@@ -34,17 +36,45 @@ use wire::terms::time::SteadyMs;
 const CONTROLS_OCTETS: usize = CONTROLS_MAX * CONTROL_OCTETS_MAX;
 /// Room for a bind or the answer to a message.
 const SHORT_PDU_OCTETS_MAX: usize = 256;
+/// While so much waits to be sent to a carrier nothing is read from it.
+const OUTPUT_OCTETS_MAX: usize = 256 * 1024;
+/// How long a session that is to be unbound waits for its last answers.
+const RETIRING_MS: u64 = 10_000;
 
 /// One session of a carrier.
 struct Line {
     dialler: Dialler,
     connection: Option<u32>,
+    /// It is to be unbound when its last answers are there, or at this time at the latest.
+    retiring_until_ms: Option<u64>,
 }
 
 /// One carrier.
 struct Caller {
     home: Home,
     lines: Vec<Line>,
+    /// It is there no more: its sessions end, and no others begin.
+    gone: bool,
+}
+
+impl Caller {
+    /// Sessions that there are to be.
+    fn sessions(&self) -> usize {
+        if self.gone { 0 } else { self.home.carrier().lines() }
+    }
+
+    fn new_line(&self, now_ms: u64) -> Line {
+        let hosts = self.home.carrier().hosts.len().max(1);
+        Line { dialler: Dialler::new(hosts, now_ms), connection: None, retiring_until_ms: None }
+    }
+
+    /// These sessions end when their last answers are there.
+    fn retire(&mut self, lines: std::ops::Range<usize>, now_ms: u64) {
+        for line in lines {
+            self.home.retire(line);
+            self.lines[line].retiring_until_ms.get_or_insert(now_ms + RETIRING_MS);
+        }
+    }
 }
 
 /// A connection to a carrier.
@@ -65,6 +95,12 @@ struct Speaking {
     name: (u32, u32),
     was_bound: bool,
     closed: Option<CloseReason>,
+    /// It is over, and what had not left yet was taken back.
+    cut: bool,
+    /// Octets that were ever put into `output`.
+    written: u64,
+    /// SMS in `output`, or that were at the last look: where each ends, and its token.
+    leaving: VecDeque<(u64, u64)>,
 }
 
 /// What a session asks for while it takes octets.
@@ -75,8 +111,10 @@ struct Desk<'a> {
 
 /// The carriers of a thread.
 pub(crate) struct Carriers {
+    shard: usize,
     callers: Vec<Caller>,
     outgoing: Slots<Outgoing>,
+    awaited_max: usize,
     budget: Rc<Budget>,
     chance: u64,
     called: u64,
@@ -89,33 +127,58 @@ impl Carriers {
     /// Those of `exchanges` whose home is shard `shard`; each awaits at most so many receipts.
     pub(crate) fn new(
         shard: usize,
-        exchanges: &[Arc<Exchange>],
+        plan: &CarrierPlan,
         awaited_max: usize,
         budget: Rc<Budget>,
         now: Now,
     ) -> Self {
-        let own = exchanges.iter().filter(|exchange| exchange.home() == shard);
-        let callers: Vec<Caller> = own
-            .map(|exchange| {
-                let carrier = &exchange.carrier;
-                let dialler = || Dialler::new(carrier.hosts.len(), now.steady_ms.ms());
-                let line = |_| Line { dialler: dialler(), connection: None };
-                Caller {
-                    lines: (0..carrier.sessions).map(line).collect(),
-                    home: Home::new(Arc::clone(exchange), awaited_max, now.steady_ms.ms()),
-                }
-            })
-            .collect();
-        let connections = callers.iter().map(|caller| caller.lines.len()).sum();
-        Self {
-            callers,
-            outgoing: Slots::with_capacity(connections),
+        let mut carriers = Self {
+            shard,
+            callers: Vec::new(),
+            outgoing: Slots::with_capacity(2 * CARRIERS_MAX * usize::from(SESSIONS_MAX)),
+            awaited_max,
             budget,
             chance: now.wall_ms.ms(),
             called: 0,
             may_shake_hands: false,
             draining: false,
+        };
+        carriers.change(plan, now);
+        carriers
+    }
+
+    /// These are the carriers from now on. Sessions go on where nothing was changed that they were
+    /// bound with; others end when their last answers are there, and are bound anew.
+    pub(crate) fn change(&mut self, plan: &CarrierPlan, now: Now) {
+        let now_ms = now.steady_ms.ms();
+        let own = || plan.carriers.iter().filter(|known| known.exchange.home() == self.shard);
+        for caller in &mut self.callers {
+            let number = caller.home.exchange().number();
+            caller.gone = own().all(|known| known.exchange.number() != number);
+            if caller.gone {
+                caller.retire(0..caller.lines.len(), now_ms);
+            }
         }
+        for known in own() {
+            let number = known.exchange.number();
+            let found = self.callers.iter_mut().find(|one| one.home.exchange().number() == number);
+            match found {
+                Some(caller) => change_caller(caller, &known.carrier, now_ms),
+                None => {
+                    let home = Home::new(known, self.awaited_max, now_ms);
+                    let mut caller = Caller { home, lines: Vec::new(), gone: false };
+                    for _ in 0..caller.sessions() {
+                        caller.lines.push(caller.new_line(now_ms));
+                    }
+                    self.callers.push(caller);
+                }
+            }
+        }
+    }
+
+    /// Whether there is any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.callers.is_empty()
     }
 
     /// One turn: connections, what shards have sent, what may be submitted, what may be answered.
@@ -136,6 +199,7 @@ impl Carriers {
         for line in 0..self.callers[at].lines.len() {
             busy |= self.look_at(at, line, driver, now);
         }
+        self.unbind_retired(at, driver, now);
         busy |= self.callers[at].home.take_permits(now.steady_ms.ms());
         self.callers[at].home.handle_time(now.steady_ms.ms());
         busy |= self.callers[at].home.pass_receipts();
@@ -143,6 +207,7 @@ impl Carriers {
         for line in 0..self.callers[at].lines.len() {
             busy |= self.submit(at, line, driver, now);
         }
+        self.callers[at].home.make_room(now.steady_ms.ms());
         self.called |= self.callers[at].home.take_called();
         busy
     }
@@ -152,9 +217,37 @@ impl Carriers {
         self.chance
     }
 
+    /// Unbinds sessions that are to end and whose last answers are there.
+    fn unbind_retired(&mut self, at: usize, driver: &mut Driver, now: Now) {
+        let now_ms = now.steady_ms.ms();
+        for line in 0..self.callers[at].lines.len() {
+            let Caller { home, lines, .. } = &mut self.callers[at];
+            let Some(until_ms) = lines[line].retiring_until_ms else { continue };
+            let Some(outgoing) =
+                lines[line].connection.and_then(|index| self.outgoing.get_mut(index))
+            else {
+                // Nothing is left of it: what is bound next is bound with the new settings.
+                lines[line].retiring_until_ms = None;
+                lines[line].dialler.begin_anew(now_ms);
+                continue;
+            };
+            if !outgoing.connected {
+                outgoing.link.stream.close();
+            } else if home.outstanding(line) == 0 || now_ms >= until_ms {
+                outgoing.link.session.session.unbind(now_ms);
+            }
+            self.look_at(at, line, driver, now);
+        }
+    }
+
     /// Connects what is to be connected.
     fn dial(&mut self, at: usize, driver: &mut Driver, now: Now) {
-        for line in 0..self.callers[at].lines.len() {
+        let sessions = self.callers[at].sessions();
+        if self.callers[at].home.carrier().hosts.is_empty() {
+            // Its name is not known yet.
+            return;
+        }
+        for line in 0..sessions.min(self.callers[at].lines.len()) {
             let chance = self.draw();
             let this = &mut self.callers[at].lines[line];
             if this.connection.is_some() && this.dialler.poll_deadline().is_none() {
@@ -188,8 +281,9 @@ impl Carriers {
             response_ms: carrier.response_ms,
             ..Config::carrier()
         };
+        let host = host % carrier.hosts.len();
         let address = carrier.hosts[host];
-        let layer = layer(carrier, host);
+        let layer = layer(carrier, carrier.host_of.get(host).copied().unwrap_or(0));
         let chance = self.draw();
         let socket = new_socket(&address).filter(|_| layer.is_ok());
         let budget = &self.budget;
@@ -201,6 +295,9 @@ impl Carriers {
                     name: (index, generation),
                     was_bound: false,
                     closed: None,
+                    cut: false,
+                    written: 0,
+                    leaving: VecDeque::new(),
                 };
                 Outgoing {
                     link: Link::new(socket, (index, generation), Owner::Carrier, session, budget),
@@ -277,18 +374,23 @@ impl Carriers {
     fn look_at(&mut self, at: usize, line: usize, driver: &mut Driver, now: Now) -> bool {
         let Some(index) = self.callers[at].lines[line].connection else { return false };
         let chance = self.draw();
-        let Caller { home, lines } = &mut self.callers[at];
+        let Caller { home, lines, .. } = &mut self.callers[at];
         let Some(outgoing) = self.outgoing.get_mut(index) else { return false };
         if self.may_shake_hands && outgoing.step_is_due() {
             self.may_shake_hands = false;
             outgoing.shake_hands(home, driver, now);
+        }
+        if outgoing.connected && outgoing.link.is_stuck(now.steady_ms, u64::MAX) {
+            // It takes nothing of what it is sent.
+            outgoing.link.session.session.handle_end();
         }
         let speaking = &mut outgoing.link.session;
         if outgoing.connected {
             if speaking.session.poll_deadline().is_some_and(|due_ms| now.steady_ms.ms() >= due_ms) {
                 speaking.session.handle_time(now.steady_ms.ms());
             }
-            speaking.take_events(home);
+            home.set_silent(line, speaking.session.is_silent(now.steady_ms.ms()));
+            speaking.take_events(home, now);
             speaking.take_output();
         }
         let is_bound = speaking.session.state().is_bound();
@@ -309,7 +411,11 @@ impl Carriers {
             }
             home.session_lost(line, refusal.is_some());
             let (carrier, reason) = (&home.carrier().name, reason.to_string());
-            tracing::warn!(carrier, session = line, reason, "a session has ended");
+            if lines[line].retiring_until_ms.is_some() {
+                tracing::info!(carrier, session = line, reason, "a session has ended");
+            } else {
+                tracing::warn!(carrier, session = line, reason, "a session has ended");
+            }
             outgoing.link.send_now();
             outgoing.link.stream.close();
         } else {
@@ -345,13 +451,19 @@ impl Carriers {
         let Some(index) = self.callers[at].lines[line].connection else { return false };
         let Some(outgoing) = self.outgoing.get_mut(index) else { return false };
         let link = &mut outgoing.link;
-        let Speaking { session, output, .. } = &mut link.session;
+        let Speaking { session, output, written, leaving, .. } = &mut link.session;
         let mut busy = false;
-        if session.state().is_bound() {
+        if session.state().is_bound() && output.len() < OUTPUT_OCTETS_MAX {
             let home = &mut self.callers[at].home;
-            busy = home.submit(line, session, output, (now.steady_ms.ms(), now.wall_ms.ms()));
+            let mut note = |octets: usize, token: u64| {
+                *written += octets as u64;
+                leaving.push_back((*written, token));
+            };
+            let times = (now.steady_ms.ms(), now.wall_ms.ms());
+            busy = home.submit(line, session, (output, &mut note), times);
         }
         link.flush(driver, now.steady_ms);
+        link.session.forget_what_has_left();
         // A session that had as many of the carrier's messages as it may reads on.
         if outgoing.connected && !link.stream.is_closing() {
             let home = &mut self.callers[at].home;
@@ -389,26 +501,47 @@ impl Carriers {
         std::mem::take(&mut self.called)
     }
 
-    /// Unbinds what carries nothing; whether all sessions have ended.
-    pub(crate) fn drain(&mut self, driver: &mut Driver, now: Now) -> bool {
-        self.draining = true;
-        for at in 0..self.callers.len() {
-            if self.callers[at].home.in_hand() > 0 {
-                continue;
-            }
-            for line in 0..self.callers[at].lines.len() {
-                let Some(index) = self.callers[at].lines[line].connection else { continue };
-                if let Some(outgoing) = self.outgoing.get_mut(index) {
-                    if outgoing.connected {
-                        outgoing.link.session.session.unbind(now.steady_ms.ms());
-                    } else {
-                        outgoing.link.stream.close();
-                    }
-                }
-                self.look_at(at, line, driver, now);
+    /// What waits goes back, and sessions end when their last answers are there. Whether all have
+    /// ended.
+    pub(crate) fn drain(&mut self, now: Now) -> bool {
+        if !std::mem::replace(&mut self.draining, true) {
+            for caller in &mut self.callers {
+                caller.retire(0..caller.lines.len(), now.steady_ms.ms());
             }
         }
         self.outgoing.len() == 0
+    }
+
+    /// Ends all sessions at once: nobody waits for them any longer.
+    pub(crate) fn hang_up(&mut self, driver: &mut Driver, now: Now) {
+        for at in 0..self.callers.len() {
+            for line in 0..self.callers[at].lines.len() {
+                if let Some(index) = self.callers[at].lines[line].connection
+                    && let Some(outgoing) = self.outgoing.get_mut(index)
+                {
+                    outgoing.link.session.session.close();
+                    self.look_at(at, line, driver, now);
+                }
+            }
+        }
+    }
+}
+
+/// The carrier has these settings from now on.
+fn change_caller(caller: &mut Caller, carrier: &Arc<Carrier>, now_ms: u64) {
+    let rebinds = caller.home.carrier().rebinds_for(carrier) || caller.gone;
+    let (before, after) = (caller.lines.len(), carrier.lines());
+    caller.gone = false;
+    caller.home.change(Arc::clone(carrier), now_ms);
+    while caller.lines.len() < after {
+        caller.lines.push(caller.new_line(now_ms));
+    }
+    let hosts = carrier.hosts.len();
+    caller.lines.iter_mut().for_each(|line| line.dialler.set_hosts(hosts));
+    if rebinds {
+        caller.retire(0..before, now_ms);
+    } else if after < before {
+        caller.retire(after..before, now_ms);
     }
 }
 
@@ -418,9 +551,9 @@ impl Outgoing {
         self.peer
     }
 
-    fn bind(&mut self, carrier: &crate::network::smpp::carrier::Carrier, now: Now) {
+    fn bind(&mut self, carrier: &Carrier, now: Now) {
         let bind = Bind {
-            kind: BindKind::Transceiver,
+            kind: carrier.kind_of(self.line),
             system_id: carrier.system_id.as_bytes(),
             password: carrier.password.as_bytes(),
             system_type: carrier.system_type.as_bytes(),
@@ -432,7 +565,7 @@ impl Outgoing {
         let mut pdu = [0; SHORT_PDU_OCTETS_MAX];
         let speaking = &mut self.link.session;
         match speaking.session.bind(&mut pdu, &bind, now.steady_ms.ms()) {
-            Ok(octets) => speaking.output.extend_from_slice(&pdu[..octets]),
+            Ok(octets) => speaking.say(&pdu[..octets]),
             // The carrier's settings were checked when they were made.
             Err(_) => speaking.session.close(),
         }
@@ -445,10 +578,38 @@ impl Speaking {
         self.session.handle_end();
     }
 
-    fn take_events(&mut self, home: &mut Home) {
+    fn say(&mut self, octets: &[u8]) {
+        self.output.extend_from_slice(octets);
+        self.written += octets.len() as u64;
+    }
+
+    /// Octets that were handed on to be sent: nobody knows how far they came.
+    fn left(&self) -> u64 {
+        self.written - self.output.len() as u64
+    }
+
+    fn forget_what_has_left(&mut self) {
+        let left = self.left();
+        while self.leaving.front().is_some_and(|(end, _)| *end <= left) {
+            self.leaving.pop_front();
+        }
+    }
+
+    fn take_events(&mut self, home: &mut Home, now: Now) {
+        if self.session.state() == State::Closed && !std::mem::replace(&mut self.cut, true) {
+            self.forget_what_has_left();
+            // What has not left yet never does: it may be submitted elsewhere.
+            (self.written, _) = (self.left(), self.output.clear());
+        }
         while let Some(event) = self.session.poll_event() {
             match event {
-                Event::InDoubt { token } => home.handle_doubt(token),
+                Event::InDoubt { token } => {
+                    if self.leaving.iter().any(|(_, leaving)| *leaving == token) {
+                        home.handle_unsent(token);
+                    } else {
+                        home.handle_doubt(token, now.steady_ms.ms());
+                    }
+                }
                 Event::Closed { reason } => self.closed = Some(reason),
                 _ => {}
             }
@@ -459,7 +620,7 @@ impl Speaking {
     fn take_output(&mut self) {
         let mut pdus = [0; CONTROLS_OCTETS];
         let octets = self.session.poll_output(&mut pdus);
-        self.output.extend_from_slice(&pdus[..octets]);
+        self.say(&pdus[..octets]);
     }
 
     fn answer(&mut self, request: RequestId, now: Now) {
@@ -468,7 +629,7 @@ impl Speaking {
         let answered =
             self.session.answer(&mut pdu, request, Status::OK, &body, now.steady_ms.ms());
         if let Ok(octets) = answered {
-            self.output.extend_from_slice(&pdu[..octets]);
+            self.say(&pdu[..octets]);
         }
     }
 }
@@ -483,7 +644,9 @@ impl LinkSession for Speaking {
     }
 
     fn wants_more(&self, unconsumed: usize, _most: usize) -> bool {
-        unconsumed < 2 * PDU_OCTETS_MAX && self.session.is_reading()
+        unconsumed < 2 * PDU_OCTETS_MAX
+            && self.output.len() < OUTPUT_OCTETS_MAX
+            && self.session.is_reading()
     }
 
     fn held(&self) -> usize {
@@ -501,6 +664,10 @@ impl Takes<Desk<'_>> for Speaking {
     fn take(&mut self, octets: &[u8], _room: usize, desk: &mut Desk<'_>) -> Option<usize> {
         let (mut at, now_ms) = (0, desk.now.steady_ms.ms());
         loop {
+            if self.output.len() >= OUTPUT_OCTETS_MAX {
+                // It takes nothing of what it is answered: what it sent waits.
+                return Some(at);
+            }
             let taken = self.session.handle_octets(&octets[at..], now_ms);
             at += taken.octets;
             let is_done = taken.octets == 0;
@@ -509,6 +676,9 @@ impl Takes<Desk<'_>> for Speaking {
                     if desk.home.handle_answer(token, status, &body, oddities, now_ms) =>
                 {
                     self.session.close();
+                }
+                Some(Event::LateAnswer { token, status, body }) => {
+                    desk.home.handle_late_answer(token, status, &body);
                 }
                 Some(Event::Request { request, body, oddities }) => {
                     let carrier = desk.home.carrier().number;
@@ -520,7 +690,7 @@ impl Takes<Desk<'_>> for Speaking {
                 }
                 _ => {}
             }
-            self.take_events(desk.home);
+            self.take_events(desk.home, desk.now);
             self.take_output();
             if is_done || self.closed.is_some() {
                 return Some(at);
@@ -530,6 +700,6 @@ impl Takes<Desk<'_>> for Speaking {
 
     fn end(&mut self, _unconsumed: &[u8], desk: &mut Desk<'_>) {
         self.session.handle_end();
-        self.take_events(desk.home);
+        self.take_events(desk.home, desk.now);
     }
 }

@@ -1,13 +1,15 @@
 //! What a carrier is set up with.
 
+use crate::network::smpp::meanings::Meanings;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use wire::smpp::address::{Country, DestinationForm};
 use wire::smpp::id::IdForms;
+use wire::smpp::pdu::BindKind;
 
 /// Most carriers of one engine.
-pub const CARRIERS_MAX: u8 = 7;
+pub const CARRIERS_MAX: usize = 7;
 /// Most sessions with one carrier.
 pub const SESSIONS_MAX: u16 = 8;
 /// Most requests outstanding on a session.
@@ -36,15 +38,32 @@ pub struct CarrierTls {
     pub spoken_with: Arc<dyn Any + Send + Sync>,
 }
 
+/// How a push of several segments is submitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Long {
+    /// Each segment with its user data header.
+    #[default]
+    Udh,
+    /// Each segment without the header and with sar_msg_ref_num, sar_total_segments and
+    /// sar_segment_seqnum.
+    Sar,
+    /// All of it at once, in message_payload.
+    Payload,
+}
+
 /// One carrier.
 #[derive(Clone, Debug)]
 pub struct Carrier {
-    /// Its number, 1 to [`CARRIERS_MAX`]; records name it by that.
+    /// Its number, from 1 on; records name it by that, and no other carrier ever has it.
     pub number: u8,
     /// Its name, for the operator.
     pub name: String,
-    /// Where it is reached, in the order in which the hosts are tried.
+    /// HOST:PORT, as the operator gave them.
+    pub host_names: Vec<String>,
+    /// Their addresses, as far as they are known, in the order in which they are tried.
     pub hosts: Vec<SocketAddr>,
+    /// Of each address: which of the names has it.
+    pub host_of: Vec<usize>,
     /// What connections to them are secured with; `None`: nothing.
     pub tls: Option<CarrierTls>,
     /// Who we are there: 1 to 15 octets.
@@ -53,8 +72,10 @@ pub struct Carrier {
     pub password: String,
     /// What kind of system we are: at most 12 octets.
     pub system_type: String,
-    /// Transceivers bound at a time, 1 to [`SESSIONS_MAX`].
+    /// Sessions at a time, 1 to [`SESSIONS_MAX`].
     pub sessions: u16,
+    /// Each is a transmitter and a receiver, where the carrier knows no transceivers.
+    pub pairs: bool,
     /// Requests outstanding on each, 1 to [`WINDOW_MAX`].
     pub window: u16,
     /// SMS a second of all sessions together; 0: no limit.
@@ -73,6 +94,9 @@ pub struct Carrier {
     pub priority: bool,
     /// Whether it packs text of its default alphabet: eight septets in seven octets.
     pub packs: bool,
+    /// How a push of several segments is submitted. A push client's own header always goes as it
+    /// is.
+    pub long: Long,
     /// The data_coding of octets that are no text: 2 or 4.
     pub binary_coding: u8,
     /// service_type, at most 5 octets.
@@ -81,13 +105,60 @@ pub struct Carrier {
     pub enquire_link_ms: u64,
     /// How long an answer is waited for, milliseconds.
     pub response_ms: u64,
+    /// What its statuses and error codes mean, where that is not what the specification says.
+    pub meanings: Meanings,
+    /// It is sent optional parameters, where its version of SMPP knows them.
+    pub tlvs: bool,
+    /// How often the operator has had its sessions bound anew.
+    pub rebinds: u32,
+    /// It takes no push for now; what it has is awaited all the same.
+    pub paused: bool,
+}
+
+/// Permits that each of so many shards has for a carrier at most.
+pub fn permits_max(shards: usize) -> usize {
+    permits(WINDOW_MAX, SESSIONS_MAX, RATE_MAX, shards)
+}
+
+/// One more than others use is an emergency's.
+fn permits(window: u16, sessions: u16, rate: u32, shards: usize) -> usize {
+    let most = usize::from(window) * usize::from(sessions) + rate as usize / 50;
+    most.div_ceil(shards.max(1)).max(1) + 1
 }
 
 impl Carrier {
-    /// Permits that each of so many shards has for it.
+    /// Permits that each of so many shards has for it, the one of emergencies among them.
     pub fn permits(&self, shards: usize) -> usize {
-        let most = usize::from(self.window) * usize::from(self.sessions) + self.rate as usize / 50;
-        most.div_ceil(shards.max(1)).max(1)
+        permits(self.window, self.sessions, self.rate, shards)
+    }
+
+    /// Connections at a time.
+    pub fn lines(&self) -> usize {
+        usize::from(self.sessions) * if self.pairs { 2 } else { 1 }
+    }
+
+    /// As what a connection is bound.
+    pub fn kind_of(&self, line: usize) -> BindKind {
+        match line % 2 {
+            _ if !self.pairs => BindKind::Transceiver,
+            0 => BindKind::Transmitter,
+            _ => BindKind::Receiver,
+        }
+    }
+
+    /// Whether its sessions have to be bound anew for these settings to count.
+    pub fn rebinds_for(&self, other: &Self) -> bool {
+        let said = |carrier: &Self| {
+            (
+                (carrier.host_names.clone(), carrier.rebinds, carrier.pairs),
+                carrier.tls.as_ref().map(|tls| tls.names.clone()),
+                carrier.system_id.clone(),
+                carrier.password.clone(),
+                carrier.system_type.clone(),
+                (carrier.window, carrier.enquire_link_ms, carrier.response_ms),
+            )
+        };
+        said(self) != said(other)
     }
 
     /// The shard whose thread is its home.

@@ -1,18 +1,24 @@
 //! The rings between a carrier's home and the shards whose pushes it takes: permits there and back,
-//! receipts one way, and the word that a receipt is recorded the other way.
+//! receipts one way, and the word that a receipt is recorded the other way. A shard that cancels a
+//! push *recalls* it: the home gives it back where it is not sent yet, and says when it has looked.
 //!
-//! Invariants: as many permits as places; a receipt is taken only behind the permit whose answer it
-//! is about; a ring that is full holds up its carrier's session and nothing else.
+//! Invariants: as many places as permits, whatever the carrier's settings become; a receipt is
+//! taken only behind the permit whose answer it is about; a ring that is full holds up its
+//! carrier's session and nothing else; what is recalled is not sent once the recall is done.
 
-use crate::network::port::{AttemptSlot, CarrierReceipt, ReceiptReply, Token};
-use crate::network::smpp::carrier::Carrier;
+use crate::network::port::{AttemptSlot, CarrierReceipt, ReceiptReply};
+use crate::network::routes::Routes;
+use crate::network::smpp::carrier::{Carrier, permits_max};
 use crate::network::smpp::outcome::Verdict;
+use crate::network::smpp::receipts::Awaited;
 use crossbeam::queue::ArrayQueue;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Receipts under way from a carrier to one shard; also those recorded and not answered.
 pub(super) const RECEIPTS_UNDER_WAY_MAX: usize = 2_048;
+/// Recalls of one push that a home has not looked at; beyond it all pushes of the shard are.
+const RECALLS_MAX: usize = 256;
 
 /// Leave to submit one push, filled with it; comes back with what the carrier answered.
 pub(super) struct Permit {
@@ -23,13 +29,31 @@ pub(super) struct Permit {
     pub(super) ids: Vec<u8>,
 }
 
-/// A segment that a carrier took in an earlier life of the engine.
-#[derive(Clone, Debug)]
-pub(super) struct AwaitedSegment {
-    pub(super) token: Token,
-    pub(super) push_id: u64,
-    pub(super) segment: u8,
-    pub(super) id: Box<[u8]>,
+/// What a shard awaits at its start: the carrier's id of a segment, and whose it is.
+pub(super) type Announced = (Box<[u8]>, Awaited);
+
+/// Pushes that a shard wants back.
+struct Recalls {
+    pushes: ArrayQueue<u32>,
+    /// All of them.
+    all: AtomicBool,
+    asked: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Recalls {
+    fn new() -> Self {
+        Self {
+            pushes: ArrayQueue::new(RECALLS_MAX),
+            all: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+        }
+    }
+
+    fn are_done(&self) -> bool {
+        self.asked.load(Ordering::Acquire) == self.done.load(Ordering::Acquire)
+    }
 }
 
 /// What passes between the home and one shard.
@@ -38,8 +62,9 @@ struct Lane {
     settled: ArrayQueue<Box<Permit>>,
     receipts: ArrayQueue<CarrierReceipt>,
     recorded: ArrayQueue<ReceiptReply>,
+    recalls: Recalls,
     /// What the shard awaits at its start, once; taken by the home.
-    awaited: Mutex<Option<Vec<AwaitedSegment>>>,
+    awaited: Mutex<Option<Vec<Announced>>>,
 }
 
 macro_rules! figures {
@@ -71,6 +96,11 @@ figures! {
     submits "submits" true "SMS submitted";
     taken "taken" true "SMS that the carrier took";
     refused "refused" true "SMS that the carrier refused, for good or for now";
+    returned "returned" true "Pushes that came back, in whole or in part, and count no attempt";
+    taken_late "taken_late" true "SMS in doubt of which an answer or a receipt came all the same";
+    ids_given_again "ids_given_again" true "Ids that were given again while a receipt was awaited";
+    dealing "dealing" false "Whether it takes pushes: 1 or 0";
+    rate_sixteenths "rate_sixteenths" false "Sixteenths of its rate that are used";
     throttled "throttled" true "Answers that said too fast, or that the carrier's queue is full";
     in_doubt "in_doubt" true "SMS sent and not answered";
     in_hand "in_hand" false "Pushes under way";
@@ -106,8 +136,8 @@ pub struct CarrierState {
 
 impl CarrierState {
     /// How it is with this carrier now.
-    pub fn of(exchange: &Exchange) -> Self {
-        Self { name: exchange.carrier.name.clone(), figures: exchange.figures.values() }
+    pub fn of(known: &KnownCarrier) -> Self {
+        Self { name: known.carrier.name.clone(), figures: known.exchange.figures.values() }
     }
 }
 
@@ -119,36 +149,72 @@ impl CarrierFigures {
     }
 }
 
+/// One carrier, as every thread is told of it.
+#[derive(Clone)]
+pub struct KnownCarrier {
+    /// The rings, which stay as long as the carrier is there.
+    pub exchange: Arc<Exchange>,
+    /// What it is set up with now.
+    pub carrier: Arc<Carrier>,
+}
+
+impl KnownCarrier {
+    /// A carrier that is new, between so many shards.
+    pub fn new(carrier: Carrier, shards: usize) -> Self {
+        let exchange = Exchange::new(&carrier, shards);
+        Self { exchange, carrier: Arc::new(carrier) }
+    }
+}
+
+/// All carriers and routes, as every thread is told of them at once.
+#[derive(Clone, Default)]
+pub struct CarrierPlan {
+    /// The carriers.
+    pub carriers: Arc<[KnownCarrier]>,
+    /// Which pushes go by which.
+    pub routes: Arc<Routes>,
+}
+
 /// One carrier between its home and all shards.
 pub struct Exchange {
-    /// What the carrier is set up with.
-    pub carrier: Carrier,
     /// What its home counts.
     pub figures: CarrierFigures,
+    number: u8,
     home: usize,
     lanes: Vec<Lane>,
     dealing: AtomicBool,
+    /// Pushes that may go to the home now and be sent in a moment.
+    room: AtomicU32,
+    /// Since when it is down or choked, milliseconds of the home's clock; 0: it is not.
+    out_since_ms: AtomicU64,
 }
 
 impl Exchange {
     /// Between so many shards.
-    pub fn new(carrier: Carrier, shards: usize) -> Arc<Self> {
-        let permits = carrier.permits(shards);
+    pub fn new(carrier: &Carrier, shards: usize) -> Arc<Self> {
+        let permits = permits_max(shards);
         let lane = |_| Lane {
             permits: ArrayQueue::new(permits),
             settled: ArrayQueue::new(permits),
             receipts: ArrayQueue::new(RECEIPTS_UNDER_WAY_MAX),
             recorded: ArrayQueue::new(RECEIPTS_UNDER_WAY_MAX),
+            recalls: Recalls::new(),
             awaited: Mutex::new(None),
         };
-        let home = carrier.home(shards);
         Arc::new(Self {
-            carrier,
             figures: CarrierFigures::default(),
-            home,
+            number: carrier.number,
+            home: carrier.home(shards),
             lanes: (0..shards).map(lane).collect(),
             dealing: AtomicBool::new(false),
+            room: AtomicU32::new(0),
+            out_since_ms: AtomicU64::new(0),
         })
+    }
+
+    /// The carrier's number.
+    pub fn number(&self) -> u8 {
+        self.number
     }
 
     /// The shard whose thread is the carrier's home.
@@ -165,8 +231,40 @@ impl Exchange {
         self.dealing.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_dealing(&self, dealing: bool) {
+    /// Whether what goes to the home now is sent in a moment.
+    pub(super) fn has_room(&self) -> bool {
+        self.room.load(Ordering::Relaxed) > 0
+    }
+
+    /// A push goes to the home, or does not after all.
+    pub(super) fn take_room(&self) {
+        let less = |room: u32| room.checked_sub(1);
+        let _ = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    pub(super) fn give_room_back(&self) {
+        self.room.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many pushes may come.
+    pub(super) fn set_room(&self, room: u32) {
+        self.room.store(room, Ordering::Relaxed);
+    }
+
+    /// Whether the carrier has been down or choked for so long.
+    pub fn is_out_for(&self, least_ms: u64, now_ms: u64) -> bool {
+        let since_ms = self.out_since_ms.load(Ordering::Relaxed);
+        since_ms != 0 && now_ms >= since_ms + least_ms
+    }
+
+    /// Whether it takes pushes, and whether it is down or choked.
+    pub(super) fn set_condition(&self, dealing: bool, out: bool, now_ms: u64) {
         self.dealing.store(dealing, Ordering::Relaxed);
+        let since_ms = self.out_since_ms.load(Ordering::Relaxed);
+        if out != (since_ms != 0) {
+            let since_ms = if out { now_ms.max(1) } else { 0 };
+            self.out_since_ms.store(since_ms, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn permits(&self, owner: usize) -> &ArrayQueue<Box<Permit>> {
@@ -185,14 +283,48 @@ impl Exchange {
         &self.lanes[owner].recorded
     }
 
+    /// Shard `owner` wants this push back, or all of them, as far as they are not sent.
+    pub(super) fn recall(&self, owner: usize, push: Option<u32>) {
+        let recalls = &self.lanes[owner].recalls;
+        if push.is_none_or(|push| recalls.pushes.push(push).is_err()) {
+            recalls.all.store(true, Ordering::Relaxed);
+        }
+        recalls.asked.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether the home has looked at all that shard `owner` wants back.
+    pub(super) fn has_recalled(&self, owner: usize) -> bool {
+        self.lanes[owner].recalls.are_done()
+    }
+
+    /// For the home, before it takes permits: how many recalls it will have looked at afterwards.
+    pub(super) fn recalls_asked(&self, owner: usize) -> u64 {
+        self.lanes[owner].recalls.asked.load(Ordering::Acquire)
+    }
+
+    /// Whether all pushes of shard `owner` are wanted back; once.
+    pub(super) fn take_recall_of_all(&self, owner: usize) -> bool {
+        self.lanes[owner].recalls.all.swap(false, Ordering::Relaxed)
+    }
+
+    /// A push that shard `owner` wants back.
+    pub(super) fn next_recalled(&self, owner: usize) -> Option<u32> {
+        self.lanes[owner].recalls.pushes.pop()
+    }
+
+    /// The home has looked at so many recalls of shard `owner`.
+    pub(super) fn recalls_done(&self, owner: usize, done: u64) {
+        self.lanes[owner].recalls.done.store(done, Ordering::Release);
+    }
+
     /// Shard `owner` has started: these it awaits.
-    pub(super) fn announce(&self, owner: usize, awaited: Vec<AwaitedSegment>) {
+    pub(super) fn announce(&self, owner: usize, awaited: Vec<Announced>) {
         let mut place = self.lanes[owner].awaited.lock().unwrap_or_else(PoisonError::into_inner);
         *place = Some(awaited);
     }
 
     /// What a shard awaits, once it has said so.
-    pub(super) fn take_announced(&self, owner: usize) -> Option<Vec<AwaitedSegment>> {
+    pub(super) fn take_announced(&self, owner: usize) -> Option<Vec<Announced>> {
         self.lanes[owner].awaited.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -203,6 +335,8 @@ impl Exchange {
 
     /// Whether anything waits for the home.
     pub fn has_for_home(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.permits.is_empty() || !lane.recorded.is_empty())
+        self.lanes.iter().any(|lane| {
+            !lane.permits.is_empty() || !lane.recorded.is_empty() || !lane.recalls.are_done()
+        })
     }
 }

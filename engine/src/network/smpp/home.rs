@@ -11,29 +11,35 @@
 //! id has come back, and not before; what waits has a bound, beyond which the oldest is let go and
 //! counted.
 
-use crate::network::port::ReceiptReply;
+mod permits;
+mod receiving;
+
+use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
 use crate::network::smpp::carrier::Carrier;
-use crate::network::smpp::exchange::{AwaitedSegment, Exchange, Permit, RECEIPTS_UNDER_WAY_MAX};
-use crate::network::smpp::outcome::{Verdict, failure_of, receipt_of};
-use crate::network::smpp::receipts::{Awaited, Receipts, Received};
-use crate::network::smpp::submit::Submit;
+use crate::network::smpp::doubts::Doubts;
+use crate::network::smpp::exchange::{Exchange, KnownCarrier, Permit};
+use crate::network::smpp::outcome::failure_of;
+use crate::network::smpp::receipts::{Awaited, Receipts};
+use crate::network::smpp::submit::{Submit, TLVS_OCTETS_MAX, next_of};
+use crate::smsc::outcome::Failure;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::smpp::command::Command;
 use wire::smpp::oddities::Oddities;
 use wire::smpp::pace::Pace;
-use wire::smpp::pdu::Body;
-use wire::smpp::receipt::Receipt;
-use wire::smpp::session::{RequestId, Session};
+use wire::smpp::pdu::{BindKind, Body};
+use wire::smpp::session::{Refusal, Session};
 use wire::smpp::status::{Consequence, Status};
-use wire::terms::ids::Class;
-use wire::terms::mix::mix;
 
 /// Room for one submit_sm.
-const SUBMIT_OCTETS_MAX: usize = 1_024;
-/// Bits of a token that are the segment.
+const SUBMIT_OCTETS_MAX: usize = 1_024 + TLVS_OCTETS_MAX;
+/// What an SMS is sent with: the segment in the lowest bits, the place of its permit above them,
+/// and above that a number that no other one has for long.
 const SEGMENT_BITS: u32 = 8;
+const HAND_BITS: u32 = 24;
+/// Pushes are let come that can be sent in so long.
+const AHEAD_MS: u64 = 100;
 
 /// The id of a segment that the carrier took.
 type TakenId = (u8, Box<[u8]>);
@@ -47,19 +53,54 @@ struct InHand {
     ids: Vec<TakenId>,
 }
 
+impl InHand {
+    /// The segments that a message has: one of them, or all.
+    fn segments(&self, segment: u8) -> u16 {
+        if segment == ALL_SEGMENTS { self.permit.slot.mask() } else { 1 << segment }
+    }
+}
+
+/// What the home knows of one session.
+#[derive(Default)]
+struct Place {
+    bound: bool,
+    /// Nothing comes on it though answers are outstanding.
+    silent: bool,
+    /// It is to be unbound: nothing new goes by it.
+    retiring: bool,
+    /// Nothing can be submitted on it.
+    receives_only: bool,
+    /// Permits that have something to send, the first one first.
+    waiting: VecDeque<u32>,
+    /// SMS without an answer.
+    outstanding: usize,
+}
+
+impl Place {
+    fn takes(&self) -> bool {
+        self.bound && !self.silent && !self.retiring && !self.receives_only
+    }
+
+    fn load(&self) -> usize {
+        self.outstanding + self.waiting.len()
+    }
+}
+
 /// One carrier, at its home.
 pub struct Home {
     exchange: Arc<Exchange>,
+    carrier: Arc<Carrier>,
     pace: Pace,
     hands: Vec<Option<InHand>>,
     free: Vec<u32>,
-    /// By session: permits that have something to send, the first one first.
-    waiting: Vec<VecDeque<u32>>,
-    /// Which sessions are bound.
-    bound: Vec<bool>,
+    /// By session.
+    places: Vec<Place>,
     /// Shards that have not said yet what they await.
     unannounced: Vec<usize>,
     receipts: Receipts,
+    doubts: Doubts,
+    /// SMS sent so far.
+    sent: u32,
     /// By shard: receipts passed on whose record is not told of yet.
     under_way: Vec<usize>,
     /// Shards that something was put before since the last call.
@@ -68,28 +109,56 @@ pub struct Home {
 }
 
 impl Home {
-    /// The carrier of this exchange; at most `awaited_max` segments are awaited at a time.
-    pub fn new(exchange: Arc<Exchange>, awaited_max: usize, now_ms: u64) -> Self {
-        let sessions = usize::from(exchange.carrier.sessions);
+    /// This carrier; at most `awaited_max` segments are awaited at a time.
+    pub fn new(known: &KnownCarrier, awaited_max: usize, now_ms: u64) -> Self {
+        let (exchange, carrier) = (Arc::clone(&known.exchange), Arc::clone(&known.carrier));
+        let sessions = carrier.lines();
         let shards = exchange.shards();
         Self {
-            pace: Pace::new(exchange.carrier.rate, now_ms),
+            pace: Pace::new(carrier.rate, now_ms),
             hands: Vec::new(),
             free: Vec::new(),
-            waiting: (0..sessions).map(|_| VecDeque::new()).collect(),
-            bound: vec![false; sessions],
+            places: (0..sessions).map(|_| Place::default()).collect(),
             unannounced: (0..shards).collect(),
-            receipts: Receipts::new(exchange.carrier.ids, awaited_max),
+            receipts: Receipts::new(carrier.ids, awaited_max),
+            doubts: Doubts::default(),
+            sent: 0,
             under_way: vec![0; shards],
             called: 0,
             rotation: 0,
             exchange,
+            carrier,
         }
     }
 
     /// What the carrier is set up with.
     pub fn carrier(&self) -> &Carrier {
-        &self.exchange.carrier
+        &self.carrier
+    }
+
+    /// The carrier has these settings from now on. Sessions that it has no more are retired before;
+    /// those that it has besides are there.
+    pub fn change(&mut self, carrier: Arc<Carrier>, now_ms: u64) {
+        self.pace.set_rate(carrier.rate, now_ms);
+        self.receipts.set_forms(carrier.ids);
+        let sessions = carrier.lines();
+        while self.places.len() < sessions {
+            self.places.push(Place::default());
+        }
+        self.carrier = carrier;
+    }
+
+    /// Nothing new goes by the session, which is to be unbound; what waits for it goes back.
+    pub fn retire(&mut self, session: usize) {
+        self.places[session].retiring = true;
+        self.return_waiting(session);
+    }
+
+    /// The session stands still though answers are outstanding, or comes to life again.
+    pub fn set_silent(&mut self, session: usize, silent: bool) {
+        if std::mem::replace(&mut self.places[session].silent, silent) != silent && silent {
+            self.return_waiting(session);
+        }
     }
 
     /// The rings to the shards.
@@ -97,25 +166,9 @@ impl Home {
         &self.exchange
     }
 
-    /// Whether the ids of all pushes that were handed over before are here: only then may the
-    /// carrier be bound to.
-    pub fn may_bind(&mut self) -> bool {
-        let exchange = Arc::clone(&self.exchange);
-        let mut unannounced = std::mem::take(&mut self.unannounced);
-        unannounced.retain(|&shard| match exchange.take_announced(shard) {
-            Some(awaited) => {
-                awaited.into_iter().for_each(|segment| self.await_announced(segment));
-                false
-            }
-            None => true,
-        });
-        self.unannounced = unannounced;
-        self.unannounced.is_empty()
-    }
-
-    fn await_announced(&mut self, segment: AwaitedSegment) {
-        let AwaitedSegment { token, push_id, segment, id } = segment;
-        self.receipts.await_id(&id, Awaited { token, push_id, segment });
+    /// SMS without an answer on a session.
+    pub fn outstanding(&self, session: usize) -> usize {
+        self.places[session].outstanding
     }
 
     /// Permits in hand.
@@ -125,7 +178,9 @@ impl Home {
 
     /// A session is bound.
     pub fn session_bound(&mut self, session: usize) {
-        self.bound[session] = true;
+        let place = &mut self.places[session];
+        (place.bound, place.silent, place.retiring) = (true, false, false);
+        place.receives_only = self.carrier.kind_of(session) == BindKind::Receiver;
         let figures = &self.exchange.figures;
         figures.add(|figures| &figures.binds, 1);
         self.show_bound();
@@ -134,7 +189,8 @@ impl Home {
     /// A session is not bound any more; its requests without an answer have been told of by
     /// [`Home::handle_doubt`]. What was not sent goes back.
     pub fn session_lost(&mut self, session: usize, refused: bool) {
-        self.bound[session] = false;
+        let place = &mut self.places[session];
+        (place.bound, place.silent) = (false, false);
         if refused {
             self.exchange.figures.add(|figures| &figures.bind_refusals, 1);
         }
@@ -143,118 +199,79 @@ impl Home {
     }
 
     fn show_bound(&self) {
-        let bound = self.bound.iter().filter(|&&bound| bound).count() as u64;
+        let bound = self.places.iter().filter(|place| place.bound).count() as u64;
         self.exchange.figures.sessions_bound.store(bound, Ordering::Relaxed);
     }
 
-    fn return_waiting(&mut self, session: usize) {
-        for hand in std::mem::take(&mut self.waiting[session]) {
+    /// What waits for the session and whose push has expired goes back; whether there was any.
+    fn return_expired(&mut self, at: usize, now_ms: u64) -> bool {
+        let hands = &self.hands;
+        let is_expired = |hand: &u32| {
+            let slot = hands[*hand as usize].as_ref().map(|in_hand| &in_hand.permit.slot);
+            slot.is_some_and(|slot| now_ms >= slot.leaves_by_ms.ms())
+        };
+        let expired: Vec<u32> =
+            self.places[at].waiting.iter().copied().filter(|hand| is_expired(hand)).collect();
+        for &hand in &expired {
             self.stop(hand);
             self.settle_if_done(hand);
         }
+        !expired.is_empty()
     }
 
-    /// Takes the permits that shards have sent; each goes to a session by its msn. Says whether the
-    /// carrier takes more.
-    pub fn take_permits(&mut self, now_ms: u64) -> bool {
-        let is_paused = self.pace.paused_until(now_ms).is_some();
-        let is_bound = self.bound.contains(&true);
-        self.exchange.set_dealing(is_bound && !is_paused);
-        let exchange = Arc::clone(&self.exchange);
-        let mut busy = false;
-        for owner in 0..exchange.shards() {
-            while let Some(permit) = exchange.permits(owner).pop() {
-                busy = true;
-                self.take(permit, is_bound && !is_paused);
-            }
-        }
-        if is_paused {
-            // They wait where an emergency can go before them.
-            for session in 0..self.waiting.len() {
-                self.return_waiting(session);
-            }
-        }
-        self.exchange.figures.in_hand.store(self.in_hand() as u64, Ordering::Relaxed);
-        busy
-    }
-
-    fn take(&mut self, mut permit: Box<Permit>, is_taken: bool) {
-        permit.verdict = Verdict::default();
-        permit.ids.clear();
-        let bound = self.bound.iter().filter(|&&bound| bound).count();
-        if !is_taken || bound == 0 {
-            permit.verdict.returned = true;
-            return self.give_back(permit);
-        }
-        let nth = (mix(permit.slot.msn.value()) % bound as u64) as usize;
-        let places = self.bound.iter().enumerate().filter(|(_, bound)| **bound);
-        let session = places.map(|(session, _)| session).nth(nth).unwrap_or(0);
-        let first = permit.slot.class == Class::Emergency;
-        let unsent_mask = permit.slot.mask();
-        let in_hand = InHand { permit, session, unsent_mask, outstanding_mask: 0, ids: Vec::new() };
-        let hand = self.free.pop().unwrap_or_else(|| {
-            self.hands.push(None);
-            self.hands.len() as u32 - 1
-        });
-        self.hands[hand as usize] = Some(in_hand);
-        let waiting = &mut self.waiting[session];
-        if !first {
-            waiting.push_back(hand);
-        } else {
-            // Not before the rest of a push that has been sent in part.
-            let hands = &self.hands;
-            let begun = waiting.front().is_some_and(|&front| {
-                hands[front as usize].as_ref().is_some_and(|hand| hand.outstanding_mask != 0)
-            });
-            waiting.insert(usize::from(begun), hand);
-        }
-    }
-
-    fn give_back(&mut self, permit: Box<Permit>) {
-        let owner = permit.owner;
-        let refused = self.exchange.settled(owner).push(permit);
-        assert!(refused.is_ok(), "there are as many places as permits");
-        self.called |= 1 << owner;
-    }
-
-    /// Writes submit_sm's for what waits for its session, as long as window and rate allow;
-    /// whether it wrote any.
+    /// Writes submit_sm's for what waits for its session, as long as window and rate allow, and
+    /// tells `written` of the octets and the token of each; whether there was anything to do.
     pub fn submit(
         &mut self,
         at: usize,
         session: &mut Session,
-        output: &mut Vec<u8>,
+        (output, written): (&mut Vec<u8>, &mut dyn FnMut(usize, u64)),
         (now_ms, wall_ms): (u64, u64),
     ) -> bool {
         let exchange = Arc::clone(&self.exchange);
-        let mut busy = false;
-        while let Some(&hand) = self.waiting[at].front()
+        let mut busy = self.return_expired(at, now_ms);
+        while let Some(&hand) = self.places[at].waiting.front()
             && session.room() > 0
             && self.pace.take(1, now_ms) == 1
         {
             let Some(in_hand) = &mut self.hands[hand as usize] else {
                 unreachable!("what waits is in hand")
             };
-            let segment = in_hand.unsent_mask.trailing_zeros() as usize;
-            let submit = Submit::new(&in_hand.permit.slot, segment, &exchange.carrier, wall_ms);
-            let body = Body::Message(submit.message(&exchange.carrier));
-            let token = u64::from(hand) << SEGMENT_BITS | segment as u64;
+            let segment = next_of(&in_hand.permit.slot, in_hand.unsent_mask, &self.carrier);
+            let submit = Submit::new(&in_hand.permit.slot, segment, &self.carrier, wall_ms);
+            let mut space = [0; TLVS_OCTETS_MAX];
+            let tlvs = submit.tlvs(&self.carrier, &mut space);
+            let body = Body::Message(submit.message(&self.carrier, tlvs));
+            let place = u64::from(hand) << SEGMENT_BITS | u64::from(segment);
+            let token = u64::from(self.sent) << (SEGMENT_BITS + HAND_BITS) | place;
             let mut pdu = [0; SUBMIT_OCTETS_MAX];
             match session.request(&mut pdu, Command::SUBMIT_SM, &body, token, now_ms) {
                 Ok(octets) => {
                     output.extend_from_slice(&pdu[..octets]);
-                    in_hand.unsent_mask &= !(1 << segment);
-                    in_hand.outstanding_mask |= 1 << segment;
+                    written(octets, token);
+                    self.sent = self.sent.wrapping_add(1);
+                    self.places[at].outstanding += 1;
+                    let segments = in_hand.segments(segment);
+                    in_hand.unsent_mask &= !segments;
+                    in_hand.outstanding_mask |= segments;
                     exchange.figures.add(|figures| &figures.submits, 1);
                     busy = true;
                     if in_hand.unsent_mask == 0 {
-                        self.waiting[at].pop_front();
+                        self.places[at].waiting.pop_front();
                     }
                 }
-                Err(_) => {
+                Err(Refusal::NotBound | Refusal::WindowFull) => {
                     // The session ends; what waits for it goes back then.
                     self.pace.give_back(1);
                     break;
+                }
+                Err(Refusal::NeedsTlvs | Refusal::Pdu(_)) => {
+                    // It would not be written another time either.
+                    self.pace.give_back(1);
+                    in_hand.permit.verdict.failure = Some(Failure::Rejected);
+                    self.stop(hand);
+                    self.settle_if_done(hand);
+                    busy = true;
                 }
             }
         }
@@ -263,7 +280,7 @@ impl Home {
 
     /// When [`Home::submit`] may write again, of what waits; `None` where nothing does.
     pub fn next_due_ms(&mut self, now_ms: u64) -> Option<u64> {
-        let waits = self.waiting.iter().any(|waiting| !waiting.is_empty());
+        let waits = self.places.iter().any(|place| !place.waiting.is_empty());
         let paced_ms = waits.then(|| self.pace.next_ms(now_ms));
         let resumes_ms = self.pace.paused_until(now_ms);
         let early_ms = self.receipts.next_due_ms();
@@ -286,8 +303,8 @@ impl Home {
             figures.add(|figures| &figures.oddities, 1);
         }
         let Some(in_hand) = &mut self.hands[hand as usize] else { return false };
-        let bit = 1u16 << segment;
-        let consequence = status.consequence();
+        let segments = in_hand.segments(segment);
+        let (consequence, own_failure) = self.carrier.meanings.of_answer(status);
         match consequence {
             Consequence::Taken => {
                 figures.add(|figures| &figures.taken, 1);
@@ -295,12 +312,13 @@ impl Home {
                     Body::MessageResp(answer) => answer.id(),
                     _ => None,
                 };
-                match id.filter(|_| exchange.carrier.receipts) {
+                match id.filter(|_| self.carrier.receipts) {
                     Some(id) => {
-                        in_hand.permit.verdict.taken_mask |= bit;
-                        in_hand.ids.push((segment, id.into()));
+                        in_hand.permit.verdict.taken_mask |= segments;
+                        let each = (0..u16::BITS as u8).filter(|at| segments >> at & 1 == 1);
+                        in_hand.ids.extend(each.map(|segment| (segment, id.into())));
                     }
-                    None => in_hand.permit.verdict.delivered_mask |= bit,
+                    None => in_hand.permit.verdict.delivered_mask |= segments,
                 }
             }
             Consequence::SlowDown | Consequence::QueueFull | Consequence::Rebind => {
@@ -312,7 +330,7 @@ impl Home {
             }
             _ => {
                 figures.add(|figures| &figures.refused, 1);
-                in_hand.permit.verdict.failure = failure_of(consequence);
+                in_hand.permit.verdict.failure = own_failure.or_else(|| failure_of(consequence));
             }
         }
         match consequence {
@@ -328,20 +346,52 @@ impl Home {
     }
 
     /// A submit_sm has no answer: nobody knows whether the carrier took it.
-    pub fn handle_doubt(&mut self, token: u64) {
+    pub fn handle_doubt(&mut self, token: u64, now_ms: u64) {
         let (hand, segment) = self.answered(token);
         self.exchange.figures.add(|figures| &figures.in_doubt, 1);
         if let Some(in_hand) = &mut self.hands[hand as usize] {
-            in_hand.permit.verdict.doubt_mask |= 1 << segment;
+            in_hand.permit.verdict.doubt_mask |= in_hand.segments(segment);
+            let awaited = awaited_of(&in_hand.permit, segment);
+            self.doubts.note(token, awaited, now_ms);
         }
         self.stop(hand);
         self.settle_if_done(hand);
     }
 
-    fn answered(&mut self, token: u64) -> (u32, u8) {
-        let (hand, segment) = ((token >> SEGMENT_BITS) as u32, token as u8);
+    /// A submit_sm has not left: the carrier never saw it.
+    pub fn handle_unsent(&mut self, token: u64) {
+        let (hand, _) = self.answered(token);
         if let Some(in_hand) = &mut self.hands[hand as usize] {
-            in_hand.outstanding_mask &= !(1 << segment);
+            in_hand.permit.verdict.returned = true;
+        }
+        self.stop(hand);
+        self.settle_if_done(hand);
+    }
+
+    /// The answer to a submit_sm that was in doubt.
+    pub fn handle_late_answer(&mut self, token: u64, status: Status, body: &Body<'_>) {
+        if status.consequence() != Consequence::Taken {
+            // The push waits for its next try as it is.
+            return;
+        }
+        let id = match body {
+            Body::MessageResp(answer) => answer.id(),
+            _ => None,
+        };
+        let Some(id) = id.filter(|_| self.carrier.receipts) else { return };
+        if let Some(awaited) = self.doubts.take(token) {
+            self.exchange.figures.add(|figures| &figures.taken_late, 1);
+            self.receipts.await_late(self.exchange.number(), id, awaited);
+        }
+    }
+
+    fn answered(&mut self, token: u64) -> (u32, u8) {
+        let hand = (token >> SEGMENT_BITS) as u32 & ((1 << HAND_BITS) - 1);
+        let segment = token as u8;
+        if let Some(in_hand) = &mut self.hands[hand as usize] {
+            in_hand.outstanding_mask &= !in_hand.segments(segment);
+            let place = &mut self.places[in_hand.session];
+            place.outstanding = place.outstanding.saturating_sub(1);
         }
         (hand, segment)
     }
@@ -353,7 +403,7 @@ impl Home {
             in_hand.unsent_mask = 0;
             in_hand.permit.verdict.returned = true;
             let session = in_hand.session;
-            self.waiting[session].retain(|&other| other != hand);
+            self.places[session].waiting.retain(|&other| other != hand);
         }
     }
 
@@ -368,99 +418,24 @@ impl Home {
             in_hand.permit.ids.push(id.len() as u8);
             in_hand.permit.ids.extend_from_slice(id);
         }
-        let token = in_hand.permit.slot.token;
-        let push_id = in_hand.permit.slot.push_id;
+        let whose = awaited_of(&in_hand.permit, 0);
+        let returned = u64::from(in_hand.permit.verdict.returned);
+        self.exchange.figures.add(|figures| &figures.returned, returned);
         self.give_back(in_hand.permit);
         for (segment, id) in &in_hand.ids {
-            let awaited = Awaited { token, push_id, segment: *segment };
+            let awaited = Awaited { segment: *segment, ..whose };
             let is_early = self.receipts.await_id(id, awaited);
             self.exchange.figures.add(|figures| &figures.early, u64::from(is_early));
         }
-    }
-
-    /// A message of the carrier, which `reply` would answer. Whether it is to be answered at once;
-    /// what is not is answered by [`Home::take_reply`].
-    pub fn handle_message(
-        &mut self,
-        body: &Body<'_>,
-        oddities: Oddities,
-        reply: ReceiptReply,
-        now_ms: u64,
-    ) -> bool {
-        let figures = &self.exchange.figures;
-        if !oddities.is_empty() {
-            figures.add(|figures| &figures.oddities, 1);
-        }
-        let receipt = match body {
-            Body::Message(message) => Receipt::of_message(message),
-            Body::Data(data) => Receipt::of_data(data),
-            _ => None,
-        };
-        let Some(receipt) = receipt else {
-            figures.add(|figures| &figures.messages, 1);
-            return true;
-        };
-        let says = receipt.state.filter(|_| !receipt.is_intermediate).and_then(receipt_of);
-        let (Some(id), Some(says)) = (receipt.id, says) else { return true };
-        self.receipts.receive(id, says, reply, now_ms) == Received::Again
-    }
-
-    /// Receipts that came early and whose ids stay unknown.
-    pub fn handle_time(&mut self, now_ms: u64) {
-        self.receipts.handle_time(now_ms);
-        let figures = &self.exchange.figures;
-        figures.awaited.store(self.receipts.awaited() as u64, Ordering::Relaxed);
-        figures.unmatched.store(self.receipts.unmatched, Ordering::Relaxed);
-    }
-
-    /// Passes receipts on to their shards, as many as their rings take.
-    pub fn pass_receipts(&mut self) -> bool {
-        let mut busy = false;
-        for _ in 0..self.receipts.matched.len() {
-            let Some(receipt) = self.receipts.matched.pop_front() else { break };
-            let owner = receipt.token.partition as usize;
-            if self.under_way[owner] >= RECEIPTS_UNDER_WAY_MAX {
-                self.receipts.matched.push_back(receipt);
-                continue;
-            }
-            let refused = self.exchange.receipts(owner).push(receipt);
-            assert!(refused.is_ok(), "no more are under way than there are places");
-            self.under_way[owner] += 1;
-            self.exchange.figures.add(|figures| &figures.receipts, 1);
-            self.called |= 1 << owner;
-            busy = true;
-        }
-        busy
-    }
-
-    /// The next message of the carrier that may be answered.
-    pub fn take_reply(&mut self) -> Option<(ReceiptReply, RequestId)> {
-        loop {
-            let reply = self.next_reply()?;
-            if let Some(request) = reply.request {
-                return Some((reply, request));
-            }
-        }
-    }
-
-    fn next_reply(&mut self) -> Option<ReceiptReply> {
-        if let Some(reply) = self.receipts.replies.pop_front() {
-            return Some(reply);
-        }
-        let shards = self.exchange.shards();
-        for _ in 0..shards {
-            let owner = self.rotation % shards;
-            if let Some(reply) = self.exchange.recorded(owner).pop() {
-                self.under_way[owner] -= 1;
-                return Some(reply);
-            }
-            self.rotation = self.rotation.wrapping_add(1);
-        }
-        None
     }
 
     /// The shards that something was put before since the last call.
     pub fn take_called(&mut self) -> u64 {
         std::mem::take(&mut self.called)
     }
+}
+
+fn awaited_of(permit: &Permit, segment: u8) -> Awaited {
+    let AttemptSlot { token, push_id, msn, .. } = permit.slot;
+    Awaited { token, push_id, segment, msn }
 }

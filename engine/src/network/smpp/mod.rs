@@ -13,8 +13,10 @@
 //! Never here: sockets, clocks, the journal. Nothing is allocated for a push but the carrier's ids.
 
 pub mod carrier;
+mod doubts;
 pub mod exchange;
 pub mod home;
+pub mod meanings;
 pub mod outcome;
 pub mod port;
 mod receipts;

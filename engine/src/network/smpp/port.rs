@@ -1,19 +1,36 @@
-//! A shard's end of the carriers.
+//! A shard's end of the carriers: which of a route's carriers takes the next push, and the permits
+//! there and back.
+//!
+//! Those of a route that take pushes share them by weight; one that is full keeps its turn for a
+//! second. Its backups take pushes when all others
+//! have been down or choked for a while, an emergency as soon as no other takes any.
+//!
+//! Invariants: a permit is free, being filled, or at the carrier's home; the last free one is an
+//! emergency's; a carrier that is gone stays here until its permits are back.
 
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, CarrierReceipt, Outcome, ReceiptReply, Reports, Token,
+    AttemptHandle, AttemptSlot, AwaitedSegment, CarrierReceipt, Outcome, ReceiptReply, Reports,
 };
-use crate::network::smpp::exchange::{AwaitedSegment, Exchange, Permit};
+use crate::network::routes::{CarrierChoice, MEMBERS_MAX};
+use crate::network::smpp::carrier::Carrier;
+use crate::network::smpp::exchange::{Announced, CarrierPlan, Exchange, KnownCarrier, Permit};
 use crate::network::smpp::outcome::Verdict;
+use crate::network::smpp::receipts::Awaited;
 use std::sync::Arc;
 use wire::terms::domain::Domain;
+use wire::terms::time::SteadyMs;
 
+/// How long a carrier whose turn it is and that is full is waited for, milliseconds.
+const FULL_WAITED_MS: u64 = 1_000;
 /// The bit that tells a carrier's handle from one of the core network.
 const CARRIER_HANDLE: u32 = 1 << 31;
 
 /// One carrier.
 struct End {
     exchange: Arc<Exchange>,
+    /// Permits that there are to be, and that there are.
+    permits_wanted: usize,
+    permits: usize,
     #[allow(
         clippy::vec_box,
         reason = "the boxes travel: their addresses are what the rings carry"
@@ -22,36 +39,194 @@ struct End {
     filling: Option<Box<Permit>>,
     /// A receipt that came before all outcomes were taken.
     held: Option<CarrierReceipt>,
-    announced: Vec<AwaitedSegment>,
+    announced: Vec<Announced>,
+}
+
+impl End {
+    fn new(known: &KnownCarrier) -> Self {
+        Self {
+            exchange: Arc::clone(&known.exchange),
+            permits_wanted: 0,
+            permits: 0,
+            free: Vec::new(),
+            filling: None,
+            held: None,
+            announced: Vec::new(),
+        }
+    }
+
+    /// As many permits as the carrier is set up for; none of one that is gone.
+    fn set_permits(&mut self, carrier: Option<&Carrier>, shard: usize) {
+        let shards = self.exchange.shards();
+        self.permits_wanted = carrier.map_or(0, |carrier| carrier.permits(shards));
+        while self.permits < self.permits_wanted {
+            let (slot, verdict) = (AttemptSlot::new(), Verdict::default());
+            self.free.push(Box::new(Permit { owner: shard, slot, verdict, ids: Vec::new() }));
+            self.permits += 1;
+        }
+        while self.permits > self.permits_wanted && self.free.pop().is_some() {
+            self.permits -= 1;
+        }
+    }
+
+    fn put_free(&mut self, permit: Box<Permit>) {
+        if self.permits > self.permits_wanted {
+            self.permits -= 1;
+        } else {
+            self.free.push(permit);
+        }
+    }
+}
+
+/// A carrier of a route.
+#[derive(Clone, Copy)]
+struct Candidate {
+    end: usize,
+    weight: i32,
+    backup: bool,
+    /// How far it is behind its share.
+    credit: i32,
+    /// Since when its turn has been waited for in vain; 0: it is not.
+    full_since_ms: u64,
+}
+
+/// The carriers of a route.
+struct RouteEnd {
+    candidates: Vec<Candidate>,
+    failover_after_ms: u64,
+    /// The credits before the last carrier was chosen: where nothing goes by it they count again.
+    before: [i32; MEMBERS_MAX],
+}
+
+impl RouteEnd {
+    fn new(choice: &CarrierChoice, ends: &[End]) -> Self {
+        let candidates = choice.members.iter().filter_map(|member| {
+            let end = ends.iter().position(|end| end.exchange.number() == member.carrier)?;
+            let weight = i32::from(member.weight.max(1));
+            Some(Candidate { end, weight, backup: member.backup, credit: 0, full_since_ms: 0 })
+        });
+        Self {
+            candidates: candidates.take(MEMBERS_MAX).collect(),
+            failover_after_ms: u64::from(choice.failover_after_s) * 1_000,
+            before: [0; MEMBERS_MAX],
+        }
+    }
+
+    /// The carrier whose turn it is: each has its share of the turns of those that take pushes, as
+    /// closely as whole pushes allow. One that is full is waited for, but not for long, and not by
+    /// an emergency.
+    fn choose(&mut self, ends: &[End], emergency: bool, now_ms: u64) -> Option<usize> {
+        let backups_too = self.need_backups(ends, emergency, now_ms);
+        let mut total = 0;
+        let mut best: Option<usize> = None;
+        for at in 0..self.candidates.len() {
+            self.before[at] = self.candidates[at].credit;
+            let candidate = &mut self.candidates[at];
+            let end = &ends[candidate.end];
+            let has_space =
+                end.free.len() > usize::from(!emergency) && (emergency || end.exchange.has_room());
+            if has_space {
+                candidate.full_since_ms = 0;
+            }
+            let is_given_up = !has_space
+                && (emergency
+                    || candidate.full_since_ms != 0
+                        && now_ms >= candidate.full_since_ms + FULL_WAITED_MS);
+            if is_given_up || candidate.backup && !backups_too || !end.exchange.is_dealing() {
+                continue;
+            }
+            candidate.credit += candidate.weight;
+            total += candidate.weight;
+            let credit = candidate.credit;
+            if best.is_none_or(|best| credit > self.candidates[best].credit) {
+                best = Some(at);
+            }
+        }
+        let candidate = &mut self.candidates[best?];
+        candidate.credit -= total;
+        let end = &ends[candidate.end];
+        if end.free.len() > usize::from(!emergency) && (emergency || end.exchange.has_room()) {
+            return Some(candidate.end);
+        }
+        if candidate.full_since_ms == 0 {
+            candidate.full_since_ms = now_ms.max(1);
+        }
+        self.take_back_turn();
+        None
+    }
+
+    /// Whether backups take this push too.
+    fn need_backups(&self, ends: &[End], emergency: bool, now_ms: u64) -> bool {
+        let others = || {
+            let others = self.candidates.iter().filter(|candidate| !candidate.backup);
+            others.map(|candidate| &ends[candidate.end].exchange)
+        };
+        others().all(|exchange| exchange.is_out_for(self.failover_after_ms, now_ms))
+            || emergency && others().all(|exchange| !exchange.is_dealing())
+    }
+
+    fn take_back_turn(&mut self) {
+        for (candidate, before) in self.candidates.iter_mut().zip(self.before) {
+            candidate.credit = before;
+        }
+    }
 }
 
 /// A shard's end of every carrier.
 pub struct CarrierPort {
     shard: usize,
     ends: Vec<End>,
+    /// By route, from 1 on.
+    routes: Vec<RouteEnd>,
+    /// The route that a permit was reserved for last.
+    reserved_for: usize,
     /// The permit that came back last, and whose it is.
     settled: Option<(usize, Box<Permit>)>,
     reports: Reports,
     /// Homes that something was put before since the last call.
     called: u64,
+    now_ms: SteadyMs,
 }
 
 impl CarrierPort {
     /// Shard `shard`'s end of these carriers.
-    pub fn new(shard: usize, exchanges: &[Arc<Exchange>]) -> Self {
-        let permit = || {
-            let (slot, verdict) = (AttemptSlot::new(), Verdict::default());
-            Box::new(Permit { owner: shard, slot, verdict, ids: Vec::new() })
+    pub fn new(shard: usize, plan: &CarrierPlan) -> Self {
+        let mut port = Self {
+            shard,
+            ends: Vec::new(),
+            routes: Vec::new(),
+            reserved_for: 0,
+            settled: None,
+            reports: Reports::new(),
+            called: 0,
+            now_ms: SteadyMs::ZERO,
         };
-        let end = |exchange: &Arc<Exchange>| End {
-            free: (0..exchange.carrier.permits(exchange.shards())).map(|_| permit()).collect(),
-            exchange: Arc::clone(exchange),
-            filling: None,
-            held: None,
-            announced: Vec::new(),
-        };
-        let ends = exchanges.iter().map(end).collect();
-        Self { shard, ends, settled: None, reports: Reports::new(), called: 0 }
+        port.change(plan);
+        port
+    }
+
+    /// These are the carriers and routes from now on.
+    pub fn change(&mut self, plan: &CarrierPlan) {
+        self.reclaim();
+        for known in plan.carriers.iter() {
+            let is_its = |end: &End| Arc::ptr_eq(&end.exchange, &known.exchange);
+            if !self.ends.iter().any(is_its) {
+                self.ends.push(End::new(known));
+            }
+        }
+        for end in &mut self.ends {
+            let known =
+                plan.carriers.iter().find(|known| Arc::ptr_eq(&known.exchange, &end.exchange));
+            end.set_permits(known.map(|known| &*known.carrier), self.shard);
+        }
+        self.ends.retain(|end| end.permits > 0);
+        let routes = plan.routes.choices().iter();
+        self.routes = routes.map(|choice| RouteEnd::new(choice, &self.ends)).collect();
+    }
+
+    /// The time of the home's clock, which tells how long a carrier has been down.
+    pub fn see(&mut self, now_ms: SteadyMs) {
+        self.now_ms = now_ms;
     }
 
     /// Whether there is any carrier.
@@ -60,22 +235,28 @@ impl CarrierPort {
         self.ends.is_empty()
     }
 
+    /// The highest number of a route.
+    #[inline]
+    pub fn last_route(&self) -> u8 {
+        self.routes.len() as u8
+    }
+
     /// Whether the handle is one of these.
     pub fn is_its(handle: &AttemptHandle) -> bool {
         handle.slot() & CARRIER_HANDLE != 0
     }
 
-    /// Takes a permit of the carrier with this number; none where it takes nothing now, or all are
-    /// under way.
-    pub fn reserve(&mut self, route: u8) -> Option<AttemptHandle> {
+    /// Takes a permit of one of the route's carriers; none where all of them take nothing now, or
+    /// all their permits are under way.
+    pub fn reserve(&mut self, route: u8, emergency: bool) -> Option<AttemptHandle> {
         self.reclaim();
-        let at = self.ends.iter().position(|end| end.exchange.carrier.number == route)?;
+        self.reserved_for = usize::from(route).checked_sub(1)?;
+        let route = self.routes.get_mut(self.reserved_for)?;
+        let at = route.choose(&self.ends, emergency, self.now_ms.ms())?;
         let end = &mut self.ends[at];
-        if !end.exchange.is_dealing() {
-            return None;
-        }
         let mut permit = end.free.pop()?;
         permit.slot.clear();
+        end.exchange.take_room();
         end.filling = Some(permit);
         Some(AttemptHandle::of_slot(CARRIER_HANDLE | at as u32))
     }
@@ -106,7 +287,26 @@ impl CarrierPort {
     pub fn release(&mut self, handle: &AttemptHandle) {
         let end = self.end_of(handle);
         let permit = end.filling.take().expect("a permit is released once");
+        end.exchange.give_room_back();
         end.free.push(permit);
+        if let Some(route) = self.routes.get_mut(self.reserved_for) {
+            route.take_back_turn();
+        }
+    }
+
+    /// The shard wants this push back, or all, as far as they are not sent.
+    pub fn recall(&mut self, push: Option<u32>) {
+        for end in &self.ends {
+            if end.permits > end.free.len() {
+                end.exchange.recall(self.shard, push);
+                self.called |= 1 << end.exchange.home();
+            }
+        }
+    }
+
+    /// Whether what was recalled is back, or sent.
+    pub fn has_recalled(&self) -> bool {
+        self.ends.iter().all(|end| end.exchange.has_recalled(self.shard))
     }
 
     /// Whether [`Self::poll`] has one.
@@ -118,7 +318,7 @@ impl CarrierPort {
     /// The outcome polled last has been read: its permit is free.
     fn reclaim(&mut self) {
         if let Some((at, permit)) = self.settled.take() {
-            self.ends[at].free.push(permit);
+            self.ends[at].put_free(permit);
         }
     }
 
@@ -129,7 +329,7 @@ impl CarrierPort {
         let next = self.ends.iter().enumerate();
         let (at, permit) =
             next.filter_map(|(at, end)| Some((at, end.exchange.settled(shard).pop()?))).next()?;
-        let carrier = self.ends[at].exchange.carrier.number;
+        let carrier = self.ends[at].exchange.number();
         let (_, permit) = self.settled.insert((at, permit));
         let verdict = permit.verdict;
         Some(Outcome {
@@ -163,7 +363,7 @@ impl CarrierPort {
 
     /// What a receipt changed is durable.
     pub fn acknowledge(&mut self, reply: ReceiptReply) {
-        let at = self.ends.iter().position(|end| end.exchange.carrier.number == reply.carrier);
+        let at = self.ends.iter().position(|end| end.exchange.number() == reply.carrier);
         let Some(end) = at.map(|at| &self.ends[at]) else { return };
         // The home sends no more receipts than fit, so there is room for their replies.
         let _ = end.exchange.recorded(self.shard).push(reply);
@@ -171,17 +371,11 @@ impl CarrierPort {
     }
 
     /// The shard starts with a segment that a carrier took before.
-    pub fn await_receipt(
-        &mut self,
-        token: Token,
-        push_id: u64,
-        carrier: u8,
-        segment: u8,
-        id: &[u8],
-    ) {
-        let end = self.ends.iter_mut().find(|end| end.exchange.carrier.number == carrier);
+    pub fn await_receipt(&mut self, segment: AwaitedSegment<'_>) {
+        let AwaitedSegment { token, push_id, msn, carrier, segment, id } = segment;
+        let end = self.ends.iter_mut().find(|end| end.exchange.number() == carrier);
         if let Some(end) = end {
-            end.announced.push(AwaitedSegment { token, push_id, segment, id: id.into() });
+            end.announced.push((id.into(), Awaited { token, push_id, segment, msn }));
         }
     }
 

@@ -1,27 +1,64 @@
-//! One segment as a submit_sm: addresses, coding, text and times.
+//! Segments as a submit_sm: addresses, coding, text and times.
+//!
+//! A push of several segments goes as the carrier wants it: each segment with its user data header,
+//! each with sar_msg_ref_num and its kin instead, or all of it in message_payload. A header that
+//! has anything but the concatenation is the push client's own and goes as it is.
 
-use crate::network::port::AttemptSlot;
-use crate::network::smpp::carrier::{Carrier, Validity};
+use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
+use crate::network::smpp::carrier::{Carrier, Long, Validity};
 use wire::smpp::address;
 use wire::smpp::address::{OwnAddress, npi, ton};
 use wire::smpp::coding::{EsmClass, data_coding_of};
-use wire::smpp::limits::SHORT_MESSAGE_OCTETS_MAX;
 use wire::smpp::pdu::Message;
 use wire::smpp::time;
-use wire::smpp::tlv::Tlvs;
+use wire::smpp::tlv::{Tag, TlvWriter, Tlvs};
 use wire::sms::tpdu::Deliver;
-use wire::sms::user_data::Payload;
+use wire::sms::user_data::{Payload, UserData};
 use wire::terms::ids::Class;
 
 /// registered_delivery: a receipt is wanted, however it ends.
 const RECEIPT_WANTED: u8 = 1;
+/// The longest text: ten segments of 160 septets, an octet each.
+const TEXT_OCTETS_MAX: usize = 1_600;
+/// The most septets of one segment.
+const SEPTETS_MAX: usize = 160;
+/// Room for the optional parameters of one message.
+pub(super) const TLVS_OCTETS_MAX: usize = TEXT_OCTETS_MAX + 32;
+
+/// A place among the segments of a push.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Part {
+    reference: u16,
+    total: u8,
+    number: u8,
+}
+
+impl Part {
+    /// Of a segment whose header is the concatenation alone.
+    fn of(user_data: &UserData<'_>) -> Option<Self> {
+        if !user_data.header_indicated {
+            return None;
+        }
+        match *user_data.octets {
+            [5, 0, 3, reference, total, number, ..] => {
+                Some(Self { reference: u16::from(reference), total, number })
+            }
+            [6, 8, 4, high, low, total, number, ..] => {
+                Some(Self { reference: u16::from_be_bytes([high, low]), total, number })
+            }
+            _ => None,
+        }
+    }
+}
 
 /// A submit_sm with room of its own for what it is made of.
 pub(super) struct Submit {
     source: Option<OwnAddress>,
     destination: OwnAddress,
-    text: [u8; SHORT_MESSAGE_OCTETS_MAX],
+    text: [u8; TEXT_OCTETS_MAX],
     text_octets: usize,
+    in_payload: bool,
+    part: Option<Part>,
     validity: [u8; 16],
     validity_octets: usize,
     esm_class: u8,
@@ -29,32 +66,75 @@ pub(super) struct Submit {
     data_coding: u8,
     priority: u8,
     receipt: u8,
+    reference: u16,
+}
+
+/// # Panics
+/// Where the slot has no such segment: it holds SMS-DELIVERs that were made here.
+fn deliver(slot: &AttemptSlot, segment: usize) -> Deliver<'_> {
+    let deliver = Deliver::decode(slot.tpdu(segment));
+    let Ok(deliver) = deliver else { unreachable!("an SMS-DELIVER of our own reads") };
+    deliver
+}
+
+fn segments(slot: &AttemptSlot) -> impl Iterator<Item = usize> {
+    let mask = slot.mask();
+    (0..u16::BITS as usize).filter(move |segment| mask >> segment & 1 == 1)
+}
+
+/// Which segments of the slot the next message has, `first` among them: that one, or
+/// [`ALL_SEGMENTS`] where the carrier wants the push in one and nothing of it is sent yet.
+pub(super) fn next_of(slot: &AttemptSlot, unsent_mask: u16, carrier: &Carrier) -> u8 {
+    let first = unsent_mask.trailing_zeros() as u8;
+    let is_whole = carrier.long == Long::Payload
+        && unsent_mask == slot.mask()
+        && unsent_mask.count_ones() > 1
+        && segments(slot).all(|segment| {
+            let user_data = deliver(slot, segment).user_data;
+            // What is left of an attempt before this one cannot be told from a whole push, but for
+            // its parts.
+            Part::of(&user_data)
+                .is_some_and(|part| u32::from(part.total) == unsent_mask.count_ones())
+        });
+    if is_whole { ALL_SEGMENTS } else { first }
 }
 
 impl Submit {
-    /// Segment `segment` of the attempt, for this carrier, at `wall_ms`.
-    ///
-    /// # Panics
-    /// Where the slot has no such segment: it holds SMS-DELIVERs that were made here.
-    pub(super) fn new(slot: &AttemptSlot, segment: usize, carrier: &Carrier, wall_ms: u64) -> Self {
-        let deliver = Deliver::decode(slot.tpdu(segment));
-        let Ok(deliver) = deliver else { unreachable!("an SMS-DELIVER of our own reads") };
+    /// Segment `segment` of the attempt, or all, for this carrier, at `wall_ms`.
+    pub(super) fn new(slot: &AttemptSlot, segment: u8, carrier: &Carrier, wall_ms: u64) -> Self {
+        let whole = segment == ALL_SEGMENTS;
+        let first = if whole { 0 } else { usize::from(segment) };
+        let deliver = deliver(slot, first);
         let user_data = deliver.user_data;
+        let part = if carrier.long == Long::Sar { Part::of(&user_data) } else { None };
+        let is_bare = whole || part.is_some();
         let source = address::source(slot.sender(), carrier.country, ton::INTERNATIONAL, npi::ISDN);
         let mut submit = Self {
             source,
             destination: address::destination(slot.msn, carrier.country, carrier.destination),
-            text: [0; SHORT_MESSAGE_OCTETS_MAX],
+            text: [0; TEXT_OCTETS_MAX],
             text_octets: 0,
+            in_payload: whole,
+            part,
             validity: [0; 16],
             validity_octets: 0,
-            esm_class: if user_data.header_indicated { EsmClass::HEADER } else { 0 },
+            esm_class: if user_data.header_indicated && !is_bare { EsmClass::HEADER } else { 0 },
             protocol_id: deliver.protocol_identifier.0,
             data_coding: data_coding_of(user_data.coding_scheme.0, carrier.binary_coding),
             priority: if carrier.priority { priority_of(slot.class) } else { 0 },
             receipt: if carrier.receipts { RECEIPT_WANTED } else { 0 },
+            reference: reference_of(slot.push_id),
         };
-        submit.put_text(&user_data, carrier.packs);
+        if whole {
+            segments(slot).for_each(|segment| submit.put_bare(slot, segment));
+        } else if part.is_some() {
+            submit.put_bare(slot, first);
+        } else {
+            submit.put_text(&user_data, carrier.packs);
+        }
+        if is_bare && carrier.packs {
+            submit.pack(&user_data);
+        }
         let validity = match carrier.validity {
             Validity::Absolute => Some(time::absolute(slot.expires_ms)),
             Validity::Relative => Some(time::relative(slot.expires_ms.saturating_sub(wall_ms))),
@@ -67,7 +147,7 @@ impl Submit {
     }
 
     /// The header as it is, then the text: one septet an octet where the carrier does not pack.
-    fn put_text(&mut self, user_data: &wire::sms::user_data::UserData<'_>, packs: bool) {
+    fn put_text(&mut self, user_data: &UserData<'_>, packs: bool) {
         match user_data.payload() {
             Payload::Septets { octets, first, count, .. } if !packs => {
                 let header = user_data.header_octets();
@@ -84,8 +164,55 @@ impl Submit {
         }
     }
 
+    /// Behind what is there the text of a segment without its header, a septet an octet.
+    fn put_bare(&mut self, slot: &AttemptSlot, segment: usize) {
+        let user_data = deliver(slot, segment).user_data;
+        let at = self.text_octets;
+        match user_data.payload() {
+            Payload::Septets { octets, first, count, .. } => {
+                let text = &mut self.text[at..at + usize::from(count)];
+                wire::sms::septets::unpack(octets, usize::from(first), text);
+                self.text_octets += usize::from(count);
+            }
+            Payload::Octets(octets) | Payload::Ucs2(octets) | Payload::Compressed(octets) => {
+                self.text[at..at + octets.len()].copy_from_slice(octets);
+                self.text_octets += octets.len();
+            }
+        }
+    }
+
+    /// Eight septets in seven octets, where the text is of septets.
+    fn pack(&mut self, user_data: &UserData<'_>) {
+        if !matches!(user_data.payload(), Payload::Septets { .. }) {
+            return;
+        }
+        let mut packed = [0; TEXT_OCTETS_MAX];
+        let septets = &self.text[..self.text_octets];
+        debug_assert!(septets.len() <= 10 * SEPTETS_MAX);
+        self.text_octets = wire::sms::septets::pack(septets, &mut packed);
+        self.text = packed;
+    }
+
+    /// The optional parameters, written into `space` of [`TLVS_OCTETS_MAX`] octets.
+    pub(super) fn tlvs<'a>(&self, carrier: &Carrier, space: &'a mut [u8]) -> Tlvs<'a> {
+        let mut tlvs = TlvWriter::new(space);
+        if carrier.tlvs {
+            tlvs.short(Tag::USER_MESSAGE_REFERENCE, self.reference);
+        }
+        if let Some(Part { reference, total, number }) = self.part {
+            tlvs.short(Tag::SAR_MSG_REF_NUM, reference);
+            tlvs.octet(Tag::SAR_TOTAL_SEGMENTS, total);
+            tlvs.octet(Tag::SAR_SEGMENT_SEQNUM, number);
+        }
+        if self.in_payload {
+            tlvs.octets(Tag::MESSAGE_PAYLOAD, &self.text[..self.text_octets]);
+        }
+        tlvs.finish().unwrap_or_default()
+    }
+
     /// As a PDU has it.
-    pub(super) fn message<'a>(&'a self, carrier: &'a Carrier) -> Message<'a> {
+    pub(super) fn message<'a>(&'a self, carrier: &'a Carrier, tlvs: Tlvs<'a>) -> Message<'a> {
+        let text = if self.in_payload { &[][..] } else { &self.text[..self.text_octets] };
         Message {
             service_type: carrier.service_type.as_bytes(),
             source: self.source.as_ref().map(OwnAddress::as_address).unwrap_or_default(),
@@ -99,10 +226,15 @@ impl Submit {
             replace_if_present_flag: 0,
             data_coding: self.data_coding,
             sm_default_msg_id: 0,
-            short_message: &self.text[..self.text_octets],
-            tlvs: Tlvs::NONE,
+            short_message: text,
+            tlvs,
         }
     }
+}
+
+/// user_message_reference of a push's SMS.
+pub(super) fn reference_of(push_id: u64) -> u16 {
+    push_id as u16
 }
 
 fn priority_of(class: Class) -> u8 {

@@ -70,6 +70,21 @@ impl Dialler {
         }
     }
 
+    /// There are so many hosts from now on, 1 or more.
+    pub fn set_hosts(&mut self, hosts: usize) {
+        self.hosts = hosts.max(1);
+        self.host %= self.hosts;
+    }
+
+    /// The next connection is due at once: the one that ended was ended by us, or what it is made
+    /// with has changed.
+    pub fn begin_anew(&mut self, now_ms: u64) {
+        (self.tries, self.host) = (0, 0);
+        (self.refusal, self.is_refused) = (None, false);
+        self.refused_ms = REFUSED_MS;
+        self.stage = Stage::Waiting { until_ms: now_ms };
+    }
+
     /// What is due; `chance` moves the wait that follows a connection that took too long.
     pub fn poll(&mut self, now_ms: u64, chance: u64) -> Option<Dialling> {
         match self.stage {

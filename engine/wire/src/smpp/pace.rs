@@ -2,6 +2,9 @@
 //!
 //! Pure: it is told the time, counts SMS (segments, not pushes), and says when the next may go. All
 //! sessions of a carrier share one [`Pace`].
+//!
+//! Two bounds hold: a bucket of 100 ms' depth, and in any second no more SMS than the rate, however
+//! the carrier cuts its seconds: one that counts strictly has nothing to refuse.
 
 /// The bucket holds what the rate gives in this time.
 const DEPTH_MS: u64 = 100;
@@ -19,8 +22,68 @@ const GROW_MS: u64 = 1_000;
 /// Parts of one SMS in the bucket: at a rate of r SMS a second and a factor of f sixteenths, r × f
 /// parts come in a millisecond, so that nothing is ever rounded.
 const SMS: i64 = 1_000 * FACTOR_WHOLE as i64;
+/// A second and as much as SMS may be late on their way, in milliseconds: in so long no more go
+/// than the rate gives in a second.
+const SECOND_MS: u64 = 1_010;
 /// Longer than any bucket takes to fill: one SMS at a sixteenth of one a second.
 const FILLED_MS_MAX: u64 = 16_000;
+
+/// What went in the last second, by the millisecond.
+#[derive(Clone, Debug)]
+struct LastSecond {
+    counts: Box<[u32]>,
+    /// Of all of them.
+    sum: u32,
+    now_ms: u64,
+}
+
+impl LastSecond {
+    fn new(now_ms: u64) -> Self {
+        Self { counts: vec![0; SECOND_MS as usize].into(), sum: 0, now_ms }
+    }
+
+    fn count(&mut self, at_ms: u64) -> &mut u32 {
+        &mut self.counts[(at_ms % SECOND_MS) as usize]
+    }
+
+    /// It is so late: what went longer ago does not count any more.
+    fn advance(&mut self, now_ms: u64) {
+        if now_ms >= self.now_ms + SECOND_MS {
+            self.counts.fill(0);
+            self.sum = 0;
+        } else {
+            for at_ms in self.now_ms + 1..=now_ms {
+                self.sum -= std::mem::take(self.count(at_ms));
+            }
+        }
+        self.now_ms = self.now_ms.max(now_ms);
+    }
+
+    fn add(&mut self, count: u32) {
+        *self.count(self.now_ms) += count;
+        self.sum += count;
+    }
+
+    fn give_back(&mut self, count: u32) {
+        let now_ms = self.now_ms;
+        let place = self.count(now_ms);
+        let count = count.min(*place);
+        *place -= count;
+        self.sum -= count;
+    }
+
+    /// When fewer than `most` will have gone.
+    fn below_ms(&mut self, most: u32) -> u64 {
+        let mut left = self.sum;
+        for passed_ms in 0..SECOND_MS {
+            if left < most {
+                return self.now_ms + passed_ms;
+            }
+            left -= *self.count(self.now_ms + passed_ms + 1);
+        }
+        self.now_ms + SECOND_MS
+    }
+}
 
 /// The rate of one carrier.
 #[derive(Clone, Debug)]
@@ -36,6 +99,7 @@ pub struct Pace {
     filled_ms: u64,
     paused_until_ms: u64,
     queue_full_ms: u64,
+    last_second: LastSecond,
     /// Since when every answer has been a refusal for load.
     refused_since_ms: Option<u64>,
 }
@@ -52,10 +116,18 @@ impl Pace {
             filled_ms: now_ms,
             paused_until_ms: 0,
             queue_full_ms: QUEUE_FULL_MS,
+            last_second: LastSecond::new(now_ms),
             refused_since_ms: None,
         };
         pace.level = pace.depth();
         pace
+    }
+
+    /// Another rate from now on; what the carrier said of the old one counts for the new one too.
+    pub fn set_rate(&mut self, rate: u32, now_ms: u64) {
+        self.fill(now_ms);
+        self.rate = rate.min(1_000_000);
+        self.level = self.level.min(self.depth());
     }
 
     /// How many SMS fit the bucket, in its parts: what comes in 100 ms, and at least one.
@@ -79,13 +151,28 @@ impl Pace {
             return wanted;
         }
         let there = (self.level / SMS) as u64;
+        self.last_second.advance(now_ms);
+        let left = self.rate.saturating_sub(self.last_second.sum);
         let taken = u64::from(wanted).min(there) as u32;
+        let taken = taken.min(left);
+        self.last_second.add(taken);
         self.level -= i64::from(taken) * SMS;
         taken
     }
 
+    /// How many SMS may go within so long, at least one; many where there is no limit.
+    pub fn within(&mut self, span_ms: u64, now_ms: u64) -> u32 {
+        if self.rate == 0 {
+            return u32::MAX;
+        }
+        self.fill(now_ms);
+        let comes = (span_ms * u64::from(self.rate) * self.factor) as i64;
+        ((self.level + comes) / SMS).clamp(1, i64::from(u32::MAX)) as u32
+    }
+
     /// Puts back what was taken and not sent.
     pub fn give_back(&mut self, count: u32) {
+        self.last_second.give_back(count);
         self.level = (self.level + i64::from(count) * SMS).min(self.depth());
     }
 
@@ -97,6 +184,12 @@ impl Pace {
         } else {
             let lacking = (SMS - self.level) as u64;
             now_ms + lacking.div_ceil(u64::from(self.rate) * self.factor)
+        };
+        let due = if self.rate == 0 {
+            due
+        } else {
+            self.last_second.advance(now_ms);
+            due.max(self.last_second.below_ms(self.rate))
         };
         due.max(self.paused_until_ms)
     }

@@ -34,6 +34,8 @@ pub use mutation::Mutation;
 pub use receive::Taken;
 pub use state::{Role, State, Verdict, may_send, verdict};
 
+use std::collections::VecDeque;
+
 use super::command::Command;
 use super::error::PduError;
 use super::limits::{CONTROL_OCTETS_MAX, SEQUENCE_MAX, UNBIND_MS, WINDOW_PDUS_MAX};
@@ -99,6 +101,8 @@ pub struct Session {
     received_ms: u64,
     /// Since when requests have been outstanding without a break.
     waiting_since_ms: u64,
+    /// Requests that were told of as in doubt, the oldest first: their answers may still come.
+    overdue: VecDeque<Outstanding>,
     /// When the last request or answer went either way.
     busy_ms: u64,
     bad_in_a_row: u32,
@@ -140,6 +144,7 @@ impl Session {
             opened_ms: now_ms,
             received_ms: now_ms,
             waiting_since_ms: now_ms,
+            overdue: VecDeque::with_capacity(usize::from(config.window)),
             busy_ms: now_ms,
             bad_in_a_row: 0,
             unanswered_in_a_row: 0,

@@ -344,7 +344,7 @@ impl Server {
                 }
                 return Fate::Close;
             }
-            Event::Bound { .. } | Event::Alert { .. } => {}
+            Event::Bound { .. } | Event::Alert { .. } | Event::LateAnswer { .. } => {}
         }
         Fate::Keep
     }

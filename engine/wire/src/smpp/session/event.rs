@@ -61,6 +61,15 @@ pub enum Event<'a> {
         /// What the request was sent with.
         token: u64,
     },
+    /// The answer to a request of ours that was told of as in doubt, on the same session.
+    LateAnswer {
+        /// What the request was sent with.
+        token: u64,
+        /// How it fared.
+        status: Status,
+        /// What was answered.
+        body: Body<'a>,
+    },
     /// The peer unbinds: nothing more can be sent, what it asked is to be answered within five
     /// seconds.
     Unbinding,

@@ -11,6 +11,7 @@ use super::super::status::Status;
 use super::event::{CloseReason, Event, RequestId};
 use super::mutation::Mutation;
 use super::state::{Role, State, Verdict, verdict};
+use super::window::Outstanding;
 use super::{BindUnderWay, Session, UnbindUnderWay};
 
 /// What was taken of the octets that were handed in.
@@ -229,12 +230,6 @@ impl Session {
         };
         let answers = |command: Command| is_nack || command.response() == header.command;
         let sequence = asked.filter(|asked| answers(asked.command)).map(|asked| asked.sequence);
-        let Some(request) = sequence.and_then(|sequence| self.window.remove(sequence)) else {
-            self.counts.unexpected_answers += 1;
-            return None;
-        };
-        self.unanswered_in_a_row = 0;
-        self.busy_ms = self.now_ms;
         // A nack that says that all is well does not say that the request was done.
         let empty_nack = is_nack && header.status == Status::OK;
         let status = if empty_nack && self.mutation != Mutation::NackIsSuccess {
@@ -242,6 +237,16 @@ impl Session {
         } else {
             header.status
         };
+        let Some(request) = sequence.and_then(|sequence| self.window.remove(sequence)) else {
+            self.counts.unexpected_answers += 1;
+            let is_its =
+                |late: &Outstanding| late.sequence == header.sequence && answers(late.command);
+            let at = self.overdue.iter().position(is_its)?;
+            let Outstanding { token, .. } = self.overdue.remove(at)?;
+            return Some(Event::LateAnswer { token, status, body });
+        };
+        self.unanswered_in_a_row = 0;
+        self.busy_ms = self.now_ms;
         let waited_ms = self.now_ms.saturating_sub(request.sent_ms);
         let oddities = oddities.with(body.oddities());
         Some(Event::Answer { token: request.token, status, body, oddities, waited_ms })

@@ -124,6 +124,10 @@ impl Session {
         }
         let request = self.window.remove_oldest()?;
         self.unanswered_in_a_row += 1;
+        if self.overdue.len() >= usize::from(self.config.window) {
+            self.overdue.pop_front();
+        }
+        self.overdue.push_back(request);
         let too_many = self.unanswered_in_a_row >= UNANSWERED_REQUESTS_MAX;
         if too_many && self.mutation != Mutation::GoOnUnanswered {
             self.end(CloseReason::Unanswered);

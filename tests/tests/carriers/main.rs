@@ -1,6 +1,14 @@
 //! Pushes that go by a carrier: submitted by SMPP, handed over, ended by a receipt, over refusals,
 //! lost sessions, restarts and kills.
 
+mod doubts;
+mod failover;
+mod kills;
+mod live;
+mod pace;
+mod peers;
+
+use std::net::SocketAddr;
 use std::time::Duration;
 use tests::bill::Bill;
 use tests::engine::Engine;
@@ -22,17 +30,33 @@ fn site(recorder: &Recorder, smsc: &Smsc, more: &[&str]) -> Site {
     let site = Site::new(tests::programs!());
     site.add_client(XPID, &["--notify-url", &recorder.url(), "--class", "emergency"]);
     site.add_contracts(XPID, &["09010000000-09010000999", "09020000000"]);
-    add_carrier(&site, smsc, more);
+    add_carrier(&site, "alpha", smsc.address(), more);
     site.must(&["carrier", "route", "add", BY_CARRIER, "alpha"]);
     site
 }
 
-fn add_carrier(site: &Site, smsc: &Smsc, more: &[&str]) {
-    let password = site.path("alpha.secret");
+fn add_carrier(site: &Site, name: &str, address: SocketAddr, more: &[&str]) {
+    let password = site.path("carrier.secret");
     std::fs::write(&password, PASSWORD).expect("a writable directory");
-    let (host, password) = (smsc.address().to_string(), password.display().to_string());
+    let (host, password) = (address.to_string(), password.display().to_string());
     let settings = ["--host", &host, "--system-id", SYSTEM_ID, "--password-file", &password];
-    site.must(&[&["carrier", "add", "alpha"], &settings[..], more].concat());
+    site.must(&[&["carrier", "add", name], &settings[..], more].concat());
+}
+
+/// A carrier's figure as the engine shows it.
+fn carrier_figure(engine: &Engine, carrier: &str, name: &str) -> u64 {
+    let metrics = engine.admin().request("GET", "/metrics", "").text();
+    let head = format!("hayauma_carrier_{name}");
+    let label = format!("carrier=\"{carrier}\"");
+    let line = metrics.lines().find(|line| line.starts_with(&head) && line.contains(&label));
+    let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    value.unwrap_or_else(|| panic!("no {head} of {carrier}")) as u64
+}
+
+fn await_bound(engine: &Engine, carrier: &str, sessions: u64) {
+    wait::until_true(&format!("{sessions} sessions with {carrier}"), || {
+        carrier_figure(engine, carrier, "sessions_bound") == sessions
+    });
 }
 
 #[track_caller]

@@ -1,0 +1,136 @@
+//! The carriers and routes of the registry, as the engine's threads are told of them.
+//!
+//! Nothing here waits for a name: a carrier whose host has no address yet is there and not dialled,
+//! and the names' own thread finds it later.
+
+use super::carriers::CarrierSettings;
+use crate::network::routes::{Routes, Rule, TooManyChoices};
+use crate::network::smpp::carrier::Carrier;
+use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// What the registry says of carriers, and what the operator had done since the start.
+#[derive(Clone, Default)]
+pub struct CarrierOrders {
+    /// Every carrier with its number.
+    pub carriers: Vec<(u8, CarrierSettings)>,
+    /// Every rule.
+    pub rules: Vec<Rule>,
+    /// By number: how often a carrier's sessions were to be bound anew.
+    pub rebinds: BTreeMap<u8, u32>,
+}
+
+/// Why there is no plan.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A carrier's settings cannot work.
+    #[error("{sentence}")]
+    Settings {
+        /// The carrier.
+        name: String,
+        /// What is wrong.
+        sentence: String,
+    },
+    /// The routes.
+    #[error(transparent)]
+    Routes(#[from] TooManyChoices),
+}
+
+impl CarrierOrders {
+    /// The plan that follows `before`: a carrier that was there keeps its rings.
+    ///
+    /// # Errors
+    /// Settings that cannot work.
+    pub fn plan(
+        &self,
+        before: &CarrierPlan,
+        shards: usize,
+        look_up: impl Fn(&str, u16) -> Vec<SocketAddr>,
+    ) -> Result<CarrierPlan, PlanError> {
+        let mut carriers = Vec::new();
+        for (number, settings) in &self.carriers {
+            let mut carrier = settings.carrier(*number, &look_up).map_err(|sentence| {
+                PlanError::Settings { name: settings.name.clone(), sentence }
+            })?;
+            carrier.rebinds = self.rebinds.get(number).copied().unwrap_or_default();
+            let known = before.carriers.iter().find(|known| known.exchange.number() == *number);
+            let hosts_before = known.map(|known| &known.carrier.hosts);
+            if hosts_before != Some(&carrier.hosts) {
+                warn_of_hosts(&carrier);
+            }
+            carriers.push(match known {
+                Some(known) => {
+                    let exchange = Arc::clone(&known.exchange);
+                    KnownCarrier { exchange, carrier: Arc::new(carrier) }
+                }
+                None => KnownCarrier::new(carrier, shards),
+            });
+        }
+        let mut rules = self.rules.clone();
+        for rule in &mut rules {
+            let is_there = |number: u8| self.carriers.iter().any(|(there, _)| *there == number);
+            rule.choice.members.retain(|member| is_there(member.carrier));
+        }
+        // A carrier that is gone takes nothing: its pushes would wait for ever.
+        rules.retain(|rule| !rule.choice.members.is_empty());
+        let routes = Arc::new(Routes::new(rules)?);
+        Ok(CarrierPlan { carriers: carriers.into(), routes })
+    }
+}
+
+/// Plain SMPP to an address that others may listen on the way to is said, and that there is none.
+fn warn_of_hosts(carrier: &Carrier) {
+    let (name, hosts) = (&carrier.name, &carrier.hosts);
+    let is_closed = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    if hosts.is_empty() {
+        tracing::warn!(
+            carrier = name,
+            "no host of the carrier has an address yet: its pushes wait"
+        );
+    }
+    let open = hosts.iter().find(|host| carrier.tls.is_none() && !is_closed(host.ip()));
+    if let Some(host) = open {
+        tracing::warn!(carrier = name, %host, "the carrier is spoken to without TLS on a public address");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(name: &str, host: &str) -> CarrierSettings {
+        CarrierSettings {
+            name: name.to_owned(),
+            hosts: vec![host.to_owned()],
+            system_id: "hayauma".to_owned(),
+            ..CarrierSettings::default()
+        }
+    }
+
+    #[test]
+    fn a_host_without_an_address_keeps_nothing_else_from_starting() {
+        let carriers =
+            vec![(1, settings("alpha", "alpha.example:2775")), (4, settings("beta", "[::1]:2775"))];
+        let rules = Vec::new();
+        let orders = CarrierOrders { carriers, rules, ..CarrierOrders::default() };
+        let asked = std::cell::RefCell::new(Vec::new());
+        let look_up = |name: &str, port| {
+            asked.borrow_mut().push((name.to_owned(), port));
+            name.parse().map(|ip: IpAddr| vec![SocketAddr::new(ip, port)]).unwrap_or_default()
+        };
+        let plan = orders.plan(&CarrierPlan::default(), 2, look_up).expect("a plan");
+        let hosts: Vec<_> = plan.carriers.iter().map(|known| known.carrier.hosts.len()).collect();
+        assert_eq!(hosts, [0, 1]);
+        assert_eq!(asked.borrow()[1], ("::1".to_owned(), 2775));
+        let found = |_: &str, port| vec![SocketAddr::from(([192, 0, 2, 1], port))];
+        let next = orders.plan(&plan, 2, found).expect("a plan");
+        assert!(Arc::ptr_eq(&plan.carriers[0].exchange, &next.carriers[0].exchange));
+        assert_eq!(next.carriers[0].carrier.hosts.len(), 1);
+        assert!(!next.carriers[0].carrier.rebinds_for(&plan.carriers[0].carrier), "found at last");
+    }
+}

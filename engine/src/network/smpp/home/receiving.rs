@@ -1,0 +1,141 @@
+//! What a carrier sends: receipts, whose they are, and when they are answered.
+
+use super::Home;
+use crate::network::port::{ReceiptReply, ReceiptSays};
+use crate::network::smpp::exchange::RECEIPTS_UNDER_WAY_MAX;
+use crate::network::smpp::outcome::receipt_of;
+use crate::network::smpp::receipts::{Arrived, Received};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use wire::smpp::oddities::Oddities;
+use wire::smpp::pdu::Body;
+use wire::smpp::receipt::Receipt;
+use wire::smpp::session::RequestId;
+use wire::terms::code::Code;
+
+impl Home {
+    /// Whether the ids of all pushes that were handed over before are here: only then may the
+    /// carrier be bound to.
+    pub fn may_bind(&mut self) -> bool {
+        let exchange = Arc::clone(&self.exchange);
+        let mut unannounced = std::mem::take(&mut self.unannounced);
+        unannounced.retain(|&shard| match exchange.take_announced(shard) {
+            Some(awaited) => {
+                for (id, awaited) in awaited {
+                    self.receipts.await_id(&id, awaited);
+                }
+                false
+            }
+            None => true,
+        });
+        self.unannounced = unannounced;
+        self.unannounced.is_empty()
+    }
+
+    /// A message of the carrier, which `reply` would answer. Whether it is to be answered at once;
+    /// what is not is answered by [`Home::take_reply`].
+    pub fn handle_message(
+        &mut self,
+        body: &Body<'_>,
+        oddities: Oddities,
+        reply: ReceiptReply,
+        now_ms: u64,
+    ) -> bool {
+        let figures = &self.exchange.figures;
+        if !oddities.is_empty() {
+            figures.add(|figures| &figures.oddities, 1);
+        }
+        let receipt = match body {
+            Body::Message(message) => Receipt::of_message(message),
+            Body::Data(data) => Receipt::of_data(data),
+            _ => None,
+        };
+        let Some(receipt) = receipt else {
+            figures.add(|figures| &figures.messages, 1);
+            return true;
+        };
+        let says = receipt.state.filter(|_| !receipt.is_intermediate).and_then(receipt_of);
+        let (Some(id), Some(says)) = (receipt.id, says) else { return true };
+        let says = match says {
+            ReceiptSays::Failed(Code::CARRIER_FAILED) => {
+                ReceiptSays::Failed(self.carrier.meanings.of_error(&receipt))
+            }
+            says => says,
+        };
+        let numbers = numbers_of(body);
+        let arrived = Arrived { id, says, numbers, reply };
+        if let Some(reference) = receipt.user_message_reference
+            && !self.receipts.awaits(id)
+            && let Some(whose) = self.doubts.take_by_reference(reference, numbers)
+        {
+            self.exchange.figures.add(|figures| &figures.taken_late, 1);
+            self.receipts.settle_doubt(&arrived, whose);
+            return false;
+        }
+        self.receipts.receive(arrived, now_ms) == Received::Useless
+    }
+
+    /// Receipts that came early and whose ids stay unknown.
+    pub fn handle_time(&mut self, now_ms: u64) {
+        self.receipts.handle_time(now_ms);
+        let figures = &self.exchange.figures;
+        figures.awaited.store(self.receipts.awaited() as u64, Ordering::Relaxed);
+        figures.unmatched.store(self.receipts.unmatched, Ordering::Relaxed);
+        figures.ids_given_again.store(self.receipts.given_again, Ordering::Relaxed);
+    }
+
+    /// Passes receipts on to their shards, as many as their rings take.
+    pub fn pass_receipts(&mut self) -> bool {
+        let mut busy = false;
+        for _ in 0..self.receipts.matched.len() {
+            let Some(receipt) = self.receipts.matched.pop_front() else { break };
+            let owner = receipt.token.partition as usize;
+            if self.under_way[owner] >= RECEIPTS_UNDER_WAY_MAX {
+                self.receipts.matched.push_back(receipt);
+                continue;
+            }
+            let refused = self.exchange.receipts(owner).push(receipt);
+            assert!(refused.is_ok(), "no more are under way than there are places");
+            self.under_way[owner] += 1;
+            self.exchange.figures.add(|figures| &figures.receipts, 1);
+            self.called |= 1 << owner;
+            busy = true;
+        }
+        busy
+    }
+
+    /// The next message of the carrier that may be answered.
+    pub fn take_reply(&mut self) -> Option<(ReceiptReply, RequestId)> {
+        loop {
+            let reply = self.next_reply()?;
+            if let Some(request) = reply.request {
+                return Some((reply, request));
+            }
+        }
+    }
+
+    fn next_reply(&mut self) -> Option<ReceiptReply> {
+        if let Some(reply) = self.receipts.replies.pop_front() {
+            return Some(reply);
+        }
+        let shards = self.exchange.shards();
+        for _ in 0..shards {
+            let owner = self.rotation % shards;
+            if let Some(reply) = self.exchange.recorded(owner).pop() {
+                self.under_way[owner] -= 1;
+                return Some(reply);
+            }
+            self.rotation = self.rotation.wrapping_add(1);
+        }
+        None
+    }
+}
+
+/// The addresses of a message of the carrier.
+fn numbers_of<'a>(body: &Body<'a>) -> [&'a [u8]; 2] {
+    match body {
+        Body::Message(message) => [message.source.digits, message.destination.digits],
+        Body::Data(data) => [data.source.digits, data.destination.digits],
+        _ => [&[]; 2],
+    }
+}

@@ -1,0 +1,656 @@
+//! A carrier in virtual time: the engine's own shard, carriers' port, home and sessions on one
+//! side, an SMSC with its faults on the other, and kills of both.
+//!
+//! Everything follows from one seed. The SMSC throttles, fills up, loses answers, answers late,
+//! sends receipts before their answers, twice, or never, stands still, cuts connections and goes
+//! away; the engine dies at any turn and recovers from its journal. Then the faults end, and
+//! everything must come to its end: each push is told once and as the SMSC knows it, none is lost,
+//! and none is sent twice but for a doubt that was counted or a kill.
+
+use crate::lone_shard::{self, Setup};
+use crate::push::{Body, XPID};
+use hayauma::billing::BillingLog;
+use hayauma::gateway::registry::Credential;
+use hayauma::journal::SegmentFactory;
+use hayauma::network::line_states::{Line as PhoneLine, LineStates};
+use hayauma::network::port::ReceiptReply;
+use hayauma::network::routes::{CarrierChoice, Routes, Rule};
+use hayauma::network::side_by_side::SideBySide;
+use hayauma::network::simulated::SimulatedNetwork;
+use hayauma::network::simulation_config::SimulationConfig;
+use hayauma::network::smpp::carrier::{Carrier, Long, Validity};
+use hayauma::network::smpp::exchange::{CarrierPlan, KnownCarrier};
+use hayauma::network::smpp::home::Home;
+use hayauma::network::smpp::port::CarrierPort;
+use hayauma::shard::open::Ground;
+use hayauma::shard::{NotificationResult, Origin, Reply, Shard, TurnBudget};
+use hayauma::smsc::mutation::Mutation as CoreMutation;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use wire::push::notify_url::NotifyUrl;
+use wire::smpp::address::{Address, Country, DestinationForm};
+use wire::smpp::coding::EsmClass;
+use wire::smpp::command::Command;
+use wire::smpp::id::IdForms;
+use wire::smpp::pdu::{Bind, BindKind, Body as PduBody, Message, MessageResp};
+use wire::smpp::session::{Config, Event, Mutation, RequestId, Session, VERSION_34};
+use wire::smpp::status::Status;
+use wire::terms::time::{SteadyMs, WallMs};
+
+/// Requests outstanding on a session, and sessions.
+const WINDOW: u16 = 4;
+const SESSIONS: usize = 2;
+/// The faults end after so long.
+const FAULTS_MS: u64 = 40_000;
+/// By then all has come to its end: lifetime, grace, and some more.
+const END_MS: u64 = (2 * 3_600 + 600) * 1_000;
+const BUDGET: TurnBudget = TurnBudget { timers: 1_024, attempts: 64, outcomes: 64 };
+
+/// What to simulate.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// Pushes, each to a phone of its own.
+    pub pushes: u64,
+    /// A deliberate fault of the engine's sessions.
+    pub session: Mutation,
+    /// A deliberate fault of the message center.
+    pub core: CoreMutation,
+}
+
+/// What a run met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Met {
+    /// Kills of the engine.
+    pub kills: u64,
+    /// Connections that ended in other ways.
+    pub cuts: u64,
+    /// Answers that said too fast or full.
+    pub throttled: u64,
+    /// SMS in doubt.
+    pub in_doubt: u64,
+    /// SMS that came twice.
+    pub twice: u64,
+    /// Receipts that never were sent.
+    pub lost_receipts: u64,
+}
+
+/// A seeded generator (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.bits() % bound
+    }
+
+    /// True so many times in a thousand.
+    fn is(&mut self, parts: u64) -> bool {
+        self.below(1_000) < parts
+    }
+}
+
+/// One SMS that the SMSC took.
+struct Copy {
+    delivered: bool,
+    receipt_lost: bool,
+}
+
+struct Receipt {
+    due_ms: u64,
+    id: String,
+    delivered: bool,
+    phone: String,
+}
+
+/// A connection, both of its ends.
+struct Line {
+    client: Session,
+    server: Session,
+    to_server: Vec<u8>,
+    to_client: Vec<u8>,
+    was_bound: bool,
+    /// Which of the connections it is.
+    generation: u32,
+    /// SMS that the server has not answered: when it will.
+    late: Vec<(u64, RequestId, String)>,
+    under_way: HashMap<u64, Receipt>,
+}
+
+struct Smsc {
+    copies: BTreeMap<String, Vec<Copy>>,
+    receipts: VecDeque<Receipt>,
+    next_id: u64,
+    still_until_ms: u64,
+    away_until_ms: u64,
+}
+
+/// The engine's side: what dies with it.
+struct Station {
+    shard: Shard,
+    network: SideBySide,
+    home: Home,
+    lines: Vec<Option<Line>>,
+    dial_ms: [u64; SESSIONS],
+}
+
+struct World<'a> {
+    options: Options,
+    directory: &'a Path,
+    factory: SegmentFactory,
+    chance: Chance,
+    now_ms: u64,
+    smsc: Smsc,
+    met: Met,
+    next_generation: u32,
+    /// By reqid: the code that was told.
+    told: BTreeMap<String, String>,
+}
+
+fn carrier() -> Carrier {
+    Carrier {
+        number: 1,
+        name: "alpha".to_owned(),
+        host_names: vec!["127.0.0.1:1".to_owned()],
+        hosts: vec![([127, 0, 0, 1], 1).into()],
+        host_of: vec![0],
+        tls: None,
+        system_id: "hayauma".to_owned(),
+        password: String::new(),
+        system_type: String::new(),
+        sessions: SESSIONS as u16,
+        pairs: false,
+        window: WINDOW,
+        rate: 200,
+        ids: IdForms::default(),
+        country: Country::JAPAN,
+        destination: DestinationForm::International,
+        validity: Validity::Absolute,
+        receipts: true,
+        priority: true,
+        packs: false,
+        long: Long::Udh,
+        binary_coding: 4,
+        service_type: String::new(),
+        enquire_link_ms: 30_000,
+        response_ms: 5_000,
+        meanings: Default::default(),
+        tlvs: true,
+        rebinds: 0,
+        paused: false,
+    }
+}
+
+fn plan() -> CarrierPlan {
+    let rule =
+        Rule { prefix: "0".to_owned(), xpid: None, class: None, choice: CarrierChoice::of(1) };
+    let carriers = vec![KnownCarrier::new(carrier(), 1)].into();
+    CarrierPlan { carriers, routes: Arc::new(Routes::new(vec![rule]).expect("one choice")) }
+}
+
+fn reqid(number: u64) -> String {
+    format!("push-{number}")
+}
+
+fn phone(number: u64) -> String {
+    format!("81{}", &lone_shard::msn(number)[1..])
+}
+
+/// Runs one simulation in `directory`, which is empty.
+///
+/// # Errors
+/// The rule that was broken.
+///
+/// # Panics
+/// On a bug of the engine that it notices itself.
+pub fn run(directory: &Path, options: Options) -> Result<Met, String> {
+    let mut world = World {
+        options,
+        directory,
+        factory: SegmentFactory::start().expect("a thread"),
+        chance: Chance(options.seed),
+        now_ms: lone_shard::START_MS,
+        smsc: Smsc {
+            copies: BTreeMap::new(),
+            receipts: VecDeque::new(),
+            next_id: 1,
+            still_until_ms: 0,
+            away_until_ms: 0,
+        },
+        met: Met::default(),
+        next_generation: 1,
+        told: BTreeMap::new(),
+    };
+    let mut station = world.open();
+    let mut next = 0;
+    let (began_ms, all) = (world.now_ms, options.pushes);
+    while world.told.len() < all as usize || next < all {
+        let age_ms = world.now_ms - began_ms;
+        if age_ms > END_MS {
+            let missing = (0..all).find(|&number| !world.told.contains_key(&reqid(number)));
+            return Err(format!("push {missing:?} never came to its end"));
+        }
+        let faulty = age_ms < FAULTS_MS;
+        if next < all && world.chance.is(300) && station.accept(next, world.now_ms) {
+            next += 1;
+        }
+        if !world.turn(&mut station, faulty)? {
+            station = world.kill(station);
+        }
+        world.now_ms += if faulty { 5 + world.chance.below(20) } else { 200 };
+    }
+    world.note_doubts(&station);
+    world.check()?;
+    Ok(world.met)
+}
+
+impl Station {
+    fn accept(&mut self, number: u64, now_ms: u64) -> bool {
+        let body = Body::push(&lone_shard::msn(number), &reqid(number)).with("comway", "1103");
+        let origin = Origin { authorization: None, credential: &mut Credential::default() };
+        let reply = self.shard.handle_request(&body.octets(), origin, WallMs::new(now_ms));
+        // What an answer promises has to be durable, and a kill may come before.
+        let accepted = matches!(reply, Reply::WhenDurable(answer, _) if answer.code.number() == 0);
+        accepted && self.shard.commit_blocking().is_ok()
+    }
+}
+
+impl World<'_> {
+    fn open(&mut self) -> Station {
+        let setup = Setup { absent: false, ..Setup::new(&[XPID]) };
+        let plan = plan();
+        let mut config = lone_shard::config(&setup);
+        config.journal.hands_over = true;
+        config.routes = Arc::clone(&plan.routes);
+        let registry = Arc::new(lone_shard::registry(&setup));
+        let now_ms = WallMs::new(self.now_ms);
+        let journal = self.directory.join("journal");
+        let ground = Ground {
+            storage: Box::new(self.factory.storage(&journal)),
+            directory: journal,
+            billing: BillingLog::open(self.directory, 0, now_ms).expect("a billing log"),
+            reference_seed: self.options.seed,
+            mutation: self.options.core,
+        };
+        let opened = Shard::open_on(ground, &config, registry, now_ms);
+        let mut shard = opened.unwrap_or_else(|error| panic!("{error}")).0;
+        lone_shard::contract(&mut shard, &setup);
+        let lines = LineStates::parse("", PhoneLine::HOME).expect("a good file");
+        let simulated =
+            SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
+        let network = SideBySide { simulated, carriers: CarrierPort::new(0, &plan) };
+        let home = Home::new(&plan.carriers[0], 100_000, self.now_ms);
+        let lines = (0..SESSIONS).map(|_| None).collect();
+        Station { shard, network, home, lines, dial_ms: [0; SESSIONS] }
+    }
+
+    fn note_doubts(&mut self, station: &Station) {
+        let figures = &station.home.exchange().figures;
+        self.met.in_doubt += figures.in_doubt.load(Ordering::Relaxed);
+        self.met.throttled += figures.throttled.load(Ordering::Relaxed);
+    }
+
+    /// The engine dies; what its shard had not written is gone.
+    fn kill(&mut self, mut station: Station) -> Station {
+        self.note_doubts(&station);
+        self.met.kills += 1;
+        for line in 0..SESSIONS {
+            self.cut(&mut station, line, false);
+        }
+        drop(station);
+        self.open()
+    }
+
+    /// The connection ends; what the SMSC has no answer for it sends again.
+    fn cut(&mut self, station: &mut Station, at: usize, tells: bool) {
+        let Some(mut line) = station.lines[at].take() else { return };
+        self.smsc.receipts.extend(line.under_way.drain().map(|(_, receipt)| receipt));
+        if tells {
+            self.met.cuts += 1;
+            line.client.handle_end();
+            while let Some(event) = line.client.poll_event() {
+                if let Event::InDoubt { token } = event {
+                    station.home.handle_doubt(token, self.now_ms);
+                }
+            }
+            station.home.session_lost(at, false);
+            station.dial_ms[at] = self.now_ms + 1_000;
+        }
+    }
+
+    /// One turn of everything; `false`: the engine dies in it.
+    fn turn(&mut self, station: &mut Station, faulty: bool) -> Result<bool, String> {
+        let now_ms = self.now_ms;
+        if faulty && self.chance.is(2) {
+            self.smsc.still_until_ms = now_ms + self.chance.below(20_000);
+        }
+        if faulty && self.chance.is(2) {
+            self.smsc.away_until_ms = now_ms + self.chance.below(3_000);
+        }
+        for at in 0..SESSIONS {
+            let is_cut = faulty && self.chance.is(4) || now_ms < self.smsc.away_until_ms;
+            if is_cut {
+                self.cut(station, at, true);
+            }
+            self.dial(station, at);
+            self.serve(station, at, faulty);
+            self.listen(station, at);
+        }
+        station.shard.keep_time(WallMs::new(now_ms), SteadyMs::new(now_ms));
+        station.network.carriers.see(SteadyMs::new(now_ms));
+        station.shard.turn(&mut station.network, WallMs::new(now_ms), &BUDGET);
+        self.take_notifications(station);
+        if faulty && self.chance.is(3) {
+            return Ok(false);
+        }
+        station.shard.commit_blocking().expect("a device that writes");
+        assert!(station.shard.write_books_blocking(WallMs::new(now_ms)), "a device with room");
+        if let Some(sync) = station.shard.begin_billing_sync() {
+            station.shard.finish_billing_sync(&sync);
+        }
+        let home = &mut station.home;
+        home.take_permits(now_ms);
+        home.handle_time(now_ms);
+        home.pass_receipts();
+        while let Some((ReceiptReply { session: (at, generation), .. }, request)) =
+            home.take_reply()
+        {
+            let line = station.lines.get_mut(at as usize).and_then(Option::as_mut);
+            if let Some(line) = line.filter(|line| line.generation == generation) {
+                line.answer(request, now_ms);
+            }
+        }
+        for at in 0..SESSIONS {
+            if let Some(line) = &mut station.lines[at]
+                && line.client.state().is_bound()
+            {
+                let Line { client, to_server, .. } = line;
+                home.submit(at, client, (to_server, &mut |_, _| {}), (now_ms, now_ms));
+                if client.outstanding() > usize::from(WINDOW) {
+                    return Err("more SMS outstanding than the window has".to_owned());
+                }
+            }
+        }
+        home.make_room(now_ms);
+        Ok(true)
+    }
+
+    fn dial(&mut self, station: &mut Station, at: usize) {
+        let now_ms = self.now_ms;
+        let ready = station.home.may_bind() && now_ms >= station.dial_ms[at];
+        if station.lines[at].is_some() || !ready || now_ms < self.smsc.away_until_ms {
+            return;
+        }
+        let config = Config { window: WINDOW, response_ms: 5_000, ..Config::carrier() };
+        let mut client = Session::new(config, now_ms);
+        client.mutate(self.options.session);
+        let server = Session::new(Config { window: 50, ..Config::customer() }, now_ms);
+        let bind = Bind {
+            kind: BindKind::Transceiver,
+            system_id: b"hayauma",
+            password: b"",
+            system_type: b"",
+            interface_version: VERSION_34,
+            addr_ton: 0,
+            addr_npi: 0,
+            address_range: &[],
+        };
+        self.next_generation += 1;
+        let mut pdu = [0; 256];
+        let octets = client.bind(&mut pdu, &bind, now_ms).expect("a bind");
+        station.lines[at] = Some(Line {
+            client,
+            server,
+            to_server: pdu[..octets].to_vec(),
+            to_client: Vec::new(),
+            was_bound: false,
+            generation: self.next_generation,
+            late: Vec::new(),
+            under_way: HashMap::new(),
+        });
+    }
+
+    /// The SMSC's end of a connection.
+    fn serve(&mut self, station: &mut Station, at: usize, faulty: bool) {
+        let now_ms = self.now_ms;
+        if now_ms < self.smsc.still_until_ms {
+            return;
+        }
+        let Some(mut line) = station.lines[at].take() else { return };
+        let mut read = 0;
+        let input = std::mem::take(&mut line.to_server);
+        loop {
+            let taken = line.server.handle_octets(&input[read..], now_ms);
+            read += taken.octets;
+            let mut pdu = [0; 256];
+            match taken.event {
+                Some(Event::BindRequested { .. }) => {
+                    let answered = line.server.answer_bind(&mut pdu, Status::OK, b"smsc", now_ms);
+                    line.to_client.extend_from_slice(&pdu[..answered.expect("an answer")]);
+                }
+                Some(Event::Request { request, body: PduBody::Message(message), .. }) => {
+                    self.take_sms(&mut line, request, &message, faulty);
+                }
+                Some(Event::Answer { token, status, .. }) if status == Status::OK => {
+                    line.under_way.remove(&token);
+                }
+                _ => {}
+            }
+            if taken.octets == 0 {
+                break;
+            }
+        }
+        line.to_server = [&input[read..], &line.to_server].concat();
+        let (due, late): (Vec<_>, Vec<_>) =
+            line.late.drain(..).partition(|(due_ms, ..)| now_ms >= *due_ms);
+        line.late = late;
+        for (_, request, id) in due {
+            line.server_answers(request, Status::OK, &id, now_ms);
+        }
+        while line.server.room() > 0
+            && line.server.state().is_bound()
+            && self.smsc.receipts.front().is_some_and(|receipt| now_ms >= receipt.due_ms)
+        {
+            let Some(receipt) = self.smsc.receipts.pop_front() else { break };
+            line.send_receipt(receipt, self.smsc.next_id, now_ms);
+            self.smsc.next_id += 1;
+        }
+        line.server.handle_time(now_ms);
+        let mut own = [0; 512];
+        let octets = line.server.poll_output(&mut own);
+        line.to_client.extend_from_slice(&own[..octets]);
+        while line.server.poll_event().is_some() {}
+        station.lines[at] = Some(line);
+    }
+
+    fn take_sms(
+        &mut self,
+        line: &mut Line,
+        request: RequestId,
+        message: &Message<'_>,
+        faulty: bool,
+    ) {
+        let now_ms = self.now_ms;
+        let status = match self.chance.below(100) {
+            0..5 if faulty => Status::THROTTLED,
+            5..6 if faulty => Status::QUEUE_FULL,
+            6..8 if faulty => Status::SYSTEM_ERROR,
+            _ => Status::OK,
+        };
+        if status != Status::OK {
+            return line.server_answers(request, status, "", now_ms);
+        }
+        let phone = String::from_utf8_lossy(message.destination.digits).into_owned();
+        let id = format!("{:08X}", self.smsc.next_id);
+        self.smsc.next_id += 1;
+        let delivered = !self.chance.is(100);
+        let receipt_lost = faulty && self.chance.is(20);
+        self.met.lost_receipts += u64::from(receipt_lost);
+        self.smsc.copies.entry(phone.clone()).or_default().push(Copy { delivered, receipt_lost });
+        let copies = match self.chance.below(20) {
+            _ if receipt_lost => 0,
+            0 if faulty => 2,
+            _ => 1,
+        };
+        // Some come before their answers.
+        let early = faulty && self.chance.is(100);
+        for _ in 0..copies {
+            let due_ms = now_ms + if early { 0 } else { 10 + self.chance.below(5_000) };
+            let (id, phone) = (id.clone(), phone.clone());
+            self.smsc.receipts.push_back(Receipt { due_ms, id, delivered, phone });
+        }
+        self.smsc.receipts.make_contiguous().sort_by_key(|receipt| receipt.due_ms);
+        match self.chance.below(100) {
+            // Never answered.
+            0..3 if faulty => line.late.push((u64::MAX, request, id)),
+            3..6 if faulty => line.late.push((now_ms + self.chance.below(9_000), request, id)),
+            _ if early => line.late.push((now_ms + 100, request, id)),
+            _ => line.server_answers(request, Status::OK, &id, now_ms),
+        }
+    }
+
+    /// The engine's end of a connection.
+    fn listen(&mut self, station: &mut Station, at: usize) {
+        let now_ms = self.now_ms;
+        let Some(line) = &mut station.lines[at] else { return };
+        let home = &mut station.home;
+        let input = std::mem::take(&mut line.to_client);
+        let mut read = 0;
+        loop {
+            let taken = line.client.handle_octets(&input[read..], now_ms);
+            read += taken.octets;
+            match taken.event {
+                Some(Event::Answer { token, status, body, oddities, .. }) => {
+                    home.handle_answer(token, status, &body, oddities, now_ms);
+                }
+                Some(Event::LateAnswer { token, status, body }) => {
+                    home.handle_late_answer(token, status, &body);
+                }
+                Some(Event::Request { request, body, oddities }) => {
+                    let session = (at as u32, line.generation);
+                    let reply = ReceiptReply { carrier: 1, session, request: Some(request) };
+                    if home.handle_message(&body, oddities, reply, now_ms) {
+                        line.answer(request, now_ms);
+                    }
+                }
+                _ => {}
+            }
+            if taken.octets == 0 {
+                break;
+            }
+        }
+        line.to_client = input[read..].to_vec();
+        line.client.handle_time(now_ms);
+        home.set_silent(at, line.client.is_silent(now_ms));
+        let mut own = [0; 512];
+        let octets = line.client.poll_output(&mut own);
+        line.to_server.extend_from_slice(&own[..octets]);
+        let mut is_over = false;
+        while let Some(event) = line.client.poll_event() {
+            match event {
+                Event::InDoubt { token } => home.handle_doubt(token, now_ms),
+                Event::Closed { .. } => is_over = true,
+                _ => {}
+            }
+        }
+        if line.client.state().is_bound() && !std::mem::replace(&mut line.was_bound, true) {
+            home.session_bound(at);
+        }
+        if is_over {
+            self.cut(station, at, true);
+        }
+    }
+
+    fn take_notifications(&mut self, station: &mut Station) {
+        let url = NotifyUrl::parse("http://127.0.0.1:9/").expect("a URL");
+        while let Some(order) = station.shard.take_notification() {
+            let mut octets = Vec::new();
+            station.shard.write_notification(order, &url, &mut octets);
+            let text = String::from_utf8_lossy(&octets).into_owned();
+            let element = |name: &str| {
+                let behind = text.split_once(&format!("<{name}>")).map(|(_, behind)| behind);
+                behind.and_then(|text| text.split_once('<')).map_or("", |(value, _)| value)
+            };
+            self.told.insert(element("reqid").to_owned(), element("code").to_owned());
+            let now_ms = WallMs::new(self.now_ms);
+            station.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+        }
+    }
+
+    /// What must hold at the end.
+    fn check(&mut self) -> Result<(), String> {
+        for number in 0..self.options.pushes {
+            let Some(code) = self.told.get(&reqid(number)) else {
+                return Err(format!("push {number} was never told of"));
+            };
+            let copies = self.smsc.copies.get(&phone(number)).map_or(&[][..], Vec::as_slice);
+            self.met.twice += copies.len().saturating_sub(1) as u64;
+            let any = |of: fn(&Copy) -> bool| copies.iter().any(of);
+            let is_true = match code.as_str() {
+                "0000" => any(|copy| copy.delivered && !copy.receipt_lost),
+                "6012" => any(|copy| !copy.delivered && !copy.receipt_lost),
+                "6013" => any(|copy| copy.receipt_lost),
+                _ => false,
+            };
+            if !is_true {
+                let seen: Vec<_> =
+                    copies.iter().map(|copy| (copy.delivered, copy.receipt_lost)).collect();
+                return Err(format!("push {number} was told as {code}, and the SMSC has {seen:?}"));
+            }
+        }
+        // A kill leaves in doubt what was outstanding, and what was answered since the last commit.
+        let at_once = u64::from(WINDOW) * SESSIONS as u64;
+        let most = self.met.in_doubt + self.met.kills * 3 * at_once;
+        if self.met.twice > most {
+            return Err(format!("{} came twice, {most} at most: {:?}", self.met.twice, self.met));
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    fn answer(&mut self, request: RequestId, now_ms: u64) {
+        let mut pdu = [0; 256];
+        let body = PduBody::MessageResp(MessageResp::default());
+        if let Ok(octets) = self.client.answer(&mut pdu, request, Status::OK, &body, now_ms) {
+            self.to_server.extend_from_slice(&pdu[..octets]);
+        }
+    }
+
+    fn server_answers(&mut self, request: RequestId, status: Status, id: &str, now_ms: u64) {
+        let mut pdu = [0; 256];
+        let answer = MessageResp { message_id: id.as_bytes(), ..MessageResp::default() };
+        let body = PduBody::MessageResp(answer);
+        if let Ok(octets) = self.server.answer(&mut pdu, request, status, &body, now_ms) {
+            self.to_client.extend_from_slice(&pdu[..octets]);
+        }
+    }
+
+    fn send_receipt(&mut self, receipt: Receipt, token: u64, now_ms: u64) {
+        let stat = if receipt.delivered { "DELIVRD" } else { "UNDELIV" };
+        let text = format!("id:{} stat:{stat} err:000 text:", receipt.id);
+        let message = Message {
+            source: Address { ton: 1, npi: 1, digits: receipt.phone.as_bytes() },
+            destination: Address { ton: 5, npi: 0, digits: b"Hayauma" },
+            esm_class: EsmClass::RECEIPT,
+            short_message: text.as_bytes(),
+            ..Message::default()
+        };
+        let mut pdu = [0; 512];
+        let body = PduBody::Message(message);
+        let sent = self.server.request(&mut pdu, Command::DELIVER_SM, &body, token, now_ms);
+        if let Ok(octets) = sent {
+            self.to_client.extend_from_slice(&pdu[..octets]);
+        }
+        self.under_way.insert(token, receipt);
+    }
+}

@@ -1,0 +1,61 @@
+//! A carrier with its faults in virtual time, many seeds, and proof that a broken engine is
+//! noticed.
+
+use hayauma::smsc::mutation::Mutation as CoreMutation;
+use tests::carrier_simulation::{Met, Options, run};
+use wire::smpp::session::Mutation;
+
+/// Seeds of the everyday run.
+const SEEDS: u64 = 60;
+/// Seeds within which a deliberate fault must be noticed.
+const SEEDS_TO_NOTICE: u64 = 60;
+
+fn options(seed: u64) -> Options {
+    Options { seed, pushes: 150, session: Mutation::None, core: CoreMutation::None }
+}
+
+fn run_in_place(options: Options) -> Result<Met, String> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let run = || run(directory.path(), options);
+    // A broken engine may notice it itself.
+    std::panic::catch_unwind(run).unwrap_or_else(|_| Err("the engine panicked".to_owned()))
+}
+
+#[test]
+fn nothing_is_lost_and_each_push_ends_as_the_smsc_knows_it() {
+    let mut all = Met::default();
+    for seed in 1..=SEEDS {
+        let met =
+            run_in_place(options(seed)).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+        all.kills += met.kills;
+        all.cuts += met.cuts;
+        all.throttled += met.throttled;
+        all.in_doubt += met.in_doubt;
+        all.twice += met.twice;
+        all.lost_receipts += met.lost_receipts;
+    }
+    println!("{all:?}");
+    let Met { kills, cuts, throttled, in_doubt, twice, lost_receipts } = all;
+    let each = [kills, cuts, throttled, in_doubt, twice, lost_receipts];
+    assert!(each.iter().all(|&count| count > 20), "every fault is met: {all:?}");
+}
+
+#[test]
+fn a_broken_engine_is_noticed() {
+    let sessions = [
+        Mutation::AcknowledgeEarly,
+        Mutation::ForgetAtClose,
+        Mutation::MatchOldest,
+        Mutation::OverrunWindow,
+    ];
+    let broken = sessions
+        .into_iter()
+        .map(|session| Options { session, ..options(0) })
+        .chain(CoreMutation::OF_CARRIERS.into_iter().map(|core| Options { core, ..options(0) }));
+    for broken in broken {
+        let noticed =
+            (1..=SEEDS_TO_NOTICE).find_map(|seed| run_in_place(Options { seed, ..broken }).err());
+        assert!(noticed.is_some(), "{broken:?} is not noticed");
+        println!("{:?} {:?}: {}", broken.session, broken.core, noticed.unwrap_or_default());
+    }
+}

@@ -1,0 +1,98 @@
+//! SMS of which a carrier did not say whether it took them, and an answer or a receipt that comes
+//! all the same.
+
+use super::{accepted, as_told, await_bound, carrier_figure, msn, one_about, site, told};
+use std::time::Duration;
+use tests::push::Body;
+use tests::recorder::Recorder;
+use tests::smsc::{Manner, Smsc};
+use tests::wait;
+
+#[test]
+fn a_receipt_that_repeats_the_reference_settles_what_was_in_doubt() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &["--response", "1"]);
+    let engine = site.start();
+    smsc.send_receipts(None);
+    smsc.behave(&[Manner::Silent]);
+    accepted(&engine, &Body::push(&msn(1), "doubt"));
+    let sms = smsc.await_sms(1)[0].clone();
+    assert!(sms.reference.is_some(), "the submit carries user_message_reference");
+    wait::until_true("a push in doubt", || engine.admin().figure("holds") == 1);
+    smsc.send_receipt_with_reference(&sms, "DELIVRD");
+    assert_eq!(told(&one_about(&recorder, "doubt")), as_told("0000", "1", "00"));
+    assert_eq!(smsc.sms().len(), 1, "it is not sent again");
+    assert_eq!(carrier_figure(&engine, "alpha", "taken_late"), 1);
+    engine.stop();
+}
+
+#[test]
+fn an_answer_that_comes_late_settles_what_was_in_doubt() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &["--response", "1"]);
+    let engine = site.start();
+    smsc.send_receipts(None);
+    smsc.behave(&[Manner::Late]);
+    accepted(&engine, &Body::push(&msn(1), "late"));
+    wait::until_true("a push in doubt", || engine.admin().figure("holds") == 1);
+    smsc.answer_late();
+    wait::until_true("a push handed over", || engine.admin().figure("pushes_handed_over") == 1);
+    engine.admin().await_durable();
+    engine.kill();
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    smsc.send_receipt(&smsc.sms()[0].id, "DELIVRD");
+    assert_eq!(told(&one_about(&recorder, "late")), as_told("0000", "1", "00"));
+    assert_eq!(smsc.sms().len(), 1, "it is not sent again, before the kill or after it");
+    engine.stop();
+}
+
+#[test]
+fn a_cancel_of_a_push_of_which_a_carrier_has_a_part_is_decided_by_the_receipts() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    smsc.send_receipts(None);
+    let site = site(&recorder, &smsc, &["--window", "1"]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    smsc.behave(&[Manner::Take, Manner::Status(0x08)]);
+    let two = "\u{5730}\u{9707}".repeat(60);
+    accepted(&engine, &Body::text(&msn(1), "part", &two));
+    wait::until_true("the rest is held", || engine.admin().figure("holds") == 1);
+    accepted(&engine, &Body::cancel(&msn(1), "part"));
+    wait::until_true("it is handed over", || engine.admin().figure("pushes_handed_over") == 1);
+    assert!(recorder.about("part").is_empty(), "nobody knows yet");
+    smsc.send_receipt(&smsc.sms()[0].id, "DELIVRD");
+    let notices = recorder.await_about("part", 1);
+    assert_eq!(notices[0].gist(), ("0401", "0012"), "withdrawn in part");
+    assert_eq!(smsc.sms().len(), 2, "the rest is not sent again");
+    engine.stop();
+}
+
+#[test]
+fn pushes_whose_segments_two_carriers_have_are_found_again_after_a_kill() {
+    let (recorder, alpha, beta) = (Recorder::start(), Smsc::start(), Smsc::start());
+    alpha.send_receipts(None);
+    beta.send_receipts(None);
+    let site = site(&recorder, &alpha, &["--window", "1"]);
+    super::add_carrier(&site, "beta", beta.address(), &[]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    alpha.behave(&[Manner::Take, Manner::Status(0x14)]);
+    accepted(&engine, &Body::text(&msn(1), "both", &"\u{5730}\u{9707}".repeat(60)));
+    wait::until_true("a resting carrier", || carrier_figure(&engine, "alpha", "dealing") == 0);
+    site.must(&["carrier", "route", "add", super::BY_CARRIER, "beta"]);
+    beta.await_sms(1);
+    wait::until_true("it is handed over", || engine.admin().figure("pushes_handed_over") == 1);
+    engine.admin().await_durable();
+    engine.kill();
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    await_bound(&engine, "beta", 1);
+    alpha.send_receipt(&alpha.sms()[0].id, "DELIVRD");
+    beta.send_receipt(&beta.sms()[0].id, "DELIVRD");
+    let notices = wait::until_within(Duration::from_secs(20), "both receipts", || {
+        Some(recorder.about("both")).filter(|notices| !notices.is_empty())
+    });
+    assert_eq!(told(&notices[0]), as_told("0000", "2", "00"));
+    engine.stop();
+}

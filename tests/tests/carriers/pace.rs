@@ -1,0 +1,84 @@
+//! A carrier's limit is used, and not exceeded; and a start with much that is handed over.
+
+use super::{BY_CARRIER, await_bound, carrier_figure, site};
+use std::time::{Duration, Instant};
+use tests::engine::Engine;
+use tests::push::Body;
+use tests::recorder::Recorder;
+use tests::smsc::Smsc;
+use tests::wait;
+
+fn push_all(engine: &Engine, numbers: std::ops::Range<u64>) {
+    let mut connection = engine.connect();
+    for first in numbers.clone().step_by(100) {
+        let part = first..(first + 100).min(numbers.end);
+        let requests = part.clone().flat_map(|number| {
+            let (phone, reqid) = (number % 1_000, format!("push-{number}"));
+            Body::push(&format!("{BY_CARRIER}{phone:07}"), &reqid).request()
+        });
+        connection.send(&requests.collect::<Vec<u8>>());
+        for _ in part {
+            assert_eq!(connection.answer().code(), "0000");
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_a_hundred_a_second_is_used_to_95_per_cent_and_hardly_ever_refused() {
+    const RATE: u64 = 100;
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    // It counts the SMS of each second of its own clock, and takes not one more.
+    smsc.limit(RATE);
+    let site = site(&recorder, &smsc, &["--rate", "100"]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    push_all(&engine, 0..1_400);
+    smsc.await_sms(1);
+    let began = Instant::now();
+    let wanted = RATE as usize * 12;
+    wait::until_within(Duration::from_secs(20), "twelve seconds' worth", || {
+        (smsc.sms().len() >= wanted).then_some(())
+    });
+    let seconds = began.elapsed().as_secs_f64();
+    let throttled = smsc.sms().iter().filter(|sms| sms.status == Some(0x58)).count();
+    let used = (smsc.sms().len() - throttled) as f64 / (RATE as f64 * seconds);
+    println!("{:.1} % of the limit used, {throttled} refused", used * 100.0);
+    assert!(used >= 0.95, "{used}");
+    assert!(throttled * 100 <= wanted, "{throttled} of {wanted} refused");
+    assert_eq!(carrier_figure(&engine, "alpha", "throttled"), throttled as u64);
+    engine.stop();
+}
+
+/// Pushes that are handed over when the engine ends; `HAYAUMA_TEST_HANDED` says otherwise.
+fn handed() -> u64 {
+    let said = std::env::var("HAYAUMA_TEST_HANDED").ok();
+    said.and_then(|said| said.parse().ok()).unwrap_or(3_000)
+}
+
+#[test]
+fn a_carrier_is_bound_soon_after_a_start_however_much_is_handed_over() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    smsc.send_receipts(None);
+    let mut site = site(&recorder, &smsc, &["--window", "100"]);
+    let handed = handed();
+    site.set("--pushes-max", &(4 * handed).to_string()).set("--queue-bytes", "4GiB");
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    push_all(&engine, 0..handed);
+    let patience = Duration::from_secs(60 + handed / 500);
+    wait::until_within(patience, "all of them handed over", || {
+        (engine.admin().figure("pushes_handed_over") == handed).then_some(())
+    });
+    engine.admin().await_durable();
+    engine.kill();
+    let engine = site.start();
+    let began = Instant::now();
+    await_bound(&engine, "alpha", 1);
+    println!("{handed} handed over: bound {:?} after the start", began.elapsed());
+    assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(carrier_figure(&engine, "alpha", "receipts_awaited"), handed);
+    let first = smsc.sms()[0].id.clone();
+    smsc.send_receipt(&first, "DELIVRD");
+    recorder.await_count(1);
+    engine.stop();
+}
