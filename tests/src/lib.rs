@@ -17,6 +17,7 @@ pub mod clauses;
 pub mod clock;
 pub mod cpus;
 pub mod engine;
+pub mod esme;
 pub mod flat;
 pub mod house;
 pub mod http;

@@ -95,7 +95,6 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before, ids } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
-        let older_until_ms = older_until(config, &pace, now_ms);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
@@ -106,7 +105,7 @@ impl<L: Log> Shard<L> {
             contracts: ContractTable::with_capacity(0),
             fingerprints: config.fingerprints.keyed,
             alerts_had_older: config.fingerprints.older_until_ms.is_some(),
-            older_until_ms,
+            older_until_ms: older_until(config, &pace, now_ms),
             ids: ids.of_live(&core),
             core,
             journal,
@@ -129,6 +128,7 @@ impl<L: Log> Shard<L> {
             stamps: records::Stamps::new(),
             ended: VecDeque::with_capacity(1024),
             notifications: VecDeque::with_capacity(1024),
+            customer_orders: VecDeque::new(),
             cleaning: None,
             moved_before,
             dead_octets: 0,
@@ -147,8 +147,8 @@ impl<L: Log> Shard<L> {
         shard.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
         progress.enter(OpenStage::Done);
-        let (live, billed) = (shard.core.live(), entered.events);
-        Ok((shard, ShardReport { journal: report, live, billed }))
+        let (journal, live, billed) = (report, shard.core.live(), entered.events);
+        Ok((shard, ShardReport { journal, live, billed }))
     }
 }
 

@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -72,6 +72,9 @@ ALTER TABLE client ADD COLUMN notify_secrets TEXT NOT NULL DEFAULT '';
 ",
     "
 ALTER TABLE audit_head ADD COLUMN next_sha256 BLOB CHECK (length(next_sha256) = 32);
+",
+    "
+ALTER TABLE client ADD COLUMN smpp TEXT;
 ",
 ];
 

@@ -33,14 +33,18 @@ impl Carriers {
     }
 }
 
-/// Plain SMPP to an address that others may listen on the way to is said once.
-fn warn_if_open(carrier: &str, hosts: &[std::net::SocketAddr]) {
-    let is_closed = |ip: std::net::IpAddr| match ip {
+/// Whether nobody listens on the way to this address but who belongs there.
+pub(super) fn is_closed(ip: std::net::IpAddr) -> bool {
+    match ip {
         std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         std::net::IpAddr::V6(ip) => {
             ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
         }
-    };
+    }
+}
+
+/// Plain SMPP to an address that others may listen on the way to is said once.
+fn warn_if_open(carrier: &str, hosts: &[std::net::SocketAddr]) {
     if let Some(host) = hosts.iter().find(|host| !is_closed(host.ip())) {
         tracing::warn!(carrier, %host, "the carrier is spoken to without TLS on a public address");
     }
