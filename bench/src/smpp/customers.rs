@@ -110,6 +110,7 @@ fn round(by_smpp: bool, pushes: u64, server: &[usize], client: &[usize]) -> Resu
         io: None,
         shards: 1,
         cpus: &server[..server.len().min(1)],
+        tls: None,
         more: &more,
     };
     let engine = Engine::start(&start).map_err(|error| error.to_string())?;

@@ -372,7 +372,14 @@ mod tests {
     /// Sends shard 1 as many requests of shard 0 as the sender may; what stops it.
     fn flood(home: &mut Mesh, peer: usize, sender: Sender) -> (usize, Portion) {
         let shard = home.shard as u16;
-        let origin = Origin { shard, connection: 0, generation: 0, answer: 0, gathering: None };
+        let origin = Origin {
+            shard,
+            connection: 0,
+            generation: 0,
+            answer: 0,
+            gathering: None,
+            is_customer: false,
+        };
         let mut sent = 0;
         loop {
             match home.send_request(peer, origin, sender, false, |_| {}) {
@@ -414,7 +421,14 @@ mod tests {
         let mut ends = ends(3);
         let sender = Sender { client: 0, is_urgent: false };
         let (flooding, _) = flood(&mut ends[0], 2, sender);
-        let origin = Origin { shard: 1, connection: 0, generation: 0, answer: 0, gathering: None };
+        let origin = Origin {
+            shard: 1,
+            connection: 0,
+            generation: 0,
+            answer: 0,
+            gathering: None,
+            is_customer: false,
+        };
         assert_eq!(ends[1].send_request(2, origin, sender, false, |_| {}), Portion::Free);
         let mut from = Vec::new();
         for _ in 0..3 {
