@@ -1,5 +1,5 @@
-//! What SMPP costs by itself, before an engine is behind it: the codec, two sessions that talk to
-//! each other in memory, and the load generator's senders against its SMSC over loopback.
+//! What SMPP costs: the codec, two sessions that talk to each other in memory, the load generator's
+//! senders against its SMSC over loopback, and customers of an engine beside its HTTP clients.
 //!
 //! - codec: nanoseconds of CPU time to write or read one PDU, of which an SMS takes three
 //!   (submit_sm, its answer, the receipt) and the receipt's answer.
@@ -8,7 +8,9 @@
 //! - wire: submits a second and CPU time for each, of the SMSC's process and of the sender's, each
 //!   on its own CPUs; with receipts an SMS is four PDUs. It is what an engine is set beside, and
 //!   shows that the instrument is no bottleneck.
+//! - customers: durable submit_sm a second at one shard, beside HTTP in the same run.
 
+mod customers;
 mod memory;
 
 use crate::cpus::Sides;
@@ -16,6 +18,7 @@ use crate::responder::Responder;
 use crate::results::{Beginning, Recording};
 use crate::spread::Rounds;
 use clap::Args;
+pub use customers::CustomerFigures;
 use loadgen::mix::Mix;
 use loadgen::plan::Plan;
 use loadgen::smpp::account::Account;
@@ -35,6 +38,9 @@ pub struct Smpp {
     /// PDUs of a round in memory
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub pdus: u64,
+    /// Pushes of a round of customers, and of HTTP beside them
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub customer_pushes: u64,
     /// Leave out what goes over sockets
     #[arg(long)]
     pub memory_only: bool,
@@ -101,6 +107,8 @@ pub struct Figures {
     pub memory: Vec<MemoryFigures>,
     /// Over loopback.
     pub wire: Vec<WireFigures>,
+    /// Customers of an engine, beside HTTP.
+    pub customers: Option<CustomerFigures>,
 }
 
 /// One round over loopback.
@@ -121,17 +129,21 @@ impl Smpp {
         let _ = loadgen::os::pin_thread(&client_cpus[..1]);
         let memory: Vec<MemoryFigures> =
             Piece::ALL.into_iter().map(|piece| self.in_memory(piece)).collect();
-        let mut wire = Vec::new();
+        let (mut wire, mut customers) = (Vec::new(), None);
         if !self.memory_only {
             wire = self.over_loopback(&server_cpus, &client_cpus)?;
+            let sides = (&server_cpus[..], &client_cpus[..]);
+            customers = Some(customers::measure(self.rounds, self.customer_pushes, sides)?);
         }
         if !self.recording.json {
             memory
                 .iter()
                 .for_each(|figures| println!("{:<34}{:>9.1} ns", figures.piece, figures.ns.median));
             wire.iter().for_each(|figures| println!("{}", line(figures)));
+            customers.iter().for_each(|figures| println!("{}", customers::line(figures)));
         }
-        let figures = Figures { rounds: self.rounds, server_cpus, client_cpus, memory, wire };
+        let rounds = self.rounds;
+        let figures = Figures { rounds, server_cpus, client_cpus, memory, wire, customers };
         self.recording.keep(&beginning.into_record(figures))
     }
 

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod cluster;
 pub mod cpus;
 pub mod engine;
+pub mod esme;
 pub mod flat;
 pub mod house;
 pub mod http;

@@ -265,6 +265,7 @@ fn journal_append(count: u64) {
             svcinst: 0,
             sender_index: 0,
             alert_sequence: 0,
+            door: 0,
             sender: b"Hayauma",
             alert_id: b"",
             submits: &submits[..admission.submits_octets],

@@ -237,6 +237,7 @@ fn accepted(push_id: u64) -> Accepted<'static> {
         svcinst: 0,
         sender_index: 0,
         alert_sequence: 0,
+        door: 0,
         sender: b"Hayauma",
         alert_id: b"",
         submits: &SUBMITS,

@@ -12,6 +12,7 @@ use crate::control::acts;
 use crate::control::admin::ClientRemoval;
 use crate::control::certificates::digest_of_file;
 use crate::control::document::{ClientChange, ClientDocument};
+use crate::control::smpp_account::{SmppChange, TextAlphabet};
 use wire::terms::ids::Xpid;
 
 /// Register push clients: who may push, as what, and where notifications go
@@ -78,8 +79,8 @@ pub(super) struct RemoveCommand {
     place: Place,
 }
 
-/// Octets of a file of notification secrets.
-const NOTIFY_SECRETS_OCTETS_MAX: u64 = 4096;
+/// Octets of a file of secrets.
+const SECRETS_OCTETS_MAX: u64 = 4096;
 
 /// What can be said about a registration. Each pair of flags that undo each other excludes the
 /// other.
@@ -192,6 +193,66 @@ struct Fields {
     /// Keep text to the default alphabet and UCS-2 [default]
     #[arg(long)]
     no_national: bool,
+    #[command(flatten)]
+    smpp: SmppFields,
+}
+
+/// What can be said about a registration's account of SMPP.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "SMPP")]
+struct SmppFields {
+    /// Name by which the customer binds, 1 to 15 characters
+    #[arg(long, value_name = "ID")]
+    system_id: Option<String>,
+    /// Take the account away: the customer binds no more
+    #[arg(long, conflicts_with = "system_id")]
+    no_smpp: bool,
+    /// File whose lines, one or two, are the passwords that a bind may bring, 1 to 8 characters
+    /// each, or `-` for standard input: two while one takes the other's place. Only their digests
+    /// are kept
+    #[arg(long, value_name = "FILE")]
+    smpp_password_file: Option<PathBuf>,
+    /// How it may bind: transmitter, receiver, transceiver; may be repeated [default: all]
+    #[arg(long = "bind-type", value_name = "TYPE")]
+    bind_types: Option<Vec<String>>,
+    /// Sessions at a time, 1 to 64 [default: 4]
+    #[arg(long, value_name = "N")]
+    binds_max: Option<u8>,
+    /// Requests of a session that may wait for their answers, 1 to 2048 [default: 50]
+    #[arg(long, value_name = "N")]
+    smpp_window: Option<u16>,
+    /// What text of data_coding 0 is in [default: gsm]
+    #[arg(long, value_name = "ALPHABET")]
+    smpp_alphabet: Option<TextAlphabet>,
+    /// Zone of the dates in receipts, minutes east of universal time [default: 540]
+    #[arg(long, value_name = "MINUTES", allow_hyphen_values = true)]
+    receipt_zone: Option<i16>,
+    /// Let it bind from anywhere, though the registration names no network
+    #[arg(long, conflicts_with = "smpp_from_networks")]
+    smpp_from_anywhere: bool,
+    /// Let it bind from the registration's networks alone [default]
+    #[arg(long)]
+    smpp_from_networks: bool,
+}
+
+impl SmppFields {
+    fn change(&self) -> Result<Option<SmppChange>, CliError> {
+        let passwords = match &self.smpp_password_file {
+            Some(path) => Some(read_lines("password of SMPP", path)?),
+            None => None,
+        };
+        let change = SmppChange {
+            system_id: if self.no_smpp { Some(String::new()) } else { self.system_id.clone() },
+            passwords,
+            bind_types: self.bind_types.clone(),
+            binds_max: self.binds_max,
+            window: self.smpp_window,
+            alphabet: self.smpp_alphabet,
+            zone_minutes: self.receipt_zone,
+            from_anywhere: switched(self.smpp_from_anywhere, self.smpp_from_networks),
+        };
+        Ok((change != SmppChange::default()).then_some(change))
+    }
 }
 
 impl ClientCommand {
@@ -331,7 +392,7 @@ impl Fields {
             notify: switched(self.notify, self.no_notify),
             notify_url: cleared(self.no_notify_url, &self.notify_url),
             notify_secrets: match &self.notify_secret_file {
-                Some(path) => Some(read_notify_secrets(path)?),
+                Some(path) => Some(read_lines("notification secret", path)?),
                 None => self.no_notify_secret.then(Vec::new),
             },
             notify_connections: self.notify_connections,
@@ -339,6 +400,7 @@ impl Fields {
             rate_per_second: self.rate,
             volume_per_day: self.volume,
             national_tables: switched(self.national, self.no_national),
+            smpp: self.smpp.change()?,
         })
     }
 }
@@ -354,22 +416,20 @@ impl Fields {
     }
 }
 
-/// The lines of a file, or of standard input for `-`, that are not empty.
-fn read_notify_secrets(path: &Path) -> Result<Vec<String>, CliError> {
+/// The lines of a file, or of standard input for `-`, that are not empty: secrets, as `what` says.
+fn read_lines(what: &str, path: &Path) -> Result<Vec<String>, CliError> {
     let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
     let shown = path.display();
-    let text = host::reading::read_bounded(path, NOTIFY_SECRETS_OCTETS_MAX).map_err(|error| {
+    let text = host::reading::read_bounded(path, SECRETS_OCTETS_MAX).map_err(|error| {
         CliError::new(format!(
-            "the notification secrets cannot be read from {shown} ({error}): name a file that \
-             holds them"
+            "the {what}s cannot be read from {shown} ({error}): name a file that holds them"
         ))
     })?;
     let secrets: Vec<String> =
         text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if secrets.is_empty() {
         return Err(CliError::new(format!(
-            "{shown} holds no notification secret: write one into its first line, or say \
-             --no-notify-secret"
+            "{shown} holds no {what}: write one into its first line"
         )));
     }
     Ok(secrets)
@@ -436,8 +496,25 @@ fn render_one(document: &ClientDocument) -> String {
         ("pushes per second", limit(u64::from(document.rate_per_second))),
         ("pushes per day", limit(document.volume_per_day)),
         ("national tables", yes_no(document.national_tables)),
+        ("binds by SMPP", account_text(document)),
     ];
     table::render(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[])
+}
+
+fn account_text(document: &ClientDocument) -> String {
+    let Some(account) = &document.smpp else { return "no".to_owned() };
+    let alphabet = clap::ValueEnum::to_possible_value(&account.alphabet);
+    format!(
+        "as {}, {} passwords, {}, {} at a time, window {}, text in {}, dates {} minutes off UTC{}",
+        account.system_id,
+        account.passwords,
+        account.bind_types.join(" or "),
+        account.binds_max,
+        account.window,
+        alphabet.map(|value| value.get_name().to_owned()).unwrap_or_default(),
+        account.zone_minutes,
+        if account.from_anywhere { ", from anywhere" } else { "" }
+    )
 }
 
 fn state(document: &ClientDocument) -> &'static str {

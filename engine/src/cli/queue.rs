@@ -453,8 +453,7 @@ mod tests {
             Journal::open(&journal, config, &factory, &mut |_, _, _| {}).expect("it opens");
         let mut ids = Vec::new();
         for number in 1..=2 {
-            let mut reqid = [0; 23];
-            reqid[..2].copy_from_slice(b"r1");
+            let reqid = *b"r1.....................";
             let accepted = Accepted {
                 push_id: journal.next_sequence(),
                 key_fingerprint: number,
@@ -477,6 +476,7 @@ mod tests {
                 svcinst: 3,
                 sender_index: 0,
                 alert_sequence: 0,
+                door: 0,
                 sender: b"CITY",
                 alert_id: b"",
                 submits: b"secret text",

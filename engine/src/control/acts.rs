@@ -18,7 +18,10 @@ pub fn client_changed(before: &Registration, after: &Registration) -> Act {
     // Documents say only whether there are tokens.
     let same = before.tokens().eq(after.tokens());
     let tokens = if same { "" } else { ", its tokens too" };
-    let act = Act::new(format!("client set {}{tokens}", after.xpid));
+    let digests = |one: &Registration| one.smpp.as_ref().map(|account| account.passwords.clone());
+    let same = digests(before) == digests(after);
+    let passwords = if same { "" } else { ", its passwords of SMPP too" };
+    let act = Act::new(format!("client set {}{tokens}{passwords}", after.xpid));
     act.before(&ClientDocument::of(before)).after(&ClientDocument::of(after))
 }
 

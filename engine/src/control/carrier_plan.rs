@@ -80,13 +80,17 @@ impl CarrierOrders {
     }
 }
 
+/// Whether nobody listens on the way to this address but who belongs there.
+pub(crate) fn is_closed(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
 /// Plain SMPP to an address that others may listen on the way to is said, and that there is none.
 fn warn_of_hosts(carrier: &Carrier) {
     let (name, hosts) = (&carrier.name, &carrier.hosts);
-    let is_closed = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    };
     if hosts.is_empty() {
         tracing::warn!(
             carrier = name,
@@ -95,7 +99,11 @@ fn warn_of_hosts(carrier: &Carrier) {
     }
     let open = hosts.iter().find(|host| carrier.tls.is_none() && !is_closed(host.ip()));
     if let Some(host) = open {
-        tracing::warn!(carrier = name, %host, "the carrier is spoken to without TLS on a public address");
+        tracing::warn!(
+            carrier = name,
+            %host,
+            "the carrier is spoken to without TLS on a public address"
+        );
     }
 }
 

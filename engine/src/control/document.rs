@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificates::parse_certificates;
 use super::limits::{NOTIFY_CONNECTIONS_MAX, NOTIFY_DEPTH_MAX, TOKEN_OCTETS_MAX};
+use super::smpp_account::{SmppChange, SmppDocument};
 use crate::gateway::permissions::{ClassSet, KindSet};
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::token_sha256;
@@ -96,6 +97,9 @@ pub struct ClientChange {
     /// Whether text may use the national language tables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub national_tables: Option<bool>,
+    /// Its account of SMPP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smpp: Option<SmppChange>,
 }
 
 /// A registration as it is shown.
@@ -155,6 +159,9 @@ pub struct ClientDocument {
     pub volume_per_day: u64,
     /// Whether text may use the national language tables.
     pub national_tables: bool,
+    /// Its account of SMPP, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smpp: Option<SmppDocument>,
 }
 
 impl ClientChange {
@@ -184,6 +191,9 @@ impl ClientChange {
         set(&mut registration.rate_per_second, self.rate_per_second);
         set(&mut registration.volume_per_day, self.volume_per_day);
         set(&mut registration.national_tables, self.national_tables);
+        if let Some(smpp) = &self.smpp {
+            smpp.apply(registration)?;
+        }
         registration.check().map_err(|error| error.to_string())
     }
 
@@ -317,6 +327,7 @@ impl ClientDocument {
             rate_per_second: registration.rate_per_second,
             volume_per_day: registration.volume_per_day,
             national_tables: registration.national_tables,
+            smpp: registration.smpp.as_ref().map(SmppDocument::of),
         }
     }
 }

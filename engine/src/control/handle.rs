@@ -12,7 +12,7 @@ use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
 use crate::io::limits::PARKED_LISTED_MAX;
 use crate::io::mailbox::{
-    Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, TROUBLES, VISITS,
+    CUSTOMERS, Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, TROUBLES, VISITS,
 };
 use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
@@ -399,6 +399,11 @@ impl Engine for EngineHandle {
                 let troubles = TROUBLES.iter().zip(&status.troubles);
                 for (&(name, help), count) in VISITS.iter().zip(&status.visits).chain(troubles) {
                     figures.push(counter(name, help, count.load(Ordering::Relaxed)));
+                }
+                for (&(name, grows, help), count) in CUSTOMERS.iter().zip(&status.customers) {
+                    let kind = if grows { FigureKind::Counter } else { FigureKind::Gauge };
+                    let value = count.load(Ordering::Relaxed);
+                    figures.push(Figure { name, help, kind, value });
                 }
                 figures.push(counter(
                     "syncs",

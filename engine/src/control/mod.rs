@@ -28,6 +28,7 @@ pub mod parked;
 pub mod pushes;
 pub mod queue;
 pub mod roles;
+pub mod smpp_account;
 pub mod store;
 pub mod store_thread;
 pub mod token;

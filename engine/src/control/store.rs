@@ -24,6 +24,7 @@ use super::audit::{AuditError, AuditKnown, AuditLog, Head};
 use super::limits::{
     REGISTRATIONS_MAX, ROUTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX,
 };
+use super::smpp_account;
 use crate::gateway::registration::Registration;
 use crate::network::routes::TooManyChoices;
 use crate::network::smpp::carrier::CARRIERS_MAX;
@@ -155,6 +156,16 @@ pub enum StoreError {
     CertificateOfAnother {
         /// Whose it is.
         client: String,
+    },
+    /// The system_id belongs to another registration.
+    #[error(
+        "the system_id {system_id:?} is that of XPID {xpid}: give each registration one of its own"
+    )]
+    SystemIdOfAnother {
+        /// Which.
+        system_id: String,
+        /// Whose it is.
+        xpid: String,
     },
     /// A carrier of this name is there already.
     #[error("the carrier {0:?} is there already: change it with `hayauma carrier set {0}`")]
@@ -332,6 +343,7 @@ impl Store {
         check_room(&transaction)?;
         check_token(&transaction, registration)?;
         check_certificates(&transaction, registration)?;
+        check_system_id(&transaction, registration)?;
         rows::write(&transaction, registration)?;
         Ok(transaction.commit()?)
     }
@@ -344,6 +356,7 @@ impl Store {
         }
         check_token(&transaction, registration)?;
         check_certificates(&transaction, registration)?;
+        check_system_id(&transaction, registration)?;
         rows::write(&transaction, registration)?;
         Ok(transaction.commit()?)
     }
@@ -444,6 +457,29 @@ fn check_certificates(
             .optional()?;
         if let Some(client) = other {
             return Err(StoreError::CertificateOfAnother { client });
+        }
+    }
+    Ok(())
+}
+
+/// A system_id says which registration binds, so no two have the same.
+fn check_system_id(
+    transaction: &Transaction<'_>,
+    registration: &Registration,
+) -> Result<(), StoreError> {
+    let Some(account) = &registration.smpp else { return Ok(()) };
+    let mut statement =
+        transaction.prepare("SELECT xpid, smpp FROM client WHERE smpp IS NOT NULL")?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        let (xpid, text): (i64, String) = (row.get(0)?, row.get(1)?);
+        let damaged = |detail| StoreError::DamagedRow { xpid, detail };
+        let other = smpp_account::from_text(text).map_err(damaged)?;
+        if xpid != integer(registration.xpid.value()) && other.system_id == account.system_id {
+            return Err(StoreError::SystemIdOfAnother {
+                system_id: other.system_id,
+                xpid: format!("{xpid:011}"),
+            });
         }
     }
     Ok(())

@@ -23,7 +23,7 @@ use super::limits::{HOUR_MS, SINGLE_ATTEMPT_MS_MAX};
 use crate::gateway::registry::Registered;
 use wire::sms::segment;
 use wire::sms::segment::{PlanError, PlanOptions, SubmitTemplate};
-use wire::submission::{Notify, Submission};
+use wire::submission::{Door, Notify, Receipts, Submission};
 use wire::terms::code::Code;
 use wire::terms::ids::Kind;
 use wire::terms::time::WallMs;
@@ -40,8 +40,8 @@ pub struct Admission {
     /// When the message center gives up: the earlier of lifetime and `expiry`, Unix milliseconds. A
     /// lifetime of 00 leaves an hour for the single attempt to come about.
     pub expires_ms: WallMs,
-    /// Whether a notification is due at the end: asked for, and the registration has somewhere to
-    /// send it.
+    /// Whether a notification is due at the end: asked for, and over HTTP the registration has
+    /// somewhere to send it.
     pub wants_notification: bool,
 }
 
@@ -93,15 +93,22 @@ pub fn admit(
     };
     let submits_octets = segment::encode_submits(&plan, content, &options, &template, submits)
         .map_err(|_| Code::INTERNAL)?;
-    let wanted =
-        submission.notify.map_or(registration.notify, |notify| notify == Notify::Everything);
+    //= push notify wanted
+    let wants_notification = match submission.door {
+        Door::Smpp(asked) => asked.receipts != Receipts::Nothing,
+        Door::Http => {
+            let wanted = submission
+                .notify
+                .map_or(registration.notify, |notify| notify == Notify::Everything);
+            wanted && registration.notify_url.is_some()
+        }
+    };
     Ok(Admission {
         segments: plan.segments(),
         submits_octets,
         sender_index,
         expires_ms,
-        //= push notify wanted
-        wants_notification: wanted && registration.notify_url.is_some(),
+        wants_notification,
     })
 }
 

@@ -34,3 +34,9 @@ const _: () = assert!(
 pub const NETWORKS_MAX: usize = 64;
 /// Certificates that one registration may name: the one in use, and the one that is to follow it.
 pub const CERTIFICATES_MAX: usize = 2;
+/// Sessions of SMPP that one registration may have bound at a time.
+pub const BINDS_MAX: u8 = 64;
+/// Passwords of SMPP that one registration may have: two while one takes the other's place.
+pub const SMPP_PASSWORDS_MAX: usize = 2;
+/// Requests of a session of SMPP that may wait for their answers.
+pub const SMPP_WINDOW_MAX: u16 = wire::smpp::limits::WINDOW_PDUS_MAX as u16;

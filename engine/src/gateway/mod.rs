@@ -17,6 +17,7 @@ pub mod meter;
 pub mod permissions;
 pub mod registration;
 pub mod registry;
+pub mod smpp;
 
 #[cfg(test)]
 pub(crate) mod tests;

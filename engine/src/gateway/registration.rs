@@ -6,12 +6,15 @@ use super::limits::{
     SENDER_CHARACTERS_MAX, SENDERS_MAX, VOLUME_PER_DAY_MAX,
 };
 use super::permissions::{ClassSet, KindSet};
+use super::smpp::{SmppAccount, SmppAccountError};
 use ipnet::IpNet;
+use std::net::IpAddr;
 use thiserror::Error;
 use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::{SECRETS_MAX, Secret};
 use wire::terms::ids::{Xpid, is_a_type};
 use wire::terms::svcinst::Svcinst;
+use wire::terms::time::WallMs;
 
 /// One registration. Plain data: [`Registration::check`] says whether it can be used.
 #[derive(Clone, PartialEq, Debug)]
@@ -61,6 +64,8 @@ pub struct Registration {
     pub volume_per_day: u64,
     /// Whether the national language shift tables may be used.
     pub national_tables: bool,
+    /// By what it binds over SMPP, if it may.
+    pub smpp: Option<SmppAccount>,
 }
 
 impl Registration {
@@ -91,6 +96,7 @@ impl Registration {
             rate_per_second: 0,
             volume_per_day: 0,
             national_tables: false,
+            smpp: None,
         }
     }
 
@@ -103,6 +109,19 @@ impl Registration {
     /// certificate, and not where pushes come from.
     pub fn is_open(&self) -> bool {
         self.tokens().next().is_none() && self.networks.is_empty() && self.certificates.is_empty()
+    }
+
+    /// Whether it is in its term and not suspended.
+    #[inline]
+    pub fn is_in_force(&self, now_ms: WallMs) -> bool {
+        !self.suspended && (self.valid_from_ms..self.valid_until_ms).contains(&now_ms.ms())
+    }
+
+    /// Whether a session of SMPP may come from this address: from one of its networks, if it names
+    /// any.
+    pub fn may_come_from(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&peer))
     }
 
     /// Whether the registration can be used on its own; whether it goes together with the others,
@@ -146,6 +165,9 @@ impl Registration {
         }
         if self.volume_per_day > VOLUME_PER_DAY_MAX {
             return Err(RegistrationError::Volume);
+        }
+        if let Some(account) = &self.smpp {
+            account.check(!self.networks.is_empty())?;
         }
         Ok(())
     }
@@ -210,6 +232,9 @@ pub enum RegistrationError {
     /// Above the limit.
     #[error("the volume must be 0 (unlimited) to {VOLUME_PER_DAY_MAX} pushes a day; lower it")]
     Volume,
+    /// What is wrong with its account of SMPP.
+    #[error(transparent)]
+    Smpp(#[from] SmppAccountError),
     /// The XPID is registered already.
     #[error("the XPID is registered twice; remove one of the registrations")]
     XpidTwice,

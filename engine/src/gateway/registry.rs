@@ -5,6 +5,7 @@ use super::certificate::CertificateDigest;
 use super::limits::AUTHORIZATION_OCTETS_MAX;
 use super::meter::Meter;
 use super::registration::{Registration, RegistrationError};
+use super::smpp::{Seats, SmppAccountError};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -57,10 +58,15 @@ pub struct Registered {
     pub index: u32,
     /// Rate and volume, carried on from snapshot to snapshot.
     pub meter: Arc<Meter>,
+    /// Its bound sessions of SMPP, carried on likewise.
+    pub seats: Arc<Seats>,
     client: u32,
     /// It asks where pushes come from, or for a certificate.
     is_guarded: bool,
 }
+
+/// What goes on from snapshot to snapshot.
+type Kept = (Arc<Meter>, Arc<Seats>);
 
 /// A snapshot of every usable registration.
 #[derive(Debug)]
@@ -70,6 +76,7 @@ pub struct Registry {
     clients: Vec<String>,
     client_by_token: HashMap<[u8; 32], u32>,
     client_by_certificate: HashMap<CertificateDigest, u32>,
+    by_system_id: HashMap<String, u32>,
     refused: Vec<(Xpid, RegistrationError)>,
     /// Tells snapshots apart: no two of a process have the same.
     snapshot: u64,
@@ -91,13 +98,22 @@ impl Registry {
 
     /// The next snapshot: XPIDs that this one has keep their meters, with the new limits.
     pub fn succeed(&self, registrations: Vec<Registration>) -> Self {
-        Self::build(registrations, |xpid| self.find(xpid).map(|earlier| Arc::clone(&earlier.meter)))
+        Self::build(registrations, |xpid| {
+            let earlier = self.find(xpid)?;
+            Some((Arc::clone(&earlier.meter), Arc::clone(&earlier.seats)))
+        })
     }
 
     /// The registration of `xpid`.
     #[inline]
     pub fn find(&self, xpid: Xpid) -> Option<&Registered> {
         self.by_xpid.get(&xpid).map(|&index| &self.registered[index as usize])
+    }
+
+    /// The registration that binds over SMPP by this name.
+    pub fn of_system_id(&self, system_id: &[u8]) -> Option<&Registered> {
+        let index = self.by_system_id.get(str::from_utf8(system_id).ok()?)?;
+        Some(&self.registered[*index as usize])
     }
 
     /// The name of the client that has this bearer token. Hashes the token: for once per
@@ -126,10 +142,7 @@ impl Registry {
         &self.refused
     }
 
-    fn build(
-        registrations: Vec<Registration>,
-        meter_of: impl Fn(Xpid) -> Option<Arc<Meter>>,
-    ) -> Self {
+    fn build(registrations: Vec<Registration>, kept: impl Fn(Xpid) -> Option<Kept>) -> Self {
         static SNAPSHOTS: AtomicU64 = AtomicU64::new(1);
         let mut registry = Self {
             registered: Vec::with_capacity(registrations.len()),
@@ -137,13 +150,14 @@ impl Registry {
             clients: Vec::new(),
             client_by_token: HashMap::new(),
             client_by_certificate: HashMap::new(),
+            by_system_id: HashMap::new(),
             refused: Vec::new(),
             snapshot: SNAPSHOTS.fetch_add(1, Ordering::Relaxed),
         };
         let mut client_by_name = HashMap::new();
         for registration in registrations {
             let xpid = registration.xpid;
-            if let Err(error) = registry.add(registration, &meter_of, &mut client_by_name) {
+            if let Err(error) = registry.add(registration, &kept, &mut client_by_name) {
                 registry.refused.push((xpid, error));
             }
         }
@@ -153,12 +167,17 @@ impl Registry {
     fn add(
         &mut self,
         registration: Registration,
-        meter_of: impl Fn(Xpid) -> Option<Arc<Meter>>,
+        kept: impl Fn(Xpid) -> Option<Kept>,
         client_by_name: &mut HashMap<String, u32>,
     ) -> Result<(), RegistrationError> {
         registration.check()?;
         if self.by_xpid.contains_key(&registration.xpid) {
             return Err(RegistrationError::XpidTwice);
+        }
+        if let Some(account) = &registration.smpp
+            && self.by_system_id.contains_key(&account.system_id)
+        {
+            return Err(SmppAccountError::SystemIdTwice(account.system_id.clone()).into());
         }
         let mut senders = Vec::with_capacity(registration.senders.len());
         for sender in &registration.senders {
@@ -177,16 +196,20 @@ impl Registry {
         let certificates = registration.certificates.iter();
         self.client_by_certificate.extend(certificates.map(|&shown| (shown, client)));
         let (rate, volume) = (registration.rate_per_second, registration.volume_per_day);
-        let meter = meter_of(registration.xpid).unwrap_or_default();
+        let (meter, seats) = kept(registration.xpid).unwrap_or_default();
         meter.set_limits(rate, volume);
         let index = self.registered.len() as u32;
         self.by_xpid.insert(registration.xpid, index);
+        if let Some(account) = &registration.smpp {
+            self.by_system_id.insert(account.system_id.clone(), index);
+        }
         let is_guarded = !registration.networks.is_empty() || !registration.certificates.is_empty();
         self.registered.push(Registered {
             registration,
             senders,
             index,
             meter,
+            seats,
             client,
             is_guarded,
         });
@@ -323,8 +346,7 @@ pub fn identify<'r>(
     if registered.is_guarded {
         credential.check(registry, registration)?;
     }
-    let in_term = (registration.valid_from_ms..registration.valid_until_ms).contains(&now_ms.ms());
-    if registration.suspended || !in_term {
+    if !registration.is_in_force(now_ms) {
         return Err(Code::SUSPENDED_CLIENT);
     }
     Ok(registered)

@@ -78,7 +78,8 @@ const PLACEHOLDER: Answer =
 /// What a request of this connection is known by in another shard.
 pub(super) fn origin_of(shard: &Shard, asker: Asker, gathering: Option<u32>) -> mesh::Origin {
     let Asker { connection, generation, answer } = asker;
-    mesh::Origin { shard: shard.number() as u16, connection, generation, answer, gathering }
+    let (shard, is_customer) = (shard.number() as u16, false);
+    mesh::Origin { shard, connection, generation, answer, gathering, is_customer }
 }
 
 impl ShardDesk<'_> {

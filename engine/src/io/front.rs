@@ -14,13 +14,14 @@ use crate::io::limits::{
     SILENT_MS_MIN,
 };
 use crate::io::link::{Fate, Link, Session};
+use crate::io::mesh;
 use crate::io::mesh::{Mesh, Parcel, Sender};
 use crate::io::now::Now;
 use crate::io::places::Door;
 use crate::io::portions::Portion;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
-use crate::shard::{Reply, Shard};
+use crate::shard::{Found, Reply, Shard};
 use handshakes::{Handshakes, Shaken};
 use host::clock;
 use rustix::net::getpeername;
@@ -78,13 +79,15 @@ pub(super) struct Front {
     handshakes: Handshakes,
     /// Whether those that come wait until handshakes have got on.
     holds_back: bool,
+    /// Answers of peers to customers' requests.
+    pub(super) for_customers: Vec<(mesh::Origin, Answer, Option<Found>)>,
     pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
     pub(super) waits: Waits,
 }
 
 /// Where a connection comes from; `None` where it is gone already.
-fn peer_of(socket: &OwnedFd) -> Option<IpAddr> {
+pub(super) fn peer_of(socket: &OwnedFd) -> Option<IpAddr> {
     let peer = getpeername(socket).ok().flatten()?;
     SocketAddr::try_from(peer).ok().map(|peer| peer.ip())
 }
@@ -106,6 +109,7 @@ impl Front {
             silent: VecDeque::new(),
             handshakes: Handshakes::default(),
             holds_back: false,
+            for_customers: Vec::new(),
             visits: Visits::default(),
             waits: Waits::default(),
         }
@@ -304,6 +308,13 @@ impl Front {
         for _ in 0..PARCELS_PER_TURN_MAX {
             let Some(mut parcel) = mesh.next_request() else { break };
             busy = true;
+            if let Some(seek) = &parcel.seek {
+                let (found, sequence) = shard.seek(seek, now.wall_ms);
+                parcel.answer = Some(Answer::bare(found.code));
+                parcel.found = Some(found);
+                self.gated.push_back((sequence, Gated::Parcel(parcel, arrived)));
+                continue;
+            }
             match shard.handle_form(&parcel.form, parcel.found_elsewhere, now.wall_ms) {
                 Reply::Now(answer) => {
                     parcel.answer = Some(answer);
@@ -366,6 +377,11 @@ impl Front {
     ) {
         let Some(answer) = parcel.answer else { return };
         let origin = parcel.origin;
+        if origin.is_customer {
+            let found = parcel.found.map(|found| Found { code: answer.code, ..found });
+            self.for_customers.push((origin, answer, found));
+            return;
+        }
         if let Some(gathering) = origin.gathering {
             let part = Part { shard: peer, code: answer.code, withdrawn: parcel.count };
             return self.take_part(gathering, part, shard, mesh, now);

@@ -197,6 +197,41 @@ const _: () = assert!(
     "reading never stops before a whole request is there"
 );
 
+/// Sessions of SMPP that one shard holds at most.
+pub const SMPP_SESSIONS_MAX: usize = 1024;
+/// Connections of SMPP of one shard that have not bound...
+pub(super) const UNBOUND_MAX: usize = 64;
+/// ...and of these those from one source.
+pub(super) const UNBOUND_PER_SOURCE_MAX: u32 = 8;
+/// How long a bind that is refused waits for its answer, whatever was wrong with it.
+pub(super) const BIND_REFUSED_AFTER_MS: u64 = 1_000;
+/// Refused binds of a shard that wait for their answers.
+pub(super) const REFUSALS_MAX: usize = 1024;
+/// Binds that fail within this time...
+pub(super) const BINDS_FAILED_MS: u64 = 60_000;
+/// ...until their source is refused at accept for as long.
+pub(super) const BINDS_FAILED_MAX: u32 = 5;
+/// Binds that wait for their passwords to be checked.
+pub(super) const BINDS_ASKED_MAX: usize = 4096;
+/// Passwords that are known to be right.
+pub(super) const BINDS_KNOWN_MAX: usize = 4096;
+/// Sources whose failures are counted at a time.
+pub(super) const SOURCES_WATCHED_MAX: usize = 4096;
+/// Sources that may be refused at a time.
+pub(super) const REFUSED_SOURCES: usize = 1024;
+/// Octets that a session of SMPP keeps unread before it reads no more: a PDU and what came with it.
+pub(super) const SMPP_INPUT_OCTETS_MAX: usize = 2 * wire::smpp::limits::PDU_OCTETS_MAX;
+/// What an answer that is outstanding counts as of what a session of SMPP has to say.
+pub(super) const SMPP_ANSWER_OCTETS: usize = 64;
+/// Receipts of one customer that a shard has given to other shards at a time.
+pub(super) const RECEIPTS_AFIELD_MAX: usize = 256;
+/// Receipts that may be under way from one shard to one other.
+pub(super) const RECEIPTS_PER_PEER_MAX: usize = 512;
+/// Receipts looked at in one turn.
+pub(super) const RECEIPTS_PER_TURN_MAX: usize = 2048;
+/// Receipts that nobody took for a day, given up in one sweep.
+pub(super) const RECEIPTS_GIVEN_UP_MAX: usize = 4096;
+
 /// What a listing or a replay takes at most from each shard; the next one takes the rest.
 pub const PARKED_LISTED_MAX: usize = 10_000;
 /// What a shard lists, replays or discards of it in a turn: each takes a record of the journal,

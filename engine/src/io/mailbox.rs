@@ -9,6 +9,7 @@ use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
 use crate::io::notifier::{EndpointPlan, Outbound, Troubles};
 use crate::io::now::Now;
+use crate::io::serving::Counts;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
@@ -42,6 +43,23 @@ pub(crate) const VISITS: [(&str, &str); 9] = [
     ("tls_resumed", "Of these those by a ticket of an earlier one"),
     ("tls_failed", "TLS handshakes of push clients that failed"),
     ("tls_dropped", "TLS handshakes that took too long, or were too many half done at once"),
+];
+
+/// What customers of SMPP did, in the order in which a shard shows it; the second is whether it
+/// only grows.
+pub(crate) const CUSTOMERS: [(&str, bool, &str); 12] = [
+    ("smpp_sessions", false, "Sessions that customers have bound"),
+    ("smpp_binds", true, "Binds of customers that were taken"),
+    ("smpp_bind_refusals", true, "Binds of customers that were refused"),
+    ("smpp_turned_away", true, "Connections of customers closed at accept"),
+    ("smpp_submits", true, "submit_sm and data_sm of customers"),
+    ("smpp_queries", true, "query_sm of customers"),
+    ("smpp_cancels", true, "cancel_sm of customers"),
+    ("smpp_customer_oddities", true, "PDUs of customers in which something was read around"),
+    ("smpp_receipts", true, "Receipts sent to customers"),
+    ("smpp_receipts_acknowledged", true, "Receipts that customers took"),
+    ("smpp_receipts_failed", true, "Receipts that customers refused or did not answer"),
+    ("smpp_receipts_waiting", false, "Receipts that wait for customers, or for their answers"),
 ];
 
 /// What stood in the way of notifications, in the order in which a shard shows it.
@@ -155,6 +173,7 @@ pub(crate) struct ShardStatus {
     pub(crate) connections: AtomicU64,
     pub(crate) visits: [AtomicU64; VISITS.len()],
     pub(crate) troubles: [AtomicU64; TROUBLES.len()],
+    pub(crate) customers: [AtomicU64; CUSTOMERS.len()],
     /// Octets that connections hold.
     pub(crate) held: AtomicU64,
     pub(crate) syncs: AtomicU64,
@@ -188,6 +207,7 @@ impl ShardStatus {
             connections: AtomicU64::new(0),
             visits: [const { AtomicU64::new(0) }; VISITS.len()],
             troubles: [const { AtomicU64::new(0) }; TROUBLES.len()],
+            customers: [const { AtomicU64::new(0) }; CUSTOMERS.len()],
             held: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
@@ -275,6 +295,25 @@ impl ShardStatus {
     pub(super) fn publish_troubles(&self, troubles: Troubles) {
         let counts = [troubles.insecure, troubles.forbidden];
         let shown = self.troubles.iter().zip(counts);
+        shown.for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
+    }
+
+    pub(super) fn publish_customers(&self, counts: Counts) {
+        let counts = [
+            counts.sessions,
+            counts.binds,
+            counts.bind_refusals,
+            counts.turned_away,
+            counts.submits,
+            counts.queries,
+            counts.cancels,
+            counts.oddities,
+            counts.receipts,
+            counts.receipts_acknowledged,
+            counts.receipts_failed,
+            counts.receipts_waiting,
+        ];
+        let shown = self.customers.iter().zip(counts);
         shown.for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
     }
 

@@ -12,6 +12,7 @@
 use crate::io::driver::Waker;
 use crate::io::limits::{URGENT_PARCELS_PART, parcels_per_peer};
 use crate::io::portions::{Portion, Portions};
+use crate::shard::{Found, Seek};
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,8 @@ pub(super) struct Origin {
     pub(super) answer: u64,
     /// Set where several shards answer together (the cancel of a whole alert).
     pub(super) gathering: Option<u32>,
+    /// The connection is a customer's, not a push client's.
+    pub(super) is_customer: bool,
 }
 
 /// A request on its way to the owner of its msn, or its answer on the way back.
@@ -44,6 +47,10 @@ pub(super) struct Parcel {
     pub(super) count: u32,
     /// Of such a cancel: pushes of the alert wait in another shard.
     pub(super) found_elsewhere: bool,
+    /// A push that is sought by its message id, in place of a form.
+    pub(super) seek: Option<Seek>,
+    /// What was found of it.
+    pub(super) found: Option<Found>,
 }
 
 struct Lane {
@@ -120,6 +127,7 @@ impl Mesh {
                 generation: 0,
                 answer: 0,
                 gathering: None,
+                is_customer: false,
             };
             Box::new(Parcel {
                 origin,
@@ -128,6 +136,8 @@ impl Mesh {
                 answer: None,
                 count: 0,
                 found_elsewhere: false,
+                seek: None,
+                found: None,
             })
         };
         let boxes = |peer: usize| {
@@ -163,25 +173,58 @@ impl Mesh {
         found_elsewhere: bool,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Portion {
-        let boxes = &mut self.boxes[peer];
-        let kept = if sender.is_urgent { 0 } else { boxes.kept };
-        let portion = boxes.portions.of(sender.client, boxes.home.len(), kept);
-        if portion != Portion::Free {
-            return portion;
-        }
-        let Some(mut parcel) = boxes.home.pop() else { return Portion::Nothing };
-        boxes.portions.take(sender.client);
-        parcel.client = sender.client;
+        let mut parcel = match self.take_box(peer, sender) {
+            Ok(parcel) => parcel,
+            Err(portion) => return portion,
+        };
         parcel.origin = origin;
         parcel.answer = None;
         parcel.count = 0;
         parcel.found_elsewhere = found_elsewhere;
+        (parcel.seek, parcel.found) = (None, None);
         parcel.form.clear();
         write(&mut parcel.form);
+        self.post(peer, parcel);
+        Portion::Free
+    }
+
+    /// Asks `peer` for a push by its message id, where the sender may have a box for it.
+    pub(super) fn send_seek(
+        &mut self,
+        peer: usize,
+        origin: Origin,
+        sender: Sender,
+        seek: Seek,
+    ) -> Portion {
+        let mut parcel = match self.take_box(peer, sender) {
+            Ok(parcel) => parcel,
+            Err(portion) => return portion,
+        };
+        parcel.origin = origin;
+        (parcel.answer, parcel.seek, parcel.found) = (None, Some(seek), None);
+        parcel.form.clear();
+        self.post(peer, parcel);
+        Portion::Free
+    }
+
+    /// A box for this sender; why there is none.
+    fn take_box(&mut self, peer: usize, sender: Sender) -> Result<Box<Parcel>, Portion> {
+        let boxes = &mut self.boxes[peer];
+        let kept = if sender.is_urgent { 0 } else { boxes.kept };
+        let portion = boxes.portions.of(sender.client, boxes.home.len(), kept);
+        if portion != Portion::Free {
+            return Err(portion);
+        }
+        let mut parcel = boxes.home.pop().ok_or(Portion::Nothing)?;
+        boxes.portions.take(sender.client);
+        parcel.client = sender.client;
+        Ok(parcel)
+    }
+
+    fn post(&mut self, peer: usize, parcel: Box<Parcel>) {
         let refused = self.lanes.lane(self.shard, peer).requests.push(parcel);
         assert!(refused.is_ok(), "there are as many boxes as places on the ring");
         self.woken[peer] = true;
-        Portion::Free
     }
 
     /// Sends an answered parcel back to where it came from.
@@ -278,7 +321,14 @@ impl HandOver {
         take: impl FnOnce(&[u8]) -> Answer,
     ) -> Option<Code> {
         let [home, owner] = &mut self.ends;
-        let origin = Origin { shard: 0, connection: 1, generation: 1, answer: 0, gathering: None };
+        let origin = Origin {
+            shard: 0,
+            connection: 1,
+            generation: 1,
+            answer: 0,
+            gathering: None,
+            is_customer: false,
+        };
         let sender = Sender { client: 0, is_urgent: false };
         if home.send_request(1, origin, sender, false, write) != Portion::Free {
             return None;
@@ -322,7 +372,14 @@ mod tests {
     /// Sends shard 1 as many requests of shard 0 as the sender may; what stops it.
     fn flood(home: &mut Mesh, peer: usize, sender: Sender) -> (usize, Portion) {
         let shard = home.shard as u16;
-        let origin = Origin { shard, connection: 0, generation: 0, answer: 0, gathering: None };
+        let origin = Origin {
+            shard,
+            connection: 0,
+            generation: 0,
+            answer: 0,
+            gathering: None,
+            is_customer: false,
+        };
         let mut sent = 0;
         loop {
             match home.send_request(peer, origin, sender, false, |_| {}) {
@@ -363,7 +420,14 @@ mod tests {
         let mut ends = ends(3);
         let sender = Sender { client: 0, is_urgent: false };
         let (flooding, _) = flood(&mut ends[0], 2, sender);
-        let origin = Origin { shard: 1, connection: 0, generation: 0, answer: 0, gathering: None };
+        let origin = Origin {
+            shard: 1,
+            connection: 0,
+            generation: 0,
+            answer: 0,
+            gathering: None,
+            is_customer: false,
+        };
         assert_eq!(ends[1].send_request(2, origin, sender, false, |_| {}), Portion::Free);
         let mut from = Vec::new();
         for _ in 0..3 {

@@ -27,6 +27,7 @@ mod now;
 mod pace;
 mod places;
 mod portions;
+mod serving;
 mod slots;
 mod stream;
 pub mod tls;
@@ -43,6 +44,9 @@ use crate::io::mailbox::ShardPort;
 use crate::io::mesh::{Lanes, Mesh};
 use crate::io::notifier::{EndpointPlan, Outbound};
 use crate::io::places::{Door, Places};
+use crate::io::serving::Reception;
+use crate::io::serving::binding;
+use crate::io::serving::receipts::Rings;
 use crate::io::tls::Acceptance;
 use crate::io::turn::{ShardTurn, TurnLimits};
 use crate::network::side_by_side::SideBySide;
@@ -66,14 +70,23 @@ pub struct Runtime {
     ports: Vec<Arc<ShardPort>>,
     shards: Vec<ShardThread>,
     acceptor: std::thread::JoinHandle<()>,
+    /// What serves customers, if there is a port for them.
+    counter: Option<Counter>,
     watchdog: std::thread::JoinHandle<()>,
     stop_watching: Arc<AtomicBool>,
+}
+
+/// The threads that serve customers beside the shards.
+struct Counter {
+    acceptor: std::thread::JoinHandle<()>,
+    binds: std::thread::JoinHandle<()>,
 }
 
 /// What every shard's thread starts from.
 struct Start {
     lanes: Arc<Lanes>,
     door: Door,
+    reception: Option<Reception>,
     driver: DriverKind,
     limits: TurnLimits,
     acceptance: Option<Acceptance>,
@@ -97,6 +110,8 @@ pub struct Setup {
     pub push_connections_max: usize,
     /// Connections to notification servers that one shard holds.
     pub notification_connections_max: usize,
+    /// Sessions of customers that one shard holds.
+    pub customer_sessions_max: usize,
     /// How long a request may take to come, and a connection to be idle; milliseconds.
     pub request_timeout_ms: u64,
     pub idle_timeout_ms: u64,
@@ -124,7 +139,8 @@ pub struct Setup {
 
 impl Runtime {
     /// Starts the shards on their CPUs, each with the network of its thread; they take requests
-    /// from `listeners` at once. `endpoints` is where notifications go for now.
+    /// from `listeners` at once, and from customers those of `for_customers`. `endpoints` is where
+    /// notifications go for now.
     ///
     /// # Errors
     /// When the shards' threads or drivers cannot be set up.
@@ -132,7 +148,7 @@ impl Runtime {
         setup: &Setup,
         shards: Vec<(Shard, SideBySide)>,
         endpoints: Vec<EndpointPlan>,
-        listeners: Vec<TcpListener>,
+        (listeners, for_customers): (Vec<TcpListener>, Vec<TcpListener>),
     ) -> Result<Self, Fatal> {
         let count = shards.len();
         let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
@@ -141,6 +157,7 @@ impl Runtime {
         let limits = turn_limits(setup);
         let places = Places::new(count, limits.front.connections_max)
             .map_err(|error| lacks("a wake-up of the acceptor", &error))?;
+        let mut opening = Opening::of(setup, count, for_customers)?;
         let mut threads = Vec::with_capacity(count);
         let mut waker_senders = Vec::with_capacity(count);
         for (number, shard) in shards.into_iter().enumerate() {
@@ -150,6 +167,7 @@ impl Runtime {
             let start = Start {
                 lanes: Arc::clone(&lanes),
                 door: places.door(number),
+                reception: opening.as_mut().and_then(Opening::next_reception),
                 driver: setup.driver,
                 limits: limits.clone(),
                 acceptance: setup.acceptance.clone(),
@@ -184,11 +202,12 @@ impl Runtime {
         for sender in waker_senders {
             let _ = sender.send(wakers.clone());
         }
+        let counter = opening.map(|opening| opening.open(&wakers, &setup.cpus)).transpose()?;
         let acceptor = acceptor::start(listeners, places, wakers, setup.cpus.clone());
         let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
         let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;
-        Ok(Self { ports, shards: threads, acceptor, watchdog, stop_watching })
+        Ok(Self { ports, shards: threads, acceptor, counter, watchdog, stop_watching })
     }
 
     /// The shards' mailboxes, for the control plane.
@@ -205,9 +224,64 @@ impl Runtime {
             }
         }
         let _ = self.acceptor.join();
+        if let Some(Counter { acceptor, binds }) = self.counter {
+            let _ = (acceptor.join(), binds.join());
+        }
         self.stop_watching.store(true, Ordering::Relaxed);
         self.watchdog.thread().unpark();
         let _ = self.watchdog.join();
+    }
+}
+
+/// The customers' port while the engine starts.
+struct Opening {
+    listeners: Vec<TcpListener>,
+    places: Arc<Places>,
+    receptions: std::vec::IntoIter<Reception>,
+    binds: std::thread::JoinHandle<()>,
+    wakers: Sender<Vec<Waker>>,
+}
+
+impl Opening {
+    /// `None` where there is no such port.
+    fn of(
+        setup: &Setup,
+        shards: usize,
+        listeners: Vec<TcpListener>,
+    ) -> Result<Option<Self>, Fatal> {
+        if listeners.is_empty() {
+            return Ok(None);
+        }
+        let sessions_max = setup.customer_sessions_max;
+        let places = Places::new(shards, sessions_max)
+            .map_err(|error| lacks("a wake-up of the customers' acceptor", &error))?;
+        let (wakers, given) = bounded(1);
+        let (doormen, binds) = binding::start(shards, sessions_max, given, setup.cpus.clone())
+            .map_err(|error| lacks("the thread that checks binds", &error))?;
+        let rings = Rings::new(shards);
+        let receptions: Vec<Reception> = doormen
+            .into_iter()
+            .enumerate()
+            .map(|(number, doorman)| {
+                let (door, rings) = (places.door(number), Arc::clone(&rings));
+                Reception { door, doorman, rings, sessions_max }
+            })
+            .collect();
+        let receptions = receptions.into_iter();
+        Ok(Some(Self { listeners, places, receptions, binds, wakers }))
+    }
+
+    /// What the next shard serves customers with.
+    fn next_reception(&mut self) -> Option<Reception> {
+        self.receptions.next()
+    }
+
+    /// The shards run: customers may come.
+    fn open(self, wakers: &[Waker], cpus: &[usize]) -> Result<Counter, Fatal> {
+        let _ = self.wakers.send(wakers.to_vec());
+        let acceptor = acceptor::start(self.listeners, self.places, wakers.to_vec(), cpus.to_vec());
+        let acceptor = acceptor.map_err(|error| lacks("the customers' acceptor", &error))?;
+        Ok(Counter { acceptor, binds: self.binds })
     }
 }
 
@@ -230,8 +304,8 @@ fn prepare(
     let _ = start.ready.send((number, driver.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
     let mesh = Mesh::new(number, start.lanes, wakers);
-    let mut turn =
-        ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints);
+    let doors = (start.door, start.reception);
+    let mut turn = ShardTurn::new(driver, shard, mesh, port, doors, start.limits, &start.endpoints);
     turn.notify_with(start.outbound);
     if let Some(acceptance) = start.acceptance {
         turn.accept_with(acceptance);

@@ -312,7 +312,7 @@ impl Notifier {
                     }
                     endpoint.queue.push_back((order, now.steady_ms));
                 }
-                None => shard.settle_notification(order, FAILED, now.wall_ms),
+                None => shard.settle_unaddressed(order, now.wall_ms),
             }
         }
         self.connects_left = CONNECTS_PER_TURN_MAX;

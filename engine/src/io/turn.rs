@@ -13,6 +13,7 @@ use crate::io::notifier::{EndpointPlan, Notifier, Outbound};
 use crate::io::now::Now;
 use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::io::places::Door;
+use crate::io::serving::{Customers, Reception};
 use crate::io::tls::Acceptance;
 use crate::journal::Commit;
 use crate::network::line_states::Line;
@@ -92,6 +93,7 @@ pub(super) struct ShardTurn {
     carriers: Carriers,
     mesh: Mesh,
     front: Front,
+    customers: Customers,
     notifier: Notifier,
     budget: Rc<Budget>,
     port: Arc<ShardPort>,
@@ -125,7 +127,7 @@ impl ShardTurn {
         (shard, network): (Shard, SideBySide),
         mesh: Mesh,
         port: Arc<ShardPort>,
-        door: Door,
+        (door, reception): (Door, Option<Reception>),
         limits: TurnLimits,
         endpoints: &[EndpointPlan],
     ) -> Self {
@@ -137,6 +139,7 @@ impl ShardTurn {
             Rc::clone(&budget),
             Now::read(),
         );
+        let customers = Customers::new(shard.number(), reception, Rc::clone(&budget), Now::read());
         let pace = Pace::new(limits.commit_delay_us_max, limits.idle_poll_us);
         let mut turn = Self {
             driver,
@@ -145,6 +148,7 @@ impl ShardTurn {
             carriers,
             mesh,
             front: Front::new(limits.front, door, Rc::clone(&budget)),
+            customers,
             notifier: Notifier::new(limits.notification_connections_max, Rc::clone(&budget)),
             budget,
             port,
@@ -230,6 +234,7 @@ impl ShardTurn {
         busy |= self.front.take_visitors(&mut self.driver, now);
         busy |= self.shake_hands(now);
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
+        self.fill_for_customers();
         self.let_commit_on();
         if self.draining_since_ms.is_none() {
             busy |= self.shard.turn(&mut self.network, now.wall_ms, &BUDGET);
@@ -241,6 +246,8 @@ impl ShardTurn {
             busy |= self.shard.turn(&mut self.network, now.wall_ms, &budget);
         }
         busy |= self.work_for_carriers(now);
+        let (driver, shard) = (&mut self.driver, &mut self.shard);
+        busy |= self.customers.work(driver, shard, &mut self.mesh, now);
         self.let_commit_on();
         busy |= self.start_commit();
         self.start_billing_write(now);
@@ -249,6 +256,7 @@ impl ShardTurn {
             self.swept_ms = now.steady_ms;
             self.front.sweep(&mut self.driver, now, SWEEP_CONNECTIONS);
             self.notifier.sweep(&mut self.shard, &mut self.driver, now, SWEEP_CONNECTIONS);
+            self.customers.sweep(&mut self.driver, &mut self.shard, now, SWEEP_CONNECTIONS);
         }
         // Without syncs a commit has ended in this very turn.
         self.doubt_if_names_are_lost();
@@ -274,13 +282,16 @@ impl ShardTurn {
     fn doubt_if_names_are_lost(&mut self) {
         if self.shard.notices_lost_names() {
             self.front.doubt(&mut self.mesh);
+            self.customers.doubt();
         }
     }
 
     /// Answers that a commit has just let go leave before anything else is done: nobody waits for
     /// an attempt or a notification as a push client does for its answer.
     fn answer(&mut self, now: Now) -> bool {
-        if !self.front.holds_answers_for(self.shard.answerable()) {
+        let answerable = self.shard.answerable();
+        let holds = self.front.holds_answers_for(answerable);
+        if !holds && !self.customers.holds_answers_for(answerable) {
             return false;
         }
         self.flush(now);
@@ -292,7 +303,16 @@ impl ShardTurn {
     }
 
     fn flush(&mut self, now: Now) -> bool {
-        self.front.flush(&mut self.driver, &mut self.shard, &mut self.mesh, &self.date, now)
+        let (driver, shard, mesh) = (&mut self.driver, &mut self.shard, &mut self.mesh);
+        let busy = self.front.flush(driver, shard, mesh, &self.date, now);
+        busy | self.customers.flush(driver, shard, mesh, &mut self.front.waits, now)
+    }
+
+    /// Gives customers what peers answered to their requests.
+    fn fill_for_customers(&mut self) {
+        for (origin, answer, found) in self.front.for_customers.drain(..) {
+            self.customers.fill(origin, answer, found);
+        }
     }
 
     /// Nothing to do at this moment: rests in the driver until a completion, a call, or something
@@ -370,6 +390,7 @@ impl ShardTurn {
             || self.mesh.has_arrivals()
             || self.port.has_messages()
             || self.front.has_visitors()
+            || self.customers.has_arrivals()
             || has_carriers && self.network.carriers.has_arrivals()
             || has_carriers && self.carriers.has_arrivals()
     }
@@ -434,6 +455,7 @@ impl ShardTurn {
                 self.notifier.completed(completion, &mut self.driver, &mut self.shard, now);
             }
             (Owner::Carrier, _) => self.carriers.completed(completion, &mut self.driver, now),
+            (Owner::Customer, _) => self.complete_for_customers(completion, now),
             (Owner::Turn, Operation::Commit) => {
                 self.written(completion.token.index as usize, completion.outcome());
             }
@@ -443,6 +465,19 @@ impl ShardTurn {
             (Owner::Turn, Operation::BillingSync) => self.billing_synced(completion.result),
             (Owner::Turn, Operation::Call) => self.driver.listen(),
             (Owner::Turn, _) => unreachable!("a shard asks for no {operation:?} of its own"),
+        }
+    }
+
+    fn complete_for_customers(&mut self, completion: &Completion, now: Now) {
+        let driver = &mut self.driver;
+        match completion.token.operation {
+            Operation::Send => self.customers.sent(completion),
+            Operation::HangUp => self.customers.hung_up(completion, driver),
+            _ => {
+                let (shard, mesh) = (&mut self.shard, &mut self.mesh);
+                let arrived = self.front.waits.moment(now.steady_ns);
+                self.customers.received(completion, driver, shard, mesh, now, arrived);
+            }
         }
     }
 
@@ -588,11 +623,15 @@ impl ShardTurn {
     fn fail_durable(&mut self, error: &std::io::Error) -> ! {
         // A socket whose send has completed takes its last words; that was not looked at yet.
         let _ = self.driver.turn(&mut self.completions);
-        let is_sent = |completion: &&Completion| {
-            completion.token.owner == Owner::Front && completion.token.operation == Operation::Send
-        };
-        self.completions.iter().filter(is_sent).for_each(|completion| self.front.sent(completion));
+        for completion in &self.completions {
+            match (completion.token.owner, completion.token.operation) {
+                (Owner::Front, Operation::Send) => self.front.sent(completion),
+                (Owner::Customer, Operation::Send) => self.customers.sent(completion),
+                _ => {}
+            }
+        }
         self.front.fail_durable(&self.date);
+        self.customers.fail_durable(Now::read().steady_ms);
         let cause = format!(
             "the device could not make journal records durable ({error}, code {})",
             Code::NOT_DURABLE
@@ -687,6 +726,7 @@ impl ShardTurn {
         self.shard.pause(true);
         self.shard.begin_to_close_books();
         self.front.close();
+        self.customers.close();
     }
 
     /// Ends when nothing is owed to anybody at this moment; what waits stays in the journal for the
@@ -708,6 +748,7 @@ impl ShardTurn {
             && self.notifier.awaited(since_ms, now) == 0
             && !self.mesh.has_arrivals()
             && has_unbound
+            && self.customers.drain(since_ms, now)
             && self.shard.close_books(now.wall_ms);
         // A shard that has nothing left to do may still be asked by one that has.
         let all_quiet = self.mesh.all_quiet(quiet);
@@ -767,6 +808,7 @@ impl ShardTurn {
             self.syncs,
         );
         self.port.status.publish_troubles(self.notifier.troubles);
+        self.port.status.publish_customers(self.customers.counts());
         self.port.status.publish_held(self.budget.held() as u64);
         self.port.status.publish_waits(&self.front.waits);
         self.port.status.show_obstacles(self.shard.obstacles());

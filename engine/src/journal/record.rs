@@ -57,6 +57,8 @@ pub struct Accepted<'a> {
     pub sender_index: u8,
     /// `alertseq`; 0 where there is no alert.
     pub alert_sequence: u8,
+    /// The door that it came through and what was asked there, as `Door::bits` gives it; 0: HTTP.
+    pub door: u32,
     /// The originating address as digits or letters.
     pub sender: &'a [u8],
     /// `alertid`; empty where there is no alert.
@@ -87,8 +89,10 @@ pub struct AcceptedBody<'a> {
     pub alert_key_fingerprint: u64,
     /// See [`Accepted`].
     pub alert_fingerprint: u64,
+    /// See [`Accepted`].
+    pub door: u32,
     /// Zero: room for what a later version says of a push.
-    pub reserved: [u64; 3],
+    pub reserved: [u32; 5],
     /// See [`Accepted`].
     pub reqid: [u8; 23],
     /// See [`Accepted`].
@@ -677,6 +681,7 @@ impl ArchivedAccepted<'_> {
             svcinst: self.svcinst,
             sender_index: self.sender_index,
             alert_sequence: self.alert_sequence,
+            door: self.door.to_native(),
             sender: &self.sender,
             alert_id: &self.alert_id,
             submits: &self.submits,
@@ -716,7 +721,8 @@ impl<'a> Accepted<'a> {
     /// The body of the push's first record.
     pub(super) fn body(&self) -> AcceptedBody<'a> {
         AcceptedBody {
-            reserved: [0; 3],
+            door: self.door,
+            reserved: [0; 5],
             push_id: self.push_id,
             key_fingerprint: self.key_fingerprint,
             content_digest: self.content_digest,

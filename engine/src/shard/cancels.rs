@@ -63,9 +63,14 @@ impl<L: Log> Shard<L> {
 
     /// Withdraws a push; what that is answered, and the push's segments.
     //= push cancel push
-    fn cancel_push(&mut self, registered: &Registered, key: u64, now_ms: WallMs) -> (Code, u8) {
+    pub(super) fn cancel_push(
+        &mut self,
+        registered: &Registered,
+        key: u64,
+        now_ms: WallMs,
+    ) -> (Code, u8) {
         let live = self.core.live_push_id(key);
-        let told = registered.registration.notify_url.is_some();
+        let told = self.is_cancel_told(registered, key);
         match self.core.cancel(key, told, self.pace.center(now_ms)) {
             Ok((index, segments)) => {
                 self.want_back(Some(index));
@@ -150,7 +155,8 @@ impl<L: Log> Shard<L> {
         if known.is_none() && !self.core.make_room_for_alert_cancel(share, found) {
             return Err(Code::STORAGE_FULL);
         }
-        let told = registered.registration.notify_url.is_some();
+        let registration = &registered.registration;
+        let told = registration.notify_url.is_some() || registration.smpp.is_some();
         self.want_back(None);
         let sequence = self.journal.next_sequence();
         let cancel = AlertCancel { sequence, at_ms: now_ms.ms(), fingerprint, share, found, told };

@@ -60,7 +60,12 @@ impl<L: Log> Shard<L> {
                 Effect::CancelAccepted(index) => self.journal_cancel(index, now_ms),
                 Effect::Ended(index) => self.journal_end(index),
                 Effect::Notify(push, kind) => {
-                    self.notifications.push_back(NotificationOrder { push, kind });
+                    let by_smpp = self.core.ended_by(push).is_some_and(EndedPush::is_by_smpp);
+                    let orders = match by_smpp {
+                        true => &mut self.customer_orders,
+                        false => &mut self.notifications,
+                    };
+                    orders.push_back(NotificationOrder { push, kind });
                 }
                 Effect::Parked { push_id, position, kind, tries } => {
                     let xpid = xpid_of(&self.journal.accepted(Position::from_bits(position)));

@@ -19,8 +19,8 @@ use wire::push::response::Answer;
 use wire::push::scan;
 use wire::push::scan::{Request, ScanRefusal};
 use wire::sms::segment::Content;
-use wire::submission::Submission;
 use wire::submission::form::{self, Order};
+use wire::submission::{Door, Submission};
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind, Msn};
 use wire::terms::mix::mix;
@@ -129,7 +129,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Notes that an answer waits for the journal, or that there is none that it could wait for.
-    fn gated(&mut self, reply: Reply) -> Reply {
+    pub(super) fn gated(&mut self, reply: Reply) -> Reply {
         if self.names_lost {
             return not_durable(reply);
         }
@@ -212,7 +212,7 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    fn take_push(
+    pub(super) fn take_push(
         &mut self,
         registered: &Registered,
         submission: &Submission<'_>,
@@ -305,7 +305,8 @@ impl<L: Log> Shard<L> {
         let octets = match push.content {
             Ok(Content::Text(text)) => text.len(),
             Ok(Content::Octets(octets)) => octets.len(),
-            Err(_) => 0,
+            // A part is one segment already.
+            Ok(Content::Part(_)) | Err(_) => 0,
         };
         let may_be_long = octets > SHORT_CONTENT_OCTETS || !push.header.is_empty();
         self.concatenation_reference = if may_be_long {
@@ -331,8 +332,7 @@ impl<L: Log> Shard<L> {
         admission: &Admission,
         now_ms: WallMs,
     ) -> Result<Reply, Code> {
-        let segments = admission.segments;
-        let alert = self.alert_identity(push);
+        let (segments, alert) = (admission.segments, self.alert_identity(push));
         if let Some(reply) = self.reply_of_alert(push, alert, segments, now_ms)? {
             return Ok(reply);
         }
@@ -361,6 +361,7 @@ impl<L: Log> Shard<L> {
             svcinst: registered.registration.svcinst.bits(),
             sender_index: admission.sender_index,
             alert_sequence: alert.map_or(0, |alert| alert.sequence),
+            door: push.door.bits(),
             alert_key_fingerprint: alert.map_or(0, |alert| alert.key),
             alert_fingerprint: alert.map_or(0, |alert| alert.alert),
             sender: registered.senders[usize::from(admission.sender_index)].0.as_bytes(),
@@ -383,6 +384,7 @@ impl<L: Log> Shard<L> {
             client: push.xpid.value(),
             wants_notification: admission.wants_notification,
             single_attempt: push.is_single_attempt(),
+            by_smpp: push.door != Door::Http,
             alert,
             route: self.routes.route_of(push.msn, push.xpid, push.class),
         };

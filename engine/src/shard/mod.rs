@@ -13,6 +13,7 @@ mod asked;
 pub mod books;
 mod cancels;
 mod cleaning;
+mod customers;
 mod delivery;
 mod durability;
 mod endings;
@@ -38,6 +39,7 @@ mod waiting_stopped;
 
 pub use crate::smsc::wait_reason::WaitReason;
 pub use asked::Reply;
+pub use customers::{Found, Seek};
 pub use durability::Durability;
 pub use endings::NotificationResult;
 pub use intake::{Foreseen, Origin};
@@ -140,6 +142,8 @@ pub struct Shard<L = BillingLog> {
     /// Ended records that are not durable yet, in the order of their sequences.
     ended: VecDeque<endings::Ending>,
     notifications: VecDeque<NotificationOrder>,
+    /// The same of pushes that came by SMPP.
+    customer_orders: VecDeque<NotificationOrder>,
     cleaning: Option<cleaning::Cleaning>,
     /// What cleaning had moved out of the oldest segment before this start.
     moved_before: moved_before::MovedBefore,

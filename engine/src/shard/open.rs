@@ -129,6 +129,7 @@ impl<L: Log> Shard<L> {
             stamps: records::Stamps::new(),
             ended: VecDeque::with_capacity(1024),
             notifications: VecDeque::with_capacity(1024),
+            customer_orders: VecDeque::new(),
             cleaning: None,
             moved_before,
             dead_octets: 0,
@@ -147,8 +148,8 @@ impl<L: Log> Shard<L> {
         shard.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
         progress.enter(OpenStage::Done);
-        let (live, billed) = (shard.core.live(), entered.events);
-        Ok((shard, ShardReport { journal: report, live, billed }))
+        let (journal, live, billed) = (report, shard.core.live(), entered.events);
+        Ok((shard, ShardReport { journal, live, billed }))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::smsc::recovery::{
 };
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
+use wire::submission::Door;
 use wire::terms::code::Code;
 use wire::terms::ids::{Kind, Xpid};
 use wire::terms::pace::Pace;
@@ -129,6 +130,7 @@ fn new_push(
         client: xpid.value(),
         wants_notification: accepted.wants_notification,
         single_attempt: accepted.single_attempt,
+        by_smpp: Door::from_bits(accepted.door) != Door::Http,
         alert,
         route: routes.route_of(msn, xpid, class),
     })

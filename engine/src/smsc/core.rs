@@ -156,6 +156,8 @@ pub struct NewPush {
     pub wants_notification: bool,
     /// lifetime 00.
     pub single_attempt: bool,
+    /// It came by SMPP: receipts tell of it.
+    pub by_smpp: bool,
     /// The alert it belongs to.
     pub alert: Option<AlertIdentity>,
     /// Where it goes: 0 the core network, or the number of a carrier.
@@ -843,6 +845,7 @@ impl Core {
         push.set(flag::WANTS_NOTIFICATION, new.wants_notification);
         push.set(flag::SINGLE_ATTEMPT | flag::RECORD_BEGIN, new.single_attempt);
         push.set(flag::CONTROL, new.control);
+        push.set(flag::BY_SMPP, new.by_smpp);
         push.set_route(new.route);
         let index = self.pushes.insert(push);
         let index = index.expect("room_for was asked before accepting");

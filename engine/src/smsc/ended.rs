@@ -1,8 +1,9 @@
 //! Pushes that have ended and whose push client is still to be told: they have left the slab, so
 //! that a client that takes no notifications takes no place from a push that waits.
 //!
-//! Each is found by its number. In each list of an msn and a push client, a ring, notifications go
-//! out one at a time, in the order in which the pushes ended. Each client's pushes stand in one
+//! Each is found by its number. In each list of an msn, a push client and a door, a ring,
+//! notifications go out one at a time, in the order in which the pushes ended: a dead URL holds up
+//! no receipt. Each client's pushes stand in one
 //! more list, oldest first: where the places end, the client that has most gives up its oldest.
 //! What is handed over to a carrier, and waits for word of it, will stand here too.
 //!
@@ -44,6 +45,8 @@ pub mod ended_flag {
     pub const CANCEL_ACCEPTED: EndedFlags = EndedFlags::of(flag::CANCEL_ACCEPTED);
     /// What became of a segment nobody knows.
     pub const IN_DOUBT: EndedFlags = EndedFlags::of(flag::IN_DOUBT);
+    /// Receipts tell of it.
+    pub const BY_SMPP: EndedFlags = EndedFlags::of(flag::BY_SMPP);
     /// E5 is done (acknowledged or parked).
     pub const COMPLETE_DONE: EndedFlags = EndedFlags::bit(3);
     /// E5 is parked: resends were given up, the operator may replay.
@@ -58,7 +61,8 @@ pub mod ended_flag {
     /// E5 or E7 is parked.
     pub const PARKED: EndedFlags = COMPLETE_PARKED.and(CANCELLATION_PARKED);
     /// What a push brings along when it ends.
-    pub(super) const OF_PUSH: EndedFlags = WANTS_NOTIFICATION.and(CANCEL_ACCEPTED).and(IN_DOUBT);
+    pub(super) const OF_PUSH: EndedFlags =
+        WANTS_NOTIFICATION.and(CANCEL_ACCEPTED).and(IN_DOUBT).and(BY_SMPP);
     /// What comes about only then.
     pub(super) const OF_ENDED: EndedFlags =
         COMPLETE_DONE.and(CANCELLATION_DONE).and(PARKED).and(NOTIFYING);
@@ -177,6 +181,16 @@ impl EndedPush {
             State::Delivered => Code::ALREADY_DELIVERED,
             _ => Code::ALREADY_ENDED,
         }
+    }
+
+    /// Whether receipts tell of it.
+    pub fn is_by_smpp(&self) -> bool {
+        self.has(ended_flag::BY_SMPP)
+    }
+
+    /// Which ring it stands in: notifications of one go out one after the other.
+    fn ring(&self) -> Ring {
+        Ring { msn: self.msn(), client: self.client, by_smpp: self.is_by_smpp() }
     }
 
     /// Whether the push client is to be told anything of it, or was.
@@ -407,14 +421,13 @@ impl EndedPushes {
     //= push notify in order
     pub(super) fn join_ring(&mut self, index: u32) -> bool {
         assert_eq!(self.entry(index).next, NONE, "a push stands in one ring");
-        let push = self[index];
-        let hash = ring_hash(push.msn(), push.client);
-        let Some(last) = self.last_of(push.msn(), push.client) else {
+        let ring = self[index].ring();
+        let hash = ring.hash();
+        let Some(last) = self.last_of(ring) else {
             self.entry_mut(index).next = index;
             let Self { rings, blocks, .. } = self;
             rings.insert(hash, index, |index| {
-                let push = &blocks[index as usize / BLOCK][index as usize % BLOCK].push;
-                ring_hash(push.msn(), push.client)
+                blocks[index as usize / BLOCK][index as usize % BLOCK].push.ring().hash()
             });
             return true;
         };
@@ -431,13 +444,13 @@ impl EndedPushes {
         if next == NONE {
             return None;
         }
-        let push = self[index];
-        let hash = ring_hash(push.msn(), push.client);
+        let ring = self[index].ring();
+        let hash = ring.hash();
         if next == index {
             self.rings.remove(hash, index);
             return None;
         }
-        let last = self.last_of(push.msn(), push.client)?;
+        let last = self.last_of(ring)?;
         let mut before = if last == index { next } else { last };
         let was_first = last != index && self.entry(last).next == index;
         while self.entry(before).next != index {
@@ -452,18 +465,25 @@ impl EndedPushes {
         was_first.then_some(next)
     }
 
-    fn last_of(&self, msn: Msn, client: u16) -> Option<u32> {
-        self.rings.find(ring_hash(msn, client), |index| {
+    fn last_of(&self, ring: Ring) -> Option<u32> {
+        self.rings.find(ring.hash(), |index| {
             #[cfg(test)]
             self.steps.set(self.steps.get() + 1);
-            let push = &self[index];
-            push.client == client && push.msn() == msn
+            self[index].ring() == ring
         })
     }
 
-    /// At most `most` pushes of an msn and client, in their order.
+    /// At most `most` pushes of an msn and client, in their order, those of each door together.
     pub(super) fn of(&self, msn: Msn, client: u16, most: usize) -> Vec<u32> {
-        let Some(last) = self.last_of(msn, client) else { return Vec::new() };
+        let ring = |by_smpp| self.of_ring(Ring { msn, client, by_smpp }, most);
+        let mut all = ring(false);
+        all.extend(ring(true));
+        all.truncate(most);
+        all
+    }
+
+    fn of_ring(&self, ring: Ring, most: usize) -> Vec<u32> {
+        let Some(last) = self.last_of(ring) else { return Vec::new() };
         let mut all = vec![self.entry(last).next];
         while let Some(&index) = all.last().filter(|&&index| index != last) {
             all.push(self.entry(index).next);
@@ -554,9 +574,19 @@ impl std::ops::IndexMut<u32> for EndedPushes {
     }
 }
 
-fn ring_hash(msn: Msn, client: u16) -> u64 {
-    // An msn has 34 bits.
-    mix(u64::from(client) << 34 | msn.value())
+/// Whose notifications go out one after the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ring {
+    msn: Msn,
+    client: u16,
+    by_smpp: bool,
+}
+
+impl Ring {
+    fn hash(self) -> u64 {
+        // An msn has 34 bits, a client 16.
+        mix(u64::from(self.by_smpp) << 50 | u64::from(self.client) << 34 | self.msn.value())
+    }
 }
 
 /// The pushes of which something is parked and nothing due, by their numbers.

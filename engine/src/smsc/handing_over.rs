@@ -298,6 +298,7 @@ mod tests {
             expires_ms: EXPIRES_MS,
             wants_notification: false,
             single_attempt: false,
+            by_smpp: false,
             alert: None,
             client: 1,
             control: false,

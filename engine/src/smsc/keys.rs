@@ -76,7 +76,7 @@ impl EndedKey {
         Self { fingerprint: 0, ended_s: 0, digest: 0, push_id: [0; 6], state_and_segments: 0 };
 
     /// Whole seconds since the end; negative where the clock was set back behind it.
-    fn age_s(&self, now_ms: CenterMs) -> i32 {
+    pub(super) fn age_s(&self, now_ms: CenterMs) -> i32 {
         ((now_ms.ms() / 1000) as u32).wrapping_sub(self.ended_s) as i32
     }
 
@@ -167,6 +167,13 @@ impl Keys {
     #[inline]
     pub fn find_ended(&self, fingerprint: u64) -> Option<&EndedKey> {
         self.ended.find(fingerprint).map(|handle| self.ended.at(handle))
+    }
+
+    /// As [`Self::find_ended`], with its client.
+    pub(super) fn find_owned(&self, fingerprint: u64) -> Option<(u16, &EndedKey)> {
+        let handle = self.ended.find(fingerprint)?;
+        let chunk = &self.ended.chunks[handle as usize / CHUNK_KEYS];
+        Some((chunk.client, self.ended.at(handle)))
     }
 
     /// Remembers the key of the slab entry `index`, which no live push has: whoever accepts a push
@@ -296,6 +303,8 @@ impl KeyList {
 /// So many keys of one client, in the order in which they came.
 struct Chunk {
     keys: Option<Box<[EndedKey; CHUNK_KEYS]>>,
+    /// Whose list it is part of.
+    client: u16,
     /// The chunk behind it in its client's list; of a free one, the next free one.
     next: u32,
 }
@@ -380,7 +389,7 @@ impl EndedKeys {
         self.lists.reach(client, KeyList::EMPTY);
         let list = self.lists[client];
         if list.last == NO_CHUNK || usize::from(list.until) == CHUNK_KEYS {
-            let chunk = self.take_chunk();
+            let chunk = self.take_chunk(client);
             let list = &mut self.lists[client];
             let last = std::mem::replace(&mut list.last, chunk);
             list.until = 0;
@@ -401,19 +410,19 @@ impl EndedKeys {
         (chunk * CHUNK_KEYS + place) as u32
     }
 
-    fn take_chunk(&mut self) -> u32 {
+    fn take_chunk(&mut self, client: u16) -> u32 {
         let keys = Some(Box::new([EndedKey::NONE; CHUNK_KEYS]));
         if self.free == NO_CHUNK {
             assert!(
                 self.chunks.len() < self.chunks.capacity(),
                 "there is a chunk for all keys that there may be"
             );
-            self.chunks.push(Chunk { keys, next: NO_CHUNK });
+            self.chunks.push(Chunk { keys, client, next: NO_CHUNK });
             return (self.chunks.len() - 1) as u32;
         }
         let chunk = self.free;
         self.free = self.chunks[chunk as usize].next;
-        self.chunks[chunk as usize] = Chunk { keys, next: NO_CHUNK };
+        self.chunks[chunk as usize] = Chunk { keys, client, next: NO_CHUNK };
         chunk
     }
 

@@ -32,5 +32,5 @@ pub mod steady;
 #[cfg(test)]
 mod tests;
 pub mod timer_wheel;
-mod views;
+pub mod views;
 pub mod wait_reason;

@@ -54,6 +54,8 @@ pub mod flag {
     pub const IN_DOUBT: PushFlags = PushFlags::bit(12);
     /// A control SMS.
     pub const CONTROL: PushFlags = PushFlags::bit(13);
+    /// It came by SMPP: its push client is told by receipts.
+    pub const BY_SMPP: PushFlags = PushFlags::bit(15);
     /// While a journal is read, of a held push: the time that its Held record names has passed, or
     /// may have before the clock was set back.
     pub(crate) const OVERDUE: PushFlags = PushFlags::bit(7);

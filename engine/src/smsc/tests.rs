@@ -38,6 +38,7 @@ fn new_push(push_id: u64, msn: u64) -> NewPush {
         expires_ms: NOW_MS + 3_600_000,
         wants_notification: false,
         single_attempt: false,
+        by_smpp: false,
         alert: None,
         client: 1,
         control: false,

@@ -3,11 +3,38 @@
 use crate::smsc::core::Core;
 use crate::smsc::ended::{EndedId, EndedPush};
 use crate::smsc::pushes::{Push, PushIndex, flag};
+use crate::smsc::state::State;
 use crate::smsc::steady::TimerMs;
 use wire::terms::ids::Msn;
 use wire::terms::time::CenterMs;
 
+/// A push that was sought by its key.
+#[derive(Clone, Copy, Debug)]
+pub enum Sought<'a> {
+    /// It stands in the slab.
+    Live(&'a Push),
+    /// Its key is remembered.
+    Ended {
+        /// How it ended.
+        state: State,
+        /// Seconds since its end.
+        age_s: u32,
+    },
+}
+
 impl Core {
+    /// The push with this key, while anything is known of it: of one that has ended, if it was this
+    /// client's. Whose a live one is, its record says.
+    pub fn seek(&self, key: u64, client: u64) -> Option<Sought<'_>> {
+        if let Some(index) = self.keys.find_live(&self.pushes, key) {
+            return Some(Sought::Live(&self.pushes[index]));
+        }
+        let (number, ended) = self.keys.find_owned(key)?;
+        let age_s = ended.age_s(self.time.center()).max(0).cast_unsigned();
+        let is_its = self.clients.find(client) == Some(number);
+        is_its.then_some(Sought::Ended { state: ended.state(), age_s })
+    }
+
     /// Every live push's index is below this.
     pub fn indices_used(&self) -> usize {
         self.pushes.high_water()

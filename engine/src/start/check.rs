@@ -118,6 +118,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         open_files,
         check_cpus(config),
         check_port("push port", &config.listen, "--listen"),
+        check_port("SMPP port", &config.smpp, "--smpp"),
         check_port("admin port", config.admin.as_slice(), "--admin"),
         check_port("port of probes", config.health.as_slice(), "--health"),
         check_environment(config),
@@ -369,7 +370,7 @@ mod tests {
     fn every_finding_that_is_not_good_names_a_remedy() {
         let directory = tempfile::tempdir().expect("a directory");
         let findings = examine(&config(directory.path()));
-        assert_eq!(findings.len(), 15);
+        assert_eq!(findings.len(), 16);
         for finding in &findings {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");

@@ -108,6 +108,8 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// The authorities of client certificates, where every push client needs one.
     pub tls_client_ca: Option<PathBuf>,
+    /// Where customers connect by SMPP, if they may.
+    pub smpp: Vec<Address>,
     /// Networks of this host and its links that notifications may go to.
     pub notify_allow: Vec<IpNet>,
     /// Authorities of notification servers beside the system's.
@@ -289,6 +291,7 @@ impl Config {
             tls_cert: settings.tls_cert,
             tls_key: settings.tls_key,
             tls_client_ca: settings.tls_client_ca,
+            smpp: settings.smpp.unwrap_or_default(),
             notify_allow: settings.notify_allow.unwrap_or_default(),
             notify_ca: settings.notify_ca,
             notify_cert: settings.notify_cert,
@@ -406,9 +409,11 @@ impl Config {
         if self.listen.is_empty() {
             return unfit("listen names no address: name one, such as 127.0.0.1:8080".to_owned());
         }
-        for (place, address) in self.listen.iter().enumerate() {
-            if address.port() != 0 && self.listen[..place].contains(address) {
-                return unfit(format!("listen names {address} twice: leave one out"));
+        for (name, addresses) in [("listen", &self.listen), ("smpp", &self.smpp)] {
+            for (place, address) in addresses.iter().enumerate() {
+                if address.port() != 0 && addresses[..place].contains(address) {
+                    return unfit(format!("{name} names {address} twice: leave one out"));
+                }
             }
         }
         if let Some(admin) = &self.admin
@@ -423,10 +428,11 @@ impl Config {
             ));
         }
         let others = [("admin", &self.admin), ("health", &self.health)];
+        let others = others.into_iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
+        let others = self.smpp.iter().map(|address| ("smpp", address)).chain(others);
         let mut taken: Vec<(&str, &Address)> =
             self.listen.iter().map(|address| ("listen", address)).collect();
         for (name, address) in others {
-            let Some(address) = address else { continue };
             let same = taken.iter().find(|(_, other)| *other == address && address.port() != 0);
             if let Some((other, _)) = same {
                 return unfit(format!(

@@ -270,6 +270,7 @@ mod tests {
             svcinst: 0,
             sender_index: 0,
             alert_sequence: 0,
+            door: 0,
             sender: b"CITY",
             alert_id: b"",
             submits: b"",

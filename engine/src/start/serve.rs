@@ -9,6 +9,7 @@ use crate::billing;
 use crate::billing::BillingFiles;
 use crate::control;
 use crate::control::admin::{AdminServer, AdminTls, Keeping};
+use crate::control::carrier_plan::is_closed;
 use crate::control::demo;
 use crate::control::handle::EngineHandle;
 use crate::control::store::Store;
@@ -85,10 +86,11 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let (lock, keys, store) = take_directory(&config)?;
     let certificates = config.tls_files().map(Certificates::read).transpose()?;
     let listeners = bind("push port", "--listen", &config.listen)?;
+    let for_customers = bind("SMPP port", "--smpp", &config.smpp)?;
     let admin_certificates = config.admin_tls_files().map(Certificates::read).transpose()?;
     let (doors, keeping) = doors::open(&config, &store, admin_certificates.as_ref())?;
-    let push_addresses =
-        listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
+    let (push_addresses, customer_addresses) =
+        (local_addresses(&listeners)?, local_addresses(&for_customers)?);
     let registrations = registrations(&store, &config)?;
     let registry = Arc::new(Registry::new(registrations.clone()));
     let factory = SegmentFactory::start_off(config.cpus.clone())
@@ -104,7 +106,8 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     restore_volumes(&config, &registry)?;
     let shares = DescriptorShares::of(&config);
     let endpoints = names_of_hosts.plans(&registrations);
-    let own = doors.addresses().chain(push_addresses.iter().copied()).collect();
+    let own = doors.addresses().chain(push_addresses.iter().copied());
+    let own = own.chain(customer_addresses.iter().copied()).collect();
     let outbound = outbound(&config, own)?;
     let reloading =
         Reloading { certificates, of_admin: None, calling: config.calling_files(), outbound };
@@ -112,7 +115,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         outbound: reloading.outbound.clone(),
         ..setup(&config, shares, driver.kind, &carriers, reloading.certificates.as_ref())
     };
-    let runtime = Runtime::start(&setup, shards, endpoints, listeners)?;
+    let runtime = Runtime::start(&setup, shards, endpoints, (listeners, for_customers))?;
     let handle = EngineHandle::new(
         runtime.ports(),
         registry,
@@ -131,7 +134,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), control::routes(&handle))
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
-    announce(&config, driver, &push_addresses, &admin);
+    announce(&config, driver, (&push_addresses, &customer_addresses), &admin);
     runtime.join();
     admin.shut_down(Duration::from_millis(config.drain_timeout_ms));
     doors::close(&config);
@@ -246,6 +249,7 @@ fn setup(
         driver,
         cpus: config.cpus.clone(),
         push_connections_max: shares.push_per_shard as usize,
+        customer_sessions_max: shares.customers_per_shard as usize,
         notification_connections_max: shares.notification_per_shard as usize,
         request_timeout_ms: config.request_timeout_ms,
         idle_timeout_ms: config.idle_timeout_ms,
@@ -315,7 +319,12 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], admin: &AdminServer) {
+fn announce(
+    config: &Config,
+    driver: &Choice,
+    (push_addresses, customer_addresses): (&[SocketAddr], &[SocketAddr]),
+    admin: &AdminServer,
+) {
     let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     let urls: Vec<String> =
         push_addresses.iter().map(|address| format!("{scheme}://{address}/smsgw/")).collect();
@@ -327,6 +336,12 @@ fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], adm
         config.durability,
         config.data_dir.display()
     );
+    for address in customer_addresses {
+        text += &format!("customers bind by SMPP at {address}\n");
+        if !is_closed(address.ip()) {
+            tracing::warn!(%address, "customers are spoken to without TLS on a public address");
+        }
+    }
     text += &format!("driver: {driver}\n{}", doors::told(config, admin));
     if config.rehearsal_time_scale > 1 {
         text += &format!(
@@ -360,6 +375,10 @@ fn bind(subject: &str, flag: &str, addresses: &[Address]) -> Result<Vec<TcpListe
             other => return other.map_err(|error| port_fatal(subject, flag, &error)),
         }
     }
+}
+
+fn local_addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, Fatal> {
+    listeners.iter().map(local_address).collect()
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, Fatal> {

@@ -17,9 +17,9 @@ use wire::smpp::id::IdForm;
 use wire::smpp::status::Status;
 
 /// Plain messages beside those of every kind.
-const COUNT: usize = 200;
+pub(super) const COUNT: usize = 200;
 /// What Kannel calls a message that was delivered, and one that the SMSC has taken.
-const DELIVERED: &str = "1";
+pub(super) const DELIVERED: &str = "1";
 const AT_SMSC: &str = "8";
 
 /// Where Debian puts the boxes.
@@ -30,9 +30,9 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// Both boxes, and a server that takes their delivery reports.
-struct Kannel {
+pub(super) struct Kannel {
     send: SocketAddr,
-    reports: Reports,
+    pub(super) reports: Reports,
     // smsbox before bearerbox, which waits for it.
     _smsbox: Running,
     _bearerbox: Running,
@@ -42,6 +42,15 @@ struct Kannel {
 impl Kannel {
     /// `None`, with a sentence, where it is not installed.
     fn start(smsc: &Smsc, more: &str) -> Option<Self> {
+        Self::bind_to(smsc.address(), || smsc.report().sessions == 1, more)
+    }
+
+    /// The same with any SMSC that says whether somebody is bound.
+    pub(super) fn bind_to(
+        smsc: SocketAddr,
+        is_bound: impl FnMut() -> bool,
+        more: &str,
+    ) -> Option<Self> {
         let (Some(bearerbox), Some(smsbox)) = (find("bearerbox"), find("smsbox")) else {
             println!("skipped: Kannel is not installed, tests/peers/install installs it.");
             return None;
@@ -49,8 +58,7 @@ impl Kannel {
         let directory = tempfile::tempdir().expect("a directory");
         let (admin, boxes, send) = (free_address(), free_address(), free_address());
         let config = directory.path().join("kannel.conf");
-        let text =
-            configuration(smsc.address().port(), [admin, boxes, send].map(|one| one.port()), more);
+        let text = configuration(smsc.port(), [admin, boxes, send].map(|one| one.port()), more);
         std::fs::write(&config, text).expect("written");
         let start = |program: &Path, at: SocketAddr| {
             let mut command = Command::new(program);
@@ -62,7 +70,7 @@ impl Kannel {
             running
         };
         let _bearerbox = start(&bearerbox, boxes);
-        wait::until_true("the bind", || smsc.report().sessions == 1);
+        wait::until_true("the bind", is_bound);
         let _smsbox = start(&smsbox, send);
         // It listens before it is ready.
         let refuses = || ask(send, "/cgi-bin/sendsms").is_ok_and(|answer| answer.contains(" 403 "));
@@ -71,7 +79,7 @@ impl Kannel {
     }
 
     /// Asks smsbox to send; `fields` are of a query. The reports name the message `number`.
-    fn send(&self, number: usize, fields: &str) {
+    pub(super) fn send(&self, number: usize, fields: &str) {
         let reports = self.reports.address;
         let path = format!(
             "/cgi-bin/sendsms?username=u&password=p&from=Hayauma&to=%2B8190{number:08}&dlr-mask=31&\
@@ -111,7 +119,7 @@ fn configuration(smsc: u16, [admin, boxes, send]: [u16; 3], more: &str) -> Strin
 }
 
 /// Takes delivery reports: for each number what was told of it.
-struct Reports {
+pub(super) struct Reports {
     address: SocketAddr,
     told: Arc<Mutex<BTreeMap<usize, Vec<String>>>>,
 }
@@ -133,7 +141,7 @@ impl Reports {
     }
 
     /// How many numbers were told this.
-    fn count(&self, state: &str) -> usize {
+    pub(super) fn count(&self, state: &str) -> usize {
         let told = self.told.lock().expect("no panic");
         told.values().filter(|states| states.iter().any(|one| one == state)).count()
     }

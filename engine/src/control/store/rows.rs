@@ -6,6 +6,7 @@ use rusqlite::{Row, Transaction, named_params};
 use super::{StoreError, integer, xpid_of};
 use crate::control::certificates::parse_certificates;
 use crate::control::document::{parse_classes, parse_kinds, parse_networks, parse_svcinst, words};
+use crate::control::smpp_account;
 use crate::gateway::registration::Registration;
 use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::Secret;
@@ -25,11 +26,13 @@ pub(super) fn write(
         "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms,
             valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
             notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables,
-            second_token_sha256, networks, certificate, notify_secrets)
+            second_token_sha256, networks, certificate, notify_secrets,
+            smpp)
          VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
             :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
             :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
-            :national_tables, :second_token_sha256, :networks, :certificate, :notify_secrets)",
+            :national_tables, :second_token_sha256, :networks, :certificate, :notify_secrets,
+            :smpp)",
     )?;
     let networks: Vec<String> = registration.networks.iter().map(ToString::to_string).collect();
     let certificates: Vec<String> =
@@ -60,6 +63,7 @@ pub(super) fn write(
         ":networks": networks.join(","),
         ":certificate": (!certificates.is_empty()).then(|| certificates.join(",")),
         ":notify_secrets": secrets.join(" "),
+        ":smpp": registration.smpp.as_ref().map(smpp_account::to_text),
     })?;
     Ok(())
 }
@@ -101,6 +105,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     let secrets: String = row.get("notify_secrets")?;
     let secrets: Result<_, _> = secrets.split_ascii_whitespace().map(Secret::new).collect();
     registration.notify_secrets = secrets.map_err(damaged)?;
+    let smpp: Option<String> = row.get("smpp")?;
+    registration.smpp = smpp.map(smpp_account::from_text).transpose().map_err(damaged)?;
     registration.notify_connections = row.get("notify_connections")?;
     registration.notify_depth = row.get("notify_depth")?;
     registration.rate_per_second = row.get("rate_per_second")?;

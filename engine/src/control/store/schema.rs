@@ -89,6 +89,9 @@ CREATE TABLE carrier_last_number (
 INSERT INTO carrier_last_number SELECT 1, coalesce(max(number), 0) FROM carrier;
 ALTER TABLE carrier_route ADD COLUMN choice TEXT NOT NULL DEFAULT '';
 ",
+    "
+ALTER TABLE client ADD COLUMN smpp TEXT;
+",
 ];
 
 /// Takes the steps that the file has not seen, all or none.

@@ -14,6 +14,8 @@ pub(crate) enum Owner {
     Turn,
     /// A session with a carrier.
     Carrier,
+    /// A customer's session.
+    Customer,
 }
 
 /// What was asked for.
@@ -71,6 +73,7 @@ impl Token {
             2 => Owner::Notifier,
             3 => Owner::Turn,
             4 => Owner::Carrier,
+            5 => Owner::Customer,
             _ => return None,
         };
         let operation = match user_data >> 56 & 0xF {
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn a_token_comes_back_from_the_kernel_as_it_went() {
         use {Operation::*, Owner::*};
-        for owner in [Front, Notifier, Turn, Carrier] {
+        for owner in [Front, Notifier, Turn, Carrier, Customer] {
             for operation in
                 [Connect, Receive, Send, HangUp, Commit, BillingSync, Cancel, Call, BillingWrite]
             {

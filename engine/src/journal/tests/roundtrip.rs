@@ -35,6 +35,7 @@ pub(super) fn accepted(push_id: u64, submits: &[u8]) -> Accepted<'_> {
         svcinst: 0b11,
         sender_index: 1,
         alert_sequence: 4,
+        door: 0x0007_0009,
         sender: b"CITY",
         alert_id: b"quake-1",
         submits,
@@ -229,15 +230,17 @@ fn what_a_carrier_took_is_read_as_it_was_written() {
 #[test]
 fn an_accepted_record_is_read_whatever_its_reserved_octets_say() {
     use super::super::memory::Memory;
-    // The fixed part as version 1 has always had it: nine numbers, what is reserved, 33 octets,
-    // three pointers.
+    // The fixed part as version 1 has always had it: nine numbers, 24 octets of which the first four
+    // became the door and the others are reserved, 33 octets, three pointers.
     assert_eq!(size_of::<ArchivedAccepted<'_>>(), 160);
     let submits = [7; 290];
     let mut body = Memory::copied_from(&[], 4096);
     let octets = accepted(5, &submits).body().write(body.octets_mut());
-    let reserved = octets - 160 + 72;
-    assert!(body.octets()[reserved..reserved + 24].iter().all(|&octet| octet == 0));
-    body.octets_mut()[reserved..reserved + 24].fill(0xFF);
+    let door = octets - 160 + 72;
+    assert_eq!(body.octets()[door..door + 4], accepted(5, &submits).door.to_le_bytes());
+    let reserved = door + 4..door + 24;
+    assert!(body.octets()[reserved.clone()].iter().all(|&octet| octet == 0));
+    body.octets_mut()[reserved].fill(0xFF);
     match Record::read(Kind::Accepted, &body.octets()[..octets]) {
         Some(Record::Accepted(record)) => {
             assert_eq!((record.push_id.to_native(), record.reqid()), (5, &b"abc"[..]));

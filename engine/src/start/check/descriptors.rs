@@ -2,9 +2,10 @@
 //! another kind need.
 //!
 //! Files come first: every segment of the journal may be open. Of the rest the admin doors have a
-//! small share and notification connections a quarter; push clients have what is left, up to
-//! `--connections-max`.
+//! small share, customers of SMPP an eighth where there is a port for them, and notification
+//! connections a quarter; push clients have what is left, up to `--connections-max`.
 
+use crate::io::limits::SMPP_SESSIONS_MAX;
 use crate::start::config::Config;
 
 /// Descriptors of the process itself: its store, logs, ports, threads.
@@ -16,6 +17,8 @@ const ADMIN_CONNECTIONS_MAX: u64 = 64;
 /// One part in so many of what files leave is the admin doors', if that is less.
 const ADMIN_PART: u64 = 8;
 const ADMIN_CONNECTIONS_MIN: u64 = 4;
+/// One part in so many of what is left then is the customers'.
+const CUSTOMER_PART: u64 = 8;
 /// One part in so many of the rest is the notifications'.
 const NOTIFICATION_PART: u64 = 4;
 
@@ -24,6 +27,8 @@ const NOTIFICATION_PART: u64 = 4;
 pub struct DescriptorShares {
     /// Push clients' connections of one shard.
     pub push_per_shard: u32,
+    /// Customers' sessions of one shard.
+    pub customers_per_shard: u32,
     /// Notification connections of one shard.
     pub notification_per_shard: u32,
     /// Connections of each admin door.
@@ -44,17 +49,28 @@ impl DescriptorShares {
         let admin = left / ADMIN_PART / doors;
         let admin = admin.clamp(ADMIN_CONNECTIONS_MIN, ADMIN_CONNECTIONS_MAX);
         let left = left.saturating_sub(admin * doors);
+        let customers_per_shard = match config.smpp.is_empty() {
+            true => 0,
+            false => (left / CUSTOMER_PART / shards).clamp(1, SMPP_SESSIONS_MAX as u64),
+        };
+        let left = left.saturating_sub(customers_per_shard * shards);
         let share = |of: u64| (of / shards).clamp(1, u64::from(config.connections_max)) as u32;
         let notification_per_shard = share(left / NOTIFICATION_PART);
         let push_per_shard = share(left.saturating_sub(u64::from(notification_per_shard) * shards));
-        Self { push_per_shard, notification_per_shard, admin: admin as u32 }
+        let customers_per_shard = customers_per_shard as u32;
+        Self { push_per_shard, customers_per_shard, notification_per_shard, admin: admin as u32 }
     }
 }
 
 /// Descriptors with which no connection is held back.
 pub(super) fn wanted(config: &Config) -> u64 {
     let connections = config.shards as u64 * u64::from(config.connections_max);
+    let customers = match config.smpp.is_empty() {
+        true => 0,
+        false => config.shards as u64 * SMPP_SESSIONS_MAX as u64,
+    };
     files_of(config)
+        + customers
         + ADMIN_CONNECTIONS_MAX * admin_doors(config)
         + connections * NOTIFICATION_PART / (NOTIFICATION_PART - 1)
 }
@@ -85,6 +101,7 @@ mod tests {
     fn with_all_doors(mut config: Config) -> Config {
         let address = || Some("127.0.0.1:0".parse().expect("an address"));
         (config.admin, config.health) = (address(), address());
+        config.smpp = address().into_iter().collect();
         config
     }
 
@@ -110,7 +127,8 @@ mod tests {
                     continue;
                 }
                 let shares = DescriptorShares::under(descriptors, &config);
-                let connections = u64::from(shares.push_per_shard + shares.notification_per_shard);
+                let connections = shares.push_per_shard + shares.notification_per_shard;
+                let connections = u64::from(connections + shares.customers_per_shard);
                 let admin = 3 * u64::from(shares.admin);
                 let all = files_of(&config) + connections * shards as u64 + admin;
                 assert!(all <= descriptors, "{all} of {descriptors}: {shares:?}");

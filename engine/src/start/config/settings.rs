@@ -50,6 +50,11 @@ pub struct Settings {
     /// Authorities of client certificates, PEM: with them every push client needs one
     #[arg(long, value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
+    /// Address that customers connect to by SMPP: HOST:PORT, or :PORT for every address of this
+    /// host; may be repeated [default: none]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub smpp: Option<Vec<Address>>,
     /// Network of this host or its links that notifications may go to, such as 127.0.0.0/8; may be
     /// repeated. No other loopback or link-local address is ever connected to
     #[arg(long, value_name = "NET")]
@@ -293,6 +298,7 @@ impl Settings {
             tls_cert: self.tls_cert.or(below.tls_cert),
             tls_key: self.tls_key.or(below.tls_key),
             tls_client_ca: self.tls_client_ca.or(below.tls_client_ca),
+            smpp: self.smpp.or(below.smpp),
             notify_allow: self.notify_allow.or(below.notify_allow),
             notify_ca: self.notify_ca.or(below.notify_ca),
             notify_cert: self.notify_cert.or(below.notify_cert),

@@ -39,6 +39,7 @@ impl Config {
 
     fn own_rows(&self) -> Vec<(&'static str, Option<Value>)> {
         let listen = self.listen.iter().map(|address| Value::from(address.to_string())).collect();
+        let smpp = self.smpp.iter().map(|address| Value::from(address.to_string())).collect();
         let allowed = self.notify_allow.iter().map(|net| Value::from(net.to_string())).collect();
         let path = |path: Option<&PathBuf>| path.and_then(|path| word(path.display()));
         vec![
@@ -46,6 +47,7 @@ impl Config {
             ("tls_cert", path(self.tls_cert.as_ref())),
             ("tls_key", path(self.tls_key.as_ref())),
             ("tls_client_ca", path(self.tls_client_ca.as_ref())),
+            ("smpp", Some(Value::Array(smpp))),
             ("notify_allow", Some(Value::Array(allowed))),
             ("notify_ca", path(self.notify_ca.as_ref())),
             ("notify_cert", path(self.notify_cert.as_ref())),

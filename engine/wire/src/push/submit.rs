@@ -5,7 +5,7 @@ use super::entities::decode_entities;
 use super::limits::{BODY_OCTETS_MAX, CONTROL_DATA_DIGITS_MAX, UDH_DIGITS_MAX};
 use super::scan::PushRequest;
 use crate::sms::segment::Content;
-use crate::submission::{Notify, Submission};
+use crate::submission::{Door, Notify, Submission};
 use crate::terms::code::Code;
 use crate::terms::ids::Kind;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -62,6 +62,7 @@ impl<'a> PushRequest<'a> {
             }),
             alert: self.alert,
             digest: content_digest(self),
+            door: Door::Http,
         }
     }
 

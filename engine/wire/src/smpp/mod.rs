@@ -3,7 +3,8 @@
 //! A PDU's path in: [`frame`] cuts it out of what was received, [`pdu`] reads its fields,
 //! [`session`] says what it means where the session stands; out: [`pdu`] writes it into the
 //! caller's buffer. [`receipt`], [`id`], [`address`], [`coding`] and [`time`] read and write what
-//! the fields hold. [`dial`] says when and where a client connects, and [`pace`] how fast it may
+//! the fields hold. [`customer`] is what a customer's PDUs say of pushes, and what it is told.
+//! [`dial`] says when and where a client connects, and [`pace`] how fast it may
 //! send.
 //!
 //! **Never here:** sockets, clocks, threads, randomness, or a decision about a push.
@@ -14,6 +15,7 @@
 pub mod address;
 pub mod coding;
 pub mod command;
+pub mod customer;
 pub mod describe;
 pub mod dial;
 pub mod error;

@@ -120,13 +120,7 @@ impl Session {
     /// # Panics
     /// When a window is not 1 to 2,048.
     pub fn new(config: Config, now_ms: u64) -> Self {
-        let legal = 1..=WINDOW_PDUS_MAX;
-        assert!(legal.contains(&usize::from(config.window)), "a window of {}", config.window);
-        assert!(
-            legal.contains(&usize::from(config.inbound_window)),
-            "a window of {}",
-            config.inbound_window
-        );
+        check_windows(&config);
         Self {
             config,
             state: State::Open,
@@ -163,6 +157,18 @@ impl Session {
     pub fn set_next_sequence(&mut self, sequence: u32) {
         assert!((1..=SEQUENCE_MAX).contains(&sequence));
         self.next_sequence = sequence;
+    }
+
+    /// Sets the windows, where who binds decides them: of our requests, and of the peer's.
+    ///
+    /// # Panics
+    /// When a window is not 1 to 2,048, or a request of ours is outstanding.
+    pub fn set_windows(&mut self, window: u16, inbound_window: u16) {
+        assert_eq!(self.window.len(), 0, "windows are set before they are used");
+        let config = Config { window, inbound_window, ..self.config };
+        check_windows(&config);
+        self.config = config;
+        self.window = Window::new(usize::from(window) + 1);
     }
 
     /// Where it stands.
@@ -448,6 +454,13 @@ impl Session {
             self.enquiry = None;
             self.bind = None;
         }
+    }
+}
+
+fn check_windows(config: &Config) {
+    for window in [config.window, config.inbound_window] {
+        let is_legal = (1..=WINDOW_PDUS_MAX).contains(&usize::from(window));
+        assert!(is_legal, "a window of {window}");
     }
 }
 

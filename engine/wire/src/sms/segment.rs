@@ -34,6 +34,9 @@ use super::septets;
 use national::Languages;
 use profile::TextProfile;
 
+/// The highest septet.
+const MAX_SEPTET: u8 = 0x7F;
+
 /// What a push carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Content<'a> {
@@ -41,13 +44,17 @@ pub enum Content<'a> {
     Text(&'a str),
     /// Octets for a device.
     Octets(&'a [u8]),
+    /// What one segment holds, as it goes out: of 7-bit text a septet an octet, of UCS-2 its
+    /// octets. Whoever cut it brings the header that says so: it may hold a concatenation element.
+    Part(&'a [u8]),
 }
 
 /// What a push client and its registration have to say about the coding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PlanOptions<'a> {
     /// A whole user data header, its length octet first, to stand in every segment; or empty. It
-    /// may not bring a concatenation element. Shift elements in it fix the tables for 7-bit text.
+    /// may not bring a concatenation element but with [`Content::Part`]. Shift elements in it fix
+    /// the tables for 7-bit text.
     pub client_udh: &'a [u8],
     /// TP-DCS, if the client chose one. By default 04 for octets, 00 or 08 for text.
     pub dcs: Option<u8>,
@@ -202,9 +209,11 @@ pub fn plan_by_rules(
     options: &PlanOptions<'_>,
     rules: &Rules,
 ) -> Result<Plan, PlanError> {
-    let frame = Frame::new(options, rules)?;
+    let is_part = matches!(content, Content::Part(_));
+    let frame = Frame::new(options, rules, is_part)?;
     match content {
         Content::Octets(octets) => plan_octets(octets, options, &frame),
+        Content::Part(octets) => plan_part(octets, options, &frame),
         Content::Text(text) => plan_text(text, options, &frame),
     }
 }
@@ -218,7 +227,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn new(options: &PlanOptions<'a>, rules: &'a Rules) -> Result<Self, PlanError> {
+    fn new(options: &PlanOptions<'a>, rules: &'a Rules, is_part: bool) -> Result<Self, PlanError> {
         assert!(rules.segments_max > 0, "a message has at least one segment");
         if options.client_udh.is_empty() {
             return Ok(Self { client_header: None, client_shift: None, rules });
@@ -230,7 +239,7 @@ impl<'a> Frame<'a> {
         let header = Header::parse(options.client_udh).map_err(bad)?;
         let concatenation = [identifier::CONCATENATION_8, identifier::CONCATENATION_16];
         //= push text udh
-        if let Some(octet) = header.position_of(&concatenation) {
+        if let Some(octet) = header.position_of(&concatenation).filter(|_| !is_part) {
             return Err(bad(HeaderFault::Concatenation { octet }));
         }
         let shift = header.shift();
@@ -327,6 +336,40 @@ fn plan_octets(
     }
     let (alphabet, units) = (Alphabet::EightBit, octets.len());
     let fit = frame.fit(alphabet, 0, units, |capacity| units.div_ceil(capacity) as u32)?;
+    Candidate { alphabet, units, fit, identity: false }.plan(scheme, frame)
+}
+
+/// One segment that somebody else has cut.
+fn plan_part(
+    octets: &[u8],
+    options: &PlanOptions<'_>,
+    frame: &Frame<'_>,
+) -> Result<Plan, PlanError> {
+    let scheme = options.dcs.map_or(CodingScheme::GSM7, CodingScheme);
+    if !is_usable(scheme) {
+        return Err(PlanError::BadCodingScheme { dcs: scheme.0 });
+    }
+    if octets.is_empty() && !frame.rules.empty {
+        return Err(PlanError::Empty);
+    }
+    let (alphabet, units) = match scheme.character_set() {
+        CharacterSet::Gsm7 => {
+            if let Some(offset) = octets.iter().position(|&septet| septet > MAX_SEPTET) {
+                let character = char::from(octets[offset]);
+                return Err(PlanError::UnknownCharacter { character, offset });
+            }
+            (Alphabet::Gsm7(Shift::DEFAULT), octets.len())
+        }
+        CharacterSet::EightBit => (Alphabet::EightBit, octets.len()),
+        CharacterSet::Ucs2 if octets.len().is_multiple_of(2) => (Alphabet::Ucs2, octets.len() / 2),
+        CharacterSet::Ucs2 => return Err(PlanError::BadCodingScheme { dcs: scheme.0 }),
+    };
+    let header_octets = frame.header_octets(false, 0);
+    let capacity = capacity_of(alphabet, header_octets);
+    if units > capacity {
+        return Err(PlanError::TooManySegments { needed: 2 });
+    }
+    let fit = Fit { header_octets, capacity, segments: 1 };
     Candidate { alphabet, units, fit, identity: false }.plan(scheme, frame)
 }
 

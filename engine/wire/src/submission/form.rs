@@ -14,11 +14,12 @@
 //! | 16–23, 24–31 | msn, XPID |
 //! | 32–39, 40–47 | expiry in Unix milliseconds, digest |
 //! | 48–51 | octets of reqid, alertid, sender and header |
+//! | 52–55 | the door, as `Door::bits` gives it |
 //!
 //! A value that is not there is zero. Reading gives exactly what was written or refuses it: a form
 //! that was cut, or in which a bit is another, is no form.
 
-use super::{Alert, CancelTarget, Cancellation, Notify, Submission};
+use super::{Alert, CancelTarget, Cancellation, Door, Notify, Submission};
 use crate::push::limits::{
     ALERT_ID_OCTETS_MAX, LIFETIME_HOURS_MAX, SENDER_OCTETS_MAX, UDH_DIGITS_MAX,
 };
@@ -28,7 +29,7 @@ use crate::terms::ids::{Class, Kind, Msn, Reqid, Xpid};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Octets of the fixed head.
-const HEAD_OCTETS: usize = 52;
+const HEAD_OCTETS: usize = 56;
 /// Octets of a client's header.
 const HEADER_OCTETS_MAX: usize = UDH_DIGITS_MAX / 2;
 
@@ -41,6 +42,7 @@ const HAS_DCS: u8 = 2;
 const HAS_EXPIRY: u8 = 4;
 const HAS_NOTIFY: u8 = 8;
 const NOTIFIES: u8 = 16;
+const IS_PART: u8 = 32;
 
 /// What a form holds.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -72,7 +74,7 @@ pub enum FormError {
 pub fn write_submission(submission: &Submission<'_>, form: &mut Vec<u8>) {
     let (code, content) = match submission.content {
         Ok(Content::Text(text)) => (0, text.as_bytes()),
-        Ok(Content::Octets(octets)) => (0, octets),
+        Ok(Content::Octets(octets) | Content::Part(octets)) => (0, octets),
         Err(code) => (code.number(), &[][..]),
     };
     let alert_id = submission.alert.map_or(&[][..], |alert| alert.id);
@@ -92,6 +94,7 @@ pub fn write_submission(submission: &Submission<'_>, form: &mut Vec<u8>) {
     head[24..32].copy_from_slice(&submission.xpid.value().to_le_bytes());
     head[32..40].copy_from_slice(&submission.expiry_ms.unwrap_or(0).to_le_bytes());
     head[40..48].copy_from_slice(&submission.digest.to_le_bytes());
+    head[52..56].copy_from_slice(&submission.door.bits().to_le_bytes());
     let parts = [submission.reqid.as_bytes(), alert_id, sender, submission.header];
     finish(head, parts, content, form);
 }
@@ -167,6 +170,7 @@ fn read_submission<'a>(
         return Err(FormError::Value("sender or header"));
     }
     let content = match (u16::from_le_bytes([head[12], head[13]]), kind) {
+        (0, _) if has(IS_PART) => Ok(Content::Part(content)),
         (0, Kind::Text) => {
             let text = str::from_utf8(content).map_err(|_| FormError::Value("text"))?;
             Ok(Content::Text(text))
@@ -192,6 +196,7 @@ fn read_submission<'a>(
         notify: has(HAS_NOTIFY).then_some(notify),
         alert: (!alert_id.is_empty()).then_some(alert),
         digest: number(head, 40),
+        door: Door::from_bits(u32::from_le_bytes([head[52], head[53], head[54], head[55]])),
     })
 }
 
@@ -202,11 +207,12 @@ fn flags_of(submission: &Submission<'_>) -> u8 {
         | when(submission.expiry_ms.is_some(), HAS_EXPIRY)
         | when(submission.notify.is_some(), HAS_NOTIFY)
         | when(submission.notify == Some(Notify::Everything), NOTIFIES)
+        | when(matches!(submission.content, Ok(Content::Part(_))), IS_PART)
 }
 
 /// Writes lengths and checksum into the head, and appends it with what stands behind it.
 fn finish(mut head: [u8; HEAD_OCTETS], parts: [&[u8]; 4], content: &[u8], form: &mut Vec<u8>) {
-    for (length, part) in head[48..].iter_mut().zip(parts) {
+    for (length, part) in head[48..52].iter_mut().zip(parts) {
         assert!(part.len() <= usize::from(u8::MAX), "a part of {} octets", part.len());
         *length = part.len() as u8;
     }
@@ -259,6 +265,8 @@ mod tests {
         numbers: (u64, u64, u64, Option<u64>),
         small: (Class, u8, Option<u8>, Option<u8>, Option<bool>),
         content: Result<Result<String, Vec<u8>>, bool>,
+        is_part: bool,
+        door: u32,
     }
 
     impl Parts {
@@ -268,6 +276,7 @@ mod tests {
             let (class, lifetime_hours, protocol_identifier, coding_scheme, notify) = self.small;
             let (kind, content) = match &self.content {
                 Ok(Ok(text)) => (Kind::Text, Ok(Content::Text(text))),
+                Ok(Err(octets)) if self.is_part => (Kind::Text, Ok(Content::Part(octets))),
                 Ok(Err(octets)) => (Kind::Control, Ok(Content::Octets(octets))),
                 Err(true) => (Kind::Text, Err(Code::DATA_EMPTY)),
                 Err(false) => (Kind::Control, Err(Code::NOT_EVEN_HEX)),
@@ -288,6 +297,7 @@ mod tests {
                 notify: notify.map(|all| if all { Notify::Everything } else { Notify::Nothing }),
                 alert: alert.as_ref().map(|(id, sequence)| Alert { id, sequence: *sequence }),
                 digest,
+                door: Door::from_bits(self.door),
             }
         }
     }
@@ -306,12 +316,17 @@ mod tests {
             vec(any::<u8>(), 0..1_400).prop_map(|octets| Ok(Err(octets))),
             any::<bool>().prop_map(Err),
         ];
-        (names, numbers, small, content).prop_map(|(names, numbers, small, content)| Parts {
-            names,
-            numbers,
-            small,
-            content,
-        })
+        let door = (any::<bool>(), any::<u32>());
+        (names, numbers, small, content, door).prop_map(
+            |(names, numbers, small, content, (is_part, door))| Parts {
+                names,
+                numbers,
+                small,
+                content,
+                is_part,
+                door,
+            },
+        )
     }
 
     /// Every form that is shorter or has another bit is refused.

@@ -1,14 +1,17 @@
 //! A push as the gateway takes it, whichever door it came through.
 //!
-//! A door reads its own form, decodes the content, and makes a [`Submission`]: today
-//! [`crate::push`], from the flat form. The gateway's checks and the message center know nothing of
-//! XML or hex digits. [`form`] is a submission's binary form: parcels between shards carry it, so
-//! that no body is read twice.
+//! A door reads its own form, decodes the content, and makes a [`Submission`]: [`crate::push`] from
+//! the flat form, [`crate::smpp::customer`] from a submit_sm. The gateway's checks and the message
+//! center know nothing of XML, hex digits or PDUs. [`form`] is a submission's binary form: parcels
+//! between shards carry it, so that no body is read twice.
 //!
 //! **Never here:** a door's own form, or a look at a registration. **Invariant:** a submission
 //! borrows from the octets it was read from; making one allocates nothing.
 
+mod door;
 pub mod form;
+
+pub use door::{Asked, Door, Receipts};
 
 use crate::sms::segment::Content;
 use crate::terms::code::Code;
@@ -48,6 +51,8 @@ pub struct Submission<'a> {
     pub alert: Option<Alert<'a>>,
     /// The content's digest, as the door that took it makes it of the content as it was written.
     pub digest: u64,
+    /// The door that took it.
+    pub door: Door,
 }
 
 impl Submission<'_> {

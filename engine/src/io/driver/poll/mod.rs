@@ -44,7 +44,7 @@ pub(crate) struct Poller {
     bed: Arc<Bed>,
     events: Vec<Event>,
     /// By place: of the push clients' side, of the notifier and of carriers.
-    sockets: [Vec<Socket>; 3],
+    sockets: [Vec<Socket>; 4],
     /// Sockets that are being received from and have something, each once.
     ready: VecDeque<(Owner, u32)>,
     done: VecDeque<Completion>,
@@ -67,7 +67,7 @@ impl Poller {
             epoll,
             bed,
             events: Vec::with_capacity(COMPLETIONS_PER_TURN_MAX),
-            sockets: [Vec::new(), Vec::new(), Vec::new()],
+            sockets: [const { Vec::new() }; 4],
             ready: VecDeque::new(),
             done: VecDeque::new(),
             buffers: vec![0; usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER_OCTETS],
@@ -286,11 +286,12 @@ impl Poller {
     }
 }
 
-fn table(tables: &mut [Vec<Socket>; 3], owner: Owner) -> &mut Vec<Socket> {
+fn table(tables: &mut [Vec<Socket>; 4], owner: Owner) -> &mut Vec<Socket> {
     match owner {
         Owner::Front => &mut tables[0],
         Owner::Notifier => &mut tables[1],
         Owner::Carrier => &mut tables[2],
+        Owner::Customer => &mut tables[3],
         Owner::Turn => unreachable!("the shard itself has no socket"),
     }
 }

@@ -69,6 +69,13 @@ impl<'a> Fragments<'a> {
                 let octets = header + cut.units;
                 (cut, octets, octets)
             }
+            (Content::Part(septets), Alphabet::Gsm7(_)) => write_part(septets, header, out),
+            (Content::Part(content), _) => {
+                let end = header + content.len();
+                out[header..end].copy_from_slice(content);
+                let cut = Cut { end: content.len(), units: self.plan.units as usize };
+                (cut, end, end)
+            }
             (Content::Text(text), Alphabet::Gsm7(shift)) => {
                 self.write_septets(text, shift, header, out)
             }
@@ -182,6 +189,20 @@ impl<'a> Fragments<'a> {
         }
         rest.copy_from_slice(self.client_elements);
     }
+}
+
+/// Packs the septets of a segment that somebody else has cut.
+fn write_part(
+    septets: &[u8],
+    header: usize,
+    out: &mut [u8; USER_DATA_OCTETS_MAX],
+) -> (Cut, usize, usize) {
+    let mut buffer = [0; USER_DATA_SEPTETS_MAX];
+    let before = septets::septets_covering(header);
+    let length = before + septets.len();
+    buffer[before..length].copy_from_slice(septets);
+    let octets = septets::pack(&buffer[..length], out);
+    (Cut { end: septets.len(), units: septets.len() }, length, octets)
 }
 
 /// Codes as many whole characters of `text` as fit into `out`; returns octets read and septets

@@ -38,7 +38,7 @@ fn capacities_are_those_of_the_standard_for_every_mix_of_elements() {
         assert_eq!(capacity(content, options, &rules), several, "{rules:?}");
         let short = match content {
             Content::Text(text) => Content::Text(&text[..text.len() / 300]),
-            Content::Octets(octets) => Content::Octets(&octets[..1]),
+            Content::Octets(octets) | Content::Part(octets) => Content::Octets(&octets[..1]),
         };
         assert_eq!(capacity(short, options, &rules), one, "{rules:?}");
     }
@@ -49,6 +49,37 @@ fn capacities_are_those_of_the_standard_for_every_mix_of_elements() {
         ..Rules::plain(255)
     };
     assert_eq!(capacity(Content::Text(&mixed), &none, &both), 146);
+}
+
+#[test]
+fn a_part_goes_out_as_it_came_with_the_header_that_says_so() {
+    let header = [5, 0, 3, 7, 2, 1];
+    let part = |dcs| PlanOptions { client_udh: &header, dcs: Some(dcs), national: false };
+    let septets = [b'a'; 153];
+    for (content, dcs, units) in
+        [(&septets[..], 0, 153), (&[0x80; 134][..], 4, 134), (&[0xD8; 134][..], 8, 67)]
+    {
+        let options = part(dcs);
+        let content = Content::Part(content);
+        let plan = plan(content, &options).expect("a plan");
+        assert_eq!((plan.segments(), plan.units(), plan.dcs()), (1, units, dcs));
+        let mut out = [0; 140];
+        let fragment =
+            Fragments::new(&plan, content, &options, 9).write_next(&mut out).expect("one");
+        assert_eq!((&out[..6], fragment.octets), (&header[..], 140));
+        let Content::Part(octets) = content else { unreachable!("a part") };
+        if dcs != 0 {
+            assert_eq!(&out[6..], octets);
+        }
+    }
+    let too_long = [b'a'; 154];
+    let refused = plan(Content::Part(&too_long), &part(0));
+    assert_eq!(refused, Err(PlanError::TooManySegments { needed: 2 }));
+    let unknown = PlanError::UnknownCharacter { character: '\u{80}', offset: 1 };
+    assert_eq!(plan(Content::Part(&[0, 0x80]), &part(0)), Err(unknown));
+    let odd = PlanError::BadCodingScheme { dcs: 8 };
+    assert_eq!(plan(Content::Part(&[0; 3]), &part(8)), Err(odd));
+    assert_eq!(plan(Content::Part(&[]), &part(0)), Err(PlanError::Empty));
 }
 
 #[test]

@@ -1,0 +1,244 @@
+//! What a customer's session asks of its shard: a submit_sm is read, taken, or handed to the shard
+//! that owns the msn; a query or cancel goes to whoever may know the push.
+
+use crate::io::connection::Gate;
+use crate::io::limits::REFUSALS_MAX;
+use crate::io::mesh;
+use crate::io::mesh::{Mesh, Sender};
+use crate::io::now::Now;
+use crate::io::portions::Portion;
+use crate::io::serving::Counts;
+use crate::io::serving::binding::{Doorman, Password};
+use crate::io::serving::receipts::Settled;
+use crate::io::serving::reqids::Reqids;
+use crate::io::serving::session::{Applicant, Outcome};
+use crate::io::waits::Moment;
+use crate::shard::{Found, Reply, Seek, Shard};
+use std::net::IpAddr;
+use wire::smpp::address::{Address, Country, msn_of};
+use wire::smpp::customer::{Room, Terms, submission};
+use wire::smpp::id::OwnId;
+use wire::smpp::oddities::Oddities;
+use wire::smpp::pdu::{Bind, Cancel, Message, Query};
+use wire::smpp::status::Status;
+use wire::submission::form;
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Xpid};
+use wire::terms::ownership::shard_of;
+use wire::terms::time::SteadyMs;
+
+/// A bind that is refused a while from now.
+pub(super) struct Refusal {
+    pub(super) session: (u32, u32),
+    pub(super) status: Status,
+    /// When it came.
+    pub(super) since_ms: SteadyMs,
+}
+
+/// Has a bind refused when its second is over. Where too many wait for that it has no answer, and
+/// the connection ends when its time to bind is over.
+pub(super) fn put_refusal(refusals: &mut Vec<Refusal>, refusal: Refusal) {
+    if refusals.len() < REFUSALS_MAX {
+        refusals.push(refusal);
+    }
+}
+
+/// What an answer is made of: what it tells, when it leaves, and shards whose word is to come.
+pub(super) type Placed = (Outcome, Gate, u16);
+
+/// What a session needs of the shard while its link is borrowed.
+pub(super) struct CustomerDesk<'a> {
+    pub(super) shard: &'a mut Shard,
+    pub(super) mesh: &'a mut Mesh,
+    pub(super) doorman: Option<&'a Doorman>,
+    pub(super) refusals: &'a mut Vec<Refusal>,
+    pub(super) settled: &'a mut Settled,
+    pub(super) scratch: &'a mut Room,
+    pub(super) reqids: &'a mut Reqids,
+    pub(super) counts: &'a mut Counts,
+    /// Index and generation of the session.
+    pub(super) session: (u32, u32),
+    pub(super) now: Now,
+    pub(super) arrived: Moment,
+}
+
+impl CustomerDesk<'_> {
+    pub(super) fn now_ms(&self) -> SteadyMs {
+        self.now.steady_ms
+    }
+
+    pub(super) fn note_oddities(&mut self, oddities: Oddities) {
+        self.counts.oddities += u64::from(oddities != Oddities::NONE);
+    }
+
+    /// Receipts whose sessions are lost.
+    pub(super) fn lost(&mut self) -> &mut Vec<u64> {
+        &mut self.settled.lost
+    }
+
+    /// A customer has answered a receipt.
+    pub(super) fn note_answer(&mut self, token: u64, status: Status) {
+        self.settled.answered.push((token, status));
+    }
+
+    /// Looks who wants to bind, and has the password checked; `None`: it will be refused.
+    pub(super) fn ask_to_bind(
+        &mut self,
+        bind: &Bind<'_>,
+        source: Option<IpAddr>,
+    ) -> Option<Applicant> {
+        let registered = self.shard.registry().of_system_id(bind.system_id);
+        let account = registered.and_then(|one| Some((one, one.registration.smpp.as_ref()?)));
+        let (Some((registered, account)), Some(doorman)) = (account, self.doorman) else {
+            self.doorman.inspect(|doorman| doorman.note_failed(source));
+            self.refuse(Status::INVALID_SYSTEM_ID);
+            return None;
+        };
+        let (xpid, since_ms) = (registered.registration.xpid, self.now.steady_ms);
+        let applicant = Applicant { xpid, kind: bind.kind, since_ms };
+        let digests = account.passwords.clone();
+        let Some(password) = Password::new(bind.password) else {
+            doorman.note_failed(source);
+            self.refuse(Status::INVALID_PASSWORD);
+            return None;
+        };
+        if !doorman.ask(self.session, source, digests, password) {
+            self.refuse(Status::SYSTEM_ERROR);
+            return None;
+        }
+        Some(applicant)
+    }
+
+    fn refuse(&mut self, status: Status) {
+        let (session, since_ms) = (self.session, self.now.steady_ms);
+        put_refusal(self.refusals, Refusal { session, status, since_ms });
+    }
+
+    /// Takes a push.
+    pub(super) fn submit(&mut self, xpid: Xpid, message: &Message<'_>, number: u64) -> Placed {
+        self.counts.submits += 1;
+        let now = self.now;
+        let Some(registered) = self.shard.registry().find(xpid) else {
+            return (Outcome::Refused(Status::SUBMIT_FAILED), Gate::Open, 0);
+        };
+        let registration = &registered.registration;
+        let alphabet = registration.smpp.as_ref().map(|account| account.alphabet);
+        let terms = Terms {
+            xpid,
+            alphabet: alphabet.unwrap_or_default(),
+            country: Country::JAPAN,
+            urgent: registration.classes.contains(Class::Urgent),
+            emergency: registration.classes.contains(Class::Emergency),
+        };
+        let reqids = &mut *self.reqids;
+        let read = submission(message, &terms, || reqids.next(), now.wall_ms.ms(), self.scratch);
+        let submission = match read {
+            Ok(submission) => submission,
+            Err(status) => return (Outcome::Refused(status), Gate::Open, 0),
+        };
+        let is_registered =
+            |sender: &[u8]| registered.senders.iter().any(|(known, _)| known.as_bytes() == sender);
+        if !submission.sender.is_none_or(is_registered) {
+            return (Outcome::Refused(Status::INVALID_SOURCE), Gate::Open, 0);
+        }
+        let key = self.shard.message_key(xpid, submission.msn, submission.reqid);
+        let told = |code| Outcome::Submitted { key, code };
+        match self.shard.handle_submission(&submission, now.wall_ms) {
+            Reply::Now(answer) => (told(answer.code), Gate::Open, 0),
+            Reply::WhenDurable(answer, sequence) => {
+                (told(answer.code), Gate::Durable(sequence, self.arrived), 0)
+            }
+            Reply::Owner { shard: owner, client } => {
+                let origin = origin_of(self.shard, self.session, number);
+                let is_urgent = submission.class == Class::Emergency;
+                let sender = Sender { client, is_urgent };
+                let write = |form: &mut Vec<u8>| form::write_submission(&submission, form);
+                let portion = self.mesh.send_request(owner, origin, sender, false, write);
+                if portion == Portion::Free {
+                    return (told(Code::INTERNAL), Gate::Elsewhere, 1);
+                }
+                let answer = self.shard.refuse_submission(&submission, now.wall_ms);
+                (told(answer.code), Gate::Open, 0)
+            }
+            Reply::EveryShard { .. } => unreachable!("one push has one owner"),
+        }
+    }
+
+    /// Tells what has become of a push.
+    pub(super) fn query(&mut self, xpid: Xpid, query: &Query<'_>, number: u64) -> Placed {
+        self.counts.queries += 1;
+        let Some(id) = OwnId::parse(query.message_id) else {
+            let found = Found::NOTHING;
+            return (Outcome::Queried { id: 0, found }, Gate::Open, 0);
+        };
+        let seek = Seek { xpid, id, cancels: false };
+        let (found, gate, left) = self.seek(&seek, None, number);
+        (Outcome::Queried { id, found }, gate, left)
+    }
+
+    /// Cancels a push.
+    pub(super) fn cancel(&mut self, xpid: Xpid, cancel: &Cancel<'_>, number: u64) -> Placed {
+        self.counts.cancels += 1;
+        if cancel.message_id.is_empty() {
+            // By its addresses alone: that may be many, and nobody says which.
+            return (Outcome::Refused(Status::CANCEL_FAILED), Gate::Open, 0);
+        }
+        let Some(id) = OwnId::parse(cancel.message_id) else {
+            return (Outcome::Cancelled { found: Found::NOTHING }, Gate::Open, 0);
+        };
+        if let Err(code) = self.shard.may_cancel(xpid, self.now.wall_ms) {
+            let found = Found { code, ..Found::NOTHING };
+            return (Outcome::Cancelled { found }, Gate::Open, 0);
+        }
+        let seek = Seek { xpid, id, cancels: true };
+        let (found, gate, left) = self.seek(&seek, Some(&cancel.destination), number);
+        (Outcome::Cancelled { found }, gate, left)
+    }
+
+    /// Asks the shard that owns the destination, or all of them.
+    fn seek(
+        &mut self,
+        seek: &Seek,
+        destination: Option<&Address<'_>>,
+        number: u64,
+    ) -> (Found, Gate, u16) {
+        let (own, shards) = (self.shard.number(), self.mesh.shards());
+        let owner = destination
+            .and_then(|address| msn_of(address, Country::JAPAN))
+            .map(|msn| shard_of(msn, shards));
+        if owner.is_none_or(|owner| owner == own) {
+            let (found, sequence) = self.shard.seek(seek, self.now.wall_ms);
+            if found.code != Code::PUSH_NOT_FOUND {
+                return (found, Gate::Durable(sequence, self.arrived), 0);
+            }
+        }
+        let origin = origin_of(self.shard, self.session, number);
+        let registered = self.shard.registry().find(seek.xpid);
+        let client = registered.map_or(0, |registered| registered.index);
+        let sender = Sender { client, is_urgent: false };
+        let asked = (0..shards)
+            .filter(|&peer| peer != own && owner.is_none_or(|owner| owner == peer))
+            .map(|peer| self.mesh.send_seek(peer, origin, sender, *seek) == Portion::Free);
+        let asked: Vec<bool> = asked.collect();
+        if asked.contains(&false) {
+            // The customer asks again. Who was asked may answer, and nobody waits for it.
+            return (Found { code: Code::OVERLOAD, ..Found::NOTHING }, Gate::Open, 0);
+        }
+        match asked.len() {
+            0 => (Found::NOTHING, Gate::Open, 0),
+            left => (Found::NOTHING, Gate::Elsewhere, left as u16),
+        }
+    }
+}
+
+/// What a request of this session is known by in another shard.
+fn origin_of(shard: &Shard, (index, generation): (u32, u32), answer: u64) -> mesh::Origin {
+    mesh::Origin {
+        shard: shard.number() as u16,
+        connection: index,
+        generation,
+        answer,
+        gathering: None,
+        is_customer: true,
+    }
+}

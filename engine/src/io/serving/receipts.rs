@@ -1,0 +1,498 @@
+//! Receipts: ends of pushes on their way to the sessions that their customers have bound.
+//!
+//! A push's end is told by the shard that owns it. Its receipt goes out on a session of this shard,
+//! or by a bounded ring to a shard that has one, which says on another ring how it was taken. Each
+//! customer has a queue of its own and its sessions their windows, so one that takes nothing holds
+//! up nobody else. Where no session receives, nothing is tried and nothing counted: what waits goes
+//! when one binds. After a day it is parked.
+//!
+//! **Never here:** the order of an msn's receipts, which is the message center's: it hands over the
+//! next when the one before is settled.
+
+use crate::gateway::smpp::Seats;
+use crate::io::limits::{
+    RECEIPTS_AFIELD_MAX, RECEIPTS_GIVEN_UP_MAX, RECEIPTS_PER_PEER_MAX, RECEIPTS_PER_TURN_MAX,
+};
+use crate::io::link::Link;
+use crate::io::mesh::Mesh;
+use crate::io::now::Now;
+use crate::io::serving::session::{Member, Serving};
+use crate::io::slots::Slots;
+use crate::shard::{NotificationOrder, NotificationResult, Shard};
+use crossbeam::queue::ArrayQueue;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use wire::smpp::customer::Told;
+use wire::smpp::status::Status;
+use wire::terms::ids::Xpid;
+
+/// Not acknowledged: sent again by the schedule.
+const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
+
+/// A receipt on its way to a shard that has a session for it.
+struct Errand {
+    xpid: Xpid,
+    order: NotificationOrder,
+    told: Told,
+}
+
+/// How it fared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fared {
+    Acknowledged,
+    Failed,
+    /// There is no session for it any more.
+    NobodyHere,
+}
+
+struct Report {
+    xpid: Xpid,
+    order: NotificationOrder,
+    fared: Fared,
+}
+
+struct Ring {
+    errands: ArrayQueue<Errand>,
+    reports: ArrayQueue<Report>,
+}
+
+/// The rings between all shards; shared by them.
+pub(in crate::io) struct Rings {
+    shards: usize,
+    rings: Vec<Ring>,
+    /// How often a session that receives was bound.
+    bound: AtomicU64,
+}
+
+impl Rings {
+    pub(in crate::io) fn new(shards: usize) -> Arc<Self> {
+        let ring = || Ring {
+            errands: ArrayQueue::new(RECEIPTS_PER_PEER_MAX),
+            reports: ArrayQueue::new(RECEIPTS_PER_PEER_MAX),
+        };
+        let rings = (0..shards * shards).map(|_| ring()).collect();
+        Arc::new(Self { shards, rings, bound: AtomicU64::new(0) })
+    }
+
+    fn ring(&self, from: usize, to: usize) -> &Ring {
+        &self.rings[from * self.shards + to]
+    }
+}
+
+/// What sessions said of receipts since it was last settled.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// Receipts by their tokens, and how they were answered.
+    pub(super) answered: Vec<(u64, Status)>,
+    /// Those without an answer.
+    pub(super) lost: Vec<u64>,
+}
+
+/// A receipt on a session.
+struct Sent {
+    xpid: Xpid,
+    order: NotificationOrder,
+    /// The shard whose it is.
+    home: usize,
+}
+
+/// What is due to one customer.
+struct Mailbox {
+    queue: VecDeque<NotificationOrder>,
+    /// Of other shards, for the sessions here.
+    foreign: VecDeque<(usize, NotificationOrder, Told)>,
+    /// Sessions of this shard that receive.
+    sessions: Vec<u32>,
+    /// Receipts that other shards have.
+    afield: usize,
+    /// Stands in the list of those to be served.
+    is_ready: bool,
+    turn: usize,
+}
+
+/// A shard's part.
+pub(super) struct Receipts {
+    shard: usize,
+    rings: Arc<Rings>,
+    boxes: HashMap<u64, Mailbox>,
+    ready: VecDeque<u64>,
+    sent: HashMap<u64, Sent>,
+    next_token: u64,
+    /// Errands that each peer has of this shard.
+    afield: Vec<usize>,
+    bound_seen: u64,
+    pub(super) settled: Settled,
+    /// Sessions that have something to send.
+    pub(super) touched: Vec<u32>,
+    pub(super) acknowledged: u64,
+    pub(super) failed: u64,
+    pub(super) sent_in_all: u64,
+}
+
+type Sessions = Slots<Link<Serving>>;
+
+impl Receipts {
+    pub(super) fn new(shard: usize, rings: Arc<Rings>) -> Self {
+        Self {
+            shard,
+            afield: vec![0; rings.shards],
+            rings,
+            boxes: HashMap::new(),
+            ready: VecDeque::new(),
+            sent: HashMap::new(),
+            next_token: 0,
+            bound_seen: 0,
+            settled: Settled::default(),
+            touched: Vec::new(),
+            acknowledged: 0,
+            failed: 0,
+            sent_in_all: 0,
+        }
+    }
+
+    /// How many wait, or are under way.
+    pub(super) fn waiting(&self) -> usize {
+        let queued: usize = self.boxes.values().map(|one| one.queue.len()).sum();
+        queued + self.sent.len() + self.afield.iter().sum::<usize>()
+    }
+
+    /// Receipts on sessions of this shard that are not answered.
+    pub(super) fn under_way(&self) -> usize {
+        self.sent.len()
+    }
+
+    fn mailbox(&mut self, xpid: Xpid) -> &mut Mailbox {
+        self.boxes.entry(xpid.value()).or_insert_with(|| Mailbox {
+            queue: VecDeque::new(),
+            foreign: VecDeque::new(),
+            sessions: Vec::new(),
+            afield: 0,
+            is_ready: false,
+            turn: 0,
+        })
+    }
+
+    fn make_ready(&mut self, xpid: Xpid) {
+        let mailbox = self.mailbox(xpid);
+        if !std::mem::replace(&mut mailbox.is_ready, true) {
+            self.ready.push_back(xpid.value());
+        }
+    }
+
+    /// A session that receives has been bound.
+    pub(super) fn session_bound(
+        &mut self,
+        index: u32,
+        member: &Member,
+        seats: &Seats,
+        mesh: &mut Mesh,
+    ) {
+        let mailbox = self.mailbox(member.xpid);
+        mailbox.sessions.push(index);
+        if mailbox.sessions.len() == 1 {
+            seats.show_receivers(self.shard, true);
+            self.rings.bound.fetch_add(1, Ordering::SeqCst);
+            // Whoever has something for it looks now.
+            mesh.note_called(u64::MAX);
+        }
+        self.make_ready(member.xpid);
+    }
+
+    /// A session has ended; what it had under way is in [`Settled::lost`].
+    pub(super) fn session_gone(&mut self, index: u32, member: &Member, mesh: &mut Mesh) {
+        let (shard, xpid) = (self.shard, member.xpid);
+        let mailbox = self.mailbox(xpid);
+        mailbox.sessions.retain(|&other| other != index);
+        if !mailbox.sessions.is_empty() {
+            return;
+        }
+        member.seats().show_receivers(shard, false);
+        for (home, order, _) in std::mem::take(&mut self.mailbox(xpid).foreign) {
+            self.report(home, Report { xpid, order, fared: Fared::NobodyHere }, mesh);
+        }
+        self.make_ready(xpid);
+    }
+
+    fn report(&mut self, home: usize, report: Report, mesh: &mut Mesh) {
+        let refused = self.rings.ring(home, self.shard).reports.push(report);
+        assert!(refused.is_ok(), "there are no more reports than errands");
+        mesh.note_called(1 << (home % 64));
+    }
+
+    /// Whether another shard has put anything before this one.
+    pub(super) fn has_arrivals(&self) -> bool {
+        let own = self.shard;
+        self.rings.bound.load(Ordering::SeqCst) != self.bound_seen
+            || (0..self.rings.shards).any(|peer| {
+                !self.rings.ring(peer, own).errands.is_empty()
+                    || !self.rings.ring(own, peer).reports.is_empty()
+            })
+    }
+
+    /// One turn: what peers sent, what sessions said, what the shard has to tell.
+    pub(super) fn work(
+        &mut self,
+        sessions: &mut Sessions,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        now: Now,
+    ) -> bool {
+        let mut busy = self.settle(shard, mesh, now);
+        busy |= self.take_errands();
+        busy |= self.take_reports(shard, now);
+        let bound = self.rings.bound.load(Ordering::SeqCst);
+        if bound != self.bound_seen {
+            self.bound_seen = bound;
+            let waiting = self.boxes.iter().filter(|(_, one)| !one.queue.is_empty());
+            let waiting: Vec<u64> = waiting.map(|(&xpid, _)| xpid).collect();
+            waiting.into_iter().filter_map(Xpid::from_value).for_each(|xpid| self.make_ready(xpid));
+            busy = true;
+        }
+        busy |= self.take_orders(shard, now);
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { break };
+            self.serve(key, sessions, shard, mesh, now);
+            busy = true;
+        }
+        busy
+    }
+
+    /// A turn of a drain: what is under way ends, and nothing new begins.
+    pub(super) fn finish(&mut self, shard: &mut Shard, mesh: &mut Mesh, now: Now) -> bool {
+        let mut busy = self.settle(shard, mesh, now);
+        for peer in 0..self.rings.shards {
+            while let Some(errand) = self.rings.ring(peer, self.shard).errands.pop() {
+                let Errand { xpid, order, .. } = errand;
+                self.report(peer, Report { xpid, order, fared: Fared::NobodyHere }, mesh);
+                busy = true;
+            }
+        }
+        busy | self.take_reports(shard, now)
+    }
+
+    /// What sessions said.
+    fn settle(&mut self, shard: &mut Shard, mesh: &mut Mesh, now: Now) -> bool {
+        let mut settled = std::mem::take(&mut self.settled);
+        let busy = !settled.answered.is_empty() || !settled.lost.is_empty();
+        for (token, status) in settled.answered.drain(..) {
+            // With the two others the customer says that it wants none.
+            let is_taken = matches!(
+                status,
+                Status::OK | Status::RECEIVER_PERMANENT | Status::RECEIVER_REJECTED
+            );
+            let fared = if is_taken { Fared::Acknowledged } else { Fared::Failed };
+            self.settle_one(token, fared, shard, mesh, now);
+        }
+        for token in settled.lost.drain(..) {
+            self.settle_one(token, Fared::Failed, shard, mesh, now);
+        }
+        self.settled = settled;
+        busy
+    }
+
+    fn settle_one(
+        &mut self,
+        token: u64,
+        fared: Fared,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        now: Now,
+    ) {
+        let Some(Sent { xpid, order, home }) = self.sent.remove(&token) else { return };
+        self.make_ready(xpid);
+        if home == self.shard {
+            self.conclude(order, fared, shard, now);
+        } else {
+            self.report(home, Report { xpid, order, fared }, mesh);
+        }
+    }
+
+    fn conclude(&mut self, order: NotificationOrder, fared: Fared, shard: &mut Shard, now: Now) {
+        let result = match fared {
+            Fared::Acknowledged => {
+                self.acknowledged += 1;
+                NotificationResult::Acknowledged
+            }
+            Fared::Failed | Fared::NobodyHere => {
+                self.failed += 1;
+                FAILED
+            }
+        };
+        shard.settle_notification(order, result, now.wall_ms);
+    }
+
+    /// Receipts of other shards for sessions here.
+    fn take_errands(&mut self) -> bool {
+        let mut busy = false;
+        for peer in 0..self.rings.shards {
+            for _ in 0..RECEIPTS_PER_TURN_MAX {
+                let errand = self.rings.ring(peer, self.shard).errands.pop();
+                let Some(Errand { xpid, order, told }) = errand else { break };
+                busy = true;
+                self.mailbox(xpid).foreign.push_back((peer, order, told));
+                self.make_ready(xpid);
+            }
+        }
+        busy
+    }
+
+    /// How receipts fared that other shards have.
+    fn take_reports(&mut self, shard: &mut Shard, now: Now) -> bool {
+        let mut busy = false;
+        for peer in 0..self.rings.shards {
+            while let Some(report) = self.rings.ring(self.shard, peer).reports.pop() {
+                busy = true;
+                let Report { xpid, order, fared } = report;
+                self.afield[peer] -= 1;
+                let mailbox = self.mailbox(xpid);
+                mailbox.afield -= 1;
+                if fared == Fared::NobodyHere {
+                    mailbox.queue.push_front(order);
+                } else {
+                    self.conclude(order, fared, shard, now);
+                }
+                self.make_ready(xpid);
+            }
+        }
+        busy
+    }
+
+    /// Ends that the shard has to tell.
+    fn take_orders(&mut self, shard: &mut Shard, now: Now) -> bool {
+        let mut busy = false;
+        for _ in 0..RECEIPTS_PER_TURN_MAX {
+            let Some(order) = shard.take_receipt() else { break };
+            busy = true;
+            match shard.receipt(order) {
+                Some((xpid, Some(_))) => {
+                    self.mailbox(xpid).queue.push_back(order);
+                    self.make_ready(xpid);
+                }
+                // Nobody asked for this one.
+                Some((_, None)) => {
+                    let result = NotificationResult::Acknowledged;
+                    shard.settle_notification(order, result, now.wall_ms);
+                }
+                None => {}
+            }
+        }
+        busy
+    }
+
+    /// Sends what one customer's sessions can take.
+    fn serve(
+        &mut self,
+        key: u64,
+        sessions: &mut Sessions,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        now: Now,
+    ) {
+        let Some(xpid) = Xpid::from_value(key) else { return };
+        self.mailbox(xpid).is_ready = false;
+        while let Some(index) = self.session_with_room(xpid, sessions) {
+            let mailbox = self.mailbox(xpid);
+            let (home, order, told) = match mailbox.foreign.pop_front() {
+                Some(foreign) => foreign,
+                None => {
+                    let Some(order) = mailbox.queue.pop_front() else { break };
+                    // What was parked or replaced meanwhile is nobody's any more.
+                    let Some((_, Some(told))) = shard.receipt(order) else { continue };
+                    (self.shard, order, told)
+                }
+            };
+            self.send(index, xpid, (home, order), &told, sessions, now);
+        }
+        let mailbox = self.mailbox(xpid);
+        if mailbox.sessions.is_empty() && !mailbox.queue.is_empty() {
+            self.send_afield(xpid, shard, mesh);
+        }
+        let mailbox = self.mailbox(xpid);
+        let is_empty = mailbox.queue.is_empty() && mailbox.foreign.is_empty();
+        if is_empty && mailbox.sessions.is_empty() && mailbox.afield == 0 && !mailbox.is_ready {
+            self.boxes.remove(&key);
+        }
+    }
+
+    /// The customer's session here that has most room, if any has some.
+    fn session_with_room(&mut self, xpid: Xpid, sessions: &mut Sessions) -> Option<u32> {
+        let own = &self.mailbox(xpid).sessions;
+        let room = |index: u32, sessions: &mut Sessions| {
+            sessions.get_mut(index).map_or(0, |link| link.session.receipt_room())
+        };
+        let rooms = own.iter().map(|&index| (room(index, sessions), index));
+        let (room, index) = rooms.max()?;
+        (room > 0).then_some(index)
+    }
+
+    fn send(
+        &mut self,
+        index: u32,
+        xpid: Xpid,
+        (home, order): (usize, NotificationOrder),
+        told: &Told,
+        sessions: &mut Sessions,
+        now: Now,
+    ) {
+        let Some(link) = sessions.get_mut(index) else { return };
+        self.next_token += 1;
+        let token = self.next_token;
+        self.sent.insert(token, Sent { xpid, order, home });
+        if link.session.tell(told, token, now.steady_ms) {
+            self.sent_in_all += 1;
+            self.touched.push(index);
+        } else {
+            // It cannot be written: no session would take it. Tried again by the schedule.
+            self.settled.lost.push(token);
+        }
+    }
+
+    /// Gives receipts to shards that have sessions for them.
+    fn send_afield(&mut self, xpid: Xpid, shard: &mut Shard, mesh: &mut Mesh) {
+        let registered = shard.registry().find(xpid);
+        let Some(seats) = registered.map(|registered| Arc::clone(&registered.seats)) else {
+            return;
+        };
+        let (own, shards) = (self.shard, self.rings.shards);
+        let peers: Vec<usize> = seats.receivers(shards).filter(|&peer| peer != own).collect();
+        if peers.is_empty() {
+            return;
+        }
+        loop {
+            let mailbox = self.mailbox(xpid);
+            if mailbox.afield >= RECEIPTS_AFIELD_MAX {
+                return;
+            }
+            let Some(order) = mailbox.queue.pop_front() else { return };
+            mailbox.turn = mailbox.turn.wrapping_add(1);
+            let peer = peers[mailbox.turn % peers.len()];
+            let Some((_, Some(told))) = shard.receipt(order) else { continue };
+            let is_full = self.afield[peer] >= RECEIPTS_PER_PEER_MAX;
+            let errand = Errand { xpid, order, told };
+            if is_full || self.rings.ring(own, peer).errands.push(errand).is_err() {
+                // Reports make it ready again.
+                self.mailbox(xpid).queue.push_front(order);
+                return;
+            }
+            self.afield[peer] += 1;
+            self.mailbox(xpid).afield += 1;
+            mesh.note_called(1 << (peer % 64));
+        }
+    }
+
+    /// Gives up what nobody took for a day: the message center parks it.
+    pub(super) fn sweep(&mut self, shard: &mut Shard, now: Now) {
+        let mut left = RECEIPTS_GIVEN_UP_MAX;
+        for mailbox in self.boxes.values_mut() {
+            while left > 0
+                && let Some(&order) = mailbox.queue.front()
+                && shard.is_receipt_overdue(order, now.wall_ms)
+            {
+                left -= 1;
+                mailbox.queue.pop_front();
+                shard.settle_notification(order, FAILED, now.wall_ms);
+            }
+        }
+    }
+}
