@@ -1,6 +1,7 @@
 //! TLS 1.3 on the push port and with notification servers: what a connection is worth that speaks
 //! it, and who does not get in.
 
+mod admin;
 mod carriers;
 mod certified;
 mod handshakes;
