@@ -2,7 +2,8 @@
 //!
 //! [`lists`] reads recipients' files, accounts for every line, and keeps a version of a list as one
 //! checked file. [`manifest`] says what a broadcast is, [`variants`] which text a row gets and what
-//! it costs, [`life`] what may be asked of it when. `slice` is one shard's part: which rows have
+//! it costs, [`life`] what may be asked of it when. [`audience`] takes the rows that it addresses
+//! out of their lists, and [`recipients`] keeps them as one file for all shards. `slice` is one shard's part: which rows have
 //! their turns ([`claims`]), what became of them ([`outcomes`]), and how that survives a crash.
 //! [`pace`] says how fast, [`shares`] who of several goes first.
 //!
@@ -10,6 +11,7 @@
 //! version never changes; every line of a file is a row, a duplicate, refused, blank, or the
 //! header; all outcomes together are always as many as there are rows.
 
+pub mod audience;
 pub mod claims;
 pub mod life;
 pub mod limits;
@@ -18,6 +20,8 @@ pub mod manifest;
 pub mod mutation;
 pub mod outcomes;
 pub mod pace;
+pub mod recipients;
+pub mod running;
 pub mod shares;
 pub mod slice;
 pub mod variants;

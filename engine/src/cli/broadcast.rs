@@ -1,4 +1,5 @@
-//! `hayauma broadcast`: what a manifest says, before anybody sends it anywhere.
+//! `hayauma broadcast`: what a manifest says before anybody sends it anywhere, and what is done with
+//! broadcasts in a running engine (`broadcast_desk`).
 
 use std::fs::File;
 use std::io::Read;
@@ -11,9 +12,10 @@ use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::{Areas, Leg, Manifest};
 use crate::broadcast::variants::{Cost, Text, Variants};
 
+use super::broadcast_desk::{self, DeskCommand};
 use super::output::Report;
 use super::sms::{json_of, shown};
-use super::{CliError, Output};
+use super::{CliError, Output, Place};
 
 /// The argument that stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -21,18 +23,23 @@ const STANDARD_INPUT: &str = "-";
 /// What to do with broadcasts.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(super) enum BroadcastCommand {
-    /// Check a manifest: audiences, texts and what each costs, who has to approve it.
+    /// Check a manifest: audiences, texts and what each costs, who has to approve it. With the
+    /// identifier of a draft: make its dry run in the running engine.
     Check(CheckArguments),
+    #[command(flatten)]
+    Desk(DeskCommand),
 }
 
 /// Arguments of `hayauma broadcast check`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CheckArguments {
-    /// The manifest, in JSON. `-`: from standard input.
+    /// The manifest, in JSON (`-`: from standard input); or a draft's identifier, `bc-…`.
     file: PathBuf,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// What is printed of a manifest.
@@ -68,7 +75,16 @@ pub(super) fn run(
     command: &BroadcastCommand,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, CliError> {
-    let BroadcastCommand::Check(arguments) = command;
+    let arguments = match command {
+        BroadcastCommand::Check(arguments) => arguments,
+        BroadcastCommand::Desk(command) => {
+            return broadcast_desk::run(command, output).map(|()| ExitCode::SUCCESS);
+        }
+    };
+    if let Some(draft) = arguments.file.to_str().filter(|file| file.starts_with("bc-")) {
+        let (place, json) = (&arguments.place, arguments.json);
+        return broadcast_desk::check(draft, place, json, output).map(|()| ExitCode::SUCCESS);
+    }
     output.report_all("hayauma broadcast", |report| check(arguments, report))
 }
 
@@ -96,7 +112,7 @@ fn check(arguments: &CheckArguments, report: &mut Report<'_>) {
 }
 
 /// The octets of a file, one more than a manifest may have at most.
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     let bound = MANIFEST_OCTETS_MAX as u64 + 1;
     match file.to_str() {

@@ -9,6 +9,7 @@ use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
 use crate::io::notifier::{EndpointPlan, Outbound, Troubles};
 use crate::io::now::Now;
+use crate::io::orders::BroadcastMessage;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
@@ -94,6 +95,7 @@ pub(crate) enum ShardMessage {
         reply: Sender<Result<(), String>>,
     },
     Figures(Done),
+    Broadcast(BroadcastMessage),
     Pause {
         paused: bool,
         done: Done,

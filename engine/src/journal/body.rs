@@ -103,7 +103,7 @@ impl Body for HandedBody<'_> {
     }
 }
 
-fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
+pub(super) fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
     match outcome {
         Ok(buffer) => buffer.len(),
         Err(Failure) => {

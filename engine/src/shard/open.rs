@@ -2,6 +2,7 @@
 //! goes on.
 
 use super::books::Owed;
+use super::broadcasts::Broadcasts;
 use super::figures::Counted;
 use super::opening::{OpenError, ShardConfig, ShardReport};
 use super::parked::ParkedNews;
@@ -92,9 +93,10 @@ impl<L: Log> Shard<L> {
         let recovery = begin_recovery(config, mutation, center_ms);
         let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
         let (mut journal, report, read) = read_back(reading, config, &directory, storage)?;
-        let Read { recovery, entered, waiting, moved_before, ids } = read;
+        let Read { recovery, entered, waiting, moved_before, ids, mut untold } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
+        untold.values_mut().for_each(|notes| notes.hold(&mut journal));
         let older_until_ms = older_until(config, &pace, now_ms);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
@@ -143,6 +145,8 @@ impl<L: Log> Shard<L> {
             counted: Counted::default(),
             parked_news: ParkedNews::default(),
             waiting,
+            broadcasts: Broadcasts::with_untold(untold),
+            broadcasts_octets: Vec::new(),
         };
         shard.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);

@@ -25,6 +25,8 @@ pub mod outcome;
 pub mod pushes;
 pub mod recovery;
 pub mod retry;
+pub mod row_ids;
+pub mod rows;
 mod shares;
 pub mod state;
 pub mod steady;
