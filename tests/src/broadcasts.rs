@@ -175,7 +175,8 @@ impl<'a> Broadcaster<'a> {
 pub fn manifest(list: &str, class: &str, reqid: &str, more: &str) -> String {
     format!(
         r#"{{"xpid":"{XPID}","sender":"Hayauma","class":"{class}","reqid":"{reqid}",
-        "lifetime":3600,{more}"legs":[{{"audience":{{"list":"{list}","areas":["13101","27100","01100"]}},
+        "lifetime":3600,{more}"legs":[{{"audience":{{"list":"{list}",
+        "areas":["13101","27100","01100"]}},
         "texts":{{"variants":{{"ja":"避難してください","en":"Leave now"}}}}}}]}}"#
     )
 }

@@ -7,6 +7,7 @@ use hayauma::control::broadcasts::ProgressDocument;
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 use tests::broadcasts::{Broadcaster, manifest, msn, rows};
+use tests::engine::Finished;
 use tests::seeded::Seeded;
 use tests::site::Site;
 use tests::terminals::Terminals;
@@ -170,6 +171,11 @@ fn what_a_phone_could_not_take_waits_over_a_restart_and_arrives_when_it_is_back(
         (count(&progress, "delivered"), count(&progress, "held")) == (150, 50)
     });
     engine.stop();
+    let arguments = site.serve_arguments().into_iter();
+    let arguments: Vec<String> =
+        arguments.map(|argument| argument.replace("--shards=1", "--shards=2")).collect();
+    let elsewhere = Finished::of(site.command(&arguments), "serve");
+    assert!(elsewhere.stderr.contains("until it has ended"), "{}", elsewhere.stderr);
     let engine = site.start();
     let progress = people.status(&broadcast);
     assert_eq!((count(&progress, "delivered"), count(&progress, "held")), (150, 50));
@@ -256,6 +262,8 @@ fn kills_under_a_broadcast_lose_no_row_and_count_what_is_in_doubt() {
     assert_eq!((book.pushes, book.segments), (ROWS_KILLED, ROWS_KILLED));
     assert!(book.repeated.is_empty(), "sent again although recorded: {:?}", book.repeated);
     assert!(book.repeated_in_flight <= progress.doubts, "{book:?}, {} in doubt", progress.doubts);
+    // Of each shard what was claimed ahead, and what was under way.
+    assert!(progress.doubts < killed * 2_000, "{} in doubt", progress.doubts);
     assert!(killed >= kills.min(2) && progress.doubts > 0, "kills came too late to be seen");
 }
 

@@ -15,8 +15,8 @@
 //!      8    2  code          the result code
 //!     10    2  shard
 //!     12    4  count         how often; 0 means once, as in every event of version 1
-//!     16    8  push id       the push's id; of many rows a number of the record that tells of them;
-//!                            for rejected and replayed the slot's number
+//!     16    8  push id       the push's id; of many rows the number of what tells of them; for
+//!                            rejected and replayed the slot's number
 //!     24    8  at            when it happened, or the first of them, Unix milliseconds
 //!     32    8  accepted      when the push was accepted, Unix milliseconds; 0 where none was
 //!     40    8  msn           without the leading 0; 0 for rejected and replayed

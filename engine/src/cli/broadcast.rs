@@ -1,24 +1,18 @@
-//! `hayauma broadcast`: what a manifest says before anybody sends it anywhere, and what is done with
-//! broadcasts in a running engine (`broadcast_desk`).
+//! `hayauma broadcast`: what a manifest says before anybody sends it anywhere, and what is done
+//! with broadcasts in a running engine (`broadcast_desk`).
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::{Areas, Leg, Manifest};
 use crate::broadcast::variants::{Cost, Text, Variants};
 
-use super::broadcast_desk::{self, DeskCommand};
+use super::broadcast_desk::{self, DeskCommand, read};
 use super::output::Report;
 use super::sms::{json_of, shown};
 use super::{CliError, Output, Place};
-
-/// The argument that stands for standard input.
-const STANDARD_INPUT: &str = "-";
 
 /// What to do with broadcasts.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -109,17 +103,6 @@ fn check(arguments: &CheckArguments, report: &mut Report<'_>) {
             "{name}: the text in {language} takes too many short messages: shorten it"
         )));
     }
-}
-
-/// The octets of a file, one more than a manifest may have at most.
-pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    let bound = MANIFEST_OCTETS_MAX as u64 + 1;
-    match file.to_str() {
-        Some(STANDARD_INPUT) => std::io::stdin().lock().take(bound).read_to_end(&mut octets)?,
-        _ => File::open(file)?.take(bound).read_to_end(&mut octets)?,
-    };
-    Ok(octets)
 }
 
 fn checked(manifest: &Manifest) -> Result<Checked, String> {
@@ -213,7 +196,7 @@ mod tests {
         let file = directory.path().join("manifest.json");
         std::fs::write(&file, content).expect("a file");
         let (mut printed, mut complaints) = (String::new(), Vec::new());
-        check(&CheckArguments { file, json }, &mut |result| {
+        check(&CheckArguments { file, json, place: Place::default() }, &mut |result| {
             match result {
                 Ok(text) => printed.push_str(&text),
                 Err(sentence) => complaints.push(sentence),

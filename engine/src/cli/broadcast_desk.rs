@@ -1,9 +1,12 @@
 //! What is done with broadcasts in a running engine: the admin door's requests as commands.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::Manifest;
 use crate::control::broadcasts::{
     ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, ProgressDocument, StartWanted,
@@ -11,8 +14,10 @@ use crate::control::broadcasts::{
 use wire::json;
 
 use super::admin_client::AdminClient;
-use super::broadcast::read;
 use super::{CliError, Output, Place};
+
+/// The argument that stands for standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// What to do with a broadcast of a running engine.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -216,6 +221,17 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
             running(place)?.get_table(&path, &mut take)
         }
     }
+}
+
+/// The octets of a file, one more than a manifest may have at most.
+pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    let bound = MANIFEST_OCTETS_MAX as u64 + 1;
+    match file.to_str() {
+        Some(STANDARD_INPUT) => std::io::stdin().lock().take(bound).read_to_end(&mut octets)?,
+        _ => File::open(file)?.take(bound).read_to_end(&mut octets)?,
+    };
+    Ok(octets)
 }
 
 fn document<T: DeserializeOwned>(file: &Path) -> Result<T, CliError> {

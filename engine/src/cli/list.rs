@@ -52,7 +52,7 @@ pub(super) enum ListCommand {
         /// As for `list check`.
         file: PathBuf,
         /// What the file is in, where it has no byte order mark.
-        #[arg(long, default_value = "utf-8", value_parser = ["utf-8", "shift_jis", "euc-jp", "iso-8859-1"])]
+        #[arg(long, default_value = "utf-8")]
         charset: String,
         /// Put a lost leading zero back.
         #[arg(long, value_parser = ["leading-zero"])]

@@ -30,7 +30,7 @@ mod refusal;
 mod results;
 mod shelf;
 
-pub use desk::BroadcastDesk;
+pub use desk::{BroadcastDesk, live_broadcasts};
 pub use documents::{
     Approval, ApprovalWanted, BroadcastDocument, CancelWanted, CheckDocument, EndDocument,
     FollowerWanted, ListDocument, ListWanted, ProgressDocument, Stage, StartDocument, StartWanted,

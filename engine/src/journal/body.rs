@@ -6,6 +6,7 @@ use rkyv::ser::allocator::SubAllocator;
 use rkyv::ser::writer::Buffer;
 
 use super::frame::Kind;
+use super::note::{ArchivedBroadcastNote, BroadcastNoteBody};
 use super::record::{
     AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded,
     ArchivedHanded, ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress,
@@ -103,7 +104,23 @@ impl Body for HandedBody<'_> {
     }
 }
 
-pub(super) fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
+impl Body for BroadcastNoteBody<'_> {
+    const KIND: Kind = Kind::Broadcast;
+
+    fn body_octets_max(&self) -> usize {
+        size_of::<ArchivedBroadcastNote<'_>>() + self.noted_octets() + 7
+    }
+
+    fn write(&self, target: &mut [u8]) -> usize {
+        written(low::to_bytes_in_with_alloc::<_, _, Failure>(
+            self,
+            Buffer::from(target),
+            SubAllocator::empty(),
+        ))
+    }
+}
+
+fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
     match outcome {
         Ok(buffer) => buffer.len(),
         Err(Failure) => {

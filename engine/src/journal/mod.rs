@@ -44,6 +44,7 @@ mod log;
 mod memory;
 mod moving;
 mod names;
+mod note;
 mod notes;
 pub mod numbering;
 mod open;
@@ -78,7 +79,7 @@ pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Journal, JournalConfig, JournalFigures, Position, SegmentId};
 pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};
-pub use notes::{ArchivedBroadcastNote, BroadcastNote, BroadcastNoteBody};
+pub use note::{ArchivedBroadcastNote, BroadcastNote, BroadcastNoteBody};
 pub use open::check;
 pub use record::{
     Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,

@@ -1,73 +1,12 @@
-//! What a shard's part of a broadcast writes down, and the room for it.
+//! The room for what broadcasts write down.
 //!
-//! The journal does not read the octets. It counts how many of each segment are needed, as whoever
-//! writes them says: they are appended again like a push's records when their segment is cleaned.
-
-use rkyv::api::low;
-use rkyv::rancor::Failure;
-use rkyv::ser::allocator::SubAllocator;
-use rkyv::ser::writer::Buffer;
-use rkyv::with::InlineAsBox;
-use rkyv::{Archive, Serialize};
+//! The journal counts how many octets of each segment are needed, as whoever writes them says: they
+//! are appended again like a push's records when their segment is cleaned.
 
 use super::append::AppendError;
-use super::body::{Body, written};
-use super::frame::{Kind, frame_octets};
+use super::frame::frame_octets;
 use super::log::{Journal, Position, SegmentId};
-
-/// Something that is to be known of a broadcast.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BroadcastNote<'a> {
-    /// Which broadcast: its number in the data directory.
-    pub ordinal: u32,
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
-    /// What: `broadcast::slice::codec` reads it.
-    pub octets: &'a [u8],
-}
-
-/// The body of such a record.
-#[derive(Archive, Serialize)]
-#[rkyv(archived = ArchivedBroadcastNote, resolver = BroadcastNoteResolver)]
-pub struct BroadcastNoteBody<'a> {
-    at_ms: u64,
-    ordinal: u32,
-    #[rkyv(with = InlineAsBox)]
-    octets: &'a [u8],
-}
-
-impl<'a> BroadcastNote<'a> {
-    pub(super) fn body(&self) -> BroadcastNoteBody<'a> {
-        BroadcastNoteBody { at_ms: self.at_ms, ordinal: self.ordinal, octets: self.octets }
-    }
-}
-
-impl ArchivedBroadcastNote<'_> {
-    /// The values.
-    pub fn to_native(&self) -> BroadcastNote<'_> {
-        BroadcastNote {
-            ordinal: self.ordinal.to_native(),
-            at_ms: self.at_ms.to_native(),
-            octets: &self.octets,
-        }
-    }
-}
-
-impl Body for BroadcastNoteBody<'_> {
-    const KIND: Kind = Kind::Broadcast;
-
-    fn body_octets_max(&self) -> usize {
-        size_of::<ArchivedBroadcastNote<'_>>() + self.octets.len() + 7
-    }
-
-    fn write(&self, target: &mut [u8]) -> usize {
-        written(low::to_bytes_in_with_alloc::<_, _, Failure>(
-            self,
-            Buffer::from(target),
-            SubAllocator::empty(),
-        ))
-    }
-}
+use super::note::{ArchivedBroadcastNote, BroadcastNote};
 
 impl Journal {
     /// Appends what is to be known of a broadcast, and counts it as needed. Draws on the reserve.
@@ -128,6 +67,8 @@ const _: () = assert!(
 
 #[cfg(test)]
 mod tests {
+    use super::super::body::Body as _;
+    use super::super::frame::Kind;
     use super::super::memory::Memory;
     use super::super::record::Record;
     use super::*;

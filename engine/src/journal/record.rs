@@ -11,7 +11,7 @@ use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Serialize};
 
 use super::frame::Kind;
-use super::notes::ArchivedBroadcastNote;
+use super::note::ArchivedBroadcastNote;
 
 /// A push was accepted: all that delivering it and telling its client needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -27,7 +27,7 @@ use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::shares::Shares;
 use crate::broadcast::slice::codec::RecordBooks;
 use crate::broadcast::slice::{Order, Plan, Slice};
-use crate::journal::{Position, SegmentId};
+use crate::journal::{Journal, Position, SegmentId};
 use crate::network::port::Network;
 use crate::smsc::pushes::PushIndex;
 use std::collections::{BTreeMap, VecDeque};
@@ -70,6 +70,8 @@ pub(super) struct Part {
     ahead: u32,
     /// Rows that were fed in the second that is running, and when that began.
     fed: (u32, WallMs),
+    /// More are claimed ahead once this sequence is durable, should they have been too few.
+    grown_at: u64,
     /// It could have fed a row and had none.
     is_starved: bool,
     /// Rows in the message center.
@@ -125,7 +127,12 @@ fn class_place(class: Class) -> usize {
 }
 
 impl Broadcasts {
-    pub(super) fn with_untold(untold: BTreeMap<u32, UntoldNotes>) -> Self {
+    /// Nothing is told yet of what the journal has.
+    pub(super) fn with_untold(
+        mut untold: BTreeMap<u32, UntoldNotes>,
+        journal: &mut Journal,
+    ) -> Self {
+        untold.values_mut().for_each(|notes| notes.hold(journal));
         Self { untold, ..Self::default() }
     }
 
@@ -287,6 +294,7 @@ impl<L: Log> Shard<L> {
             tokens: 0,
             ahead: CLAIMED_AHEAD_MIN,
             fed: (0, now_ms),
+            grown_at: 0,
             is_starved: false,
             in_center: 0,
             parked: VecDeque::new(),

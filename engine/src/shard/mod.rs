@@ -161,8 +161,6 @@ pub struct Shard<L = BillingLog> {
     parked_news: parked::ParkedNews,
     waiting: waiting::WaitingScan,
     broadcasts: broadcasts::Broadcasts,
-    /// Where records of broadcasts are put together.
-    broadcasts_octets: Vec<u8>,
 }
 
 impl<L: Log> Shard<L> {

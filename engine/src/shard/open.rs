@@ -2,7 +2,7 @@
 //! goes on.
 
 use super::books::Owed;
-use super::broadcasts::Broadcasts;
+use super::broadcasts::{Broadcasts, UntoldNotes};
 use super::figures::Counted;
 use super::opening::{OpenError, ShardConfig, ShardReport};
 use super::parked::ParkedNews;
@@ -21,7 +21,7 @@ use crate::smsc::recovery::Recovery;
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use crate::testing::kill_points::{KillPoint, kill_point};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -93,11 +93,9 @@ impl<L: Log> Shard<L> {
         let recovery = begin_recovery(config, mutation, center_ms);
         let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
         let (mut journal, report, read) = read_back(reading, config, &directory, storage)?;
-        let Read { recovery, entered, waiting, moved_before, ids, mut untold } = read;
+        let Read { recovery, entered, waiting, moved_before, ids, untold } = read;
         progress.enter(OpenStage::Restoring);
-        hold_live(&mut journal, &recovery, mutation);
-        untold.values_mut().for_each(|notes| notes.hold(&mut journal));
-        let older_until_ms = older_until(config, &pace, now_ms);
+        let broadcasts = hold_live(&mut journal, &recovery, untold, mutation);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
@@ -108,7 +106,7 @@ impl<L: Log> Shard<L> {
             contracts: ContractTable::with_capacity(0),
             fingerprints: config.fingerprints.keyed,
             alerts_had_older: config.fingerprints.older_until_ms.is_some(),
-            older_until_ms,
+            older_until_ms: older_until(config, &pace, now_ms),
             ids: ids.of_live(&core),
             core,
             journal,
@@ -145,8 +143,7 @@ impl<L: Log> Shard<L> {
             counted: Counted::default(),
             parked_news: ParkedNews::default(),
             waiting,
-            broadcasts: Broadcasts::with_untold(untold),
-            broadcasts_octets: Vec::new(),
+            broadcasts,
         };
         shard.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
@@ -185,14 +182,21 @@ fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: CenterMs)
 }
 
 /// The segments with the records of what lives are not to be cleaned away, and there is room to
-/// finish it.
-fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
+/// finish it. What the journal has of broadcasts waits until somebody tells of them.
+fn hold_live(
+    journal: &mut Journal,
+    recovery: &Recovery,
+    untold: BTreeMap<u32, UntoldNotes>,
+    mutation: Mutation,
+) -> Broadcasts {
     let unheld = if mutation == Mutation::LeaveUnheldAtOpen { 1 } else { 0 };
     for position in recovery.live_positions().skip(unheld) {
         journal.hold(Position::from_bits(position));
     }
+    let broadcasts = Broadcasts::with_untold(untold, journal);
     journal.give_back_cleaned();
     journal.prepare_reserve();
+    broadcasts
 }
 
 impl<L: Log> Shard<L> {

@@ -47,7 +47,8 @@ pub enum Withdrawal {
 }
 
 impl Core {
-    /// Whether rows may take one more place of the slab, of which they have so many percent at most.
+    /// Whether rows may take one more place of the slab, of which they have so many percent at
+    /// most.
     pub fn has_place_for_row(&self, percent: usize) -> bool {
         self.pushes.len() < self.limits.pushes_max / 100 * percent
     }

@@ -92,7 +92,8 @@ fn areas_languages_values_and_exceptions_narrow_an_audience() {
     let (octets, some) = (version(LIST, &["shelter"]), version("msn\n09000000003\n", &[]));
     let narrowed = |audience: &str, except: bool| {
         let leg = format!(
-            r#"{{"audience":{{"list":"li-1",{audience}}},"texts":{{"variants":{{"en":"x"}},"fallback":["en"]}}}}"#
+            r#"{{"audience":{{"list":"li-1",{audience}}},
+            "texts":{{"variants":{{"en":"x"}},"fallback":["en"]}}}}"#
         );
         let mut source = source(&octets);
         if except {
@@ -113,7 +114,8 @@ fn a_recipient_of_two_legs_gets_the_first_ones_text() {
         (version(LIST, &[]), version("msn\n09000000001\n09000000009\n09000000003\n", &[]));
     let leg = |areas: &str, text: &str| {
         format!(
-            r#"{{"audience":{{"list":"l","areas":{areas}}},"texts":{{"variants":{{"en":"{text}"}},"fallback":["en"]}}}}"#
+            r#"{{"audience":{{"list":"l","areas":{areas}}},
+            "texts":{{"variants":{{"en":"{text}"}},"fallback":["en"]}}}}"#
         )
     };
     let both = manifest(&[leg(r#"["13101"]"#, "A"), leg(r#""everywhere""#, "B")].join(","));

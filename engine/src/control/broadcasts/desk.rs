@@ -360,6 +360,16 @@ impl BroadcastDesk {
     }
 }
 
+/// The broadcasts that are under way in a data directory.
+///
+/// # Errors
+/// A document that cannot be read.
+pub fn live_broadcasts(data_dir: &Path) -> io::Result<Vec<String>> {
+    let documents = Shelf::new(data_dir).broadcasts::<BroadcastDocument>()?;
+    let live = documents.into_iter().filter(|document| document.stage == Stage::Started);
+    Ok(live.map(|document| document.broadcast).collect())
+}
+
 fn check_stage(document: &BroadcastDocument, stages: &[Stage]) -> Result<(), BroadcastRefusal> {
     if stages.contains(&document.stage) {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use axum::body::Bytes;
+use hyper::body::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
+use hyper::body::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::doors::Made;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
 use crate::control::admin::reply::AdminError;
@@ -122,5 +122,22 @@ fn put(
             text,
             "{msn},{area},{language},{leg},{outcome},{code:04},{segments},{attempts},{seconds}"
         )
+    }
+}
+
+/// Octets that somebody reads as they are made.
+struct Made(mpsc::Receiver<Bytes>);
+
+impl axum::body::HttpBody for Made {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        self.0
+            .poll_recv(context)
+            .map(|octets| octets.map(|octets| Ok(hyper::body::Frame::data(octets))))
     }
 }

@@ -128,7 +128,7 @@ fn documents<T: DeserializeOwned>(folder: &Path, name: &str) -> io::Result<Vec<T
         let path = entry?.path().join(name);
         // A folder without a document was being made when the engine died.
         let Ok(text) = read_bounded(&path, DOCUMENT_OCTETS_MAX) else { continue };
-        let document = json::read(&mut text.into_bytes()).map_err(|error| {
+        let document = json::read(&mut text.as_bytes().to_vec()).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
         })?;
         found.push(document);

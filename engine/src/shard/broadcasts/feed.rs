@@ -142,13 +142,20 @@ impl<L: Log> Shard<L> {
             part.ahead = part.ahead.min((fed / 2).max(CLAIMED_AHEAD_MIN));
             part.fed = (0, now_ms);
         }
-        if std::mem::take(&mut part.is_starved) {
+        // Once for each time that claims became durable: no sooner can anybody know whether they
+        // were too few.
+        let is_known = self.durable() >= part.grown_at;
+        if std::mem::take(&mut part.is_starved) && is_known {
+            part.grown_at = self.journal.appended() + 1;
             let most = match part.broadcast.terms.on_doubt {
                 OnDoubt::Again => CLAIMED_AHEAD_MAX,
                 // What a crash leaves in doubt would never be sent.
                 OnDoubt::Leave => CLAIMED_AHEAD_MIN,
             };
-            part.ahead = (part.ahead * 2).min(most);
+            // What a pace lets through in a fifth of a second is enough.
+            let paced = part.bucket.rate(self.pace.steady(now_ms));
+            let paced = paced.map_or(most, |rate| (rate / 5).max(CLAIMED_AHEAD_MIN));
+            part.ahead = (part.ahead * 2).min(most).min(paced);
         }
         if part.slice.life() != Life::Running {
             return;

@@ -6,7 +6,7 @@ use crate::broadcast::life::Life;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::slice::codec::{self, BookLine, LINES_MAX, RecordBooks};
 use crate::broadcast::slice::{Plan, Record as SliceRecord, Slice};
-use crate::journal::{BroadcastNote, Position, SegmentId};
+use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
 use crate::shard::fatal_if_full;
 use crate::smsc::row_ids::row_id;
 use crate::smsc::state::State;
@@ -35,7 +35,7 @@ impl UntoldNotes {
     }
 
     /// The journal is read: its segments stay as long as this is needed.
-    pub(in crate::shard) fn hold(&mut self, journal: &mut crate::journal::Journal) {
+    pub(in crate::shard) fn hold(&mut self, journal: &mut Journal) {
         for position in std::mem::take(&mut self.positions) {
             journal.need_broadcast(position);
             *self.needed.entry(position.segment()).or_default() += journal.note_octets(position);
@@ -174,12 +174,11 @@ impl<L: Log> Shard<L> {
         books: &RecordBooks,
         now_ms: WallMs,
     ) -> u64 {
-        let mut octets = std::mem::take(&mut self.broadcasts_octets);
-        octets.clear();
+        // One for some hundred rows.
+        let mut octets = Vec::new();
         codec::write(record, books, &mut octets);
         let note = BroadcastNote { ordinal: part.ordinal(), at_ms: now_ms.ms(), octets: &octets };
         let (position, sequence) = fatal_if_full(self.journal.append_broadcast(&note));
-        self.broadcasts_octets = octets;
         self.need(part, position);
         sequence
     }
@@ -204,7 +203,8 @@ impl<L: Log> Shard<L> {
         self.broadcasts = broadcasts;
     }
 
-    /// Enters in the books what durable records say; where the device takes no events it stays owed.
+    /// Enters in the books what durable records say; where the device takes no events it stays
+    /// owed.
     pub(super) fn bill_rows(&mut self, part: &mut Part, durable: u64, now_ms: WallMs) {
         let shard = self.number as u16;
         let ordinal = part.ordinal();
