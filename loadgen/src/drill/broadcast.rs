@@ -129,6 +129,7 @@ impl BroadcastDrill {
             shards,
             cpus: &cpus,
             more: &self.engine_arguments,
+            tls: None,
         };
         Console::step(&format!("starting the engine in {}", place.path().display()));
         let engine = Engine::start(&start)?;

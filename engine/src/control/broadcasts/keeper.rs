@@ -247,12 +247,10 @@ fn state_of(figures: &[SliceFigures]) -> &'static str {
     let any = |life: Life| lives.contains(&life);
     let ended = |end| any(Life::Ended(end));
     if !lives.is_empty() && lives.iter().all(|life| life.is_over()) {
-        return match () {
-            () if ended(End::Cancelled) => "cancelled",
-            () if ended(End::Replaced) => "replaced",
-            () if ended(End::Expired) => "expired",
-            () => "finished",
-        };
+        let ends =
+            [(End::Cancelled, "cancelled"), (End::Replaced, "replaced"), (End::Expired, "expired")];
+        let found = ends.into_iter().find(|(end, _)| ended(*end));
+        return found.map_or("finished", |(_, word)| word);
     }
     if lives.iter().any(|life| matches!(life, Life::Closing(_) | Life::Ended(_))) {
         "closing"

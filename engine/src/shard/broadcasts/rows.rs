@@ -91,8 +91,8 @@ impl<L: Log> Shard<L> {
             slot.attempts_before = u16::from(push.attempts());
             slot.message_reference = broadcast.message_reference;
             slot.scts = broadcast.scts;
-            slot.svcinst = registered
-                .map_or_else(Default::default, |registered| registered.registration.svcinst);
+            let svcinst = registered.map(|registered| registered.registration.svcinst);
+            slot.svcinst = svcinst.unwrap_or_default();
             let text = broadcast.text(recipient.text);
             let settled = self.core.settled_mask(index);
             for (segment, deliver) in text.iter().flat_map(|text| text.delivers.iter().enumerate())
