@@ -65,6 +65,9 @@ _heavy-handshakes:
 _heavy-lists:
     HAYAUMA_LISTS=1000000 cargo test --release -p hayauma --lib lists::tests::agreement -- --nocapture
 
+_heavy-broadcast-kills KILLS="100":
+    HAYAUMA_TEST_BROADCAST_KILLS={{KILLS}} cargo test -p tests --test broadcast kills -- --nocapture
+
 _heavy-broadcasts:
     HAYAUMA_BROADCASTS=100000 cargo test --release -p hayauma --lib broadcast::slice -- --nocapture
 

@@ -7,6 +7,7 @@
 //! line a run leaves behind ([`results`]).
 
 pub mod append;
+pub mod broadcast;
 pub mod cpus;
 pub mod limit;
 pub mod peers;

@@ -1,8 +1,10 @@
-//! `cargo run --release -p bench -- limit|peers|append|waiting|smpp|tls|trend`. Behind hidden first
-//! arguments this executable is also the engine and the bare responder that are measured, each in a
+//! `cargo run --release -p bench -- limit|peers|append|waiting|smpp|tls|broadcast|trend`. Behind
+//! hidden first arguments this executable is also the engine and the bare responder that are
+//! measured, each in a
 //! process of its own.
 
 use bench::append::Append;
+use bench::broadcast::Broadcast;
 use bench::limit::Limit;
 use bench::peers::{CHILD_ARGUMENT, Peers};
 use bench::responder::{RESPONDER_ARGUMENT, SMSC_ARGUMENT, be_smsc, respond};
@@ -44,6 +46,8 @@ enum Command {
     Smpp(Smpp),
     /// The engine over TLS and over plain TCP in turn: rates and CPU time of each, and their ratio
     Tls(TlsBench),
+    /// A broadcast's recipients beside single pushes: CPU time of each, and how long ten million take
+    Broadcast(Broadcast),
     /// Draw all results so far as one page
     Trend(Trend),
 }
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Command::Waiting(waiting) => waiting.run(),
         Command::Smpp(smpp) => smpp.run(),
         Command::Tls(tls) => tls.run(),
+        Command::Broadcast(broadcast) => broadcast.run(),
         Command::Trend(trend) => trend.run(),
     };
     outcome.map_or_else(

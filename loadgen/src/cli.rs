@@ -7,7 +7,7 @@ mod smpp;
 
 use crate::bare::Bare;
 use crate::console::Console;
-use crate::drill::Drill;
+use crate::drill::{BroadcastDrill, Drill};
 use crate::format::grouped;
 use crate::machine::Machine;
 use crate::os;
@@ -98,6 +98,9 @@ fn fail(sentence: &str) -> ExitCode {
 
 impl DrillArguments {
     fn run(self) -> Result<ExitCode, String> {
+        if self.broadcast {
+            return self.run_broadcast();
+        }
         let common = self.common;
         let drill = Drill {
             pushes: self.pushes,
@@ -130,6 +133,31 @@ impl DrillArguments {
         };
         let summary = drill.carry_out(&interrupted()?).map_err(|error| error.to_string())?;
         report(&summary, common.json.as_deref())
+    }
+
+    fn run_broadcast(self) -> Result<ExitCode, String> {
+        let drill = BroadcastDrill {
+            recipients: self.recipients,
+            per_second: self.per_second,
+            durability: self.durability,
+            io: (self.io != "auto").then_some(self.io),
+            shards: self.shards,
+            engine_cpus: cpus(self.engine_cpus),
+            directory: self.data_dir,
+            keep: self.keep,
+            report: self.common.report,
+            engine_arguments: self.engine_arguments,
+        };
+        let figures = drill.carry_out().map_err(|error| error.to_string())?;
+        print(&figures.text())?;
+        if let Some(path) = self.common.json {
+            let json = simd_json::to_string(&figures)
+                .map_err(|error| format!("the figures cannot be written ({error})."))?;
+            std::fs::write(&path, json + "\n").map_err(|error| {
+                format!("{} cannot be written ({error}): correct the path.", path.display())
+            })?;
+        }
+        Ok(if figures.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
     }
 }
 

@@ -5,12 +5,14 @@
 //! engine runs in the generator's process.
 
 mod bill;
+mod broadcast;
 mod certificate;
 pub mod engine;
 mod histogram;
 mod place;
 pub mod waiting;
 
+pub use broadcast::{BroadcastDrill, BroadcastFigures};
 pub use engine::ENGINE_ARGUMENT;
 
 use crate::console::Console;

@@ -13,6 +13,7 @@ pub mod admin;
 pub mod alive;
 pub mod bare_thread;
 pub mod bill;
+pub mod broadcasts;
 pub mod carrier_simulation;
 pub mod clauses;
 pub mod clock;

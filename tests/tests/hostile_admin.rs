@@ -21,11 +21,19 @@ enum Takes {
     Nothing,
     /// A JSON object; a right one of it.
     Document(&'static str),
+    /// A JSON object about something that is not there; a right one of it.
+    DocumentOfNothing(&'static str),
     /// Parameters in the query; right ones of them.
     Parameters(&'static str),
     /// Lines of any number.
     Lines,
 }
+
+const MANIFEST: &str = concat!(
+    r#"{"xpid":"00100000001","sender":"tests","class":"02","reqid":"a","legs":[{"audience":"#,
+    r#"{"list":"l","areas":["13101"]},"texts":{"variants":{"en":"x"}}}]}"#
+);
+const FOLLOWER: &str = r#"{"reqid":"b","texts":{"variants":{"en":"x"}}}"#;
 
 /// Every route, by the path that the source gives it.
 const ROUTES: &[(&str, &str, Takes)] = &[
@@ -64,6 +72,30 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("GET", "/notifications", Takes::Parameters("xpid=00100000001")),
     ("POST", "/notifications/replay", Takes::Parameters("xpid=00100000001")),
     ("POST", "/notifications/discard", Takes::Parameters("xpid=00100000001")),
+    ("GET", "/lists", Takes::Nothing),
+    ("POST", "/lists", Takes::Document(r#"{"name":"everybody"}"#)),
+    ("GET", "/lists/{list}", Takes::Nothing),
+    ("DELETE", "/lists/{list}", Takes::Nothing),
+    ("PUT", "/lists/{list}/versions", Takes::Lines),
+    ("POST", "/lists/{list}/versions", Takes::Lines),
+    ("GET", "/broadcasts", Takes::Nothing),
+    ("POST", "/broadcasts", Takes::Document(MANIFEST)),
+    ("GET", "/broadcasts/{broadcast}", Takes::Nothing),
+    ("PUT", "/broadcasts/{broadcast}", Takes::DocumentOfNothing(MANIFEST)),
+    ("POST", "/broadcasts/{broadcast}/check", Takes::Nothing),
+    ("POST", "/broadcasts/{broadcast}/approve", Takes::DocumentOfNothing(r#"{"digest":"00"}"#)),
+    ("POST", "/broadcasts/{broadcast}/reject", Takes::DocumentOfNothing(r#"{"digest":"00"}"#)),
+    (
+        "POST",
+        "/broadcasts/{broadcast}/start",
+        Takes::DocumentOfNothing(r#"{"digest":"00","recipients":1}"#),
+    ),
+    ("POST", "/broadcasts/{broadcast}/pause", Takes::Nothing),
+    ("POST", "/broadcasts/{broadcast}/resume", Takes::Nothing),
+    ("POST", "/broadcasts/{broadcast}/cancel", Takes::DocumentOfNothing(r#"{"reason":"x"}"#)),
+    ("POST", "/broadcasts/{broadcast}/retract", Takes::DocumentOfNothing(FOLLOWER)),
+    ("POST", "/broadcasts/{broadcast}/update", Takes::DocumentOfNothing(FOLLOWER)),
+    ("GET", "/broadcasts/{broadcast}/results", Takes::Parameters("format=csv")),
     ("PUT", "/network/lines", Takes::Document(r#"{"msns":["09012345678"],"state":"home"}"#)),
 ];
 
@@ -110,7 +142,10 @@ fn check_refused(
 }
 
 fn target(path: &str) -> String {
-    path.replace("{xpid}", XPID).replace("{name}", "ops")
+    path.replace("{xpid}", XPID)
+        .replace("{name}", "ops")
+        .replace("{list}", "li-0")
+        .replace("{broadcast}", "bc-0")
 }
 
 /// What no document may be, beside the right one.
@@ -158,10 +193,22 @@ fn hostile_documents(right: &str) -> Vec<(String, Vec<u8>)> {
     bodies
 }
 
-/// Where the value that these octets begin with ends: a text, or a list of texts.
+/// Where the value that these octets begin with ends. No text in it has an escape.
 fn value_end(octets: &[u8]) -> usize {
-    let closing = if octets[0] == b'[' { b']' } else { b'"' };
-    octets.iter().skip(1).position(|octet| *octet == closing).expect("a whole value") + 2
+    let (mut depth, mut is_text) = (0, false);
+    for (at, octet) in octets.iter().enumerate() {
+        match octet {
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => depth += 1,
+            b']' | b'}' if !is_text && depth > 0 => depth -= 1,
+            b',' | b'}' if !is_text && depth == 0 => return at,
+            _ => continue,
+        }
+        if depth == 0 && !is_text && *octet != b',' {
+            return at + 1;
+        }
+    }
+    panic!("a whole value")
 }
 
 #[test]
@@ -171,7 +218,7 @@ fn every_path_of_the_source_stands_in_the_table_here_and_reads_in_the_one_way() 
         .expect("the workspace")
         .join("engine/src/control");
     let mut files = vec![root.join("admin.rs")];
-    for directory in [&root, &root.join("admin")] {
+    for directory in [&root, &root.join("admin"), &root.join("broadcasts")] {
         for entry in fs::read_dir(directory).expect("a readable directory") {
             let path = entry.expect("an entry").path();
             if path.extension().is_some_and(|extension| extension == "rs")
@@ -218,17 +265,26 @@ fn no_document_and_no_query_ends_the_engine() {
     let too_long = [b"{\"client\":\"", b"a".repeat(BODY_OCTETS_MAX).as_slice(), b"\"}"].concat();
     for (method, path, takes) in ROUTES {
         let target = target(path);
-        if let Takes::Document(right) = takes {
+        if let Takes::Document(right) | Takes::DocumentOfNothing(right) = takes {
             for (name, body) in hostile_documents(right) {
                 // A change of nothing: null is an absent field.
                 if *method == "PATCH" && name.starts_with("null at") {
                     continue;
                 }
-                check_refused(&engine, method, &target, &name, &body, &[400, 422]);
+                // What can be read is about something that is not there.
+                let statuses: &[u16] = match takes {
+                    Takes::DocumentOfNothing(_) => &[400, 404, 422],
+                    _ => &[400, 422],
+                };
+                check_refused(&engine, method, &target, &name, &body, statuses);
             }
             check_refused(&engine, method, &target, "too long", &too_long, &[413]);
             let whole = ask(&engine, method, &target, right.as_bytes()).expect("an answer");
-            assert!(whole.status() < 300, "{method} {target}: {whole:?}");
+            let is_there = matches!(takes, Takes::Document(_));
+            assert!(
+                if is_there { whole.status() < 300 } else { whole.status() == 404 },
+                "{method} {target}: {whole:?}"
+            );
         }
         if let Takes::Parameters(right) = takes {
             for (name, query) in [

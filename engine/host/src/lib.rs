@@ -12,6 +12,7 @@ pub mod directory;
 pub mod fatal;
 pub mod huge_pages;
 pub mod log;
+pub mod mapped;
 pub mod prefetch;
 pub mod reading;
 pub mod shield;

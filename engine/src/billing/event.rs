@@ -4,7 +4,7 @@
 //! offset size  field         meaning
 //!      0    1  event kind    1 accepted, 2 final, 3 rejected, 4 replayed; 0 an empty slot;
 //!                            0x48 the file's head;
-//!                           5 and 6 are kept for many pushes accepted and ended at once
+//!                            5 rows of broadcasts accepted, 6 ended: many at once
 //!      1    1  class         1 standard, 2 urgent, 3 emergency, 9 exercise
 //!      2    1  push kind     0 control, 1 text
 //!      3    1  segments      1 to 10
@@ -15,7 +15,8 @@
 //!      8    2  code          the result code
 //!     10    2  shard
 //!     12    4  count         how often; 0 means once, as in every event of version 1
-//!     16    8  push id       the push's id; for rejected and replayed the slot's number
+//!     16    8  push id       the push's id; of many rows the number of what tells of them; for
+//!                            rejected and replayed the slot's number
 //!     24    8  at            when it happened, or the first of them, Unix milliseconds
 //!     32    8  accepted      when the push was accepted, Unix milliseconds; 0 where none was
 //!     40    8  msn           without the leading 0; 0 for rejected and replayed
@@ -46,6 +47,10 @@ pub enum EventKind {
     Rejected = 3,
     /// A request was a repeat: 0001, or 0002 where the alert's sequence was known already.
     Replayed = 4,
+    /// Rows of a broadcast were accepted, as many as the event counts.
+    AcceptedMany = 5,
+    /// Rows of a broadcast reached one final state.
+    FinalMany = 6,
 }
 
 impl EventKind {
@@ -55,6 +60,8 @@ impl EventKind {
             2 => Some(Self::Final),
             3 => Some(Self::Rejected),
             4 => Some(Self::Replayed),
+            5 => Some(Self::AcceptedMany),
+            6 => Some(Self::FinalMany),
             _ => None,
         }
     }
@@ -121,6 +128,16 @@ impl Event {
     /// How often it happened.
     pub fn times(&self) -> u64 {
         u64::from(self.count.max(1))
+    }
+
+    /// What it counts for where events wait: a slot, but for requests, which are counted.
+    pub(super) fn weight(&self) -> u64 {
+        if self.is_of_rows() { 1 } else { self.times() }
+    }
+
+    /// Whether it is of rows of a broadcast.
+    pub(super) fn is_of_rows(&self) -> bool {
+        matches!(self.kind, EventKind::AcceptedMany | EventKind::FinalMany)
     }
 
     /// The moment whose day is the event's own: no event's day lies before its push's acceptance,

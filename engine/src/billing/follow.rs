@@ -27,6 +27,8 @@ pub(super) struct Follow {
     blocks_max: usize,
     known: Known,
     open: HashMap<u64, Open>,
+    /// Rows of broadcasts that are open, by XPID, those of exercises apart.
+    open_rows: BTreeMap<(u64, bool), i64>,
     /// Ends whose push was not met yet, and the place of their file.
     unmatched: HashMap<u64, usize>,
     xpids: BTreeSet<u64>,
@@ -43,6 +45,7 @@ impl Follow {
             blocks_max,
             known: Known::default(),
             open: HashMap::new(),
+            open_rows: BTreeMap::new(),
             unmatched: HashMap::new(),
             xpids: BTreeSet::new(),
             report: ReconcileReport::default(),
@@ -93,6 +96,19 @@ impl Follow {
         }
         self.report.lacking = expected.lacking_in(&self.known, &self.range, data_directory)?;
         self.report.open = self.open.len() as u64;
+        for ((xpid, exercise), rows) in &self.open_rows {
+            let (billed, exercises) = open.entry(*xpid).or_default();
+            *if *exercise { exercises } else { billed } += rows;
+            self.report.open = self.report.open.saturating_add_signed(*rows);
+            if *rows < 0 {
+                let more = -rows;
+                self.report.find(|| {
+                    format!(
+                        "xpid {xpid:011}: {more} rows of broadcasts ended and were never accepted"
+                    )
+                });
+            }
+        }
         self.report.xpids = self.xpids.len() as u64;
         self.report.days = files.iter().map(|file| file.day).collect::<HashSet<Day>>().len() as u64;
         Ok(self.report)
@@ -114,7 +130,7 @@ impl Follow {
             }
         }
         let (kind, push_id) = (event.kind, event.push_id);
-        let is_push = matches!(kind, EventKind::Accepted | EventKind::Final);
+        let is_push = !matches!(kind, EventKind::Rejected | EventKind::Replayed);
         if !is_push || !self.range.contains(&push_id) {
             return;
         }
@@ -123,6 +139,12 @@ impl Follow {
         }
         self.limit = self.known.halve(self.blocks_max);
         match kind {
+            EventKind::AcceptedMany | EventKind::FinalMany => {
+                let times = event.times() as i64;
+                let exercise = event.class == Class::Exercise.number();
+                *self.open_rows.entry((event.xpid, exercise)).or_default() +=
+                    if kind == EventKind::AcceptedMany { times } else { -times };
+            }
             EventKind::Accepted if self.known.contains(EventKind::Final, push_id) => {
                 let earlier =
                     self.unmatched.remove(&push_id).filter(|&place| files[place].day < file.day);
@@ -170,8 +192,8 @@ impl Follow {
         let (report, times) = (&mut self.report, event.times());
         report.events += 1;
         match event.kind {
-            EventKind::Accepted => report.accepted += times,
-            EventKind::Final => {}
+            EventKind::Accepted | EventKind::AcceptedMany => report.accepted += times,
+            EventKind::Final | EventKind::FinalMany => {}
             EventKind::Rejected => *report.rejected.entry(event.code).or_default() += times,
             EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => {
                 report.suppressed += times

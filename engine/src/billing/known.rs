@@ -72,8 +72,8 @@ impl Known {
 
 fn table_of(kind: EventKind) -> Option<usize> {
     match kind {
-        EventKind::Accepted => Some(0),
-        EventKind::Final => Some(1),
+        EventKind::Accepted | EventKind::AcceptedMany => Some(0),
+        EventKind::Final | EventKind::FinalMany => Some(1),
         EventKind::Rejected | EventKind::Replayed => None,
     }
 }

@@ -74,7 +74,7 @@ impl Stage {
             if self.events.is_empty() {
                 self.since_ms = now_ms;
             }
-            *self.weight_of(event) += event.times();
+            *self.weight_of(event) += event.weight();
             self.events.push_back(*event);
         }
         has_room
@@ -105,7 +105,10 @@ impl Stage {
         let events = self.events.iter().take(WRITE_EVENTS_MAX).take_while(|event| fit(event));
         for (slot, event) in (first_slot..).zip(events) {
             let octets = match event.kind {
-                EventKind::Accepted | EventKind::Final => event.encode(slot as u32),
+                EventKind::Accepted
+                | EventKind::Final
+                | EventKind::AcceptedMany
+                | EventKind::FinalMany => event.encode(slot as u32),
                 EventKind::Rejected | EventKind::Replayed => {
                     Event { push_id: slot, ..*event }.encode(slot as u32)
                 }
@@ -121,7 +124,7 @@ impl Stage {
         let written = (self.encoded.len() - octets_left) / SLOT_OCTETS;
         for _ in 0..written {
             if let Some(event) = self.events.pop_front() {
-                *self.weight_of(&event) -= event.times();
+                *self.weight_of(&event) -= event.weight();
             }
         }
         self.encoded.clear();
@@ -132,7 +135,10 @@ impl Stage {
 
     fn weight_of(&mut self, event: &Event) -> &mut u64 {
         match event.kind {
-            EventKind::Accepted | EventKind::Final => &mut self.push_events,
+            EventKind::Accepted
+            | EventKind::Final
+            | EventKind::AcceptedMany
+            | EventKind::FinalMany => &mut self.push_events,
             EventKind::Rejected | EventKind::Replayed => &mut self.requests,
         }
     }

@@ -134,8 +134,8 @@ impl Row {
         };
         let times = event.times();
         match event.kind {
-            EventKind::Accepted => counts.accepted += times,
-            EventKind::Final => {
+            EventKind::Accepted | EventKind::AcceptedMany => counts.accepted += times,
+            EventKind::Final | EventKind::FinalMany => {
                 counts.ended[column_of(event.code, event.withdrawn) as usize] += times;
                 counts.segments += u64::from(event.delivered) * times;
             }

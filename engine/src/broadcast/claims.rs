@@ -119,6 +119,28 @@ impl Expansion {
         self.left[usize::from(slice.wave)] -= more;
     }
 
+    /// Claims all of a run up to the end of a piece, whatever lies before it.
+    pub(super) fn reach(&mut self, piece: Piece) {
+        let slice = self.runs[piece.run as usize];
+        let rows = piece.first + piece.rows - slice.first;
+        self.claim(Piece { run: piece.run, first: slice.first, rows });
+    }
+
+    /// Whether the claims of a run end with this piece.
+    pub(super) fn ends_with(&self, piece: Piece) -> bool {
+        let (slice, claimed) = (self.runs[piece.run as usize], self.claimed[piece.run as usize]);
+        piece.first + piece.rows == slice.first + claimed
+    }
+
+    /// Whether a piece that was read is one of these runs.
+    pub(super) fn has(&self, piece: Piece) -> bool {
+        self.runs.get(piece.run as usize).is_some_and(|slice| {
+            piece.first >= slice.first
+                && piece.rows <= slice.rows
+                && piece.first - slice.first <= slice.rows - piece.rows
+        })
+    }
+
     /// For each run, how many rows are claimed: what a checkpoint keeps.
     pub fn cursors(&self) -> &[u32] {
         &self.claimed

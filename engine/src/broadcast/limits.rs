@@ -65,3 +65,17 @@ pub const RAMP_FIRST_PERCENT: u64 = 10;
 pub const CONGESTED_PERCENT: u64 = 2;
 /// Percent of the pace that a second without congestion gives back.
 pub const RECOVERED_PERCENT_A_SECOND: u64 = 5;
+/// Different texts of a broadcast.
+pub const TEXTS_MAX: usize = 4_096;
+/// Rows of a class that wait in a shard's queue of attempts for the first of theirs.
+pub const ROWS_QUEUED_MAX: usize = 1_024;
+/// The fewest rows that are claimed ahead of their turns.
+pub const CLAIMED_AHEAD_MIN: u32 = 256;
+/// The most.
+pub const CLAIMED_AHEAD_MAX: u32 = 16_384;
+/// Rows that may stand in the slab of pushes, in percent of its places.
+pub const SLAB_PERCENT_MAX: usize = 80;
+/// Rows of the slab looked at in one turn to end those of a broadcast that is stopped.
+pub const SWEPT_PER_TURN_MAX: usize = 4_096;
+/// Octets of the journal that are kept for a claimed row to say what became of it.
+pub const JOURNAL_OCTETS_PER_ROW: u64 = 24;

@@ -29,7 +29,7 @@ pub struct ManifestError {
     pub sentence: String,
 }
 
-fn wrong(place: impl Into<String>, sentence: impl Into<String>) -> ManifestError {
+pub(super) fn wrong(place: impl Into<String>, sentence: impl Into<String>) -> ManifestError {
     ManifestError { code: None, place: place.into(), sentence: sentence.into() }
 }
 
@@ -340,6 +340,14 @@ impl Manifest {
             .map_err(|error| wrong("", format!("it is no manifest ({error}): correct it")))?;
         manifest.check()?;
         Ok(manifest)
+    }
+
+    /// The manifest, if all that it says by itself can be.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn checked(self) -> Result<Self, ManifestError> {
+        self.check().map(|()| self)
     }
 
     /// The class.

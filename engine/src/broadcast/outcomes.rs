@@ -69,7 +69,8 @@ impl Outcome {
             (Self::Waiting, _) => true,
             (Self::InFlight, Self::InFlight) => false,
             (Self::InFlight, _) => true,
-            (Self::Held, Self::HandedOver | Self::Delivered | Self::Partial) => false,
+            // A late report ends what is held; a carrier takes nothing outside an attempt.
+            (Self::Held, Self::HandedOver) => false,
             (Self::Held, _) => true,
             // A late receipt is an outcome, and a carrier may give a row back.
             (Self::HandedOver, Self::InFlight | Self::HandedOver) => false,
@@ -81,8 +82,28 @@ impl Outcome {
         }
     }
 
-    fn from_number(number: u32) -> Option<Self> {
-        OUTCOMES.get(number as usize).copied()
+    /// Its name, as results and reports have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::InFlight => "in_flight",
+            Self::Held => "held",
+            Self::HandedOver => "handed_over",
+            Self::Delivered => "delivered",
+            Self::Partial => "partial",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Replaced => "replaced",
+            Self::Skipped => "skipped",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+
+    /// The outcome of this name.
+    pub fn parse(word: &str) -> Option<Self> {
+        OUTCOMES.into_iter().find(|outcome| outcome.word() == word)
     }
 }
 
@@ -97,12 +118,76 @@ impl From<End> for Outcome {
     }
 }
 
+/// No text for the row's language.
+pub const NO_TEXT: u16 = 7001;
+/// On a list of those who want none.
+pub const SUPPRESSED: u16 = 7002;
+/// It had this text already.
+pub const HAD_IT: u16 = 7003;
+/// It may have arrived and is not sent again.
+pub const LEFT_IN_DOUBT: u16 = 7004;
+
+/// What the first bits of a word can be: outcomes with their codes, 0 where there is none. The
+/// places are part of the format and never change; new ones come behind.
+const REASONS: &[(Outcome, u16)] = &[
+    (Outcome::Waiting, 0),
+    (Outcome::InFlight, 0),
+    (Outcome::Held, 0),
+    (Outcome::HandedOver, 0),
+    (Outcome::Delivered, 0),
+    (Outcome::Partial, 6011),
+    (Outcome::Refused, 0),
+    (Outcome::Failed, 0),
+    (Outcome::Expired, 6001),
+    (Outcome::Cancelled, 0),
+    (Outcome::Replaced, 11),
+    (Outcome::Skipped, 0),
+    (Outcome::InDoubt, LEFT_IN_DOUBT),
+    (Outcome::Held, 6006),
+    (Outcome::Held, 6007),
+    (Outcome::Held, 6008),
+    (Outcome::Held, 6005),
+    (Outcome::Held, 5004),
+    (Outcome::Refused, 2005),
+    (Outcome::Refused, 2006),
+    (Outcome::Refused, 5001),
+    (Outcome::Refused, 5002),
+    (Outcome::Refused, 5003),
+    (Outcome::Refused, 5004),
+    (Outcome::Refused, 5005),
+    (Outcome::Failed, 6002),
+    (Outcome::Failed, 6003),
+    (Outcome::Failed, 6004),
+    (Outcome::Failed, 6005),
+    (Outcome::Failed, 6009),
+    (Outcome::Failed, 6012),
+    (Outcome::Failed, 6013),
+    (Outcome::Failed, 6006),
+    (Outcome::Failed, 6007),
+    (Outcome::Failed, 6008),
+    (Outcome::Expired, 6006),
+    (Outcome::Expired, 6007),
+    (Outcome::Expired, 6008),
+    (Outcome::Expired, 6005),
+    (Outcome::Expired, 5004),
+    (Outcome::Cancelled, 12),
+    (Outcome::Skipped, NO_TEXT),
+    (Outcome::Skipped, SUPPRESSED),
+    (Outcome::Skipped, HAD_IT),
+];
+
+/// The place of an outcome with its code; a code that has none is not kept.
+fn reason_of(outcome: Outcome, code: u16) -> u32 {
+    let found = REASONS.iter().position(|reason| *reason == (outcome, code));
+    found.unwrap_or(outcome as usize) as u32
+}
+
 const OUTCOME_BITS: u32 = 6;
 const SEGMENT_BITS: u32 = 4;
 const ATTEMPT_BITS: u32 = 4;
 const SECOND_BITS: u32 = 18;
 const _: () = assert!(OUTCOME_BITS + SEGMENT_BITS + ATTEMPT_BITS + SECOND_BITS == 32);
-const _: () = assert!(OUTCOMES.len() <= 1 << OUTCOME_BITS);
+const _: () = assert!(REASONS.len() <= 1 << OUTCOME_BITS);
 /// 72 hours, the longest that a broadcast lasts, fit into a word's seconds: just.
 const SECONDS_MAX: u32 = (1 << SECOND_BITS) - 1;
 const _: () = assert!(SECONDS_MAX >= 72 * 3600);
@@ -112,6 +197,8 @@ const _: () = assert!(SECONDS_MAX >= 72 * 3600);
 pub struct RowWord {
     /// What became of it.
     pub outcome: Outcome,
+    /// The code that goes with it; 0 where there is none.
+    pub code: u16,
     /// Segments that arrived, at most 10.
     pub segments: u8,
     /// Attempts; beyond 15 they count as 15.
@@ -123,11 +210,11 @@ pub struct RowWord {
 impl RowWord {
     /// A row whose turn has not come.
     pub const WAITING: Self =
-        Self { outcome: Outcome::Waiting, segments: 0, attempts: 0, seconds: 0 };
+        Self { outcome: Outcome::Waiting, code: 0, segments: 0, attempts: 0, seconds: 0 };
 
     /// As it is kept.
     pub fn to_bits(self) -> u32 {
-        let outcome = self.outcome as u32;
+        let outcome = reason_of(self.outcome, self.code);
         let segments = u32::from(self.segments.min(15)) << OUTCOME_BITS;
         let attempts = u32::from(self.attempts.min(15)) << (OUTCOME_BITS + SEGMENT_BITS);
         let seconds = self.seconds.min(SECONDS_MAX) << (OUTCOME_BITS + SEGMENT_BITS + ATTEMPT_BITS);
@@ -137,8 +224,10 @@ impl RowWord {
     /// `None` where nothing ever wrote it.
     pub fn from_bits(bits: u32) -> Option<Self> {
         let take = |from: u32, count: u32| bits >> from & ((1 << count) - 1);
+        let &(outcome, code) = REASONS.get(take(0, OUTCOME_BITS) as usize)?;
         Some(Self {
-            outcome: Outcome::from_number(take(0, OUTCOME_BITS))?,
+            outcome,
+            code,
             segments: take(OUTCOME_BITS, SEGMENT_BITS) as u8,
             attempts: take(OUTCOME_BITS + SEGMENT_BITS, ATTEMPT_BITS) as u8,
             seconds: bits >> (OUTCOME_BITS + SEGMENT_BITS + ATTEMPT_BITS),
@@ -152,7 +241,7 @@ impl RowWord {
     pub fn becoming(self, outcome: Outcome, seconds: u32) -> Self {
         assert!(self.outcome.may_become(outcome), "{:?} never becomes {outcome:?}", self.outcome);
         let attempts = self.attempts.saturating_add(u8::from(outcome == Outcome::InFlight)).min(15);
-        Self { outcome, attempts, seconds, ..self }
+        Self { outcome, code: REASONS[outcome as usize].1, attempts, seconds, ..self }
     }
 }
 
@@ -202,16 +291,20 @@ mod tests {
 
     #[test]
     fn every_word_is_read_as_it_was_written() {
-        for outcome in OUTCOMES {
+        for &(outcome, code) in REASONS {
             for (segments, attempts, seconds) in
                 [(0, 0, 0), (10, 3, 259_200), (15, 15, SECONDS_MAX)]
             {
-                let word = RowWord { outcome, segments, attempts, seconds };
+                let word = RowWord { outcome, code, segments, attempts, seconds };
                 assert_eq!(RowWord::from_bits(word.to_bits()), Some(word));
             }
         }
+        for (place, outcome) in OUTCOMES.into_iter().enumerate() {
+            assert_eq!(REASONS[place].0, outcome, "the first places are the outcomes' own");
+            assert_eq!(Outcome::parse(outcome.word()), Some(outcome));
+        }
         assert_eq!(RowWord::WAITING.to_bits(), 0, "a new file of zeros is rows that wait");
-        assert_eq!(RowWord::from_bits(13), None);
+        assert_eq!(RowWord::from_bits(63), None);
         let long = RowWord { seconds: u32::MAX, attempts: 200, ..RowWord::WAITING };
         let read = RowWord::from_bits(long.to_bits()).expect("a word");
         assert_eq!((read.seconds, read.attempts), (SECONDS_MAX, 15));
@@ -228,7 +321,9 @@ mod tests {
                 assert!(from.is_final() || !is_plain_end || may, "{from:?} {to:?}");
             }
             let arrives = from.may_become(Outcome::Delivered);
-            assert_eq!(arrives, matches!(from, Outcome::InFlight | Outcome::HandedOver));
+            let may_arrive =
+                matches!(from, Outcome::InFlight | Outcome::Held | Outcome::HandedOver);
+            assert_eq!(arrives, may_arrive);
         }
     }
 }

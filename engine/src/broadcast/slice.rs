@@ -12,6 +12,7 @@
 //! the number of rows; once an end is ordered no row begins; after a crash a row that may have been
 //! sent is in doubt and is counted so; what is read twice says nothing new.
 
+pub mod codec;
 mod record;
 
 use std::collections::VecDeque;
@@ -24,7 +25,9 @@ use super::outcomes::{Counts, Outcome, RowWord};
 pub use record::{OnDoubt, Order, Plan, Record, Turn};
 
 /// Outcomes that one record has at most.
-pub const OUTCOMES_OF_A_RECORD_MAX: usize = 4_096;
+pub const OUTCOMES_OF_A_RECORD_MAX: usize = 400;
+/// Pieces that one record claims at most.
+pub const PIECES_OF_A_RECORD_MAX: usize = 300;
 
 /// The state as of a record, for a file of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,7 +36,7 @@ pub struct Checkpoint {
     pub sequence: u64,
     life: Life,
     cursors: Vec<u32>,
-    words: Vec<RowWord>,
+    words: Vec<u32>,
     doubts: u32,
 }
 
@@ -62,7 +65,8 @@ pub struct Slice {
     mutation: Mutation,
     life: Life,
     expansion: Expansion,
-    words: Vec<RowWord>,
+    /// As [`RowWord::to_bits`] has them.
+    words: Vec<u32>,
     counts: Counts,
     shifts: VecDeque<Shift>,
     releases: VecDeque<Release>,
@@ -88,7 +92,7 @@ impl Slice {
             alertseq: plan.alertseq,
             mutation: plan.mutation,
             life: Life::Holding,
-            words: vec![RowWord::WAITING; rows as usize],
+            words: vec![RowWord::WAITING.to_bits(); rows as usize],
             counts: Counts::waiting(rows),
             expansion,
             shifts: VecDeque::new(),
@@ -120,7 +124,16 @@ impl Slice {
 
     /// A row's word.
     pub fn word(&self, row: u32) -> RowWord {
-        self.words[row as usize]
+        known(self.words[row as usize])
+    }
+
+    /// Every row's word, as [`RowWord::to_bits`] has it.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    fn set_word(&mut self, row: u32, word: RowWord) {
+        self.words[row as usize] = word.to_bits();
     }
 
     /// Rows that are claimed and have not begun.
@@ -128,6 +141,16 @@ impl Slice {
         let waiting = self.claims.iter().flat_map(|(_, pieces)| pieces);
         let rows: u32 = waiting.chain(&self.to_claim).map(|piece| piece.rows).sum();
         self.ready.len() + rows as usize
+    }
+
+    /// Rows that are not claimed.
+    pub fn unclaimed(&self) -> u32 {
+        self.expansion.unclaimed()
+    }
+
+    /// Rows that are claimed.
+    pub fn claimed(&self) -> u32 {
+        self.expansion.rows() - self.expansion.unclaimed()
     }
 
     /// Takes an order. It holds from this moment on; it is answered when its record is durable.
@@ -155,10 +178,11 @@ impl Slice {
             let count = self.staged.len().min(OUTCOMES_OF_A_RECORD_MAX);
             return Some(Record::Outcomes(self.staged.drain(..count).collect()));
         }
-        let pieces = std::mem::take(&mut self.to_claim);
-        if pieces.is_empty() {
+        if self.to_claim.is_empty() {
             return None;
         }
+        let count = self.to_claim.len().min(PIECES_OF_A_RECORD_MAX);
+        let pieces: Vec<Piece> = self.to_claim.drain(..count).collect();
         self.asked = Some(pieces.clone());
         Some(Record::Claimed(pieces))
     }
@@ -187,9 +211,10 @@ impl Slice {
             && release.sequence.is_some_and(|needed| needed <= sequence)
         {
             self.releases.pop_front();
-            let word = &mut self.words[release.row as usize];
+            let word = self.word(release.row);
             if word.outcome == Outcome::Held {
-                word.seconds = word.seconds.min(release.seconds);
+                let seconds = word.seconds.min(release.seconds);
+                self.set_word(release.row, RowWord { seconds, ..word });
             }
         }
         while let Some(shift) = self.shifts.front().copied()
@@ -207,22 +232,74 @@ impl Slice {
 
     /// The next row whose first turn has come: it is attempted now. `None` while there is none.
     pub fn next_turn(&mut self, seconds: u32) -> Option<u32> {
+        while let Some(row) = self.take_ready(seconds) {
+            if self.begin(row, seconds) == Turn::Attempt {
+                return Some(row);
+            }
+        }
+        None
+    }
+
+    /// The next row whose first turn has come, for whoever puts it into a phone's queue first:
+    /// [`Self::begin`] says whether it may still be attempted, when it comes to that.
+    pub fn take_ready(&mut self, seconds: u32) -> Option<u32> {
         loop {
-            let may_begin = match self.mutation {
-                Mutation::CancelAtClaimOnly => !matches!(self.life, Life::Paused | Life::Holding),
-                _ => self.life.begins_rows(),
-            };
+            let may_begin = self.may_begin();
             if !may_begin && !matches!(self.life, Life::Closing(_)) {
                 return None;
             }
             let row = self.ready.pop_front()?;
             match self.life {
                 Life::Closing(end) if !may_begin => self.change(row, end.into(), seconds),
-                _ => {
-                    self.change_live(row, Outcome::InFlight, seconds);
-                    return Some(row);
-                }
+                _ => return Some(row),
             }
+        }
+    }
+
+    /// A row is about to be attempted: one that was taken, or one that was held.
+    ///
+    /// # Panics
+    /// When it is neither.
+    pub fn begin(&mut self, row: u32, seconds: u32) -> Turn {
+        let outcome = self.word(row).outcome;
+        if outcome == Outcome::Held {
+            return self.retry(row, seconds);
+        }
+        assert_eq!(outcome, Outcome::Waiting, "what has begun does not begin");
+        match self.life {
+            _ if self.may_begin() => {
+                self.change_live(row, Outcome::InFlight, seconds);
+                Turn::Attempt
+            }
+            Life::Closing(end) => {
+                self.change(row, end.into(), seconds);
+                Turn::Ended
+            }
+            _ => Turn::NotNow,
+        }
+    }
+
+    /// A row that was taken has not begun: it is the next again.
+    pub fn give_back(&mut self, row: u32) {
+        assert_eq!(self.word(row).outcome, Outcome::Waiting, "only what has not begun goes back");
+        self.ready.push_front(row);
+    }
+
+    /// A row that was taken cannot begin yet: others come first.
+    pub fn put_off(&mut self, row: u32) {
+        assert_eq!(self.word(row).outcome, Outcome::Waiting, "only what has not begun goes back");
+        self.ready.push_back(row);
+    }
+
+    /// Whether a row waits to be taken.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty() && self.may_begin()
+    }
+
+    fn may_begin(&self) -> bool {
+        match self.mutation {
+            Mutation::CancelAtClaimOnly => !matches!(self.life, Life::Paused | Life::Holding),
+            _ => self.life.begins_rows(),
         }
     }
 
@@ -270,8 +347,72 @@ impl Slice {
     /// # Panics
     /// When the table of outcomes does not allow it.
     pub fn ended(&mut self, row: u32, outcome: Outcome, segments: u8, seconds: u32) {
-        self.words[row as usize].segments = segments;
-        self.change(row, outcome, seconds);
+        self.ended_with(row, (outcome, None), segments, seconds);
+    }
+
+    /// As [`Self::ended`], with the code that goes with the outcome.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn ended_with(
+        &mut self,
+        row: u32,
+        (outcome, code): (Outcome, Option<u16>),
+        segments: u8,
+        seconds: u32,
+    ) {
+        self.change_live(row, outcome, seconds);
+        let word = self.word(row);
+        let code = code.unwrap_or(word.code);
+        self.set_word(row, RowWord { segments, code, ..word });
+        self.staged.push((row, self.word(row)));
+    }
+
+    /// What records that were read say now, to be appended again behind all others: entries that
+    /// newer records have overtaken are left out.
+    pub fn said_again(&self, record: &Record) -> Vec<Record> {
+        match record {
+            Record::Order(_) | Record::Stands(_) => vec![Record::Stands(self.life)],
+            Record::Doubts { .. } => vec![Record::Doubts { total: self.doubts }],
+            Record::Claimed(pieces) => {
+                let pieces: Vec<Piece> =
+                    pieces.iter().copied().filter(|piece| self.is_last_claim(*piece)).collect();
+                if pieces.is_empty() { Vec::new() } else { vec![Record::Claimed(pieces)] }
+            }
+            Record::Outcomes(entries) => {
+                let again = entries.iter().filter_map(|(row, said)| {
+                    let now = self.recorded(*row);
+                    (now.outcome != Outcome::Waiting && (now == *said || now.seconds == 0))
+                        .then_some((*row, now))
+                });
+                let entries: Vec<(u32, RowWord)> = again.collect();
+                if entries.is_empty() { Vec::new() } else { vec![Record::Outcomes(entries)] }
+            }
+        }
+    }
+
+    /// Whether the appended claims of a run end with this piece.
+    fn is_last_claim(&self, piece: Piece) -> bool {
+        let of_run = self.to_claim.iter().filter(|other| other.run == piece.run);
+        match of_run.map(|other| other.first).min() {
+            Some(first) => piece.first + piece.rows == first,
+            None => self.expansion.ends_with(piece),
+        }
+    }
+
+    /// What the newest record of a row has to say. A row that is under way again after it was held
+    /// is told as due at once, so that a start takes it for in doubt.
+    fn recorded(&self, row: u32) -> RowWord {
+        let word = self.word(row);
+        match word.outcome {
+            Outcome::InFlight => RowWord { outcome: Outcome::Held, code: 0, seconds: 0, ..word },
+            Outcome::Held => {
+                let sooner = self.releases.iter().filter(|release| release.row == row);
+                let seconds = sooner.map(|release| release.seconds).min();
+                RowWord { seconds: seconds.map_or(word.seconds, |s| s.min(word.seconds)), ..word }
+            }
+            _ => word,
+        }
     }
 
     /// The state as of the last record appended; all that was polled has to be.
@@ -285,17 +426,21 @@ impl Slice {
             cursors[piece.run as usize] -= piece.rows;
         }
         expansion.claim_up_to(&cursors);
-        let recorded = |word: &RowWord| match word.outcome {
-            Outcome::InFlight => RowWord { outcome: Outcome::Waiting, ..*word },
-            _ => *word,
+        let recorded = |bits: &u32| match known(*bits) {
+            word @ RowWord { outcome: Outcome::InFlight, .. } => {
+                RowWord { outcome: Outcome::Waiting, ..word }.to_bits()
+            }
+            _ => *bits,
         };
-        let mut words: Vec<RowWord> = self.words.iter().map(recorded).collect();
+        let mut words: Vec<u32> = self.words.iter().map(recorded).collect();
         // What is released is due sooner by a record that may not be durable yet: here it is
         // covered.
         for release in &self.releases {
-            let word = &mut words[release.row as usize];
+            let bits = &mut words[release.row as usize];
+            let word = known(*bits);
             if word.outcome == Outcome::Held {
-                word.seconds = word.seconds.min(release.seconds);
+                let seconds = word.seconds.min(release.seconds);
+                *bits = RowWord { seconds, ..word }.to_bits();
             }
         }
         Checkpoint { sequence, life: self.life, cursors, words, doubts: self.doubts }
@@ -330,14 +475,22 @@ impl Slice {
             Record::Order(order) => {
                 self.obey_life(*order);
             }
-            Record::Claimed(pieces) => pieces.iter().for_each(|piece| self.expansion.claim(*piece)),
+            Record::Stands(life) => self.life = *life,
+            // Claims become durable in their order: what comes later says that all before it was.
+            Record::Claimed(pieces) => {
+                for piece in pieces {
+                    if self.expansion.has(*piece) {
+                        self.expansion.reach(*piece);
+                    }
+                }
+            }
             Record::Outcomes(entries) => {
-                for (row, word) in entries {
-                    let known = &mut self.words[*row as usize];
+                let rows = self.words.len() as u32;
+                for (row, word) in entries.iter().filter(|(row, _)| *row < rows) {
                     // Read again from anywhere, records lead to the same end: the last one counts,
                     // and an end stays.
-                    if !known.outcome.is_final() {
-                        *known = *word;
+                    if !self.word(*row).outcome.is_final() {
+                        self.set_word(*row, *word);
                     }
                 }
             }
@@ -348,9 +501,10 @@ impl Slice {
     /// Figures from the words: all of them are durable.
     fn count_words(&mut self) {
         self.counts = Counts::waiting(self.expansion.rows());
-        for word in &self.words {
-            if word.outcome != Outcome::Waiting {
-                self.counts.shift(Outcome::Waiting, word.outcome, 1);
+        for bits in &self.words {
+            let outcome = known(*bits).outcome;
+            if outcome != Outcome::Waiting {
+                self.counts.shift(Outcome::Waiting, outcome, 1);
             }
         }
         if let Life::Closing(end) | Life::Ended(end) = self.life {
@@ -364,7 +518,7 @@ impl Slice {
             return;
         }
         let may_be_under_way = |row: &u32| {
-            let word = self.words[*row as usize];
+            let word = self.word(*row);
             word.outcome == Outcome::Waiting
                 || (word.outcome == Outcome::Held && word.seconds <= seconds)
         };
@@ -455,7 +609,7 @@ impl Slice {
 
     fn change_live(&mut self, row: u32, outcome: Outcome, seconds: u32) {
         let from = self.word(row).outcome;
-        self.words[row as usize] = self.word(row).becoming(outcome, seconds);
+        self.set_word(row, self.word(row).becoming(outcome, seconds));
         if self.mutation == Mutation::OutcomeBeforeDurability {
             self.counts.shift(from, outcome, 1);
         } else {
@@ -468,6 +622,11 @@ impl Slice {
         let has_all = self.counts.open() == 0 && self.staged.is_empty() && self.shifts.is_empty();
         is_begun && has_all
     }
+}
+
+/// A word that was written here, or checked when it was read.
+fn known(bits: u32) -> RowWord {
+    RowWord::from_bits(bits).unwrap_or(RowWord::WAITING)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line's side of the admin doors: documents out and in, by HTTP over the Unix socket
 //! of an engine on this host or over the admin port of any.
 
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +34,13 @@ pub(crate) struct AdminClient {
     /// What to say where it does not answer, before and behind the cause.
     silence: [String; 2],
 }
+
+/// Octets of a table that are handed on at once.
+const TABLE_BLOCK_OCTETS: usize = 1 << 16;
+
+/// No document is expected.
+#[derive(serde::Deserialize)]
+struct NothingAtAll {}
 
 #[derive(serde::Deserialize)]
 struct ErrorDocument {
@@ -146,6 +154,48 @@ impl AdminClient {
     ) -> Result<T, CliError> {
         let request = self.as_order(self.agent.post(self.url(path)));
         self.document(request.content_type("text/csv").send(lines))
+    }
+
+    /// PUTs or POSTs what a reader gives, as it comes.
+    pub(crate) fn send_file<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        is_whole: bool,
+        file: &mut dyn Read,
+    ) -> Result<T, CliError> {
+        let url = self.url(path);
+        let request = if is_whole { self.agent.put(url) } else { self.agent.post(url) };
+        let request = self.as_caller(request).content_type("application/octet-stream");
+        self.document(request.send(ureq::SendBody::from_reader(file)))
+    }
+
+    /// GETs a table of any length and hands it on as it comes.
+    pub(crate) fn get_table(
+        &self,
+        path: &str,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let answer = self.as_caller(self.agent.get(self.url(path))).call();
+        let mut answer = match answer {
+            Ok(answer) if answer.status().is_success() => answer,
+            refused => return self.document::<NothingAtAll>(refused).map(drop),
+        };
+        let mut reader = answer.body_mut().as_reader();
+        let (mut octets, mut rest) = (vec![0; TABLE_BLOCK_OCTETS], Vec::new());
+        loop {
+            let read = reader.read(&mut octets).map_err(|error| {
+                CliError::new(format!("the engine's answer broke off ({error}): ask again"))
+            })?;
+            if read == 0 {
+                return take(&rest);
+            }
+            rest.extend_from_slice(&octets[..read]);
+            // Whole lines only: a character may be cut anywhere.
+            if let Some(end) = rest.iter().rposition(|octet| *octet == b'\n') {
+                take(&rest[..=end])?;
+                rest.drain(..=end);
+            }
+        }
     }
 
     /// The request under the token, if there is one.

@@ -1,38 +1,39 @@
-//! `hayauma broadcast`: what a manifest says, before anybody sends it anywhere.
+//! `hayauma broadcast`: what a manifest says before anybody sends it anywhere, and what is done
+//! with broadcasts in a running engine (`broadcast_desk`).
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::{Areas, Leg, Manifest};
 use crate::broadcast::variants::{Cost, Text, Variants};
 
+use super::broadcast_desk::{self, DeskCommand, read};
 use super::output::Report;
 use super::sms::{json_of, shown};
-use super::{CliError, Output};
-
-/// The argument that stands for standard input.
-const STANDARD_INPUT: &str = "-";
+use super::{CliError, Output, Place};
 
 /// What to do with broadcasts.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(super) enum BroadcastCommand {
-    /// Check a manifest: audiences, texts and what each costs, who has to approve it.
+    /// Check a manifest: audiences, texts and what each costs, who has to approve it. With the
+    /// identifier of a draft: make its dry run in the running engine.
     Check(CheckArguments),
+    #[command(flatten)]
+    Desk(DeskCommand),
 }
 
 /// Arguments of `hayauma broadcast check`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CheckArguments {
-    /// The manifest, in JSON. `-`: from standard input.
+    /// The manifest, in JSON (`-`: from standard input); or a draft's identifier, `bc-…`.
     file: PathBuf,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// What is printed of a manifest.
@@ -68,7 +69,16 @@ pub(super) fn run(
     command: &BroadcastCommand,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, CliError> {
-    let BroadcastCommand::Check(arguments) = command;
+    let arguments = match command {
+        BroadcastCommand::Check(arguments) => arguments,
+        BroadcastCommand::Desk(command) => {
+            return broadcast_desk::run(command, output).map(|()| ExitCode::SUCCESS);
+        }
+    };
+    if let Some(draft) = arguments.file.to_str().filter(|file| file.starts_with("bc-")) {
+        let (place, json) = (&arguments.place, arguments.json);
+        return broadcast_desk::check(draft, place, json, output).map(|()| ExitCode::SUCCESS);
+    }
     output.report_all("hayauma broadcast", |report| check(arguments, report))
 }
 
@@ -93,17 +103,6 @@ fn check(arguments: &CheckArguments, report: &mut Report<'_>) {
             "{name}: the text in {language} takes too many short messages: shorten it"
         )));
     }
-}
-
-/// The octets of a file, one more than a manifest may have at most.
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    let bound = MANIFEST_OCTETS_MAX as u64 + 1;
-    match file.to_str() {
-        Some(STANDARD_INPUT) => std::io::stdin().lock().take(bound).read_to_end(&mut octets)?,
-        _ => File::open(file)?.take(bound).read_to_end(&mut octets)?,
-    };
-    Ok(octets)
 }
 
 fn checked(manifest: &Manifest) -> Result<Checked, String> {
@@ -197,7 +196,7 @@ mod tests {
         let file = directory.path().join("manifest.json");
         std::fs::write(&file, content).expect("a file");
         let (mut printed, mut complaints) = (String::new(), Vec::new());
-        check(&CheckArguments { file, json }, &mut |result| {
+        check(&CheckArguments { file, json, place: Place::default() }, &mut |result| {
             match result {
                 Ok(text) => printed.push_str(&text),
                 Err(sentence) => complaints.push(sentence),

@@ -1,4 +1,4 @@
-//! `hayauma list`: what a recipients' file would become, line by line.
+//! `hayauma list`: what a recipients' file would become, line by line; lists in a running engine.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,10 +10,12 @@ use crate::broadcast::lists::encoding::Charset;
 use crate::broadcast::lists::import::Import;
 use crate::broadcast::lists::reader::ReaderOptions;
 
+use super::broadcast_desk::running;
 use super::output::Report;
 use super::sms::{json_of, shown};
 use super::table::{grouped, render};
-use super::{CliError, Output};
+use super::{CliError, Output, Place};
+use crate::control::broadcasts::{ListDocument, ListWanted};
 
 /// Octets that are read at a time.
 const BLOCK_OCTETS: usize = 1 << 20;
@@ -27,6 +29,47 @@ const COUNTS_SHOWN_MAX: usize = 20;
 pub(super) enum ListCommand {
     /// Account for every line of a recipients' file: taken, taken twice, or refused and why.
     Check(CheckArguments),
+    /// Make a list without recipients, and print its identifier.
+    Create {
+        /// What people call it.
+        name: String,
+        /// What its recipients are told.
+        #[arg(long, default_value = "")]
+        purpose: String,
+        /// Why they may be.
+        #[arg(long, default_value = "")]
+        consent: String,
+        /// A column that holds a parameter of the text; may be given eight times.
+        #[arg(long = "parameter", value_name = "NAME")]
+        parameters: Vec<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Fill a list with a new version; every line is accounted for.
+    Import {
+        /// The list's identifier, `li-…`.
+        list: String,
+        /// As for `list check`.
+        file: PathBuf,
+        /// What the file is in, where it has no byte order mark.
+        #[arg(long, default_value = "utf-8")]
+        charset: String,
+        /// Put a lost leading zero back.
+        #[arg(long, value_parser = ["leading-zero"])]
+        repair: Option<String>,
+        /// The file holds changes of this version, in NDJSON.
+        #[arg(long, value_name = "VERSION")]
+        base: Option<u32>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show lists with their versions, as JSON.
+    Show {
+        /// One of them.
+        list: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// Arguments of `hayauma list check`.
@@ -57,7 +100,32 @@ fn charset_of(name: &str) -> Result<Charset, String> {
 /// Does it. Exit status 0: the list can be used as it is; 1: it is none, or too many of its lines
 /// are refused.
 pub(super) fn run(command: &ListCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
-    let ListCommand::Check(arguments) = command;
+    let arguments = match command {
+        ListCommand::Check(arguments) => arguments,
+        ListCommand::Create { name, purpose, consent, parameters, place } => {
+            let (name, purpose) = (name.clone(), purpose.clone());
+            let (consent, parameters) = (consent.clone(), parameters.clone());
+            let wanted = ListWanted { name, purpose, consent, parameters };
+            let made: ListDocument = running(place)?.post("/lists", &wanted)?;
+            return output.print(&format!("{}\n", made.list)).map(|()| ExitCode::SUCCESS);
+        }
+        ListCommand::Import { list, file, charset, repair, base, place } => {
+            let mut path = format!("/lists/{list}/versions?charset={charset}");
+            path += &repair.as_ref().map_or_else(String::new, |way| format!("&repair={way}"));
+            path += &base.map_or_else(String::new, |base| format!("&base={base}"));
+            let name = shown(&file.to_string_lossy());
+            let mut file = open(file)
+                .map_err(|error| CliError::new(format!("{name} cannot be opened: {error}")))?;
+            let imported: simd_json::OwnedValue =
+                running(place)?.send_file(&path, base.is_none(), &mut file)?;
+            return output.print_json(&imported).map(|()| ExitCode::SUCCESS);
+        }
+        ListCommand::Show { list, place } => {
+            let path = list.as_ref().map_or_else(|| "/lists".to_owned(), |l| format!("/lists/{l}"));
+            let shown: simd_json::OwnedValue = running(place)?.get(&path)?;
+            return output.print_json(&shown).map(|()| ExitCode::SUCCESS);
+        }
+    };
     output.report_all("hayauma list", |report| check(arguments, report))
 }
 

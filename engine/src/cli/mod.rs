@@ -12,6 +12,7 @@ mod admin_transport;
 mod audit;
 pub mod billing;
 mod broadcast;
+mod broadcast_desk;
 mod cap;
 mod carrier;
 mod client;
@@ -94,10 +95,10 @@ enum Command {
     /// Check warnings of other systems: CAP, JMA, L-Alert
     #[command(subcommand)]
     Cap(cap::CapCommand),
-    /// Check manifests of broadcasts
+    /// Write broadcasts, check, approve, start and stop them, see what becomes of them
     #[command(subcommand)]
     Broadcast(broadcast::BroadcastCommand),
-    /// Check lists of recipients
+    /// Make and fill lists of recipients, check their files
     #[command(subcommand)]
     List(list::ListCommand),
     Doctor(Box<doctor::DoctorCommand>),

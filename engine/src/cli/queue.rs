@@ -12,7 +12,11 @@ use clap::{Args, Subcommand};
 use super::queue_waiting;
 use super::table::{self, grouped, plural};
 use super::{CliError, Place, print};
-use crate::journal::{Damage, Handed, Kind, Position, Record, Survey, read_holder, survey};
+use crate::broadcast::slice::Record as SliceRecord;
+use crate::broadcast::slice::codec;
+use crate::journal::{
+    BroadcastNote, Damage, Handed, Kind, Position, Record, Survey, read_holder, survey,
+};
 use crate::smsc::wait_reason::WaitReason;
 use wire::terms::ids::{Msn, Reqid};
 
@@ -360,6 +364,7 @@ fn describe(record: &Record<'_>, text: &mut String) {
             )
         }
         Record::Handed(handed) => describe_handed(name, &handed.to_native(), text),
+        Record::Broadcast(note) => describe_note(name, &note.to_native(), text),
         Record::Opened(_) | Record::Cleaned(_) => writeln!(text, "{name}"),
     };
 }
@@ -374,6 +379,23 @@ fn describe_handed(name: &str, handed: &Handed<'_>, text: &mut String) -> std::f
         handed.failed_mask,
         handed.delivered_mask,
     )
+}
+
+fn describe_note(name: &str, note: &BroadcastNote<'_>, text: &mut String) -> std::fmt::Result {
+    write!(text, "{name} {} number {} ", time(note.at_ms), note.ordinal)?;
+    match codec::read(note.octets) {
+        Some((SliceRecord::Order(order), _)) => writeln!(text, "order {order:?}"),
+        Some((SliceRecord::Stands(life), _)) => writeln!(text, "is {life:?}"),
+        Some((SliceRecord::Claimed(pieces), _)) => {
+            let rows: u32 = pieces.iter().map(|piece| piece.rows).sum();
+            writeln!(text, "claims {rows} rows")
+        }
+        Some((SliceRecord::Outcomes(entries), _)) => {
+            writeln!(text, "outcomes of {} rows", entries.len())
+        }
+        Some((SliceRecord::Doubts { total }, _)) => writeln!(text, "{total} rows in doubt so far"),
+        None => writeln!(text, "that cannot be read"),
+    }
 }
 
 /// `YYYY-MM-DD hh:mm:ss` in Japan.

@@ -48,7 +48,7 @@ mod guard;
 mod health;
 mod orders;
 pub mod paths;
-mod reading;
+pub(crate) mod reading;
 pub(crate) mod reply;
 mod tls;
 mod tokens;
@@ -82,7 +82,7 @@ pub use contracts::{
 pub use guard::ORDER_HEADER;
 pub use orders::{ShardStatus, Status};
 pub use paths::PATHS;
-pub use reading::{Document, Parameters, XpidInPath};
+pub use reading::{Document, IdentifierInPath, Parameters, XpidInPath};
 pub use reply::{AdminError, reply_json};
 pub use tls::AdminTls;
 

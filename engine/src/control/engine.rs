@@ -1,5 +1,7 @@
 //! What the control plane asks of the running shards.
 
+use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::slice::Order;
 use crate::control::carriers::CarrierSettings;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
@@ -7,7 +9,9 @@ use crate::io::figures::{ControlError, Obstacle, ShardFigures};
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
 use crate::network::smpp::exchange::CarrierState;
-use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
+use crate::shard::{LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally};
+use std::ops::Range;
+use std::sync::Arc;
 use wire::terms::ids::{Class, Msn, Xpid};
 
 /// The running engine as the control plane sees it.
@@ -71,6 +75,38 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// The engine is stopping or the shard does not answer.
     fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError>;
+    /// How many shards there are.
+    fn shards(&self) -> usize;
+    /// Tells every shard of a broadcast that was started; returns when each has it durable.
+    ///
+    /// # Errors
+    /// The engine is stopping or a shard does not answer: some may have begun.
+    fn start_broadcast(&self, broadcast: &Arc<RunningBroadcast>) -> Result<(), ControlError>;
+    /// All broadcasts that were started before this start of the engine have been told of.
+    fn all_broadcasts_told(&self);
+    /// Has every shard carry out an order; returns when it is durable in each. Whether there is
+    /// such a broadcast.
+    ///
+    /// # Errors
+    /// As [`Self::start_broadcast`].
+    fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError>;
+    /// The outcomes of a broadcast are kept: the shards forget it.
+    fn forget_broadcast(&self, ordinal: u32);
+    /// Where each broadcast stands in each shard.
+    ///
+    /// # Errors
+    /// The engine is stopping or a shard does not answer.
+    fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError>;
+    /// Words of rows in a shard, by their places there.
+    ///
+    /// # Errors
+    /// As [`Self::broadcast_figures`].
+    fn broadcast_words(
+        &self,
+        shard: usize,
+        ordinal: u32,
+        places: Range<u32>,
+    ) -> Result<Vec<u32>, ControlError>;
     /// Changes these lines, whichever shards own them; how many were changed.
     ///
     /// # Errors

@@ -1,9 +1,12 @@
 //! An engine for tests, which only writes down what it is told.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::slice::Order;
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
@@ -12,7 +15,9 @@ use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigure
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
 use crate::network::smpp::exchange::CarrierState;
-use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
+use crate::shard::{
+    CLASSES, LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally,
+};
 use wire::terms::ids::{Class, Msn, Xpid};
 
 #[derive(Default)]
@@ -141,6 +146,30 @@ impl Engine for FakeEngine {
 
     fn live_pushes(&self, _msn: Msn) -> Result<Vec<LivePush>, ControlError> {
         Ok(Vec::new())
+    }
+
+    fn shards(&self) -> usize {
+        1
+    }
+
+    fn start_broadcast(&self, _: &Arc<RunningBroadcast>) -> Result<(), ControlError> {
+        self.check()
+    }
+
+    fn all_broadcasts_told(&self) {}
+
+    fn order_broadcast(&self, _: u32, _: Order) -> Result<bool, ControlError> {
+        self.check().map(|()| false)
+    }
+
+    fn forget_broadcast(&self, _: u32) {}
+
+    fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError> {
+        self.check().map(|()| vec![Vec::new()])
+    }
+
+    fn broadcast_words(&self, _: usize, _: u32, _: Range<u32>) -> Result<Vec<u32>, ControlError> {
+        self.check().map(|()| Vec::new())
     }
 
     fn set_lines(&self, msns: &[Msn], _line: Line) -> Result<u64, ControlError> {

@@ -3,6 +3,8 @@
 
 mod host_addresses;
 
+use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::slice::Order;
 use crate::control::carrier_plan::CarrierOrders;
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
@@ -16,14 +18,18 @@ use crate::io::mailbox::{
 };
 use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
+use crate::io::orders::BroadcastMessage;
 use crate::io::tls::Acceptance;
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
 use crate::network::smpp::exchange::{CarrierPlan, CarrierState};
 use crate::shard::figures::{NAMES, Rises};
-use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
-use crossbeam::channel::{Receiver, bounded};
+use crate::shard::{
+    CLASSES, LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally,
+};
+use crossbeam::channel::{Receiver, Sender, bounded};
 use host::clock;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -246,6 +252,20 @@ impl EngineHandle {
         }
     }
 
+    /// Asks every shard at once; the answers in the order of the shards.
+    fn ask_all<T>(
+        &self,
+        message: impl Fn(Sender<T>) -> BroadcastMessage,
+    ) -> Result<Vec<T>, ControlError> {
+        let mut asked = Vec::with_capacity(self.ports.len());
+        for port in &self.ports {
+            let (reply, taken) = bounded(1);
+            port.send(ShardMessage::Broadcast(message(reply)))?;
+            asked.push(taken);
+        }
+        asked.iter().map(|taken| self.taken(taken)).collect()
+    }
+
     fn send_contracts(
         &self,
         rows: &[(Msn, Xpid)],
@@ -441,6 +461,50 @@ impl Engine for EngineHandle {
     fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError> {
         let (reply, taken) = bounded(1);
         self.ports[shard_of(msn, self.ports.len())].send(ShardMessage::Live { msn, reply })?;
+        self.taken(&taken)
+    }
+
+    fn shards(&self) -> usize {
+        self.ports.len()
+    }
+
+    fn start_broadcast(&self, broadcast: &Arc<RunningBroadcast>) -> Result<(), ControlError> {
+        self.ask_all(|reply| BroadcastMessage::Started { broadcast: Arc::clone(broadcast), reply })
+            .map(drop)
+    }
+
+    fn all_broadcasts_told(&self) {
+        for port in &self.ports {
+            // One that is stopping cleans nothing.
+            let _ = port.send(ShardMessage::Broadcast(BroadcastMessage::AllTold));
+        }
+    }
+
+    fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
+        let known = self.ask_all(|reply| BroadcastMessage::Ordered { ordinal, order, reply })?;
+        Ok(known.contains(&true))
+    }
+
+    fn forget_broadcast(&self, ordinal: u32) {
+        for port in &self.ports {
+            let _ = port.send(ShardMessage::Broadcast(BroadcastMessage::Forget(ordinal)));
+        }
+    }
+
+    fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError> {
+        self.ask_all(BroadcastMessage::Figures)
+    }
+
+    fn broadcast_words(
+        &self,
+        shard: usize,
+        ordinal: u32,
+        places: Range<u32>,
+    ) -> Result<Vec<u32>, ControlError> {
+        let (reply, taken) = bounded(1);
+        let (from, most) = (places.start, places.end - places.start);
+        let message = BroadcastMessage::Words { ordinal, from, most, reply };
+        self.ports[shard].send(ShardMessage::Broadcast(message))?;
         self.taken(&taken)
     }
 

@@ -8,6 +8,7 @@
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod broadcasts;
 pub mod carrier_orders;
 pub mod carrier_plan;
 pub mod carrier_tls;
@@ -34,10 +35,14 @@ pub mod store_thread;
 pub mod token;
 
 /// What the engine shows and does at the admin port, beside registrations and contracts.
-pub fn routes(handle: &std::sync::Arc<handle::EngineHandle>) -> axum::Router {
+pub fn routes(
+    handle: &std::sync::Arc<handle::EngineHandle>,
+    desk: &std::sync::Arc<broadcasts::BroadcastDesk>,
+) -> axum::Router {
     parked::router(handle.clone())
         .merge(lines::router(handle.clone()))
         .merge(queue::router(handle.clone()))
         .merge(pushes::router(handle.clone()))
         .merge(carrier_orders::router(handle.clone()))
+        .merge(broadcasts::router(desk.clone()))
 }

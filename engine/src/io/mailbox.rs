@@ -9,6 +9,7 @@ use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
 use crate::io::notifier::{EndpointPlan, Outbound, Troubles};
 use crate::io::now::Now;
+use crate::io::orders::BroadcastMessage;
 use crate::io::serving::Counts;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
@@ -118,6 +119,7 @@ pub(crate) enum ShardMessage {
         done: Done,
     },
     Figures(Done),
+    Broadcast(BroadcastMessage),
     Pause {
         paused: bool,
         done: Done,

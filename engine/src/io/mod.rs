@@ -24,6 +24,7 @@ mod mesh;
 pub mod names;
 pub mod notifier;
 mod now;
+pub(crate) mod orders;
 mod pace;
 mod places;
 mod portions;

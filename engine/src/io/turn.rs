@@ -11,6 +11,7 @@ use crate::io::mailbox::{ShardMessage, ShardPort, ShardStatus};
 use crate::io::mesh::Mesh;
 use crate::io::notifier::{EndpointPlan, Notifier, Outbound};
 use crate::io::now::Now;
+use crate::io::orders::WaitingOrders;
 use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::io::places::Door;
 use crate::io::serving::{Customers, Reception};
@@ -119,6 +120,7 @@ pub(super) struct ShardTurn {
     stopped: bool,
     /// The last step of a handshake was one with a notification server.
     servers_shook: bool,
+    orders: WaitingOrders,
 }
 
 impl ShardTurn {
@@ -170,6 +172,7 @@ impl ShardTurn {
             draining_since_ms: None,
             stopped: false,
             servers_shook: false,
+            orders: WaitingOrders::default(),
         };
         turn.read_clocks();
         turn.notifier.set_plans(endpoints);
@@ -262,6 +265,7 @@ impl ShardTurn {
         self.doubt_if_names_are_lost();
         busy |= self.flush(now);
         self.mesh.wake_peers();
+        self.orders.settle(self.shard.durable());
         self.publish(now);
         self.drain(now);
         busy
@@ -687,6 +691,10 @@ impl ShardTurn {
                 ShardMessage::Carriers { plan, done } => {
                     self.change_carriers(&plan, now);
                     done.signal();
+                }
+                ShardMessage::Broadcast(message) => {
+                    let (shard, network) = (&mut self.shard, &mut self.network);
+                    self.orders.take(message, shard, network, now.wall_ms);
                 }
                 ShardMessage::Acceptance(acceptance) => self.front.accept_with(acceptance),
                 ShardMessage::Outbound(outbound) => self.notifier.send_with(*outbound),

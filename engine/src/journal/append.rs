@@ -72,7 +72,7 @@ impl Journal {
 
     /// Whether so many octets can be appended whatever the device says from now on. Takes what the
     /// factory has ready before it says no.
-    fn has_present(&mut self, needed: u64) -> bool {
+    pub(super) fn has_present(&mut self, needed: u64) -> bool {
         if self.present_octets() < needed {
             self.take_spares(Duration::ZERO);
         }

@@ -6,6 +6,7 @@ use rkyv::ser::allocator::SubAllocator;
 use rkyv::ser::writer::Buffer;
 
 use super::frame::Kind;
+use super::note::{ArchivedBroadcastNote, BroadcastNoteBody};
 use super::record::{
     AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded,
     ArchivedHanded, ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress,
@@ -92,6 +93,22 @@ impl Body for HandedBody<'_> {
 
     fn body_octets_max(&self) -> usize {
         size_of::<ArchivedHanded<'_>>() + self.ids_octets() + 7
+    }
+
+    fn write(&self, target: &mut [u8]) -> usize {
+        written(low::to_bytes_in_with_alloc::<_, _, Failure>(
+            self,
+            Buffer::from(target),
+            SubAllocator::empty(),
+        ))
+    }
+}
+
+impl Body for BroadcastNoteBody<'_> {
+    const KIND: Kind = Kind::Broadcast;
+
+    fn body_octets_max(&self) -> usize {
+        size_of::<ArchivedBroadcastNote<'_>>() + self.noted_octets() + 7
     }
 
     fn write(&self, target: &mut [u8]) -> usize {

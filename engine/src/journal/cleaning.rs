@@ -318,7 +318,7 @@ impl Journal {
         let keys_count =
             segment.keys > 0 && now_ms < segment.keys_ended_ms_max.saturating_add(KEY_KEEP_MS);
         let keys = if keys_count { u64::from(segment.keys) * KEY_FRAME_OCTETS } else { 0 };
-        segment.live_octets + keys
+        segment.live_octets + keys + segment.noted_octets
     }
 
     fn frame_octets_at(&self, position: Position) -> u64 {

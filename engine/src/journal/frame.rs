@@ -44,11 +44,13 @@ pub enum Kind {
     Held = 9,
     /// A carrier has taken segments of a push, or has said what became of some.
     Handed = 10,
+    /// Something of a broadcast: orders, claimed rows, what became of rows.
+    Broadcast = 11,
 }
 
 impl Kind {
     /// Every kind, in ascending order of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Progress,
         Self::Ended,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Cleaned,
         Self::Held,
         Self::Handed,
+        Self::Broadcast,
     ];
 
     /// The kind with this number, if there is one.
@@ -84,6 +87,7 @@ impl Kind {
             Self::Cleaned => "cleaned",
             Self::Held => "held",
             Self::Handed => "handed",
+            Self::Broadcast => "broadcast",
         }
     }
 }
@@ -317,7 +321,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(11), None);
+        assert_eq!(Kind::from_number(12), None);
         assert_eq!(Kind::from_number(255), None);
     }
 }

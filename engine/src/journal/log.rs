@@ -154,6 +154,8 @@ pub struct Journal {
     /// Their segments, where carriers take pushes.
     pub(super) live_segments: u64,
     pub(super) live_octets: u64,
+    /// What is kept for rows of broadcasts that were claimed.
+    pub(super) row_octets: u64,
     /// Room for one body, aligned as a segment is.
     pub(super) scratch: Memory,
     /// Where the segments' stages get their memory from.
@@ -418,6 +420,7 @@ impl Journal {
     pub(super) fn promised_octets(&self) -> u64 {
         RESERVE_OCTETS_PER_PUSH * self.live_pushes
             + self.handing_octets(self.live_pushes, self.live_segments)
+            + self.row_octets
     }
 
     /// Octets that are kept to write down what carriers take of so many pushes and segments.

@@ -45,6 +45,8 @@ mod loose;
 mod memory;
 mod moving;
 mod names;
+mod note;
+mod notes;
 pub mod numbering;
 mod open;
 mod record;
@@ -79,6 +81,7 @@ pub use log::{DamagedRecord, Journal, JournalConfig, JournalFigures, Position, S
 pub use loose::{FrameBreak, LooseFrame, LooseFrames, append_loose};
 pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};
+pub use note::{ArchivedBroadcastNote, BroadcastNote, BroadcastNoteBody};
 pub use open::check;
 pub use record::{
     Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,

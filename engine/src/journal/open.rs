@@ -91,6 +91,7 @@ impl Journal {
             live_pushes: 0,
             live_segments: 0,
             live_octets: 0,
+            row_octets: 0,
             scratch: Memory::copied_from(&[], super::limits::BODY_OCTETS_MAX),
             pool: ChunkPool::with_ready(chunks_ready(&config)),
         };

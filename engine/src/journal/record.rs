@@ -11,6 +11,7 @@ use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Serialize};
 
 use super::frame::Kind;
+use super::note::ArchivedBroadcastNote;
 
 /// A push was accepted: all that delivering it and telling its client needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -558,6 +559,8 @@ pub enum Record<'a> {
     /// All that was needed of the segment of this number stands further on. Only a start is handed
     /// this.
     Cleaned(u32),
+    /// See [`super::BroadcastNote`].
+    Broadcast(&'a ArchivedBroadcastNote<'a>),
 }
 
 impl<'a> Record<'a> {
@@ -577,6 +580,9 @@ impl<'a> Record<'a> {
             Kind::Opened => low::access::<_, Failure>(body).ok().map(Self::Opened),
             Kind::Held => low::access::<_, Failure>(body).ok().map(Self::Held),
             Kind::Handed => low::access::<ArchivedHanded<'a>, Failure>(body).ok().map(Self::Handed),
+            Kind::Broadcast => {
+                low::access::<ArchivedBroadcastNote<'a>, Failure>(body).ok().map(Self::Broadcast)
+            }
             Kind::Cleaned => None,
         }
     }
@@ -594,6 +600,7 @@ impl<'a> Record<'a> {
             Self::Held(_) => Kind::Held,
             Self::Handed(_) => Kind::Handed,
             Self::Cleaned(_) => Kind::Cleaned,
+            Self::Broadcast(_) => Kind::Broadcast,
         }
     }
 
@@ -627,8 +634,8 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// The push that the record speaks of; `None` for records about the journal itself or a whole
-    /// alert.
+    /// The push that the record speaks of; `None` for records about the journal itself, a whole
+    /// alert or a broadcast.
     pub fn push_id(&self) -> Option<u64> {
         Some(match self {
             Self::Accepted(record) => record.push_id.to_native(),
@@ -639,7 +646,7 @@ impl<'a> Record<'a> {
             Self::Key(record) => record.push_id.to_native(),
             Self::Held(record) => record.push_id.to_native(),
             Self::Handed(record) => record.push_id.to_native(),
-            Self::Opened(_) | Self::Cleaned(_) => return None,
+            Self::Opened(_) | Self::Cleaned(_) | Self::Broadcast(_) => return None,
         })
     }
 }

@@ -136,6 +136,8 @@ pub struct Segment {
     pub(super) tail: usize,
     /// Octets of Accepted frames whose pushes live.
     pub(super) live_octets: u64,
+    /// Octets of its records of broadcasts that go on.
+    pub(super) noted_octets: u64,
     /// Ended and Key frames, and until when the last of them counts.
     pub(super) keys: u32,
     pub(super) keys_ended_ms_max: u64,
@@ -157,6 +159,7 @@ impl Segment {
             header,
             tail: HEADER_PAGE_OCTETS,
             live_octets: 0,
+            noted_octets: 0,
             keys: 0,
             keys_ended_ms_max: 0,
             cleaned: None,

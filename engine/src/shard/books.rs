@@ -12,7 +12,9 @@
 use super::Shard;
 use super::events::ended_event;
 use crate::billing::{BillingWrite, Event, EventKind, Known, Log};
-use crate::journal::{Cursor, Record};
+use crate::broadcast::slice::codec::{self, RecordBooks};
+use crate::journal::{BroadcastNote, Cursor, Record};
+use crate::shard::broadcasts::events_of;
 use crate::shard::events::accepted_event;
 use crate::testing::kill_points::{KillPoint, kill_point};
 use std::collections::VecDeque;
@@ -87,6 +89,32 @@ impl Owed {
         }
     }
 
+    /// Enters those events of a broadcast's record that a start could not; whether there was room.
+    /// Rows that ended since have their events kept beside.
+    fn enter_rows<L: Log>(
+        &mut self,
+        record: &Record<'_>,
+        sequence: u64,
+        home: Home,
+        billing: &mut L,
+        now_ms: WallMs,
+    ) -> bool {
+        let (Filter::Unknown(known), Record::Broadcast(note)) = (&mut self.filter, record) else {
+            return true;
+        };
+        for event in home.many(&note.to_native(), sequence) {
+            if known.contains(event.kind, event.push_id) {
+                continue;
+            }
+            if !billing.append(&event, now_ms) {
+                return false;
+            }
+            known.note(event.kind, event.push_id);
+            self.events = self.events.saturating_sub(1);
+        }
+        true
+    }
+
     fn note_entered(&mut self, event: &Event) {
         self.events = self.events.saturating_sub(1);
         if let Filter::Unknown(known) = &mut self.filter {
@@ -131,6 +159,20 @@ impl Home {
             }
             _ => None,
         }
+    }
+}
+
+impl Home {
+    /// The billing events of a broadcast's record, each of many rows.
+    pub(crate) fn many(self, note: &BroadcastNote<'_>, sequence: u64) -> Vec<Event> {
+        if crate::journal::numbering::is_copied(sequence) {
+            return Vec::new();
+        }
+        let books = codec::read_books(note.octets);
+        let of = |books: &RecordBooks| {
+            events_of(note.ordinal, WallMs::new(note.at_ms), books, self.shard).collect()
+        };
+        books.as_ref().map_or_else(Vec::new, of)
     }
 }
 
@@ -204,6 +246,9 @@ impl<L: Log> Shard<L> {
                     return true;
                 }
             };
+            if !owed.enter_rows(&record, sequence, home, &mut self.billing, now_ms) {
+                break;
+            }
             if let Some(event) = owed.event_of(&record, sequence, home, &self.moved_ends) {
                 if !self.billing.append(&event, now_ms) {
                     break;

@@ -54,6 +54,8 @@ enum Keep {
     Ended(u64),
     Key(Key),
     AlertCancel(CancelAccepted),
+    /// A record of a broadcast, of which something may be needed.
+    Note,
 }
 
 impl<L: Log> Shard<L> {
@@ -72,6 +74,8 @@ impl<L: Log> Shard<L> {
         }
         let durable = self.durable();
         match &mut self.cleaning {
+            // Nobody has said yet what of broadcasts is needed.
+            None if self.broadcasts.has_untold() => {}
             None => self.look_for_candidate(now_ms),
             // The segment could not go before the books have the events of its records.
             Some(_) if self.owed.is_some() => {}
@@ -173,6 +177,7 @@ impl<L: Log> Shard<L> {
                 Keep::AlertCancel(cancel) => {
                     fatal_if_full(self.journal.append_cancel(&cancel));
                 }
+                Keep::Note => self.move_note(position, now_ms),
             }
         }
         self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
@@ -215,6 +220,7 @@ impl<L: Log> Shard<L> {
                 alert_sequence: key.alert_sequence,
             },
             Record::CancelAccepted(cancel) => return self.keep_cancel(position, cancel),
+            Record::Broadcast(_) => return Keep::Note,
             _ => {
                 debug_assert!(kind != Kind::Accepted);
                 return Keep::Dead;

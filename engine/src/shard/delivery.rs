@@ -6,13 +6,14 @@ use super::endings::held_record;
 use super::records;
 use crate::billing::Log;
 use crate::journal::{Accepted, Held, Position};
-use crate::network::port::{Network, Token};
+use crate::network::port::{AttemptHandle, Network, Token};
 use crate::network::routes::CORE_NETWORK;
 use crate::smsc::core::Settlement;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::retry;
+use crate::smsc::row_ids::is_row;
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use crate::testing::kill_points;
@@ -68,6 +69,10 @@ impl<L: Log> Shard<L> {
             };
             busy = true;
             let push = self.core.push(index);
+            if push.is_row() {
+                self.attempt_row(network, handle, index, now_ms);
+                continue;
+            }
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             let registered = Xpid::from_value(accepted.xpid).and_then(|x| self.registry.find(x));
             let originating =
@@ -111,6 +116,32 @@ impl<L: Log> Shard<L> {
         busy
     }
 
+    /// Hands a row to the core network, unless it is not to be attempted any more.
+    fn attempt_row(
+        &mut self,
+        network: &mut impl Network,
+        handle: AttemptHandle,
+        index: PushIndex,
+        now_ms: WallMs,
+    ) {
+        if self.begin_row(index, network.slot(&handle), self.pace.center(now_ms)) {
+            network.submit(handle, self.pace.even(now_ms));
+            self.in_flight += 1;
+        } else {
+            network.release(handle);
+        }
+    }
+
+    /// What of a push the terminal acknowledged, as status reports tell the gateway: a row has none
+    /// of its own.
+    fn acknowledged(&mut self, push: &Push, arrived_mask: u16, now_ms: WallMs) -> u16 {
+        if push.is_row() {
+            return arrived_mask;
+        }
+        let accepted = self.journal.accepted(Position::from_bits(push.position));
+        report_delivered(&accepted, arrived_mask, now_ms, &mut self.stamps)
+    }
+
     /// Takes what the core network has settled.
     pub(super) fn take_outcomes(
         &mut self,
@@ -129,17 +160,15 @@ impl<L: Log> Shard<L> {
             let index: PushIndex = outcome.token.push;
             let (result, unanswered_mask) = (outcome.result, outcome.unanswered_mask);
             let domain = outcome.domain.map_or(0, Domain::number);
-            let push = self.core.push(index);
+            let push = *self.core.push(index);
             let push_id = push.push_id;
             kill_points::arrived(self.number, push_id, outcome.delivered_mask);
             kill_point(KillPoint::Outcome);
-            let accepted = self.journal.accepted(Position::from_bits(push.position));
             // What the terminal acknowledged goes back to the gateway as a status report for each
             // segment, and what the gateway reads there is what counts.
-            let delivered_mask =
-                report_delivered(&accepted, outcome.delivered_mask, now_ms, &mut self.stamps);
+            let delivered_mask = self.acknowledged(&push, outcome.delivered_mask, now_ms);
             let news = delivered_mask & !push.delivered_mask;
-            let before = Known::of(push);
+            let before = Known::of(&push);
             self.counted.segments_delivered += u64::from(news.count_ones());
             let unanswered_mask =
                 if self.mutation == Mutation::DropUnanswered { 0 } else { unanswered_mask };
@@ -158,7 +187,10 @@ impl<L: Log> Shard<L> {
             }
             self.note_if_held(index, before, result, domain, now_ms);
             self.carry_out_effects(now_ms);
-            kill_points::appended(self.number, self.journal.appended(), push_id, delivered_mask);
+            if !is_row(push_id) {
+                let appended = self.journal.appended();
+                kill_points::appended(self.number, appended, push_id, delivered_mask);
+            }
         }
         busy |= self.take_status_reports(network, now_ms, budget);
         // A hundred thousand lines may come back in one second: each turn takes its share of them.
@@ -196,6 +228,9 @@ impl<L: Log> Shard<L> {
         let next_ms = self.core.due_ms(index).map_or(now_ms, |due_ms| self.pace.real(due_ms));
         let held = Held { domain, ..held_record(push, now_ms, Some(next_ms)) };
         self.counted.holds += 1;
+        if push.is_row() {
+            return self.note_row_held(index, next_ms);
+        }
         if self.journal.append_held(&held) {
             return self.core.note_hold_recorded(index);
         }
@@ -253,10 +288,13 @@ impl<L: Log> Shard<L> {
         let msn = Msn::parse(view.recipient_digits().as_bytes())?;
         let matching = |index: &PushIndex| {
             let push = self.core.push(*index);
-            let accepted = self.journal.accepted(Position::from_bits(push.position));
+            let (first, scts) = self.row_reference(push).unwrap_or_else(|| {
+                let accepted = self.journal.accepted(Position::from_bits(push.position));
+                (accepted.message_reference, records::scts(accepted.accepted_ms))
+            });
             //= TS 23.040 9.2.3.6 report
-            let segment = view.message_reference.wrapping_sub(accepted.message_reference);
-            let same_time = records::scts(accepted.accepted_ms) == view.scts;
+            let segment = view.message_reference.wrapping_sub(first);
+            let same_time = scts == view.scts;
             (same_time && segment < push.segments).then_some((*index, segment))
         };
         let mut any = self.core.waiting(msn).filter_map(|index| matching(&index));

@@ -55,9 +55,15 @@ impl<L: Log> Shard<L> {
             busy = true;
             match effect {
                 Effect::Progress(index) => self.journal_progress(index, now_ms),
+                Effect::Begin(index) if self.core.push(index).is_row() => {
+                    self.journal_row_begin(index, now_ms);
+                }
                 Effect::Begin(index) => self.journal_begin(index, now_ms),
                 Effect::Handed(index) => self.journal_handed(index, now_ms),
                 Effect::CancelAccepted(index) => self.journal_cancel(index, now_ms),
+                Effect::Ended(index) if self.core.push(index).is_row() => {
+                    self.row_ended(index, now_ms);
+                }
                 Effect::Ended(index) => self.journal_end(index),
                 Effect::Notify(push, kind) => {
                     let by_smpp = self.core.ended_by(push).is_some_and(EndedPush::is_by_smpp);
@@ -242,6 +248,10 @@ impl<L: Log> Shard<L> {
 
     pub(super) fn journal_progress(&mut self, index: PushIndex, now_ms: WallMs) {
         let push = self.core.push(index);
+        if push.is_row() {
+            // What arrived of it is told with its outcome.
+            return;
+        }
         fatal_if_full(self.journal.append_progress(&progress_record(push, now_ms)));
     }
 

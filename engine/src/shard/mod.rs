@@ -11,6 +11,7 @@
 
 mod asked;
 pub mod books;
+mod broadcasts;
 mod cancels;
 mod cleaning;
 mod customers;
@@ -39,6 +40,7 @@ mod waiting_stopped;
 
 pub use crate::smsc::wait_reason::WaitReason;
 pub use asked::Reply;
+pub use broadcasts::SliceFigures;
 pub use customers::{Found, Seek};
 pub use durability::Durability;
 pub use endings::NotificationResult;
@@ -165,6 +167,7 @@ pub struct Shard<L = BillingLog> {
     counted: figures::Counted,
     parked_news: parked::ParkedNews,
     waiting: waiting::WaitingScan,
+    broadcasts: broadcasts::Broadcasts,
 }
 
 impl<L: Log> Shard<L> {
@@ -305,6 +308,7 @@ impl<L: Log> Shard<L> {
         busy |= self.take_receipts(network, now_ms, budget.outcomes);
         self.recall(network);
         busy |= self.reroute();
+        busy |= self.run_broadcasts(now_ms, budget.attempts > 0);
         busy |= self.start_attempts(network, now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
         busy |= self.clean(now_ms);
@@ -320,7 +324,8 @@ impl<L: Log> Shard<L> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
         let network_ms = network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
         let billing_ms = self.billing.next_due_ms(self.owed.is_some());
-        [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms].into_iter().flatten().min()
+        let due = [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms];
+        due.into_iter().chain([self.broadcasts.due_ms()]).flatten().min()
     }
 
     /// Attempts in the network.

@@ -2,6 +2,7 @@
 //! goes on.
 
 use super::books::Owed;
+use super::broadcasts::{Broadcasts, UntoldNotes};
 use super::figures::Counted;
 use super::opening::{OpenError, ShardConfig, ShardReport};
 use super::parked::ParkedNews;
@@ -20,7 +21,7 @@ use crate::smsc::recovery::Recovery;
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use crate::testing::kill_points::{KillPoint, kill_point};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -92,9 +93,9 @@ impl<L: Log> Shard<L> {
         let recovery = begin_recovery(config, mutation, center_ms);
         let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
         let (mut journal, report, read) = read_back(reading, config, &directory, storage)?;
-        let Read { recovery, entered, waiting, moved_before, ids } = read;
+        let Read { recovery, entered, waiting, moved_before, ids, untold } = read;
         progress.enter(OpenStage::Restoring);
-        hold_live(&mut journal, &recovery, mutation);
+        let broadcasts = hold_live(&mut journal, &recovery, untold, mutation);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
@@ -144,6 +145,7 @@ impl<L: Log> Shard<L> {
             counted: Counted::default(),
             parked_news: ParkedNews::default(),
             waiting,
+            broadcasts,
         };
         shard.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
@@ -182,14 +184,21 @@ fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: CenterMs)
 }
 
 /// The segments with the records of what lives are not to be cleaned away, and there is room to
-/// finish it.
-fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
+/// finish it. What the journal has of broadcasts waits until somebody tells of them.
+fn hold_live(
+    journal: &mut Journal,
+    recovery: &Recovery,
+    untold: BTreeMap<u32, UntoldNotes>,
+    mutation: Mutation,
+) -> Broadcasts {
     let unheld = if mutation == Mutation::LeaveUnheldAtOpen { 1 } else { 0 };
     for position in recovery.live_positions().skip(unheld) {
         journal.hold(Position::from_bits(position));
     }
+    let broadcasts = Broadcasts::with_untold(untold, journal);
     journal.give_back_cleaned();
     journal.prepare_reserve();
+    broadcasts
 }
 
 impl<L: Log> Shard<L> {

@@ -4,6 +4,7 @@
 //! **Never here:** the decision what becomes of a push; that is the recovery's.
 
 use super::books::Home;
+use super::broadcasts::UntoldNotes;
 use super::handed::ReadIds;
 use super::moved_before::{MovedBefore, Moves};
 use super::opening::{OpenError, ShardConfig};
@@ -11,10 +12,11 @@ use super::replay::replay;
 use super::waiting::WaitingScan;
 use crate::billing::{BillingError, Entered, Lacking, Log};
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
-use crate::journal::{ArchivedAccepted, Position, Record};
+use crate::journal::{ArchivedAccepted, BroadcastNote, Position, Record};
 use crate::network::routes::Routes;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::recovery::Recovery;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::terms::ids::{Msn, Reqid, Xpid};
 use wire::terms::pace::Pace;
@@ -32,6 +34,8 @@ pub(super) struct Read {
     pub(super) moved_before: MovedBefore,
     /// What carriers call the segments that they took.
     pub(super) ids: ReadIds,
+    /// Records of broadcasts, by their ordinals.
+    pub(super) untold: BTreeMap<u32, UntoldNotes>,
 }
 
 /// A journal that is being read.
@@ -42,6 +46,7 @@ pub(super) struct Reading<'a, L> {
     pub(super) octets: u64,
     recovery: Recovery,
     ids: ReadIds,
+    untold: BTreeMap<u32, UntoldNotes>,
     routes: Arc<Routes>,
     pace: Pace,
     home: Home,
@@ -75,6 +80,7 @@ impl<'a, L: Log> Reading<'a, L> {
             octets: 0,
             recovery,
             ids: ReadIds::default(),
+            untold: BTreeMap::new(),
             routes: Arc::clone(&config.routes),
             pace: Pace::new(config.time_scale, now_ms),
             home: Home::new(config.journal.first_sequence, config.number as u16),
@@ -108,6 +114,9 @@ impl<'a, L: Log> Reading<'a, L> {
         {
             self.unread.get_or_insert(error);
         }
+        if let Record::Broadcast(note) = record {
+            self.take_note(position, sequence, &note.to_native());
+        }
         if let Err(what) =
             replay(&mut self.recovery, (self.pace, &self.routes), position, sequence, record)
         {
@@ -121,6 +130,18 @@ impl<'a, L: Log> Reading<'a, L> {
         }
         self.last = Some(position);
         self.octets = self.segments_before + u64::from(position.offset());
+    }
+
+    /// Takes what the journal has of a broadcast.
+    fn take_note(&mut self, position: Position, sequence: u64, note: &BroadcastNote<'_>) {
+        for event in self.home.many(note, sequence) {
+            if let Err(error) = self.lacking.check(self.billing, &event, false, self.now_ms) {
+                self.unread.get_or_insert(error);
+            }
+        }
+        if !self.untold.entry(note.ordinal).or_default().take(position, note) {
+            self.impossible.get_or_insert((sequence, "broadcast"));
+        }
     }
 
     /// All is read: enters what the books lack.
@@ -139,8 +160,8 @@ impl<'a, L: Log> Reading<'a, L> {
         }
         let entered = self.lacking.finish(self.billing, self.now_ms)?;
         let moved_before = self.moves.finish();
-        let (recovery, ids) = (self.recovery, self.ids);
-        Ok(Read { recovery, entered, waiting: self.waiting, moved_before, ids })
+        let (recovery, ids, untold) = (self.recovery, self.ids, self.untold);
+        Ok(Read { recovery, entered, waiting: self.waiting, moved_before, ids, untold })
     }
 }
 

@@ -74,7 +74,8 @@ pub(crate) fn replay(
             alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
             number: 0,
         }),
-        Record::Opened(_) | Record::Cleaned(_) => {}
+        // Its broadcast reads it, once that is told of.
+        Record::Broadcast(_) | Record::Opened(_) | Record::Cleaned(_) => {}
     }
     Ok(())
 }

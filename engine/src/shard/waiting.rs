@@ -374,8 +374,11 @@ impl<L: Log> Shard<L> {
     pub(super) fn count_waiting(&mut self, now_ms: WallMs) {
         if self.waiting.is_due(now_ms) {
             let journal = &self.journal;
-            let accepted_ms =
-                |_, position| journal.accepted(Position::from_bits(position)).accepted_ms;
+            let broadcasts = &self.broadcasts;
+            let accepted_ms = |_, position| match broadcasts.started_ms(position) {
+                Some(started_ms) => started_ms,
+                None => journal.accepted(Position::from_bits(position)).accepted_ms,
+            };
             self.waiting.step(&self.core, accepted_ms, now_ms);
         }
     }

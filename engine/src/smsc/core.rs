@@ -222,7 +222,7 @@ pub const BEGUN_PER_POLL_MAX: usize = 64;
 
 /// The message center of one shard.
 pub struct Core {
-    limits: CoreLimits,
+    pub(super) limits: CoreLimits,
     pub(super) pushes: Pushes,
     pub(super) clients: Clients,
     pub(super) queues: MsnQueues,

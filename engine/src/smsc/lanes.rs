@@ -8,6 +8,8 @@
 //!    [`QUANTUM_SEGMENTS`], and what a long push took beyond that is taken from its next turn. One
 //!    client's burst delays another by a turn.
 //! 3. The pushes of one client in one lane go in the order in which they came.
+//! 4. Rows of broadcasts are one flow beside all clients of their lane: where both wait, they take
+//!    turns, counted in segments. Whoever puts rows in has put them in their order.
 //!
 //! Each route, the core network and each carrier, has an order of this kind of its own.
 //!
@@ -19,6 +21,7 @@
 use crate::smsc::clients::ByClient;
 use crate::smsc::limits::QUANTUM_SEGMENTS;
 use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
+use crate::smsc::row_ids::is_row;
 use wire::terms::ids::Class;
 
 const LANES: usize = 5;
@@ -63,9 +66,6 @@ struct Queue {
 
 /// One lane: the clients whose pushes wait in it, in the order of their turns, linked through their
 /// queues.
-///
-/// Rows of broadcasts will stand beside this list, in an order of their own, by weight. Where both
-/// wait, single pushes and rows take turns here, so that neither waits for the end of the other.
 #[derive(Clone, Copy)]
 struct Lane {
     first: u16,
@@ -78,6 +78,12 @@ pub struct Lanes {
     /// One bit for each lane in which somebody waits.
     waiting: u8,
     clients: ByClient<ClientQueues>,
+    /// Rows of broadcasts, by lane.
+    rows: [Queue; LANES],
+    /// One bit for each lane in which rows wait.
+    rows_waiting: u8,
+    /// By lane: segments that pushes of clients had more than rows, since both wait.
+    owed: [i8; LANES],
     turn: u32,
     /// Whether the last standard push was a text.
     text_last: bool,
@@ -89,6 +95,9 @@ impl Default for Lanes {
             lanes: [Lane { first: NOBODY, last: NOBODY }; LANES],
             waiting: 0,
             clients: ByClient::default(),
+            rows: [Queue { head: NONE, tail: NONE }; LANES],
+            rows_waiting: 0,
+            owed: [0; LANES],
             turn: 0,
             text_last: false,
         }
@@ -104,6 +113,9 @@ impl Lanes {
         }
         push.set(flag::IN_LANE, true);
         push.next_in_lane = NONE;
+        if is_row(push.push_id) {
+            return self.push_row(pushes, index, false);
+        }
         let (lane, client) = (lane_of(push), push.client);
         self.clients.reach(client, ClientQueues::EMPTY);
         let queue = &mut self.clients[client].queues[lane];
@@ -124,6 +136,9 @@ impl Lanes {
             return;
         }
         push.set(flag::IN_LANE, true);
+        if is_row(push.push_id) {
+            return self.push_row(pushes, index, true);
+        }
         let (lane, client) = (lane_of(push), push.client);
         self.clients.reach(client, ClientQueues::EMPTY);
         let queue = &mut self.clients[client].queues[lane];
@@ -160,6 +175,11 @@ impl Lanes {
 
     #[inline]
     fn pop_of(&mut self, lane: usize, pushes: &mut Pushes) -> Option<PushIndex> {
+        if self.rows_waiting >> lane & 1 == 1
+            && let Some(row) = self.take_turns(pushes, lane)
+        {
+            return Some(row);
+        }
         let client = self.lanes[lane].first;
         let entry = &mut self.clients[client];
         let queue = &mut entry.queues[lane];
@@ -181,6 +201,55 @@ impl Lanes {
     /// Whether anything stands in it.
     pub fn has_waiting(&self) -> bool {
         self.waiting != 0
+    }
+
+    /// Puts a row at the end of its lane's rows, or before all of them.
+    fn push_row(&mut self, pushes: &mut Pushes, index: PushIndex, first: bool) {
+        let lane = lane_of(&pushes[index]);
+        let queue = &mut self.rows[lane];
+        if queue.head == NONE {
+            *queue = Queue { head: index, tail: index };
+            pushes[index].next_in_lane = NONE;
+        } else if first {
+            pushes[index].next_in_lane = std::mem::replace(&mut queue.head, index);
+        } else {
+            let tail = std::mem::replace(&mut queue.tail, index);
+            pushes[tail].next_in_lane = index;
+        }
+        self.rows_waiting |= 1 << lane;
+        self.waiting |= 1 << lane;
+    }
+
+    /// Rows wait in this lane: takes the next one out, unless it is the turn of a client's push.
+    #[cold]
+    fn take_turns(&mut self, pushes: &mut Pushes, lane: usize) -> Option<PushIndex> {
+        let client = self.lanes[lane].first;
+        if client != NOBODY {
+            let single = self.clients[client].queues[lane].head;
+            if self.owed[lane] <= 0 {
+                let owed = self.owed[lane].saturating_add(pushes[single].segments as i8);
+                self.owed[lane] = owed.max(-QUANTUM_SEGMENTS);
+                return None;
+            }
+        }
+        let queue = &mut self.rows[lane];
+        let index = queue.head;
+        let push = &mut pushes[index];
+        push.set(flag::IN_LANE, false);
+        queue.head = push.next_in_lane;
+        if client == NOBODY {
+            self.owed[lane] = 0;
+        } else {
+            self.owed[lane] -= push.segments as i8;
+        }
+        if queue.head == NONE {
+            queue.tail = NONE;
+            self.rows_waiting &= !(1 << lane);
+            if client == NOBODY {
+                self.waiting &= !(1 << lane);
+            }
+        }
+        Some(index)
     }
 
     /// The lane whose turn it is.
@@ -220,7 +289,7 @@ impl Lanes {
         let Lane { first, last } = self.lanes[lane];
         if first == last {
             self.lanes[lane] = Lane { first: NOBODY, last: NOBODY };
-            self.waiting &= !(1 << lane);
+            self.waiting &= !(1 << lane) | self.rows_waiting;
         } else {
             self.lanes[lane].first = self.clients[first].next[lane];
         }
@@ -346,6 +415,28 @@ mod tests {
         let order: Vec<PushIndex> = (0..12).filter_map(|_| lanes.pop(&mut pushes)).collect();
         let order: Vec<u16> = order.into_iter().map(|index| pushes[index].client).collect();
         assert_eq!(order, [[1; 10].as_slice(), &[2, 2]].concat());
+    }
+
+    /// Rows and pushes of two clients that always wait: rows have half of the segments, whatever
+    /// each takes.
+    #[test]
+    fn rows_and_single_pushes_of_a_class_take_turns() {
+        use crate::smsc::row_ids::row_id;
+        for (takes, row_takes) in [(1, 1), (10, 1), (1, 10), (3, 7)] {
+            let of = |client| Push { client, segments: takes, ..push_of(Class::Urgent, false) };
+            let row = Push { push_id: row_id(1, 1), segments: row_takes, ..of(9) };
+            let mut waiting: Vec<Push> = (0..2_000).map(|_| row).collect();
+            waiting.extend((0..2_000).map(|number| of(1 + number % 2)));
+            let (mut pushes, mut lanes) = filled(&waiting);
+            let mut sent = [0u32; 10];
+            for _ in 0..400 {
+                let index = lanes.pop(&mut pushes).expect("somebody waits");
+                sent[usize::from(pushes[index].client)] += u32::from(pushes[index].segments);
+            }
+            assert!(sent[9].abs_diff(sent[1] + sent[2]) <= 22, "{takes}, {row_takes}: {sent:?}");
+            let left = std::iter::from_fn(|| lanes.pop(&mut pushes)).count();
+            assert_eq!(left, 3_600, "all of them come out");
+        }
     }
 
     /// Two clients that always have pushes waiting, of ten segments and of one: each sends half of

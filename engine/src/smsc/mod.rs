@@ -26,6 +26,8 @@ pub mod pushes;
 pub mod recovery;
 mod rerouting;
 pub mod retry;
+pub mod row_ids;
+pub mod rows;
 mod shares;
 pub mod state;
 pub mod steady;

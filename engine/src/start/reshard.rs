@@ -187,6 +187,8 @@ fn copy_record(
         return match record {
             // About the old journal itself.
             Record::Opened(_) | Record::Cleaned(_) => Ok(0),
+            // Of what is over: nothing is laid out anew while one is under way.
+            Record::Broadcast(_) => Ok(0),
             // An alert that is open again: its pushes may be newer than the cancel. While some are
             // still to be withdrawn it is not open, however long ago the cancel was.
             Record::CancelAccepted(cancel)

@@ -9,6 +9,7 @@ use crate::billing;
 use crate::billing::BillingFiles;
 use crate::control;
 use crate::control::admin::{AdminServer, AdminTls, Keeping};
+use crate::control::broadcasts::{BroadcastDesk, Keeper};
 use crate::control::carrier_plan::is_closed;
 use crate::control::demo;
 use crate::control::handle::EngineHandle;
@@ -132,10 +133,13 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let of_admin = admin_certificates.zip(doors.tls.clone());
     obey(signals, &handle, Reloading { of_admin, ..reloading });
     let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
-    let admin = AdminServer::start(doors, keeping, store, handle.clone(), control::routes(&handle))
+    let (desk, keeper) = broadcasts(&config, &handle)?;
+    let routes = control::routes(&handle, &desk);
+    let admin = AdminServer::start(doors, keeping, store, handle.clone(), routes)
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
     announce(&config, driver, (&push_addresses, &customer_addresses), &admin);
     runtime.join();
+    drop(keeper);
     admin.shut_down(Duration::from_millis(config.drain_timeout_ms));
     doors::close(&config);
     drop((names_watch, billing_files));
@@ -146,6 +150,22 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     check_books_closed(handle.unbilled())?;
     tracing::info!("drained; everything accepted is in the journal");
     Ok(())
+}
+
+/// The desk of broadcasts, which has told the shards of those that were started; and what watches
+/// them.
+fn broadcasts(
+    config: &Config,
+    handle: &Arc<EngineHandle>,
+) -> Result<(Arc<BroadcastDesk>, Keeper), Fatal> {
+    let desk = BroadcastDesk::open(&config.data_dir, handle.clone()).map_err(|error| {
+        let directory = config.data_dir.display();
+        let cause = format!("the broadcasts in {directory} cannot be read ({error})");
+        Fatal::new(FatalReason::DataDirUnusable, cause)
+    })?;
+    let keeper = Keeper::start(&desk)
+        .map_err(|error| host_unfit("the thread that watches broadcasts cannot start", &error))?;
+    Ok((desk, keeper))
 }
 
 /// Who may push.

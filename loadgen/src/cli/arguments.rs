@@ -114,6 +114,15 @@ pub(super) struct Common {
 /// bill, print the figures.
 #[derive(Args, Debug)]
 pub(super) struct DrillArguments {
+    /// One broadcast in place of pushes: a list, a start, and how long until everybody has an outcome
+    #[arg(long)]
+    pub(super) broadcast: bool,
+    /// Recipients of the broadcast
+    #[arg(long, value_name = "N", default_value_t = 10_000_000, requires = "broadcast")]
+    pub(super) recipients: u64,
+    /// Recipients a second; 0: as fast as it goes
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "broadcast")]
+    pub(super) per_second: u32,
     /// Pushes to send
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) pushes: u64,

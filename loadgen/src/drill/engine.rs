@@ -237,7 +237,7 @@ fn is_healthy(data_dir: &Path) -> bool {
 }
 
 /// Asks by the admin socket of a data directory, head and body of the answer.
-fn ask(data_dir: &Path, path: &str) -> std::io::Result<Vec<u8>> {
+pub(super) fn ask(data_dir: &Path, path: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = unix_socket::connect(data_dir, ADMIN_SOCKET)?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;

@@ -214,7 +214,10 @@ impl Ledger {
         match event.kind {
             EventKind::Accepted => entry.billed_accepted = None,
             EventKind::Final => entry.billed_end = None,
-            EventKind::Rejected | EventKind::Replayed => {}
+            EventKind::Rejected
+            | EventKind::Replayed
+            | EventKind::AcceptedMany
+            | EventKind::FinalMany => {}
         }
     }
 

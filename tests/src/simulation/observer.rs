@@ -149,7 +149,7 @@ impl Observer {
         let push_id = record.push_id().unwrap_or(0);
         let mut copy = false;
         let what = match record {
-            Record::Opened(_) | Record::Cleaned(_) => return Ok(None),
+            Record::Opened(_) | Record::Cleaned(_) | Record::Broadcast(_) => return Ok(None),
             Record::Accepted(accepted) => {
                 let entry =
                     entry_of(accepted.reqid()).ok_or("a record of a push that nobody made up")?;

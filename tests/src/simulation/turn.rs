@@ -252,7 +252,10 @@ impl Simulation {
             match event.kind {
                 EventKind::Accepted => self.ledger.accepted_billed(entry)?,
                 EventKind::Final => self.ledger.end_billed(entry, &event)?,
-                EventKind::Rejected | EventKind::Replayed => {}
+                EventKind::Rejected
+                | EventKind::Replayed
+                | EventKind::AcceptedMany
+                | EventKind::FinalMany => {}
             }
         }
         Ok(())

@@ -112,8 +112,7 @@ fn every_command_of_the_admin_door_speaks_to_an_admin_port_over_tls() {
     assert!(!engine.log().contains("hayauma-"), "no secret is logged: {}", engine.log());
     // The environment holds the token as well as a file.
     let (ca, url) = (far.site.path("ca.pem").display().to_string(), far.url("127.0.0.1"));
-    let mut command =
-        far.site.command(&["client", "list", "--admin", &url, "--admin-ca", &ca]);
+    let mut command = far.site.command(&["client", "list", "--admin", &url, "--admin-ca", &ca]);
     command.env("HAYAUMA_ADMIN_TOKEN", std::fs::read_to_string(&far.token).expect("a token"));
     let finished = Finished::of(command, "client list");
     assert_eq!(finished.status, Some(0), "{finished:?}");

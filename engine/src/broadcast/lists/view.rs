@@ -27,6 +27,19 @@ pub struct RowView<'a> {
     pub parameters: Vec<&'a str>,
 }
 
+/// The rows of one area.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunView {
+    /// Which of the runs.
+    pub number: usize,
+    /// The area's code; `None` where it is unknown.
+    pub area: Option<String>,
+    /// The number of its first row.
+    pub first: u32,
+    /// How many rows.
+    pub rows: u32,
+}
+
 /// A version of a list.
 pub struct ListView<'a> {
     octets: &'a [u8],
@@ -132,6 +145,36 @@ impl<'a> ListView<'a> {
             language,
             parameters,
         })
+    }
+
+    /// The runs: each area's rows, in the order of their areas.
+    pub fn runs(&self) -> impl ExactSizeIterator<Item = RunView> + '_ {
+        self.runs.iter().enumerate().map(|(number, run)| RunView {
+            number,
+            area: self.area_name(run.area),
+            first: run.first,
+            rows: run.rows,
+        })
+    }
+
+    /// A row as it lies there: the msn, the number of its language and that of its parameters; 0
+    /// where it has none. `None` beyond the last, and where the file is damaged.
+    #[inline]
+    pub fn plain(&self, number: u32) -> Option<(Msn, u8, u16)> {
+        self.word(number).map(|word| (word.msn, word.language, word.parameters))
+    }
+
+    /// The languages, in the order of their numbers, which begin with 1.
+    pub fn languages(&self) -> &[&'a str] {
+        &self.languages
+    }
+
+    /// The values of a run's parameters of this number, in the order of their names; none for 0.
+    pub fn parameters_of(&self, run: usize, number: u16) -> Vec<&'a str> {
+        match number {
+            0 => Vec::new(),
+            _ => self.parameters_text(run, number).split(PARAMETER_END).collect(),
+        }
     }
 
     /// The number of an msn's row. The order of `mix` is as even as chance, so a guess by

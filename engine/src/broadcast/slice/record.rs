@@ -1,7 +1,7 @@
 //! What a slice is told and says: plans, orders, records, turns.
 
 use crate::broadcast::claims::{Piece, RunSlice};
-use crate::broadcast::life::End;
+use crate::broadcast::life::{End, Life};
 use crate::broadcast::mutation::Mutation;
 use crate::broadcast::outcomes::RowWord;
 
@@ -37,6 +37,8 @@ pub enum Order {
 pub enum Record {
     /// An order.
     Order(Order),
+    /// Where the broadcast stands: at its start, and where cleaning moves its orders.
+    Stands(Life),
     /// Rows that are about to have their turns.
     Claimed(Vec<Piece>),
     /// What became of rows.

@@ -287,7 +287,7 @@ impl Life {
                     self.remembered(wanted, &key);
                 }
             }
-            Record::Opened(_) | Record::Cleaned(_) => {}
+            Record::Opened(_) | Record::Cleaned(_) | Record::Broadcast(_) => {}
         }
     }
 

@@ -45,7 +45,7 @@ const fn open(path: &'static str) -> PathRule {
     PathRule { method: "GET", path, needs: None, scope: Whole }
 }
 
-use Role::{Admin, Numbers, Operator, Read};
+use Role::{Admin, Approver, Author, Numbers, Operator, Read};
 use Scope::{Whole, XpidInPath, XpidInQuery};
 
 /// Every path there is.
@@ -82,6 +82,26 @@ pub const PATHS: &[PathRule] = &[
     rule("GET", "/carriers", Operator, Whole),
     rule("POST", "/carriers", Admin, Whole),
     rule("POST", "/backups", Admin, Whole),
+    rule("GET", "/lists", Read, Whole),
+    rule("POST", "/lists", Author, Whole),
+    rule("GET", "/lists/{list}", Read, Whole),
+    rule("DELETE", "/lists/{list}", Admin, Whole),
+    rule("PUT", "/lists/{list}/versions", Author, Whole),
+    rule("POST", "/lists/{list}/versions", Author, Whole),
+    rule("GET", "/broadcasts", Read, Whole),
+    rule("POST", "/broadcasts", Author, Whole),
+    rule("GET", "/broadcasts/{broadcast}", Read, Whole),
+    rule("PUT", "/broadcasts/{broadcast}", Author, Whole),
+    rule("POST", "/broadcasts/{broadcast}/check", Author, Whole),
+    rule("POST", "/broadcasts/{broadcast}/approve", Approver, Whole),
+    rule("POST", "/broadcasts/{broadcast}/reject", Approver, Whole),
+    rule("POST", "/broadcasts/{broadcast}/start", Operator, Whole),
+    rule("POST", "/broadcasts/{broadcast}/pause", Operator, Whole),
+    rule("POST", "/broadcasts/{broadcast}/resume", Operator, Whole),
+    rule("POST", "/broadcasts/{broadcast}/cancel", Operator, Whole),
+    rule("POST", "/broadcasts/{broadcast}/retract", Author, Whole),
+    rule("POST", "/broadcasts/{broadcast}/update", Author, Whole),
+    rule("GET", "/broadcasts/{broadcast}/results", Numbers, Whole),
 ];
 
 /// The row of this method and this path of the router. HEAD is a GET without its body.

@@ -72,6 +72,23 @@ impl<S: Send + Sync> FromRequestParts<S> for XpidInPath {
     }
 }
 
+/// The identifier of a list or a broadcast in the path.
+pub struct IdentifierInPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdentifierInPath {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
+        const OCTETS_MAX: usize = 40;
+        let wrong = || AdminError::bad_request("the path names no list and no broadcast");
+        let Path(text) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|_| wrong())?;
+        let is_one = (1..=OCTETS_MAX).contains(&text.len())
+            && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+        if is_one { Ok(Self(text)) } else { Err(wrong()) }
+    }
+}
+
 /// The name of a token in the path, one that a token may have.
 pub(super) struct NameInPath(pub(super) String);
 
@@ -148,7 +165,7 @@ async fn drop_rest(body: &mut Body, octets_max: usize) {
 }
 
 /// The next piece of the body; `None` at its end.
-pub(super) async fn next_octets(body: &mut Body) -> Result<Option<Bytes>, AdminError> {
+pub(crate) async fn next_octets(body: &mut Body) -> Result<Option<Bytes>, AdminError> {
     loop {
         let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
         match frame {

@@ -539,7 +539,11 @@ impl Replayed {
             Record::CancelAccepted(_) => {
                 self.cancelled.insert(push_id);
             }
-            Record::Opened(_) | Record::Held(_) | Record::Handed(_) | Record::Cleaned(_) => {}
+            Record::Opened(_)
+            | Record::Held(_)
+            | Record::Handed(_)
+            | Record::Cleaned(_)
+            | Record::Broadcast(_) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::{journal_config, limits_of};
 use crate::billing::BillingError;
+use crate::control::broadcasts::live_broadcasts;
 use crate::journal::{BUDGET_SEGMENTS_MIN, JournalError, SegmentFactory};
 use crate::shard::OpenError;
 use crate::start::config::Config;
@@ -30,6 +31,7 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
             Ok(layout)
         }
         Some(standing) => {
+            check_broadcasts(config, standing)?;
             let Some(layout) = standing.next(config.shards) else {
                 let cause = format!(
                     "the data directory {} was laid out for another number of \
@@ -52,6 +54,19 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
             Ok(layout)
         }
     }
+}
+
+/// Rows of a broadcast are their shards' own: what is under way ends in the layout it began in.
+fn check_broadcasts(config: &Config, standing: Layout) -> Result<(), Fatal> {
+    let directory = config.data_dir.display();
+    let live = live_broadcasts(&config.data_dir).map_err(|error| {
+        let cause = format!("the broadcasts in {directory} cannot be read ({error})");
+        Fatal::new(FatalReason::DataDirUnusable, cause)
+    })?;
+    let Some(first) = live.first() else { return Ok(()) };
+    let cause = format!("{first} is under way, and its rows cannot move to other shards");
+    let remedy = format!("start with --shards {} until it has ended", standing.shards);
+    Err(Fatal::with_remedy(FatalReason::Configuration, cause, remedy))
 }
 
 /// Never another directory: the queue is in this one.

@@ -1,0 +1,389 @@
+//! Which rows a broadcast addresses, and the text that each gets: what a check finds out, and what
+//! the start takes.
+//!
+//! A recipient of several legs gets the first one's text. Texts are rendered once for each language
+//! and set of parameters that somebody has; what cannot be sent as it is, is an error with its
+//! place, and nothing is cut.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use wire::terms::ids::Msn;
+use wire::terms::municipality::Municipality;
+
+use super::limits::TEXTS_MAX;
+use super::lists::view::{ListView, RunView};
+use super::manifest::{Areas, Leg, Manifest, ManifestError, wrong};
+use super::recipients::{Recipient, RecipientsWriter};
+use super::variants::{Cost, Variants};
+
+/// A version of a list that a leg names.
+pub struct PinnedList<'a> {
+    /// The list.
+    pub list: String,
+    /// Which of its versions.
+    pub version: u32,
+    /// What it is.
+    pub view: ListView<'a>,
+    /// The digest of it.
+    pub digest: [u8; 32],
+}
+
+/// A text as somebody gets it.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
+pub struct AddressedText {
+    /// The leg.
+    pub leg: usize,
+    /// The language.
+    pub language: String,
+    /// The text.
+    pub text: String,
+    /// Short messages that it takes.
+    pub segments: u8,
+    /// How many get it.
+    pub recipients: u64,
+}
+
+/// What a check finds.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+pub struct Addressed {
+    /// Recipients, those without a text among them.
+    pub targeted: u64,
+    /// Of them those for whose language there is no text: 7001.
+    pub without_text: u64,
+    /// By area; `unknown` is none.
+    pub areas: BTreeMap<String, u64>,
+    /// By language; `none` is none.
+    pub languages: BTreeMap<String, u64>,
+    /// By leg.
+    pub legs: Vec<u64>,
+    /// The texts.
+    pub texts: Vec<AddressedText>,
+    /// Short messages in all.
+    pub segments: u64,
+}
+
+/// Why it cannot be said whom a broadcast addresses.
+#[derive(Debug, thiserror::Error)]
+pub enum AudienceError {
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The disk.
+    #[error("the recipients cannot be written ({0}): look at the disk, and check again")]
+    Disk(#[from] io::Error),
+}
+
+/// Where the rows of a leg come from.
+pub struct LegSources<'a> {
+    /// The list's version.
+    pub list: PinnedList<'a>,
+    /// Lists whose recipients are none.
+    pub except: Vec<PinnedList<'a>>,
+    /// Where it names another broadcast: the msns that it takes of it, in order.
+    pub only: Option<Vec<u64>>,
+}
+
+/// Finds the rows of each leg and writes them.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn address(
+    manifest: &Manifest,
+    sources: &[LegSources<'_>],
+    writer: &mut RecipientsWriter,
+) -> Result<Addressed, AudienceError> {
+    assert_eq!(manifest.legs.len(), sources.len(), "each leg has its list");
+    let mut found = Addressed { legs: vec![0; sources.len()], ..Addressed::default() };
+    // Rows of earlier legs, by leg and number: only where there are several.
+    let mut taken: Vec<Vec<u64>> = Vec::new();
+    for (at, (leg, source)) in manifest.legs.iter().zip(sources).enumerate() {
+        let mut selector = Selector::new(manifest, at, leg, source)?;
+        let rows = source.list.view.rows() as usize;
+        let mut mine = if sources.len() > 1 { vec![0u64; rows.div_ceil(64)] } else { Vec::new() };
+        for run in source.list.view.runs() {
+            if !selector.takes_area(&run) {
+                continue;
+            }
+            let earlier = &sources[..at];
+            selector.take_run(&run, (earlier, &taken), &mut mine, writer, &mut found)?;
+        }
+        taken.push(mine);
+    }
+    found.targeted = found.legs.iter().sum();
+    found.segments =
+        found.texts.iter().map(|text| text.recipients * u64::from(text.segments)).sum();
+    Ok(found)
+}
+
+/// What becomes of a row with these attributes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// It is not addressed.
+    Out,
+    /// It is, and gets this text, or has none.
+    In(Option<u16>),
+}
+
+/// One leg's choice among the rows of its list.
+struct Selector<'a, 'b> {
+    manifest: &'a Manifest,
+    at: usize,
+    leg: &'a Leg,
+    source: &'a LegSources<'b>,
+    variants: Variants,
+    /// The areas' names; `None`: all.
+    areas: Option<HashSet<String>>,
+    /// For each place of a parameter in the list, its values that are taken.
+    conditions: Vec<(usize, &'a [String])>,
+    /// By language and parameters of the run that is being looked at.
+    choices: HashMap<(u8, u16), Choice>,
+    last: Option<((u8, u16), Choice)>,
+    numbers: HashMap<(String, String), u16>,
+}
+
+impl<'a, 'b> Selector<'a, 'b> {
+    fn new(
+        manifest: &'a Manifest,
+        at: usize,
+        leg: &'a Leg,
+        source: &'a LegSources<'b>,
+    ) -> Result<Self, ManifestError> {
+        let place = format!("/legs/{at}");
+        if leg.texts.template.is_some() || leg.texts.control.is_some() {
+            let sentence = "templates and control SMS are not sent yet: write the texts out";
+            return Err(wrong(format!("{place}/texts"), sentence));
+        }
+        if !leg.waves.is_empty() {
+            let sentence = "waves are not sent yet: make a broadcast of each";
+            return Err(wrong(format!("{place}/waves"), sentence));
+        }
+        let variants = Variants::new(&leg.texts.variants, &leg.texts.fallback)
+            .map_err(|error| wrong(format!("{place}/texts"), error.to_string()))?;
+        let areas = match &leg.audience.areas {
+            Some(Areas::Codes(codes)) => Some(codes.iter().map(|code| plain_area(code)).collect()),
+            _ => None,
+        };
+        let names = source.list.view.parameter_names();
+        let mut conditions = Vec::new();
+        for (name, values) in &leg.audience.conditions {
+            let found = names.iter().position(|known| known == name).ok_or_else(|| {
+                let sentence = format!("the list has no parameter {name:?}: name one of its own");
+                wrong(format!("{place}/audience/where"), sentence)
+            })?;
+            conditions.push((found, values.as_slice()));
+        }
+        Ok(Self {
+            manifest,
+            at,
+            leg,
+            source,
+            variants,
+            areas,
+            conditions,
+            choices: HashMap::new(),
+            last: None,
+            numbers: HashMap::new(),
+        })
+    }
+
+    fn takes_area(&self, run: &RunView) -> bool {
+        match (&self.areas, &run.area) {
+            (None, _) => true,
+            (Some(areas), Some(area)) => areas.contains(area),
+            // What has no area belongs to no selection of areas.
+            (Some(_), None) => false,
+        }
+    }
+
+    fn take_run(
+        &mut self,
+        run: &RunView,
+        earlier: (&[LegSources<'_>], &[Vec<u64>]),
+        mine: &mut [u64],
+        writer: &mut RecipientsWriter,
+        found: &mut Addressed,
+    ) -> Result<(), AudienceError> {
+        const ROWS_AT_ONCE: usize = 8_192;
+        let view = &self.source.list.view;
+        let languages: Vec<u16> = std::iter::once(0)
+            .chain(view.languages().iter().map(|tag| writer.language(tag)))
+            .collect();
+        let area = run.area.as_deref().unwrap_or("unknown");
+        writer.begin_run(self.at as u32, area);
+        self.choices.clear();
+        self.last = None;
+        let mut by_language = vec![0u64; languages.len()];
+        let mut rows = Vec::with_capacity(ROWS_AT_ONCE);
+        let mut count = 0u64;
+        for number in run.first..run.first + run.rows {
+            let Some((msn, language, parameters)) = view.plain(number) else {
+                return Err(damaged(self.at, number).into());
+            };
+            let Choice::In(text) = self.choice(run.number, (language, parameters), found)? else {
+                continue;
+            };
+            if self.is_left_out(msn) || is_of_earlier(msn, earlier) {
+                continue;
+            }
+            if let Some(word) = mine.get_mut(number as usize / 64) {
+                *word |= 1 << (number % 64);
+            }
+            count += 1;
+            by_language[usize::from(language).min(languages.len() - 1)] += 1;
+            match text {
+                Some(text) => found.texts[usize::from(text)].recipients += 1,
+                None => found.without_text += 1,
+            }
+            let language = languages.get(usize::from(language)).copied().unwrap_or(0);
+            rows.push(Recipient { msn, text, language });
+            if rows.len() == ROWS_AT_ONCE {
+                writer.push(&rows)?;
+                rows.clear();
+            }
+        }
+        writer.push(&rows)?;
+        if count > 0 {
+            *found.areas.entry(area.to_owned()).or_default() += count;
+            found.legs[self.at] += count;
+        }
+        for (place, count) in by_language.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            let tag = place.checked_sub(1).map_or("none", |place| view.languages()[place]);
+            *found.languages.entry(tag.to_owned()).or_default() += count;
+        }
+        Ok(())
+    }
+
+    /// What becomes of rows with this language and these parameters in this run.
+    #[inline]
+    fn choice(
+        &mut self,
+        run: usize,
+        key: (u8, u16),
+        found: &mut Addressed,
+    ) -> Result<Choice, ManifestError> {
+        if let Some((last, choice)) = self.last
+            && last == key
+        {
+            return Ok(choice);
+        }
+        let choice = match self.choices.get(&key) {
+            Some(choice) => *choice,
+            None => {
+                let choice = self.choose(run, key, found)?;
+                self.choices.insert(key, choice);
+                choice
+            }
+        };
+        self.last = Some((key, choice));
+        Ok(choice)
+    }
+
+    fn choose(
+        &mut self,
+        run: usize,
+        (language, parameters): (u8, u16),
+        found: &mut Addressed,
+    ) -> Result<Choice, ManifestError> {
+        let view = &self.source.list.view;
+        let place = usize::from(language).checked_sub(1);
+        let tag = place.and_then(|place| view.languages().get(place)).copied().unwrap_or_default();
+        let wanted = &self.leg.audience.languages;
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| is_within(tag, wanted)) {
+            return Ok(Choice::Out);
+        }
+        let values = view.parameters_of(run, parameters);
+        let fits = self.conditions.iter().all(|(place, wanted)| {
+            let value = values.get(*place).copied().unwrap_or_default();
+            wanted.iter().any(|wanted| wanted == value)
+        });
+        if !fits {
+            return Ok(Choice::Out);
+        }
+        let Some(variant) = self.variants.pick(tag) else { return Ok(Choice::In(None)) };
+        self.text(variant, &values, found).map(|text| Choice::In(Some(text)))
+    }
+
+    /// The number of a variant with these values of the list's parameters.
+    fn text(
+        &mut self,
+        variant: usize,
+        values: &[&str],
+        found: &mut Addressed,
+    ) -> Result<u16, ManifestError> {
+        let names = self.source.list.view.parameter_names();
+        let Some((language, text)) = self.variants.all().nth(variant) else {
+            unreachable!("a place that was picked")
+        };
+        let place = format!("/legs/{}/texts/variants/{language}", self.at);
+        let value = |name: &str| {
+            let own = names.iter().position(|known| *known == name);
+            let own = own.and_then(|at| values.get(at)).copied().filter(|value| !value.is_empty());
+            own.or_else(|| self.leg.texts.parameters.get(name).map(String::as_str))
+        };
+        let rendered = text.render(value).map_err(|error| wrong(&place, error.to_string()))?;
+        let key = (language.to_owned(), rendered);
+        if let Some(number) = self.numbers.get(&key) {
+            return Ok(*number);
+        }
+        if found.texts.len() == TEXTS_MAX {
+            let sentence = format!(
+                "there are more than {TEXTS_MAX} different texts: take out parameters that differ \
+                 for every recipient"
+            );
+            return Err(wrong(place, sentence));
+        }
+        let segments = Cost::of(&key.1).segments;
+        let most = self.manifest.segments_max;
+        let Some(segments) = segments.filter(|segments| *segments <= most) else {
+            let sentence = format!("it takes more than {most} short messages: shorten it");
+            return Err(wrong(place, sentence));
+        };
+        let (language, text) = key.clone();
+        let number = found.texts.len() as u16;
+        found.texts.push(AddressedText { leg: self.at, language, text, segments, recipients: 0 });
+        self.numbers.insert(key, number);
+        Ok(number)
+    }
+
+    fn is_left_out(&self, msn: Msn) -> bool {
+        let is_other =
+            self.source.only.as_ref().is_some_and(|only| only.binary_search(&msn.value()).is_err());
+        is_other || self.source.except.iter().any(|list| list.view.find(msn).is_some())
+    }
+}
+
+/// Whether an earlier leg addresses it.
+fn is_of_earlier(msn: Msn, (sources, taken): (&[LegSources<'_>], &[Vec<u64>])) -> bool {
+    sources.iter().zip(taken).any(|(source, taken)| {
+        let row = source.list.view.find(msn);
+        row.is_some_and(|row| {
+            taken.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+        })
+    })
+}
+
+/// Whether a tag is that of the language, or of a part of it.
+fn is_within(tag: &str, language: &str) -> bool {
+    let head = tag.get(..language.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(language))
+        && matches!(tag.as_bytes().get(language.len()), None | Some(b'-'))
+}
+
+/// An area's code as lists have it.
+fn plain_area(code: &str) -> String {
+    match Municipality::parse(code.trim().as_bytes()) {
+        Some(municipality) => format!("{:05}", municipality.number()),
+        None => code.trim().to_owned(),
+    }
+}
+
+fn damaged(leg: usize, row: u32) -> ManifestError {
+    let sentence =
+        format!("the list's version is damaged at row {row}: restore its file, or import it again");
+    wrong(format!("/legs/{leg}/audience/list"), sentence)
+}
+
+#[cfg(test)]
+mod tests;

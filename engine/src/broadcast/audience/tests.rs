@@ -1,0 +1,141 @@
+//! Who is addressed by which leg, and with what text.
+
+use std::fs::File;
+
+use host::mapped::Mapped;
+
+use super::*;
+use crate::broadcast::lists::import::Import;
+use crate::broadcast::lists::reader::ReaderOptions;
+use crate::broadcast::recipients::Recipients;
+
+fn version(text: &str, parameters: &[&str]) -> Vec<u8> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("list");
+    let parameters = parameters.iter().map(|&name| name.to_owned()).collect();
+    let options = ReaderOptions { parameters, ..ReaderOptions::default() };
+    let mut import = Import::new(options, directory.path()).expect("an import");
+    import.feed(text.as_bytes()).expect("a list");
+    let file = File::options().read(true).write(true).create_new(true).open(&path).expect("a file");
+    import.finish(&file).expect("a version");
+    std::fs::read(&path).expect("the version")
+}
+
+fn pinned<'a>(list: &str, octets: &'a [u8]) -> PinnedList<'a> {
+    let view = ListView::open(octets).expect("a version");
+    PinnedList { list: list.to_owned(), version: 1, digest: *view.digest(), view }
+}
+
+fn source(octets: &[u8]) -> LegSources<'_> {
+    LegSources { list: pinned("li-1", octets), except: Vec::new(), only: None }
+}
+
+fn manifest(legs: &str) -> Manifest {
+    let text = format!(
+        r#"{{"xpid":"00100000001","sender":"Town","class":"02","reqid":"r","legs":[{legs}]}}"#
+    );
+    Manifest::read(text.as_bytes()).expect("a manifest")
+}
+
+/// The texts that msns get, `None` where there is none, in the order of the msns.
+fn addressed(
+    manifest: &Manifest,
+    sources: &[LegSources<'_>],
+) -> Result<(Vec<(String, Option<String>)>, Addressed), AudienceError> {
+    let file = tempfile::tempfile()?;
+    let mut writer = RecipientsWriter::new(file.try_clone()?)?;
+    let found = address(manifest, sources, &mut writer)?;
+    writer.finish()?;
+    let recipients = Recipients::of(Mapped::open(&file)?).expect("recipients");
+    let mut texts: Vec<(String, Option<String>)> = (0..recipients.rows())
+        .map(|number| {
+            let row = recipients.row(number);
+            let text = row.text.map(|text| found.texts[usize::from(text)].text.clone());
+            (row.msn.to_string(), text)
+        })
+        .collect();
+    texts.sort();
+    Ok((texts, found))
+}
+
+const LIST: &str = "msn,area,lang,shelter\n09000000001,13101,ja,\n09000000002,13101,en,North\n\
+                    09000000003,27100,en,South\n09000000004,27100,fr,\n09000000005,,ja,\n";
+
+fn text(word: &str) -> Option<String> {
+    Some(word.to_owned())
+}
+
+#[test]
+fn rows_get_the_text_of_their_language_with_their_values() {
+    let octets = version(LIST, &["shelter"]);
+    let texts = r#"{"variants":{"ja":"J","en":"Go {{shelter}}"}}"#;
+    let all = manifest(&format!(
+        r#"{{"audience":{{"list":"li-1","areas":"everywhere"}},"texts":{texts}}}"#
+    ));
+    let (rows, found) = addressed(&all, &[source(&octets)]).expect("addressed");
+    let wanted = [
+        ("1", text("J")),
+        ("2", text("Go North")),
+        ("3", text("Go South")),
+        ("4", None),
+        ("5", text("J")),
+    ];
+    let wanted = wanted.map(|(digit, text)| (format!("0900000000{digit}"), text));
+    assert_eq!(rows, wanted);
+    assert_eq!((found.targeted, found.without_text, found.segments), (5, 1, 4));
+    assert_eq!(found.areas.get("unknown"), Some(&1));
+    assert_eq!(found.languages.get("en"), Some(&2));
+}
+
+#[test]
+fn areas_languages_values_and_exceptions_narrow_an_audience() {
+    let (octets, some) = (version(LIST, &["shelter"]), version("msn\n09000000003\n", &[]));
+    let narrowed = |audience: &str, except: bool| {
+        let leg = format!(
+            r#"{{"audience":{{"list":"li-1",{audience}}},
+            "texts":{{"variants":{{"en":"x"}},"fallback":["en"]}}}}"#
+        );
+        let mut source = source(&octets);
+        if except {
+            source.except.push(pinned("li-2", &some));
+        }
+        let (rows, _) = addressed(&manifest(&leg), &[source]).expect("addressed");
+        rows.into_iter().map(|(msn, _)| msn[10..].to_owned()).collect::<String>()
+    };
+    assert_eq!(narrowed(r#""areas":["271004"]"#, false), "34", "six digits are the same area");
+    assert_eq!(narrowed(r#""areas":"everywhere","languages":["en"]"#, false), "23");
+    assert_eq!(narrowed(r#""areas":"everywhere","where":{"shelter":["North"]}"#, false), "2");
+    assert_eq!(narrowed(r#""areas":"everywhere""#, true), "1245");
+}
+
+#[test]
+fn a_recipient_of_two_legs_gets_the_first_ones_text() {
+    let (octets, other) =
+        (version(LIST, &[]), version("msn\n09000000001\n09000000009\n09000000003\n", &[]));
+    let leg = |areas: &str, text: &str| {
+        format!(
+            r#"{{"audience":{{"list":"l","areas":{areas}}},
+            "texts":{{"variants":{{"en":"{text}"}},"fallback":["en"]}}}}"#
+        )
+    };
+    let both = manifest(&[leg(r#"["13101"]"#, "A"), leg(r#""everywhere""#, "B")].join(","));
+    let (rows, found) = addressed(&both, &[source(&octets), source(&other)]).expect("addressed");
+    let wanted = [("1", "A"), ("2", "A"), ("3", "B"), ("9", "B")];
+    let wanted = wanted.map(|(digit, word)| (format!("0900000000{digit}"), text(word)));
+    assert_eq!((rows, found.legs), (wanted.to_vec(), vec![2, 2]));
+}
+
+#[test]
+fn what_cannot_be_sent_as_it_is_is_named_with_its_place() {
+    let octets = version(LIST, &["shelter"]);
+    for (texts, place) in [
+        (r#"{"variants":{"en":"Go {{shelter}}"},"fallback":["en"]}"#, "/legs/0/texts/variants/en"),
+        (r#"{"template":"t"}"#, "/legs/0/texts"),
+    ] {
+        let leg =
+            format!(r#"{{"audience":{{"list":"li-1","areas":"everywhere"}},"texts":{texts}}}"#);
+        let error = addressed(&manifest(&leg), &[source(&octets)]).expect_err("an error");
+        let AudienceError::Manifest(error) = error else { panic!("{error}") };
+        assert_eq!(error.place, place);
+    }
+}

@@ -1,0 +1,135 @@
+//! A broadcast that was started, as every shard is told of it: shared, and never changed.
+
+use wire::sms::limits::{TIME_OCTETS, TPDU_OCTETS_MAX};
+use wire::sms::relay::{self, OriginatingAddress};
+use wire::sms::segment::{self, Content, PlanOptions, SUBMITS_OCTETS_MAX, SubmitTemplate};
+use wire::terms::calendar;
+use wire::terms::ids::{Class, Xpid};
+
+use super::recipients::Recipients;
+use super::slice::OnDoubt;
+
+/// What stands in place of a destination, which no SMS-DELIVER has.
+const NO_DESTINATION: &[u8] = b"0";
+
+/// A text as it goes to every phone: the SMS-DELIVER of each segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReadyText {
+    /// The SMS-DELIVERs, in the order of the segments.
+    pub delivers: Vec<Box<[u8]>>,
+}
+
+impl ReadyText {
+    /// Short messages that it takes, 1 to 10.
+    pub fn segments(&self) -> u8 {
+        self.delivers.len() as u8
+    }
+
+    /// Encodes a text; `None` where no ten short messages carry it.
+    fn encode(
+        text: &str,
+        message_reference: u8,
+        originating: &OriginatingAddress,
+        scts: &[u8; TIME_OCTETS],
+    ) -> Option<Self> {
+        let (content, options) = (Content::Text(text), PlanOptions::default());
+        let plan = segment::plan(content, &options).ok()?;
+        let template = SubmitTemplate {
+            destination: NO_DESTINATION,
+            first_message_reference: message_reference,
+            concatenation_reference: message_reference,
+            protocol_identifier: 0,
+            validity_relative: None,
+            status_report_requested: true,
+            reject_duplicates: false,
+        };
+        let mut submits = vec![0; SUBMITS_OCTETS_MAX];
+        let octets =
+            segment::encode_submits(&plan, content, &options, &template, &mut submits).ok()?;
+        let last = usize::from(plan.segments()) - 1;
+        let mut delivers = Vec::with_capacity(last + 1);
+        for (segment, submit) in relay::submits(&submits[..octets]).enumerate() {
+            let mut out = [0; TPDU_OCTETS_MAX];
+            let more = segment < last;
+            let octets =
+                relay::deliver_from_submit(submit, originating, scts, more, &mut out).ok()?;
+            delivers.push(out[..octets].into());
+        }
+        Some(Self { delivers })
+    }
+}
+
+/// How fast it goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RunningPace {
+    /// Rows a second, in all shards; 0: as the network takes them.
+    pub per_second: u32,
+    /// Seconds until that is reached.
+    pub ramp_seconds: u32,
+    /// Its share beside other broadcasts of its class.
+    pub weight: u16,
+}
+
+/// What a started broadcast is about, beside whom it addresses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunningTerms {
+    /// Its number in the data directory, given once.
+    pub ordinal: u32,
+    /// Whose contracts it stands on.
+    pub xpid: Xpid,
+    /// Its class.
+    pub class: Class,
+    /// Who phones show as its sender.
+    pub sender: String,
+    /// When it was started, Unix milliseconds.
+    pub started_ms: u64,
+    /// Between that and the first attempt, in milliseconds.
+    pub hold_ms: u64,
+    /// No attempt from then on, Unix milliseconds.
+    pub deadline_ms: u64,
+    /// Its place in its chain.
+    pub alertseq: u8,
+    /// What becomes of rows that a crash leaves in doubt.
+    pub on_doubt: OnDoubt,
+    /// How fast.
+    pub pace: RunningPace,
+    /// What fails is not tried again.
+    pub once: bool,
+}
+
+/// A started broadcast.
+#[derive(Debug)]
+pub struct RunningBroadcast {
+    /// What it is about.
+    pub terms: RunningTerms,
+    /// Whom it addresses.
+    pub recipients: Recipients,
+    /// Its texts, by their numbers.
+    pub texts: Vec<ReadyText>,
+    /// TP-SCTS of all of them.
+    pub scts: [u8; TIME_OCTETS],
+    /// TP-MR of the first segment of each text.
+    pub message_reference: u8,
+}
+
+impl RunningBroadcast {
+    /// A broadcast with these texts; `None` where one cannot be encoded, which a check has made
+    /// sure of.
+    pub fn new(terms: RunningTerms, recipients: Recipients, texts: &[String]) -> Option<Self> {
+        let at = calendar::jst(terms.started_ms);
+        let scts = relay::scts_jst(at.year, at.month, at.day, at.hour, at.minute, at.second);
+        let originating = OriginatingAddress::parse(&terms.sender).ok()?;
+        // Two that start in the same second differ.
+        let message_reference = (terms.ordinal as u8).wrapping_mul(10);
+        let texts = texts
+            .iter()
+            .map(|text| ReadyText::encode(text, message_reference, &originating, &scts))
+            .collect::<Option<_>>()?;
+        Some(Self { terms, recipients, texts, scts, message_reference })
+    }
+
+    /// The text of a recipient; `None` where it has none.
+    pub fn text(&self, number: Option<u16>) -> Option<&ReadyText> {
+        number.and_then(|number| self.texts.get(usize::from(number)))
+    }
+}

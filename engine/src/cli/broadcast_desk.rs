@@ -1,0 +1,340 @@
+//! What is done with broadcasts in a running engine: the admin door's requests as commands.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
+use crate::broadcast::manifest::Manifest;
+use crate::control::broadcasts::{
+    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, ProgressDocument, StartWanted,
+};
+use wire::json;
+
+use super::admin_client::AdminClient;
+use super::{CliError, Output, Place};
+
+/// The argument that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// What to do with a broadcast of a running engine.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(super) enum DeskCommand {
+    /// Write a draft from a manifest, and print its identifier.
+    Create {
+        /// The manifest, in JSON. `-`: from standard input.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Change a draft: its dry run and its approvals are outdated then.
+    Change {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// The manifest, in JSON. `-`: from standard input.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Agree to a dry run that somebody else's draft had.
+    Approve {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// The dry run's digest.
+        digest: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a draft of it again.
+    Reject {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// The dry run's digest.
+        digest: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Start it, by what the dry run found.
+    Start {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// The dry run's digest.
+        #[arg(long)]
+        digest: String,
+        /// How many recipients it found.
+        #[arg(long)]
+        recipients: u64,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Attempt nothing more for now.
+    Pause {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Go on.
+    Resume {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Stop it: nothing is attempted for the first time after the answer.
+    Cancel {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// Why, for the audit.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write a draft that takes it back, to those who have it or may have it.
+    Retract {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// JSON with `reqid`, `texts` and perhaps `lifetime`. `-`: from standard input.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write a draft of its chain's next text, to the same audience.
+    Update {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// JSON with `reqid`, `texts` and perhaps `lifetime`. `-`: from standard input.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show where broadcasts stand.
+    Status {
+        /// One of them.
+        broadcast: Option<String>,
+        /// Print JSON, with manifests.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print what became of each recipient.
+    Results {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// Only those with this outcome, such as delivered, failed, in_doubt.
+        #[arg(long)]
+        outcome: Option<String>,
+        /// Only those of this area.
+        #[arg(long)]
+        area: Option<String>,
+        /// Only those who were not reached.
+        #[arg(long)]
+        unreached: bool,
+        /// Print a line of JSON for each.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// The engine that holds the data directory.
+pub(super) fn running(place: &Place) -> Result<AdminClient, CliError> {
+    place.running_engine()?.ok_or_else(|| {
+        CliError::new("no engine holds the data directory: start it with serve, then ask again")
+    })
+}
+
+/// Makes the dry run of a draft.
+pub(super) fn check(
+    broadcast: &str,
+    place: &Place,
+    json: bool,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let checked: BroadcastDocument =
+        running(place)?.post(&format!("/broadcasts/{broadcast}/check"), &Nothing {})?;
+    if json { output.print_json(&checked) } else { output.print(&text_of_check(&checked)) }
+}
+
+/// A body that says nothing.
+#[derive(serde::Serialize)]
+struct Nothing {}
+
+/// Does it.
+pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), CliError> {
+    match command {
+        DeskCommand::Create { file, place } => {
+            let manifest: Manifest = document(file)?;
+            let made: BroadcastDocument = running(place)?.post("/broadcasts", &manifest)?;
+            output.print(&format!("{}\n", made.broadcast))
+        }
+        DeskCommand::Change { broadcast, file, place } => {
+            let manifest: Manifest = document(file)?;
+            let path = format!("/broadcasts/{broadcast}");
+            let changed: BroadcastDocument = running(place)?.put(&path, &manifest)?;
+            output.print(&format!("{} is a draft\n", changed.broadcast))
+        }
+        DeskCommand::Approve { broadcast, digest, place } => {
+            agree(("approve", broadcast), digest, place, output)
+        }
+        DeskCommand::Reject { broadcast, digest, place } => {
+            agree(("reject", broadcast), digest, place, output)
+        }
+        DeskCommand::Start { broadcast, digest, recipients, place } => {
+            let wanted = StartWanted { digest: digest.clone(), recipients: *recipients };
+            let path = format!("/broadcasts/{broadcast}/start");
+            let started: BroadcastDocument = running(place)?.post(&path, &wanted)?;
+            output.print(&format!("{} is started\n", started.broadcast))
+        }
+        DeskCommand::Pause { broadcast, place } => {
+            order("pause", broadcast, &Nothing {}, place, output)
+        }
+        DeskCommand::Resume { broadcast, place } => {
+            order("resume", broadcast, &Nothing {}, place, output)
+        }
+        DeskCommand::Cancel { broadcast, reason, place } => {
+            let why = CancelWanted { reason: reason.clone() };
+            order("cancel", broadcast, &why, place, output)
+        }
+        DeskCommand::Retract { broadcast, file, place } => {
+            follow(("retract", broadcast), file, place, output)
+        }
+        DeskCommand::Update { broadcast, file, place } => {
+            follow(("update", broadcast), file, place, output)
+        }
+        DeskCommand::Status { broadcast, json, place } => {
+            status(broadcast.as_deref(), *json, place, output)
+        }
+        DeskCommand::Results { broadcast, outcome, area, unreached, json, place } => {
+            let mut path = format!("/broadcasts/{broadcast}/results?unreached={unreached}");
+            path += if *json { "&format=ndjson" } else { "&format=csv" };
+            for (name, value) in [("outcome", outcome), ("area", area)] {
+                path +=
+                    &value.as_ref().map_or_else(String::new, |value| format!("&{name}={value}"));
+            }
+            let mut take = |octets: &[u8]| output.print(&String::from_utf8_lossy(octets));
+            running(place)?.get_table(&path, &mut take)
+        }
+    }
+}
+
+/// The octets of a file, one more than a manifest may have at most.
+pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    let bound = MANIFEST_OCTETS_MAX as u64 + 1;
+    match file.to_str() {
+        Some(STANDARD_INPUT) => std::io::stdin().lock().take(bound).read_to_end(&mut octets)?,
+        _ => File::open(file)?.take(bound).read_to_end(&mut octets)?,
+    };
+    Ok(octets)
+}
+
+fn document<T: DeserializeOwned>(file: &Path) -> Result<T, CliError> {
+    let name = file.display();
+    let mut octets =
+        read(file).map_err(|error| CliError::new(format!("{name} cannot be read: {error}")))?;
+    json::read_exact(&mut octets)
+        .map_err(|error| CliError::new(format!("{name} is not what is wanted here ({error})")))
+}
+
+fn agree(
+    (verb, broadcast): (&str, &str),
+    digest: &str,
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let wanted = ApprovalWanted { digest: digest.to_owned() };
+    let path = format!("/broadcasts/{broadcast}/{verb}");
+    let document: BroadcastDocument = running(place)?.post(&path, &wanted)?;
+    let stage = format!("{:?}", document.stage).to_lowercase();
+    output.print(&format!("{} is {stage}\n", document.broadcast))
+}
+
+fn order(
+    verb: &str,
+    broadcast: &str,
+    body: &impl serde::Serialize,
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let path = format!("/broadcasts/{broadcast}/{verb}");
+    let progress: ProgressDocument = running(place)?.post(&path, body)?;
+    output.print(&text_of(&progress))
+}
+
+fn follow(
+    (verb, broadcast): (&str, &str),
+    file: &Path,
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let wanted: FollowerWanted = document(file)?;
+    let path = format!("/broadcasts/{broadcast}/{verb}");
+    let made: BroadcastDocument = running(place)?.post(&path, &wanted)?;
+    output.print(&format!("{}\n", made.broadcast))
+}
+
+fn status(
+    broadcast: Option<&str>,
+    json: bool,
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let engine = running(place)?;
+    let all: Vec<ProgressDocument> = match broadcast {
+        Some(broadcast) => vec![engine.get(&format!("/broadcasts/{broadcast}"))?],
+        None => engine.get("/broadcasts")?,
+    };
+    match (json, broadcast) {
+        (true, Some(_)) => output.print_json(&all[0]),
+        (true, None) => output.print_json(&all),
+        (false, _) => all.iter().try_for_each(|progress| output.print(&text_of(progress))),
+    }
+}
+
+fn text_of(progress: &ProgressDocument) -> String {
+    let ProgressDocument { document, state, targeted, counts, doubts, .. } = progress;
+    let mut text = format!("{} {state}: {targeted} recipients\n", document.broadcast);
+    for (outcome, rows) in counts.iter().filter(|(_, rows)| **rows > 0) {
+        text += &format!("  {outcome:<12} {rows}\n");
+    }
+    if *doubts > 0 {
+        text += &format!("  {doubts} were in doubt after a crash\n");
+    }
+    if let Some(why) = &progress.stopped_by {
+        text += &format!("  paused by itself: {why}\n");
+    }
+    for (percent, seconds) in &progress.reached_after_s {
+        text += &format!("  {percent} % reached after {seconds} s\n");
+    }
+    if !progress.adds_up {
+        text += "  the counts are not those of all recipients: report this\n";
+    }
+    text
+}
+
+fn text_of_check(document: &BroadcastDocument) -> String {
+    let Some(check) = &document.check else { return String::new() };
+    let found = &check.addressed;
+    let mut text = format!(
+        "{} recipients, {} short messages, {} without a text\n",
+        found.targeted, found.segments, found.without_text
+    );
+    for (area, rows) in &found.areas {
+        text += &format!("  area {area:<12} {rows}\n");
+    }
+    for (language, rows) in &found.languages {
+        text += &format!("  language {language:<8} {rows}\n");
+    }
+    for warning in &check.warnings {
+        text += &format!("  look: {warning}\n");
+    }
+    let who =
+        if check.needs_approval { "somebody else has to approve it" } else { "nobody has to" };
+    text + &format!("approval: {who}\ndigest {}\n", check.digest)
+}

@@ -1,0 +1,225 @@
+//! The dry run: whom a broadcast addresses, with what, and what it stands on.
+
+use std::fs::{self, File};
+
+use axum::http::StatusCode;
+
+use super::desk::BroadcastDesk;
+use super::documents::{BroadcastDocument, CheckDocument, Stage};
+use super::refusal::{
+    BroadcastRefusal, LIST_NOT_READY, REUSED, STATE, TOO_MANY_REFUSED, disk, refused,
+};
+use super::shelf::{rename, temporary};
+use crate::broadcast::audience::{LegSources, PinnedList, address};
+use crate::broadcast::lists::view::ListView;
+use crate::broadcast::manifest::{Manifest, OtherBroadcast};
+use crate::broadcast::outcomes::RowWord;
+use crate::broadcast::recipients::RecipientsWriter;
+use host::clock;
+use host::mapped::Mapped;
+use wire::sms::relay::OriginatingAddress;
+
+/// A reqid that a broadcast used is its own for so long after its end.
+const REQID_KEPT_MS: u64 = 24 * 3_600 * 1_000;
+
+/// The file of a list's version, and which it is.
+struct OpenVersion {
+    list: String,
+    version: u32,
+    octets: Mapped,
+}
+
+impl OpenVersion {
+    fn pinned(&self) -> Result<PinnedList<'_>, BroadcastRefusal> {
+        let list = &self.list;
+        let view = ListView::open(self.octets.as_ref())
+            .map_err(|error| refused(LIST_NOT_READY, format!("{list}: {error}")))?;
+        let digest = *view.digest();
+        Ok(PinnedList { list: list.clone(), version: self.version, digest, view })
+    }
+}
+
+impl BroadcastDesk {
+    /// Makes a dry run. It runs while traffic goes on, and changes nothing but the draft.
+    pub(super) fn check(&self, broadcast: &str) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let manifest = {
+            let mut standing = self.standing();
+            let document = &standing.entry(broadcast)?.document;
+            if matches!(document.stage, Stage::Started | Stage::Ended) {
+                return Err(refused(STATE, "the broadcast was started: write another"));
+            }
+            document.manifest.clone()
+        };
+        self.check_manifest(broadcast, &manifest)?;
+        let mut legs = Vec::new();
+        for leg in &manifest.legs {
+            let audience = &leg.audience;
+            let except = audience.except.iter().map(|list| self.open_version(list, None));
+            let except = except.collect::<Result<Vec<_>, _>>()?;
+            let only = audience.of.as_ref().map(|of| self.recipients_of(of)).transpose()?;
+            legs.push((self.open_version(&audience.list, audience.version)?, except, only));
+        }
+        let mut sources = Vec::new();
+        for (list, except, only) in &legs {
+            let except = except.iter().map(OpenVersion::pinned).collect::<Result<Vec<_>, _>>()?;
+            sources.push(LegSources { list: list.pinned()?, except, only: only.clone() });
+        }
+        let file = format!("recipients-{}", clock::unix_ms());
+        let path = self.shelf.broadcast(broadcast).join(&file);
+        let (part, name) = temporary(&path)?;
+        let mut writer = RecipientsWriter::new(part)?;
+        let addressed = address(&manifest, &sources, &mut writer)?;
+        writer.finish()?;
+        rename(&name, &path)?;
+        let check = self.check_of(&manifest, &sources, addressed, file);
+        let checked = self.alter(broadcast, |document| {
+            let is_same = document.manifest == manifest
+                && !matches!(document.stage, Stage::Started | Stage::Ended);
+            if !is_same {
+                return Err(refused(STATE, "the broadcast was changed meanwhile: check it again"));
+            }
+            if let Some(before) = document.check.replace(check) {
+                // A file that stays costs room and nothing else.
+                let _ = fs::remove_file(path.with_file_name(before.file));
+            }
+            document.approvals.clear();
+            document.stage = Stage::Checked;
+            Ok(())
+        });
+        if checked.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        checked
+    }
+
+    fn check_of(
+        &self,
+        manifest: &Manifest,
+        sources: &[LegSources<'_>],
+        addressed: crate::broadcast::audience::Addressed,
+        file: String,
+    ) -> CheckDocument {
+        let lists: Vec<(String, [u8; 32])> =
+            sources.iter().map(|source| (source.list.list.clone(), source.list.digest)).collect();
+        let counts = [addressed.targeted, addressed.without_text, addressed.segments];
+        let mut warnings = Vec::new();
+        let mut warn = |holds: bool, sentence: &str| {
+            if holds {
+                warnings.push(sentence.to_owned());
+            }
+        };
+        warn(addressed.targeted == 0, "nobody is addressed");
+        warn(addressed.without_text > 0, "some recipients have no text in their language (7001)");
+        warn(addressed.areas.contains_key("unknown"), "some recipients are of no known area");
+        warn(
+            manifest.deadline.is_none() && manifest.lifetime.is_none(),
+            "no end is named: it ends after 72 hours",
+        );
+        warn(
+            !self.engine.carriers().is_empty(),
+            "rows whose route is a carrier fail (6012): broadcasts go by the core network",
+        );
+        let pinned = sources.iter().map(|source| {
+            let list = &source.list;
+            (list.list.clone(), list.version, hexadecimal(&list.digest))
+        });
+        CheckDocument {
+            at_ms: clock::unix_ms(),
+            digest: hexadecimal(&manifest.digest(&lists, &counts)),
+            addressed,
+            lists: pinned.collect(),
+            needs_approval: manifest.asks_for_two(),
+            warnings,
+            file,
+        }
+    }
+
+    /// What a manifest says against what there is beside it.
+    fn check_manifest(&self, broadcast: &str, manifest: &Manifest) -> Result<(), BroadcastRefusal> {
+        let wrong = |sentence: &str, place: &str| BroadcastRefusal {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: 0,
+            sentence: sentence.to_owned(),
+            place: Some(place.to_owned()),
+        };
+        if OriginatingAddress::parse(&manifest.sender).is_err() {
+            let sentence = "a phone cannot show this sender: give 1 to 11 letters or digits";
+            return Err(wrong(sentence, "/sender"));
+        }
+        if manifest.start != "now" {
+            let sentence = "starts at a time are not made yet: start it when it is time";
+            return Err(wrong(sentence, "/start"));
+        }
+        let now_ms = clock::unix_ms();
+        let standing = self.standing();
+        let is_used = standing.broadcasts.values().any(|entry| {
+            let other = &entry.document;
+            let ended_ms = other.ended.as_ref().map_or(now_ms, |end| end.at_ms);
+            other.broadcast != broadcast
+                && other.started.is_some()
+                && other.manifest.xpid == manifest.xpid
+                && other.manifest.reqid == manifest.reqid
+                && now_ms.saturating_sub(ended_ms) < REQID_KEPT_MS
+        });
+        if is_used {
+            let sentence = "another broadcast of the XPID has this reqid: give one of its own";
+            return Err(refused(REUSED, sentence));
+        }
+        Ok(())
+    }
+
+    fn open_version(
+        &self,
+        list: &str,
+        version: Option<u32>,
+    ) -> Result<OpenVersion, BroadcastRefusal> {
+        let version = {
+            let standing = self.standing();
+            let not_there = || refused(LIST_NOT_READY, format!("{list}: there is no such list"));
+            let document = standing.lists.get(list).ok_or_else(not_there)?;
+            let found = match version {
+                Some(version) => document.versions.iter().find(|known| known.version == version),
+                None => document.versions.last(),
+            };
+            let empty = || refused(LIST_NOT_READY, format!("{list}: it has no such version"));
+            let found = found.ok_or_else(empty)?;
+            if found.is_refused {
+                let sentence = format!(
+                    "{list}: too many lines of version {} were refused: import a better one",
+                    found.version
+                );
+                return Err(refused(TOO_MANY_REFUSED, sentence));
+            }
+            found.version
+        };
+        let file = File::open(self.shelf.version(list, version))?;
+        Ok(OpenVersion { list: list.to_owned(), version, octets: Mapped::open(&file)? })
+    }
+
+    /// The msns of another broadcast's rows with these outcomes, in order.
+    fn recipients_of(&self, of: &OtherBroadcast) -> Result<Vec<u64>, BroadcastRefusal> {
+        let (recipients, words) = self.words(&of.broadcast)?;
+        let is_over = self
+            .standing()
+            .entry(&of.broadcast)
+            .is_ok_and(|entry| entry.document.stage == Stage::Ended);
+        if !is_over {
+            let sentence = "the other broadcast has rows under way: check again when it has ended";
+            return Err(refused(STATE, sentence));
+        }
+        let mut msns = Vec::new();
+        for (number, word) in (0..).zip(words) {
+            let word = RowWord::from_bits(word)
+                .ok_or_else(|| disk("the other broadcast's outcomes are damaged"))?;
+            if of.outcomes.contains(&word.outcome) {
+                msns.push(recipients.row(number).msn.value());
+            }
+        }
+        msns.sort_unstable();
+        Ok(msns)
+    }
+}
+
+pub(super) fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

@@ -1,0 +1,448 @@
+//! The desk of broadcasts: lists and broadcasts as they stand, and what may be done with them.
+//!
+//! All of it blocks and runs beside the shards. What is decided is written down before it is told:
+//! a start that a crash cuts off is told again at the next.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::documents::{
+    Approval, BroadcastDocument, CheckDocument, EndDocument, ListDocument, Stage, StartDocument,
+};
+use super::refusal::{
+    APPROVAL, BroadcastRefusal, CHECK_OUTDATED, NOT_EXPECTED, NOT_HIGHER, STATE, TOO_MANY_LIVE,
+    refused, unknown,
+};
+use super::shelf::{Shelf, new_identifier};
+use crate::broadcast::life::End;
+use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
+use crate::broadcast::manifest::{Manifest, Schedule};
+use crate::broadcast::recipients::Recipients;
+use crate::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms};
+use crate::broadcast::slice::Order;
+use crate::control::engine::Engine;
+use crate::shard::SliceFigures;
+use host::clock;
+use wire::terms::ids::Xpid;
+use wire::terms::rfc3339::parse_rfc3339;
+
+/// A dry run holds for so long.
+pub(super) const CHECK_HOLDS_MS: u64 = 15 * 60 * 1_000;
+
+/// A broadcast, and what is known of it while it runs.
+pub(super) struct Entry {
+    pub(super) document: BroadcastDocument,
+    pub(super) running: Option<Arc<RunningBroadcast>>,
+    /// Where it stands in each shard, as of the last look.
+    pub(super) figures: Vec<SliceFigures>,
+    /// Seconds since the start and rows delivered until then.
+    pub(super) curve: Vec<(u32, u64)>,
+    pub(super) per_second: u64,
+}
+
+impl Entry {
+    pub(super) fn of(document: BroadcastDocument) -> Self {
+        let (running, figures, curve) = (None, Vec::new(), Vec::new());
+        Self { document, running, figures, curve, per_second: 0 }
+    }
+}
+
+/// Everything there is.
+#[derive(Default)]
+pub(super) struct Standing {
+    pub(super) lists: BTreeMap<String, ListDocument>,
+    pub(super) broadcasts: BTreeMap<String, Entry>,
+}
+
+impl Standing {
+    pub(super) fn entry(&mut self, broadcast: &str) -> Result<&mut Entry, BroadcastRefusal> {
+        self.broadcasts.get_mut(broadcast).ok_or_else(|| unknown("broadcast"))
+    }
+
+    fn started(&self) -> impl Iterator<Item = (&BroadcastDocument, &StartDocument)> {
+        let documents = self.broadcasts.values().map(|entry| &entry.document);
+        documents.filter_map(|document| document.started.as_ref().map(|start| (document, start)))
+    }
+
+    /// Broadcasts of a chain that were started, with their alertseqs.
+    fn chain<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+    ) -> impl Iterator<Item = (&'a BroadcastDocument, &'a StartDocument)> {
+        self.started().filter(|(document, _)| {
+            let other = &document.manifest;
+            manifest.alertid.is_some()
+                && other.alertid == manifest.alertid
+                && other.xpid == manifest.xpid
+        })
+    }
+}
+
+/// The desk.
+pub struct BroadcastDesk {
+    pub(super) shelf: Shelf,
+    pub(super) engine: Arc<dyn Engine>,
+    standing: Mutex<Standing>,
+}
+
+impl BroadcastDesk {
+    /// Reads what there is in the data directory, tells the shards of what was started, and that
+    /// this is all.
+    ///
+    /// # Errors
+    /// A document that cannot be read.
+    pub fn open(data_dir: &Path, engine: Arc<dyn Engine>) -> io::Result<Arc<Self>> {
+        let shelf = Shelf::new(data_dir);
+        let mut standing = Standing::default();
+        for list in shelf.lists::<ListDocument>()? {
+            standing.lists.insert(list.list.clone(), list);
+        }
+        for document in shelf.broadcasts::<BroadcastDocument>()? {
+            standing.broadcasts.insert(document.broadcast.clone(), Entry::of(document));
+        }
+        let desk = Arc::new(Self { shelf, engine, standing: Mutex::new(standing) });
+        desk.tell_again();
+        Ok(desk)
+    }
+
+    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the shards of what was started before this start of the engine.
+    fn tell_again(&self) {
+        let mut all_told = true;
+        let mut standing = self.standing();
+        for entry in standing.broadcasts.values_mut() {
+            if entry.document.stage != Stage::Started {
+                continue;
+            }
+            let broadcast = entry.document.broadcast.clone();
+            match self.running(&entry.document) {
+                Ok(running) => {
+                    let told = self.engine.start_broadcast(&running);
+                    all_told &= told.is_ok();
+                    entry.running = Some(running);
+                }
+                Err(refusal) => {
+                    all_told = false;
+                    let error = refusal.sentence;
+                    tracing::error!(broadcast, error, "a started broadcast does not go on");
+                }
+            }
+        }
+        // What nobody could judge stays in the journals.
+        if all_told {
+            self.engine.all_broadcasts_told();
+        }
+    }
+
+    /// A started broadcast as the shards take it.
+    fn running(
+        &self,
+        document: &BroadcastDocument,
+    ) -> Result<Arc<RunningBroadcast>, BroadcastRefusal> {
+        let (Some(check), Some(start)) = (&document.check, &document.started) else {
+            return Err(refused(STATE, "the broadcast was never started"));
+        };
+        let file =
+            std::fs::File::open(self.shelf.broadcast(&document.broadcast).join(&check.file))?;
+        let recipients =
+            Recipients::open(&file).map_err(|error| super::refusal::disk(error.to_string()))?;
+        let manifest = &document.manifest;
+        let wrong = || refused(STATE, "the manifest is not the one that was checked");
+        let pace = RunningPace {
+            per_second: manifest.pace.per_second,
+            ramp_seconds: manifest.pace.ramp_seconds,
+            weight: manifest.pace.weight,
+        };
+        let terms = RunningTerms {
+            ordinal: start.ordinal,
+            xpid: Xpid::parse(manifest.xpid.as_bytes()).ok_or_else(wrong)?,
+            class: manifest.class().ok_or_else(wrong)?,
+            sender: manifest.sender.clone(),
+            started_ms: start.at_ms,
+            hold_ms: manifest.hold_seconds * 1_000,
+            deadline_ms: start.deadline_ms,
+            alertseq: manifest.alertseq.unwrap_or_default(),
+            on_doubt: manifest.on_doubt(),
+            pace,
+            once: manifest.retry.schedule == Schedule::Once,
+        };
+        let texts: Vec<String> =
+            check.addressed.texts.iter().map(|text| text.text.clone()).collect();
+        RunningBroadcast::new(terms, recipients, &texts).map(Arc::new).ok_or_else(wrong)
+    }
+
+    /// A new draft.
+    pub(super) fn create(
+        &self,
+        manifest: Manifest,
+        by: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let document = BroadcastDocument {
+            broadcast: new_identifier("bc"),
+            stage: Stage::Draft,
+            author: by.to_owned(),
+            changed_by: Vec::new(),
+            manifest: manifest.checked()?,
+            check: None,
+            approvals: Vec::new(),
+            started: None,
+            ended: None,
+        };
+        self.shelf.make(&self.shelf.broadcast(&document.broadcast))?;
+        self.shelf.keep_broadcast(&document.broadcast, &document)?;
+        let entry = Entry::of(document.clone());
+        self.standing().broadcasts.insert(document.broadcast.clone(), entry);
+        Ok(document)
+    }
+
+    /// Changes a draft: its dry run and its approvals are outdated then.
+    pub(super) fn change(
+        &self,
+        broadcast: &str,
+        manifest: Manifest,
+        by: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let manifest = manifest.checked()?;
+        self.alter(broadcast, |document| {
+            check_stage(document, &[Stage::Draft, Stage::Checked, Stage::Approved])?;
+            document.manifest = manifest;
+            document.stage = Stage::Draft;
+            document.check = None;
+            document.approvals.clear();
+            if document.author != by && !document.changed_by.iter().any(|other| other == by) {
+                document.changed_by.push(by.to_owned());
+            }
+            Ok(())
+        })
+    }
+
+    /// The dry run was approved, by somebody who neither wrote nor changed it.
+    pub(super) fn approve(
+        &self,
+        broadcast: &str,
+        digest: &str,
+        by: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let now_ms = clock::unix_ms();
+        self.alter(broadcast, |document| {
+            check_stage(document, &[Stage::Checked, Stage::Approved])?;
+            holding_check(document, digest, now_ms)?;
+            if document.author == by || document.changed_by.iter().any(|other| other == by) {
+                let sentence = "whoever wrote or changed a broadcast does not approve it: ask \
+                                somebody else";
+                return Err(refused(APPROVAL, sentence));
+            }
+            let digest = digest.to_owned();
+            document.approvals.push(Approval { by: by.to_owned(), digest, at_ms: now_ms });
+            document.stage = Stage::Approved;
+            Ok(())
+        })
+    }
+
+    /// It is a draft again.
+    pub(super) fn reject(
+        &self,
+        broadcast: &str,
+        digest: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        self.alter(broadcast, |document| {
+            check_stage(document, &[Stage::Checked, Stage::Approved])?;
+            holding_check(document, digest, clock::unix_ms())?;
+            document.stage = Stage::Draft;
+            document.check = None;
+            document.approvals.clear();
+            Ok(())
+        })
+    }
+
+    /// Starts it: returns when every shard has that durable. A start that is repeated gets the same
+    /// answer.
+    pub(super) fn start(
+        &self,
+        broadcast: &str,
+        digest: &str,
+        recipients: u64,
+        by: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let mut standing = self.standing();
+        let now_ms = clock::unix_ms();
+        let document = standing.entry(broadcast)?.document.clone();
+        if document.stage == Stage::Started {
+            let same = document.check.as_ref().is_some_and(|check| check.digest == digest);
+            let other = || refused(STATE, "the broadcast was started already");
+            return if same { Ok(document) } else { Err(other()) };
+        }
+        may_start(&standing, &document, digest, recipients, now_ms)?;
+        let highest = standing.started().map(|(_, start)| start.ordinal).max();
+        let start = StartDocument {
+            ordinal: highest.map_or(1, |highest| highest + 1),
+            by: by.to_owned(),
+            at_ms: now_ms,
+            deadline_ms: deadline_of(&document.manifest, now_ms),
+        };
+        let document =
+            BroadcastDocument { stage: Stage::Started, started: Some(start), ..document };
+        let running = self.running(&document)?;
+        // The older ones of its chain hear of it before it begins.
+        let alertseq = document.manifest.alertseq.unwrap_or_default();
+        let lower: Vec<u32> = standing
+            .chain(&document.manifest)
+            .filter(|(other, _)| other.stage == Stage::Started)
+            .map(|(_, start)| start.ordinal)
+            .collect();
+        // This rename decides the start.
+        self.shelf.keep_broadcast(broadcast, &document)?;
+        for ordinal in lower {
+            self.engine.order_broadcast(ordinal, Order::Chain { alertseq })?;
+        }
+        let entry = standing.entry(broadcast)?;
+        entry.document = document.clone();
+        entry.running = Some(Arc::clone(&running));
+        self.engine.start_broadcast(&running)?;
+        Ok(document)
+    }
+
+    /// Pauses, resumes or ends what was started; returns when every shard has that durable.
+    pub(super) fn order(&self, broadcast: &str, order: Order) -> Result<(), BroadcastRefusal> {
+        let ordinal = {
+            let mut standing = self.standing();
+            let document = &standing.entry(broadcast)?.document;
+            match (&document.started, document.stage, order) {
+                (Some(start), Stage::Started, _) => start.ordinal,
+                // Whoever stops it is never refused; what never began is over at once.
+                (None, _, Order::End(End::Cancelled)) => {
+                    drop(standing);
+                    return self.end_unstarted(broadcast);
+                }
+                (Some(_), _, Order::End(_)) => return Ok(()),
+                _ => return Err(refused(STATE, "the broadcast is not running")),
+            }
+        };
+        self.engine.order_broadcast(ordinal, order)?;
+        Ok(())
+    }
+
+    /// What was never started is over: it stays to be looked at.
+    fn end_unstarted(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+        let ended = self.alter(broadcast, |document| {
+            document.stage = Stage::Ended;
+            document.ended.get_or_insert_with(|| EndDocument {
+                at_ms: clock::unix_ms(),
+                life: "cancelled".to_owned(),
+                outcomes: BTreeMap::new(),
+                codes: BTreeMap::new(),
+                doubts: 0,
+                curve: Vec::new(),
+            });
+            Ok(())
+        });
+        ended.map(drop)
+    }
+
+    /// Changes a document and keeps it.
+    pub(super) fn alter(
+        &self,
+        broadcast: &str,
+        change: impl FnOnce(&mut BroadcastDocument) -> Result<(), BroadcastRefusal>,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let mut standing = self.standing();
+        let entry = standing.entry(broadcast)?;
+        let mut document = entry.document.clone();
+        change(&mut document)?;
+        self.shelf.keep_broadcast(broadcast, &document)?;
+        entry.document = document.clone();
+        Ok(document)
+    }
+}
+
+/// The broadcasts that are under way in a data directory.
+///
+/// # Errors
+/// A document that cannot be read.
+pub fn live_broadcasts(data_dir: &Path) -> io::Result<Vec<String>> {
+    let documents = Shelf::new(data_dir).broadcasts::<BroadcastDocument>()?;
+    let live = documents.into_iter().filter(|document| document.stage == Stage::Started);
+    Ok(live.map(|document| document.broadcast).collect())
+}
+
+fn check_stage(document: &BroadcastDocument, stages: &[Stage]) -> Result<(), BroadcastRefusal> {
+    if stages.contains(&document.stage) {
+        return Ok(());
+    }
+    let stage = format!("{:?}", document.stage).to_lowercase();
+    Err(refused(STATE, format!("the broadcast is {stage}: this cannot be done with it any more")))
+}
+
+/// The dry run of this digest, if it holds.
+fn holding_check<'a>(
+    document: &'a BroadcastDocument,
+    digest: &str,
+    now_ms: u64,
+) -> Result<&'a CheckDocument, BroadcastRefusal> {
+    let check = document.check.as_ref().filter(|check| check.digest == digest);
+    let check = check.ok_or_else(|| {
+        refused(CHECK_OUTDATED, "there is no dry run of this digest: check the broadcast again")
+    })?;
+    if now_ms.saturating_sub(check.at_ms) > CHECK_HOLDS_MS {
+        let sentence = "the dry run is older than 15 minutes: check the broadcast again";
+        return Err(refused(CHECK_OUTDATED, sentence));
+    }
+    Ok(check)
+}
+
+fn may_start(
+    standing: &Standing,
+    document: &BroadcastDocument,
+    digest: &str,
+    recipients: u64,
+    now_ms: u64,
+) -> Result<(), BroadcastRefusal> {
+    check_stage(document, &[Stage::Checked, Stage::Approved])?;
+    let check = holding_check(document, digest, now_ms)?;
+    let is_approved = document.approvals.iter().any(|approval| approval.digest == digest);
+    if check.needs_approval && !is_approved {
+        let sentence = "somebody who neither wrote nor changed it has to approve it first";
+        return Err(refused(APPROVAL, sentence));
+    }
+    let found = check.addressed.targeted;
+    if found != recipients {
+        let sentence = format!("the dry run found {found} recipients: repeat that number");
+        return Err(refused(NOT_EXPECTED, sentence));
+    }
+    let expect = &document.manifest.expect;
+    if let Some([least, most]) = expect.recipients
+        && !(least..=most).contains(&found)
+    {
+        let sentence = format!("{found} recipients were found, and {least} to {most} are expected");
+        return Err(refused(NOT_EXPECTED, sentence));
+    }
+    let segments = check.addressed.texts.iter().map(|text| text.segments).max().unwrap_or(0);
+    if expect.segments_max.is_some_and(|most| segments > most) {
+        let sentence = format!("a text takes {segments} short messages, more than is expected");
+        return Err(refused(NOT_EXPECTED, sentence));
+    }
+    let live = standing.started().filter(|(other, _)| other.stage == Stage::Started).count();
+    if live >= LIVE_MAX {
+        return Err(refused(TOO_MANY_LIVE, format!("{LIVE_MAX} broadcasts are live: end one")));
+    }
+    let highest =
+        standing.chain(&document.manifest).map(|(other, _)| other.manifest.alertseq).max();
+    if highest.is_some_and(|highest| document.manifest.alertseq <= highest) {
+        let sentence = "the chain has this alertseq, or a higher one: count on from it";
+        return Err(refused(NOT_HIGHER, sentence));
+    }
+    Ok(())
+}
+
+/// No attempt from then on, Unix milliseconds.
+fn deadline_of(manifest: &Manifest, now_ms: u64) -> u64 {
+    let most = now_ms + LIFETIME_SECONDS_MAX * 1_000;
+    let named = manifest.deadline.as_deref().and_then(parse_rfc3339);
+    let own = manifest.lifetime.map(|seconds| now_ms + seconds * 1_000);
+    named.map(|at| at.ms()).or(own).unwrap_or(most).min(most)
+}

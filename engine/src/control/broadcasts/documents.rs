@@ -1,0 +1,227 @@
+//! Lists and broadcasts as they are kept and shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::broadcast::audience::Addressed;
+use crate::broadcast::manifest::{Manifest, Texts};
+
+/// A list to be made.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListWanted {
+    /// What people call it.
+    pub name: String,
+    /// What its recipients are told.
+    pub purpose: String,
+    /// Why they may be.
+    pub consent: String,
+    /// Names of the columns that texts may ask for.
+    pub parameters: Vec<String>,
+}
+
+/// A list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ListDocument {
+    /// Its identifier.
+    pub list: String,
+    /// What people call it.
+    pub name: String,
+    /// What its recipients are told.
+    pub purpose: String,
+    /// Why they may be.
+    pub consent: String,
+    /// Names of the columns that texts may ask for.
+    pub parameters: Vec<String>,
+    /// Its versions, oldest first.
+    pub versions: Vec<VersionDocument>,
+}
+
+/// A version of a list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VersionDocument {
+    /// From 1.
+    pub version: u32,
+    /// SHA-256 of its file, in hexadecimal.
+    pub digest: String,
+    /// Recipients.
+    pub rows: u64,
+    /// Lines that were refused.
+    pub refused: u64,
+    /// Whether so many were that it is not to be used: 7102.
+    pub is_refused: bool,
+    /// Who imported it.
+    pub by: String,
+    /// When, in Japan.
+    pub at: String,
+}
+
+/// How far the people are with a broadcast.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Being written.
+    Draft,
+    /// A dry run holds.
+    Checked,
+    /// Whoever has to has approved the dry run.
+    Approved,
+    /// The shards have it.
+    Started,
+    /// Nothing happens to it any more.
+    Ended,
+}
+
+/// A dry run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CheckDocument {
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// What approvals and the start repeat, in hexadecimal.
+    pub digest: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub addressed: Addressed,
+    /// The versions that it stands on: list, version, digest.
+    pub lists: Vec<(String, u32, String)>,
+    /// Whether somebody else has to approve it.
+    pub needs_approval: bool,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
+    /// The file of recipients.
+    pub file: String,
+}
+
+/// An approval.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who.
+    pub by: String,
+    /// Of what.
+    pub digest: String,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+}
+
+/// A start.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StartDocument {
+    /// The broadcast's number in this directory.
+    pub ordinal: u32,
+    /// Who.
+    pub by: String,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// No attempt from then on, Unix milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// How it ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EndDocument {
+    /// When the last row had, Unix milliseconds.
+    pub at_ms: u64,
+    /// `finished`, `cancelled`, `expired` or `replaced`.
+    pub life: String,
+    /// Rows by outcome.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Rows that ended, by code.
+    pub codes: BTreeMap<String, u64>,
+    /// Rows that crashes left in doubt.
+    pub doubts: u64,
+    /// Seconds since the start and rows delivered until then.
+    pub curve: Vec<(u32, u64)>,
+}
+
+/// A broadcast.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BroadcastDocument {
+    /// Its identifier.
+    pub broadcast: String,
+    /// How far it is.
+    pub stage: Stage,
+    /// Who wrote it.
+    pub author: String,
+    /// Who else changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_by: Vec<String>,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Its dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckDocument>,
+    /// Who approved that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// Its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<StartDocument>,
+    /// Its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndDocument>,
+}
+
+/// A broadcast at this moment.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ProgressDocument {
+    /// The broadcast.
+    #[serde(flatten)]
+    pub document: BroadcastDocument,
+    /// `draft`, `checked`, `approved`, `holding`, `running`, `paused`, `closing`, or how it ended.
+    pub state: String,
+    /// Recipients that it was targeted at.
+    pub targeted: u64,
+    /// Rows by outcome, as far as that is durable.
+    pub counts: BTreeMap<String, u64>,
+    /// Whether these are all of the targeted.
+    pub adds_up: bool,
+    /// Rows that crashes left in doubt.
+    pub doubts: u64,
+    /// Rows delivered in the last second.
+    pub delivered_per_second: u64,
+    /// Seconds from the start until so many percent of the targeted were reached.
+    pub reached_after_s: BTreeMap<String, u32>,
+    /// Why a shard has paused it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<String>,
+}
+
+/// Whoever approves or rejects names what.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalWanted {
+    /// The dry run's digest.
+    pub digest: String,
+}
+
+/// Whoever starts says what.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartWanted {
+    /// The dry run's digest.
+    pub digest: String,
+    /// How many recipients the dry run found.
+    pub recipients: u64,
+}
+
+/// Why somebody stops it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CancelWanted {
+    /// In words, for the audit.
+    pub reason: String,
+}
+
+/// A retraction, or an update: what is sent next, to whom a broadcast was, or may have come.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowerWanted {
+    /// In place of a reqid.
+    pub reqid: String,
+    /// What is said.
+    pub texts: Texts,
+    /// Seconds until its end.
+    #[serde(default)]
+    pub lifetime: Option<u64>,
+}

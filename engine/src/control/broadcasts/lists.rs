@@ -1,0 +1,234 @@
+//! Lists: made, filled with versions by streams, shown, removed.
+
+use std::fs::{self, File};
+
+use hyper::body::Bytes;
+use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
+
+use super::check::hexadecimal;
+use super::desk::BroadcastDesk;
+use super::documents::{ListDocument, ListWanted, Stage, VersionDocument};
+use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, refused, unknown};
+use super::shelf::{new_identifier, rename, temporary};
+use crate::broadcast::limits::PARAMETER_COLUMNS_MAX;
+use crate::broadcast::lists::account::Account;
+use crate::broadcast::lists::delta::{Changes, Delta};
+use crate::broadcast::lists::import::{Import, Version};
+use crate::broadcast::lists::reader::ReaderOptions;
+use crate::broadcast::lists::view::ListView;
+use crate::control::admin::reply::AdminError;
+use host::clock;
+use host::mapped::Mapped;
+use wire::terms::calendar;
+
+/// Versions of a list that are kept beside those that a live broadcast stands on.
+const VERSIONS_KEPT: usize = 5;
+/// Lists that there may be.
+const LISTS_MAX: usize = 1_000;
+
+/// A piece of a file on its way in; without the end it was cut off.
+pub(super) enum Piece {
+    Octets(Bytes),
+    End,
+}
+
+/// What an import did.
+#[derive(Serialize)]
+pub(super) struct Imported {
+    list: String,
+    version: u32,
+    digest: String,
+    /// More lines were refused than a list may have: it is not used.
+    is_refused: bool,
+    #[serde(flatten)]
+    account: Account,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Changes>,
+}
+
+/// Where an import goes, and how its file is read.
+pub(super) struct ImportWanted {
+    pub(super) list: String,
+    /// The version that it changes; `None`: it is a whole list.
+    pub(super) base: Option<u32>,
+    pub(super) options: ReaderOptions,
+    pub(super) by: String,
+}
+
+fn wrong(sentence: impl Into<String>) -> BroadcastRefusal {
+    AdminError::bad_request(sentence).into()
+}
+
+impl BroadcastDesk {
+    /// All lists, in the order in which they were made.
+    pub(super) fn lists(&self) -> Vec<ListDocument> {
+        self.standing().lists.values().cloned().collect()
+    }
+
+    /// One list.
+    pub(super) fn list(&self, list: &str) -> Result<ListDocument, BroadcastRefusal> {
+        self.standing().lists.get(list).cloned().ok_or_else(|| unknown("list"))
+    }
+
+    /// Makes a list without versions.
+    pub(super) fn make_list(&self, wanted: ListWanted) -> Result<ListDocument, BroadcastRefusal> {
+        let ListWanted { name, purpose, consent, parameters } = wanted;
+        if name.is_empty() || name.chars().nth(100).is_some() {
+            return Err(wrong("give the list a name of 1 to 100 characters"));
+        }
+        if parameters.len() > PARAMETER_COLUMNS_MAX {
+            return Err(wrong(format!("a list has at most {PARAMETER_COLUMNS_MAX} parameters")));
+        }
+        let mut standing = self.standing();
+        if standing.lists.len() >= LISTS_MAX {
+            return Err(refused(STATE, format!("there are {LISTS_MAX} lists: remove one")));
+        }
+        let (list, versions) = (new_identifier("li"), Vec::new());
+        let document = ListDocument { list, name, purpose, consent, parameters, versions };
+        self.shelf.make(&self.shelf.list(&document.list))?;
+        self.shelf.keep_list(&document.list, &document)?;
+        standing.lists.insert(document.list.clone(), document.clone());
+        Ok(document)
+    }
+
+    /// Removes a list, unless a live broadcast stands on it.
+    pub(super) fn remove_list(&self, list: &str) -> Result<ListDocument, BroadcastRefusal> {
+        let mut standing = self.standing();
+        let document = standing.lists.get(list).cloned().ok_or_else(|| unknown("list"))?;
+        let is_pinned = standing.broadcasts.values().any(|entry| {
+            let other = &entry.document;
+            let lists = other.check.iter().flat_map(|check| &check.lists);
+            other.stage == Stage::Started && lists.into_iter().any(|(known, ..)| known == list)
+        });
+        if is_pinned {
+            let sentence = "a live broadcast stands on the list: end that first";
+            return Err(refused(STATE, sentence));
+        }
+        fs::remove_dir_all(self.shelf.list(list))?;
+        standing.lists.remove(list);
+        Ok(document)
+    }
+
+    /// Takes a version in, piece by piece. What is cut off leaves nothing.
+    pub(super) fn import(
+        &self,
+        wanted: ImportWanted,
+        pieces: Receiver<Piece>,
+    ) -> Result<Imported, BroadcastRefusal> {
+        let document = self.list(&wanted.list)?;
+        let folder = self.shelf.list(&wanted.list);
+        let number = document.versions.last().map_or(1, |last| last.version + 1);
+        let path = self.shelf.version(&wanted.list, number);
+        let options = ReaderOptions { parameters: document.parameters, ..wanted.options };
+        let (file, name) = temporary(&path)?;
+        let written = match wanted.base {
+            None => whole(options, &folder, pieces, &file).map(|version| (version, None)),
+            Some(base) => {
+                let base = File::open(self.shelf.version(&wanted.list, base)).map_err(|_| {
+                    refused(LIST_NOT_READY, format!("the list has no version {base} to change"))
+                })?;
+                changed(options, &folder, pieces, (&Mapped::open(&base)?, &file))
+                    .map(|(version, changes)| (version, Some(changes)))
+            }
+        };
+        let (version, changes) = match written {
+            Ok(written) => written,
+            Err(refusal) => {
+                // A name that nobody looks for, of a file that nobody needs.
+                let _ = fs::remove_file(&name);
+                return Err(refusal);
+            }
+        };
+        rename(&name, &path)?;
+        let Version { account, digest } = version;
+        let digest = hexadecimal(&digest);
+        let is_refused = account.is_refused();
+        let mut standing = self.standing();
+        let list = standing.lists.get_mut(&wanted.list).ok_or_else(|| unknown("list"))?;
+        if list.versions.last().is_some_and(|last| last.version >= number) {
+            return Err(refused(STATE, "another import of the list came first: import again"));
+        }
+        list.versions.push(VersionDocument {
+            version: number,
+            digest: digest.clone(),
+            rows: account.rows,
+            refused: account.refused_count(),
+            is_refused,
+            by: wanted.by,
+            at: calendar::jst_text(clock::unix_ms()),
+        });
+        self.shelf.keep_list(&wanted.list, &*list)?;
+        let list = list.list.clone();
+        drop(standing);
+        self.retire_versions(&list);
+        Ok(Imported { list, version: number, digest, is_refused, account, changes })
+    }
+
+    /// Removes the oldest versions, but those that something stands on.
+    fn retire_versions(&self, list: &str) {
+        let mut standing = self.standing();
+        let pinned: Vec<u32> = standing
+            .broadcasts
+            .values()
+            .filter(|entry| entry.document.stage != Stage::Ended)
+            .filter_map(|entry| entry.document.check.as_ref())
+            .flat_map(|check| &check.lists)
+            .filter(|(known, ..)| known == list)
+            .map(|(_, version, _)| *version)
+            .collect();
+        let Some(document) = standing.lists.get_mut(list) else { return };
+        let too_many = document.versions.len().saturating_sub(VERSIONS_KEPT);
+        let mut place = 0;
+        document.versions.retain(|version| {
+            place += 1;
+            let goes = place <= too_many && !pinned.contains(&version.version);
+            if goes {
+                let _ = fs::remove_file(self.shelf.version(list, version.version));
+            }
+            !goes
+        });
+        if self.shelf.keep_list(list, &*document).is_err() {
+            tracing::warn!(list, "the list's document still names versions that are gone");
+        }
+    }
+}
+
+/// The next piece; `None` at the end, an error where it was cut off.
+fn next(pieces: &mut Receiver<Piece>) -> Result<Option<Bytes>, BroadcastRefusal> {
+    match pieces.blocking_recv() {
+        Some(Piece::Octets(octets)) => Ok(Some(octets)),
+        Some(Piece::End) => Ok(None),
+        None => Err(wrong("the list was cut off, and nothing of it is kept: send it again")),
+    }
+}
+
+fn whole(
+    options: ReaderOptions,
+    folder: &std::path::Path,
+    mut pieces: Receiver<Piece>,
+    file: &File,
+) -> Result<Version, BroadcastRefusal> {
+    let failed = |error: &dyn std::fmt::Display| wrong(error.to_string());
+    let mut import = Import::new(options, folder).map_err(|error| failed(&error))?;
+    while let Some(octets) = next(&mut pieces)? {
+        import.feed(&octets).map_err(|error| failed(&error))?;
+    }
+    import.finish(file).map_err(|error| failed(&error))
+}
+
+fn changed(
+    options: ReaderOptions,
+    folder: &std::path::Path,
+    mut pieces: Receiver<Piece>,
+    (base, file): (&Mapped, &File),
+) -> Result<(Version, Changes), BroadcastRefusal> {
+    let failed = |error: &dyn std::fmt::Display| wrong(error.to_string());
+    let view = ListView::open(base.as_ref())
+        .map_err(|error| refused(LIST_NOT_READY, error.to_string()))?;
+    let mut delta = Delta::new(options, folder).map_err(|error| failed(&error))?;
+    while let Some(octets) = next(&mut pieces)? {
+        delta.feed(&octets).map_err(|error| failed(&error))?;
+    }
+    delta.finish(&view, file).map_err(|error| failed(&error))
+}

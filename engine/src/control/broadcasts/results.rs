@@ -1,0 +1,143 @@
+//! What became of each row, as a table that is made while it is read.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::body::Body;
+use hyper::body::Bytes;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::broadcast::outcomes::{Outcome, RowWord};
+use crate::broadcast::recipients::Recipients;
+use crate::control::admin::reply::AdminError;
+
+/// Rows that are put together at once.
+const ROWS_AT_ONCE: u32 = 4_096;
+/// Pieces that wait for their reader.
+const PIECES_WAITING_MAX: usize = 4;
+const HEADER: &str = "msn,area,lang,leg,outcome,code,segments,attempts,seconds\n";
+
+/// Which rows, and how.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResultsQuery {
+    outcome: Option<String>,
+    area: Option<String>,
+    format: Option<String>,
+    /// Those who were not reached.
+    unreached: Option<bool>,
+}
+
+/// The same, read.
+pub(super) struct ResultsWanted {
+    outcome: Option<Outcome>,
+    area: Option<String>,
+    is_json: bool,
+    unreached: bool,
+}
+
+impl ResultsQuery {
+    pub(super) fn wanted(self) -> Result<ResultsWanted, AdminError> {
+        let outcome = match self.outcome.as_deref() {
+            None => None,
+            Some(word) => Some(Outcome::parse(word).ok_or_else(|| {
+                AdminError::bad_request("outcome is none of a broadcast's, as delivered or failed")
+            })?),
+        };
+        let is_json = match self.format.as_deref() {
+            None | Some("csv") => false,
+            Some("ndjson") => true,
+            Some(_) => return Err(AdminError::bad_request("format is csv or ndjson")),
+        };
+        let unreached = self.unreached.unwrap_or_default();
+        Ok(ResultsWanted { outcome, area: self.area, is_json, unreached })
+    }
+}
+
+impl ResultsWanted {
+    fn takes(&self, word: RowWord, area: &str) -> bool {
+        self.outcome.is_none_or(|outcome| outcome == word.outcome)
+            && self.area.as_deref().is_none_or(|wanted| wanted == area)
+            && !(self.unreached && word.outcome == Outcome::Delivered)
+    }
+}
+
+/// The table, and its media type.
+pub(super) fn stream(
+    recipients: Arc<Recipients>,
+    words: Vec<u32>,
+    wanted: ResultsWanted,
+) -> (&'static str, Body) {
+    let (pieces, made) = mpsc::channel(PIECES_WAITING_MAX);
+    let media_type =
+        if wanted.is_json { "application/x-ndjson" } else { "text/csv; charset=utf-8" };
+    // A reader that goes away ends it.
+    tokio::task::spawn_blocking(move || make(&recipients, &words, &wanted, &pieces));
+    (media_type, Body::new(Made(made)))
+}
+
+fn make(
+    recipients: &Recipients,
+    words: &[u32],
+    wanted: &ResultsWanted,
+    pieces: &mpsc::Sender<Bytes>,
+) -> Option<()> {
+    let mut text = if wanted.is_json { String::new() } else { HEADER.to_owned() };
+    for run in recipients.runs() {
+        let area = recipients.area(run.area);
+        for number in run.first..run.first + run.rows {
+            let word = RowWord::from_bits(*words.get(number as usize)?)?;
+            if wanted.takes(word, area) {
+                put(recipients, (number, run.leg), (word, area), wanted.is_json, &mut text).ok()?;
+            }
+            if number % ROWS_AT_ONCE == 0 && !text.is_empty() {
+                pieces.blocking_send(Bytes::from(std::mem::take(&mut text))).ok()?;
+            }
+        }
+    }
+    pieces.blocking_send(Bytes::from(text)).ok()
+}
+
+fn put(
+    recipients: &Recipients,
+    (number, leg): (u32, u32),
+    (word, area): (RowWord, &str),
+    is_json: bool,
+    text: &mut String,
+) -> std::fmt::Result {
+    let row = recipients.row(number);
+    let (msn, language) = (row.msn, recipients.language(row.language));
+    let RowWord { outcome, code, segments, attempts, seconds } = word;
+    let outcome = outcome.word();
+    if is_json {
+        writeln!(
+            text,
+            "{{\"msn\":\"{msn}\",\"area\":\"{area}\",\"lang\":\"{language}\",\"leg\":{leg},\
+             \"outcome\":\"{outcome}\",\"code\":\"{code:04}\",\"segments\":{segments},\
+             \"attempts\":{attempts},\"seconds\":{seconds}}}"
+        )
+    } else {
+        writeln!(
+            text,
+            "{msn},{area},{language},{leg},{outcome},{code:04},{segments},{attempts},{seconds}"
+        )
+    }
+}
+
+/// Octets that somebody reads as they are made.
+struct Made(mpsc::Receiver<Bytes>);
+
+impl axum::body::HttpBody for Made {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        self.0
+            .poll_recv(context)
+            .map(|octets| octets.map(|octets| Ok(hyper::body::Frame::data(octets))))
+    }
+}

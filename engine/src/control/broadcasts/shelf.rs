@@ -1,0 +1,149 @@
+//! Where lists and broadcasts lie: a folder each, with a document and files that never change.
+//!
+//! A document is written beside the old one, synced, and renamed in its place: a crash leaves one
+//! or the other.
+
+use std::fs::{self, File};
+use std::hash::BuildHasher as _;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use host::clock;
+use host::reading::read_bounded;
+use wire::json;
+
+const LISTS: &str = "lists";
+const BROADCASTS: &str = "broadcasts";
+const LIST_DOCUMENT: &str = "list.json";
+const BROADCAST_DOCUMENT: &str = "broadcast.json";
+const OUTCOMES: &str = "outcomes";
+/// A document of a broadcast may hold all of its texts.
+const DOCUMENT_OCTETS_MAX: u64 = 64 << 20;
+
+/// The folders in a data directory.
+#[derive(Clone, Debug)]
+pub(super) struct Shelf {
+    data_dir: PathBuf,
+}
+
+impl Shelf {
+    pub(super) fn new(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.to_owned() }
+    }
+
+    pub(super) fn list(&self, list: &str) -> PathBuf {
+        self.data_dir.join(LISTS).join(list)
+    }
+
+    pub(super) fn broadcast(&self, broadcast: &str) -> PathBuf {
+        self.data_dir.join(BROADCASTS).join(broadcast)
+    }
+
+    /// The file of a list's version.
+    pub(super) fn version(&self, list: &str, version: u32) -> PathBuf {
+        self.list(list).join(format!("v{version:08}.list"))
+    }
+
+    /// The file of what became of a broadcast's rows.
+    pub(super) fn outcomes(&self, broadcast: &str) -> PathBuf {
+        self.broadcast(broadcast).join(OUTCOMES)
+    }
+
+    /// Makes a new folder.
+    pub(super) fn make(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut at = folder;
+        while let Some(parent) = at.parent()
+            && at != self.data_dir
+        {
+            sync(parent)?;
+            at = parent;
+        }
+        Ok(())
+    }
+
+    /// The identifiers and documents of all lists.
+    pub(super) fn lists<T: DeserializeOwned>(&self) -> io::Result<Vec<T>> {
+        documents(&self.data_dir.join(LISTS), LIST_DOCUMENT)
+    }
+
+    /// The documents of all broadcasts.
+    pub(super) fn broadcasts<T: DeserializeOwned>(&self) -> io::Result<Vec<T>> {
+        documents(&self.data_dir.join(BROADCASTS), BROADCAST_DOCUMENT)
+    }
+
+    pub(super) fn keep_list(&self, list: &str, document: &impl Serialize) -> io::Result<()> {
+        write(&self.list(list).join(LIST_DOCUMENT), &octets_of(document)?)
+    }
+
+    pub(super) fn keep_broadcast(
+        &self,
+        broadcast: &str,
+        document: &impl Serialize,
+    ) -> io::Result<()> {
+        write(&self.broadcast(broadcast).join(BROADCAST_DOCUMENT), &octets_of(document)?)
+    }
+}
+
+/// A new file for reading and writing, under a name that nobody looks for.
+pub(super) fn temporary(path: &Path) -> io::Result<(File, PathBuf)> {
+    let name = path.with_extension("part");
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&name)?;
+    Ok((file, name))
+}
+
+/// Gives a synced file its name.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    to.parent().map_or(Ok(()), sync)
+}
+
+/// Writes a whole file in the place of another.
+pub(super) fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let (mut file, name) = temporary(path)?;
+    file.write_all(octets)?;
+    file.sync_all()?;
+    rename(&name, path)
+}
+
+fn octets_of(document: &impl Serialize) -> io::Result<Vec<u8>> {
+    simd_json::to_vec(document).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn documents<T: DeserializeOwned>(folder: &Path, name: &str) -> io::Result<Vec<T>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path().join(name);
+        // A folder without a document was being made when the engine died.
+        let Ok(text) = read_bounded(&path, DOCUMENT_OCTETS_MAX) else { continue };
+        let document = json::read(&mut text.as_bytes().to_vec()).map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
+        })?;
+        found.push(document);
+    }
+    Ok(found)
+}
+
+/// An identifier that no other list or broadcast has: in the order of time, then by chance.
+pub(super) fn new_identifier(prefix: &str) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let chance = std::hash::RandomState::new().hash_one(clock::monotonic_ns());
+    let more = std::hash::RandomState::new().hash_one(chance);
+    let number =
+        u128::from(clock::unix_ms()) << 80 | u128::from(chance) << 16 | u128::from(more & 0xFFFF);
+    let digit = |at: u32| char::from(DIGITS[(number >> (5 * at)) as usize & 31]);
+    let digits: String = (0..26).rev().map(digit).collect();
+    format!("{prefix}-{digits}")
+}

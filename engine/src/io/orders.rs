@@ -1,0 +1,74 @@
+//! Broadcasts as the control plane tells of them, and its answers, which wait for the journal.
+
+use crate::billing::Log;
+use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::slice::Order;
+use crate::network::port::Network;
+use crate::shard::{Shard, SliceFigures};
+use crossbeam::channel::Sender;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use wire::terms::time::WallMs;
+
+/// What a shard can be told of broadcasts.
+pub(crate) enum BroadcastMessage {
+    /// One was started; the answer comes when that is durable.
+    Started { broadcast: Arc<RunningBroadcast>, reply: Sender<bool> },
+    /// All that were started before this start of the engine have been told of.
+    AllTold,
+    /// An order; the answer, whether there is such a broadcast, comes when it is durable.
+    Ordered { ordinal: u32, order: Order, reply: Sender<bool> },
+    /// Its outcomes are kept elsewhere.
+    Forget(u32),
+    /// Where each stands.
+    Figures(Sender<Vec<SliceFigures>>),
+    /// Words of rows.
+    Words { ordinal: u32, from: u32, most: u32, reply: Sender<Vec<u32>> },
+}
+
+/// Answers that wait for what they say to be durable.
+#[derive(Default)]
+pub(super) struct WaitingOrders {
+    waiting: VecDeque<(u64, Sender<bool>)>,
+}
+
+impl WaitingOrders {
+    /// Takes a message.
+    pub(super) fn take<L: Log>(
+        &mut self,
+        message: BroadcastMessage,
+        shard: &mut Shard<L>,
+        network: &mut impl Network,
+        now_ms: WallMs,
+    ) {
+        match message {
+            BroadcastMessage::Started { broadcast, reply } => {
+                let sequence = shard.tell_broadcast(&broadcast, network, now_ms);
+                self.waiting.push_back((sequence, reply));
+            }
+            BroadcastMessage::AllTold => shard.all_broadcasts_told(),
+            BroadcastMessage::Ordered { ordinal, order, reply } => {
+                match shard.order_broadcast(ordinal, order, now_ms) {
+                    Some(sequence) => self.waiting.push_back((sequence, reply)),
+                    // A control plane that gave up waiting is no concern of the shard.
+                    None => drop(reply.try_send(false)),
+                }
+            }
+            BroadcastMessage::Forget(ordinal) => shard.forget_broadcast(ordinal),
+            BroadcastMessage::Figures(reply) => drop(reply.try_send(shard.broadcast_figures())),
+            BroadcastMessage::Words { ordinal, from, most, reply } => {
+                drop(reply.try_send(shard.broadcast_words(ordinal, from, most)));
+            }
+        }
+    }
+
+    /// Everything below `durable` is durable.
+    pub(super) fn settle(&mut self, durable: u64) {
+        while let Some((sequence, reply)) = self.waiting.front()
+            && *sequence <= durable
+        {
+            let _ = reply.try_send(true);
+            self.waiting.pop_front();
+        }
+    }
+}

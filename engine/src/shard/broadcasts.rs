@@ -1,0 +1,343 @@
+//! Broadcasts in a shard: its part of each, put to work beside the pushes.
+//!
+//! The control plane tells of a broadcast ([`Shard::tell_broadcast`]); from then on each turn
+//! claims rows, writes down what became of others, and puts rows whose claims are durable into the
+//! message center, by class, weight and pace (`feed`). There they are pushes; `rows` answers for
+//! them what an Accepted record answers for others. `notes` is the way into the journal and back.
+//!
+//! **Never here:** which row is next or what may be asked when: `broadcast::slice` decides. Nothing
+//! waits: the control plane is answered by a sequence that has to be durable. **Invariants:** a row
+//! is attempted only behind the durability of its claim; every row that leaves the message center
+//! has an outcome in its slice.
+
+mod feed;
+mod notes;
+mod rows;
+
+use super::Shard;
+use crate::billing::Log;
+use crate::broadcast::claims::RunSlice;
+use crate::broadcast::life::Life;
+use crate::broadcast::limits::CLAIMED_AHEAD_MIN;
+use crate::broadcast::mutation::Mutation as SliceMutation;
+use crate::broadcast::outcomes::{Counts, Outcome};
+use crate::broadcast::pace::Bucket;
+use crate::broadcast::recipients::ShardRun;
+use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::shares::Shares;
+use crate::broadcast::slice::codec::RecordBooks;
+use crate::broadcast::slice::{Order, Plan, Slice};
+use crate::journal::{Journal, Position, SegmentId};
+use crate::network::port::Network;
+use crate::smsc::pushes::PushIndex;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
+use wire::terms::time::{CenterMs, WallMs};
+
+pub(super) use notes::{UntoldNotes, events_of};
+
+/// A shard's part of a broadcast, for whoever looks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SliceFigures {
+    /// The broadcast.
+    pub ordinal: u32,
+    /// Where the part stands.
+    pub life: Life,
+    /// Its rows by outcome, as far as records are durable.
+    pub counts: Counts,
+    /// Rows that crashes left in doubt.
+    pub doubts: u32,
+    /// Rows that were claimed.
+    pub claimed: u32,
+    /// Why the shard has paused it by itself: what is wrong with the registration.
+    pub stopped_by: Option<Code>,
+}
+
+/// One broadcast's part.
+pub(super) struct Part {
+    broadcast: Arc<RunningBroadcast>,
+    runs: Vec<ShardRun>,
+    slice: Slice,
+    /// When it was started, in the message center's time.
+    started: CenterMs,
+    expires: CenterMs,
+    bucket: Bucket,
+    /// Rows that the pace lets through and that have not had their turns.
+    tokens: u32,
+    /// How many rows are claimed ahead.
+    ahead: u32,
+    /// Rows that were fed in the second that is running, and when that began.
+    fed: (u32, WallMs),
+    /// More are claimed ahead once this sequence is durable, should they have been too few.
+    grown_at: u64,
+    /// It could have fed a row and had none.
+    is_starved: bool,
+    /// Rows in the message center.
+    in_center: u32,
+    /// Held rows whose time came while nothing is tried again.
+    parked: VecDeque<u32>,
+    /// How far the message center was looked through for rows that are to end.
+    sweep: Option<PushIndex>,
+    /// Octets of the journal that it needs, by segment.
+    needed: BTreeMap<SegmentId, u64>,
+    /// Records with outcomes so far.
+    records: u32,
+    /// One bit for each row that the books know of.
+    accepted: Vec<u64>,
+    /// What the books get when a record is durable.
+    owed: VecDeque<(u64, WallMs, RecordBooks)>,
+    stopped_by: Option<Code>,
+}
+
+impl Part {
+    fn ordinal(&self) -> u32 {
+        self.broadcast.terms.ordinal
+    }
+
+    /// Seconds since the start.
+    fn seconds(&self, now: CenterMs) -> u32 {
+        (now.since(self.started) / 1_000).min(u64::from(u32::MAX)) as u32
+    }
+
+    /// A row's number in the whole broadcast, by its place among the shard's.
+    fn number_of(&self, place: u32) -> u32 {
+        let run = self.runs.partition_point(|run| run.slice.first <= place) - 1;
+        let run = &self.runs[run];
+        run.first + (place - run.slice.first)
+    }
+}
+
+/// All parts of a shard.
+#[derive(Default)]
+pub(super) struct Broadcasts {
+    parts: Vec<Part>,
+    /// Records of broadcasts of which nobody has told since this start.
+    untold: BTreeMap<u32, UntoldNotes>,
+    /// By place of the class.
+    shares: [Shares; Class::BY_WEIGHT.len()],
+    /// Rows in the message center that have not begun, by place of the class.
+    queued: [usize; Class::BY_WEIGHT.len()],
+    due_ms: Option<WallMs>,
+}
+
+fn class_place(class: Class) -> usize {
+    Class::BY_WEIGHT.iter().position(|other| *other == class).unwrap_or_default()
+}
+
+impl Broadcasts {
+    /// Nothing is told yet of what the journal has.
+    pub(super) fn with_untold(
+        mut untold: BTreeMap<u32, UntoldNotes>,
+        journal: &mut Journal,
+    ) -> Self {
+        untold.values_mut().for_each(|notes| notes.hold(journal));
+        Self { untold, ..Self::default() }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Whether the journal has records that nobody can judge yet: it is not cleaned meanwhile.
+    pub(super) fn has_untold(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
+    /// When a turn is wanted for them.
+    pub(super) fn due_ms(&self) -> Option<WallMs> {
+        self.due_ms
+    }
+
+    fn find(&self, ordinal: u32) -> Option<&Part> {
+        self.parts.iter().find(|part| part.ordinal() == ordinal)
+    }
+
+    fn find_mut(&mut self, ordinal: u32) -> Option<&mut Part> {
+        self.parts.iter_mut().find(|part| part.ordinal() == ordinal)
+    }
+}
+
+impl<L: Log> Shard<L> {
+    /// Takes a broadcast that was started, be it just now or before this start; one that is known
+    /// is left as it is. Everything below the sequence that is returned has to be durable before
+    /// anybody is told that it has started.
+    pub fn tell_broadcast(
+        &mut self,
+        broadcast: &Arc<RunningBroadcast>,
+        network: &mut impl Network,
+        now_ms: WallMs,
+    ) -> u64 {
+        let ordinal = broadcast.terms.ordinal;
+        if self.broadcasts.find(ordinal).is_some() {
+            return self.journal.appended();
+        }
+        let untold = self.broadcasts.untold.remove(&ordinal);
+        let is_new = untold.is_none();
+        let mut part = self.part_of(broadcast, untold, now_ms);
+        if is_new {
+            self.note_start(&mut part, now_ms);
+        }
+        self.restore_held(&mut part, network, now_ms);
+        let (class, weight) = (class_place(broadcast.terms.class), broadcast.terms.pace.weight);
+        if !self.broadcasts.shares[class].add(ordinal, weight.max(1)) {
+            tracing::warn!(ordinal, "more broadcasts are live than share a class");
+        }
+        self.flush(&mut part, now_ms);
+        self.broadcasts.parts.push(part);
+        self.broadcasts.due_ms = Some(now_ms);
+        self.await_journal()
+    }
+
+    /// Nobody tells of broadcasts from before this start any more: what the journal has of others
+    /// is dead.
+    pub fn all_broadcasts_told(&mut self) {
+        for (ordinal, notes) in std::mem::take(&mut self.broadcasts.untold) {
+            tracing::info!(shard = self.number, ordinal, "records of a broadcast that is over");
+            for (segment, octets) in notes.needed {
+                self.journal.release_broadcast(segment, octets);
+            }
+        }
+    }
+
+    /// Has an order carried out: from this moment on it holds. `None`: the shard has no such
+    /// broadcast. It is answered when everything below the sequence is durable.
+    pub fn order_broadcast(&mut self, ordinal: u32, order: Order, now_ms: WallMs) -> Option<u64> {
+        let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        let known = broadcasts.find_mut(ordinal).map(|part| {
+            part.slice.order(order);
+            if matches!(order, Order::Resume) {
+                part.stopped_by = None;
+            }
+            self.flush(part, now_ms);
+        });
+        broadcasts.due_ms = Some(now_ms);
+        self.broadcasts = broadcasts;
+        known.map(|()| self.await_journal())
+    }
+
+    /// The outcomes of a broadcast that is over are kept elsewhere: the shard forgets it.
+    pub fn forget_broadcast(&mut self, ordinal: u32) {
+        let Some(at) = self.broadcasts.parts.iter().position(|part| part.ordinal() == ordinal)
+        else {
+            return;
+        };
+        let part = self.broadcasts.parts.swap_remove(at);
+        self.broadcasts.shares[class_place(part.broadcast.terms.class)].remove(ordinal);
+        for (segment, octets) in part.needed {
+            self.journal.release_broadcast(segment, octets);
+        }
+    }
+
+    /// Where each broadcast stands here.
+    pub fn broadcast_figures(&self) -> Vec<SliceFigures> {
+        let figures = self.broadcasts.parts.iter().map(|part| SliceFigures {
+            ordinal: part.ordinal(),
+            life: part.slice.life(),
+            counts: *part.slice.counts(),
+            doubts: part.slice.doubts(),
+            claimed: part.slice.claimed(),
+            stopped_by: part.stopped_by,
+        });
+        figures.collect()
+    }
+
+    /// The words of rows, by their places in this shard from `from` on, at most so many; as
+    /// `RowWord::to_bits` has them. Rows that were ended by arithmetic have no word of their own.
+    pub fn broadcast_words(&self, ordinal: u32, from: u32, most: u32) -> Vec<u32> {
+        let words = self.broadcasts.find(ordinal).map_or(&[][..], |part| part.slice.words());
+        let from = (from as usize).min(words.len());
+        words[from..].iter().take(most as usize).copied().collect()
+    }
+
+    /// A part as it is at its start, or after a crash.
+    fn part_of(
+        &mut self,
+        broadcast: &Arc<RunningBroadcast>,
+        untold: Option<UntoldNotes>,
+        now_ms: WallMs,
+    ) -> Part {
+        let terms = &broadcast.terms;
+        let runs = broadcast.recipients.of_shard(self.number, self.shards);
+        let slices: Vec<RunSlice> = runs.iter().map(|run| run.slice).collect();
+        let rows: u32 = slices.iter().map(|run| run.rows).sum();
+        let plan = Plan {
+            runs: slices,
+            alertseq: terms.alertseq,
+            on_doubt: terms.on_doubt,
+            mutation: SliceMutation::None,
+        };
+        let started = self.pace.center(WallMs::new(terms.started_ms));
+        let seconds = self.pace.center(now_ms).since(started) / 1_000;
+        let (needed, records, slice, accepted) = match untold {
+            None => (BTreeMap::new(), 0, Slice::new(plan), vec![0; (rows as usize).div_ceil(64)]),
+            Some(notes) => notes.recover(plan, seconds as u32),
+        };
+        let share = |all: u32| match u64::from(broadcast.recipients.rows()) {
+            0 => 0,
+            total => (u64::from(all) * u64::from(rows)).div_ceil(total) as u32,
+        };
+        let per_second = match terms.pace.per_second {
+            0 => 0,
+            all => share(all).max(1),
+        };
+        let bucket = Bucket::new(per_second, terms.pace.ramp_seconds, self.pace.steady(now_ms));
+        Part {
+            broadcast: Arc::clone(broadcast),
+            runs,
+            slice,
+            started,
+            expires: self.pace.center(WallMs::new(terms.deadline_ms)),
+            bucket,
+            tokens: 0,
+            ahead: CLAIMED_AHEAD_MIN,
+            fed: (0, now_ms),
+            grown_at: 0,
+            is_starved: false,
+            in_center: 0,
+            parked: VecDeque::new(),
+            sweep: None,
+            needed,
+            records,
+            accepted,
+            owed: VecDeque::new(),
+            stopped_by: None,
+        }
+    }
+
+    /// Rows that were held when the engine ended wait on.
+    fn restore_held(&mut self, part: &mut Part, network: &mut impl Network, now_ms: WallMs) {
+        let (now, even_ms) = (self.pace.center(now_ms), self.pace.even(now_ms));
+        for place in 0..part.slice.words().len() as u32 {
+            let word = part.slice.word(place);
+            if word.outcome != Outcome::Held {
+                continue;
+            }
+            let Some(row) = part.new_row(place) else { continue };
+            let due = part.started + u64::from(word.seconds) * 1_000;
+            // Beyond the slab's places they wait with those that a pause keeps.
+            if !self.has_place_for_row() {
+                part.parked.push_back(place);
+                continue;
+            }
+            self.core.enter_held_row(&row, due, now);
+            part.in_center += 1;
+            network.await_reachable(row.msn, even_ms);
+        }
+    }
+
+    /// An answer waits for all that was appended.
+    fn await_journal(&mut self) -> u64 {
+        let appended = self.journal.appended();
+        self.awaited = self.awaited.max(appended);
+        appended
+    }
+
+    /// Where a record of a broadcast lies that is needed.
+    fn need(&mut self, part: &mut Part, position: Position) {
+        let octets = self.journal.note_octets(position);
+        *part.needed.entry(position.segment()).or_default() += octets;
+    }
+}

@@ -1,0 +1,307 @@
+//! Which rows come into the message center in a turn, and what else broadcasts need then.
+
+use super::rows::BY_CARRIER;
+use super::{Broadcasts, Part, Shard, class_place};
+use crate::billing::Log;
+use crate::broadcast::life::{End, Life};
+use crate::broadcast::limits::{
+    CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN, JOURNAL_OCTETS_PER_ROW, PIECE_ROWS, ROWS_QUEUED_MAX,
+    SWEPT_PER_TURN_MAX,
+};
+use crate::broadcast::outcomes::{NO_TEXT, Outcome};
+use crate::broadcast::slice::{OnDoubt, Order};
+use crate::gateway::registry::Registered;
+use crate::network::routes::CORE_NETWORK;
+use crate::smsc::pushes::PushIndex;
+use crate::smsc::row_ids::row_at;
+use crate::smsc::rows::Withdrawal;
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Kind};
+use wire::terms::time::WallMs;
+
+/// Waves: there is one.
+const ALL_WAVES: u8 = 1;
+/// Rows of one broadcast that are taken before the next one's turn is looked for.
+const ROWS_AT_ONCE: usize = 16;
+/// Rows that are put off in one turn, because their phones have too many waiting.
+const PUT_OFF_MAX: u32 = 64;
+/// Octets of the journal beside what rows need, so that claims have their own.
+const CLAIM_OCTETS: u64 = 8_192;
+/// How often a turn is wanted while rows wait for their pace.
+const PACED_EVERY_MS: u64 = 5;
+const SECOND_MS: u64 = 1_000;
+
+impl<L: Log> Shard<L> {
+    /// Goes on with every broadcast; whether there was anything to do. `begins` is false in a
+    /// drain: nothing new begins then.
+    pub(in crate::shard) fn run_broadcasts(&mut self, now_ms: WallMs, begins: bool) -> bool {
+        if self.broadcasts.is_empty() {
+            return false;
+        }
+        let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        let durable = self.durable();
+        let mut busy = false;
+        for part in &mut broadcasts.parts {
+            busy |= self.go_on(part, durable, now_ms);
+        }
+        if begins {
+            let mut promised = 0;
+            for part in &mut broadcasts.parts {
+                self.claim(part, &mut promised, now_ms);
+            }
+            busy |= self.feed(&mut broadcasts, now_ms);
+        }
+        for part in &mut broadcasts.parts {
+            busy |= self.flush(part, now_ms);
+        }
+        let rows = broadcasts.parts.iter().map(Part::open_rows).sum::<u64>();
+        self.journal.promise_rows(rows * JOURNAL_OCTETS_PER_ROW);
+        let wants = broadcasts.parts.iter().any(|part| !part.slice.life().is_over());
+        broadcasts.due_ms = wants.then(|| now_ms + PACED_EVERY_MS);
+        self.broadcasts = broadcasts;
+        busy
+    }
+
+    /// What is due by itself: figures, the end of the hold, the deadline, rows that are to end.
+    fn go_on(&mut self, part: &mut Part, durable: u64, now_ms: WallMs) -> bool {
+        part.slice.durable(durable.saturating_sub(1));
+        self.bill_rows(part, durable, now_ms);
+        let (now, terms) = (self.pace.center(now_ms), &part.broadcast.terms);
+        let life = part.slice.life();
+        if life == Life::Holding && now.since(part.started) >= terms.hold_ms {
+            part.slice.order(Order::Start);
+        }
+        if now >= part.expires && matches!(life, Life::Holding | Life::Running | Life::Paused) {
+            part.slice.order(Order::End(End::Expired));
+        }
+        match part.slice.life() {
+            Life::Closing(end) => self.sweep(part, end, now_ms),
+            Life::Running => self.return_parked(part, now_ms),
+            _ => false,
+        }
+    }
+
+    /// Ends the rows in the message center of a broadcast that ends, some in a turn.
+    fn sweep(&mut self, part: &mut Part, end: End, now_ms: WallMs) -> bool {
+        let now = self.pace.center(now_ms);
+        // What waits for its first turn is done with by that turn; so is what was parked.
+        let seconds = part.seconds(now);
+        let _ = part.slice.take_ready(seconds);
+        let parked = part.parked.len();
+        while let Some(place) = part.parked.pop_front() {
+            part.slice.begin(place, seconds);
+        }
+        if part.in_center == 0 {
+            return parked > 0;
+        }
+        let why = match end {
+            End::Cancelled => Withdrawal::Cancelled,
+            End::Expired => Withdrawal::Expired,
+            End::Replaced => Withdrawal::Replaced,
+        };
+        let from = part.sweep.unwrap_or_default() as usize;
+        let to = (from + SWEPT_PER_TURN_MAX).min(self.core.indices_used());
+        for index in from as PushIndex..to as PushIndex {
+            let is_its = self.core.live_at(index).is_some_and(|push| {
+                row_at(push.position).is_some_and(|(ordinal, _)| ordinal == part.ordinal())
+            });
+            if is_its {
+                self.core.withdraw_row(index, why, now);
+            }
+        }
+        // In flight rows are left; they settle, and are looked at once more in the next round.
+        let is_through = to == self.core.indices_used();
+        part.sweep = Some(if is_through { 0 } else { to as PushIndex });
+        !is_through
+    }
+
+    /// Rows that a pause kept, or for which there was no place, wait in the message center again.
+    fn return_parked(&mut self, part: &mut Part, now_ms: WallMs) -> bool {
+        let now = self.pace.center(now_ms);
+        let mut busy = false;
+        for _ in 0..ROWS_QUEUED_MAX {
+            if part.parked.is_empty() || !self.has_place_for_row() {
+                break;
+            }
+            let Some(place) = part.parked.pop_front() else { break };
+            let due = part.started + u64::from(part.slice.word(place).seconds) * SECOND_MS;
+            if let Some(row) = part.new_row(place) {
+                self.core.enter_held_row(&row, due, now);
+                part.in_center += 1;
+                busy = true;
+            }
+        }
+        busy
+    }
+
+    /// Claims rows ahead, as many as the pace at which they are taken wants, and the journal has
+    /// room for.
+    fn claim(&mut self, part: &mut Part, promised: &mut u64, now_ms: WallMs) {
+        let (fed, since_ms) = part.fed;
+        if now_ms.abs_diff(since_ms) >= SECOND_MS {
+            part.ahead = part.ahead.min((fed / 2).max(CLAIMED_AHEAD_MIN));
+            part.fed = (0, now_ms);
+        }
+        // Once for each time that claims became durable: no sooner can anybody know whether they
+        // were too few.
+        let is_known = self.durable() >= part.grown_at;
+        if std::mem::take(&mut part.is_starved) && is_known {
+            part.grown_at = self.journal.appended() + 1;
+            let most = match part.broadcast.terms.on_doubt {
+                OnDoubt::Again => CLAIMED_AHEAD_MAX,
+                // What a crash leaves in doubt would never be sent.
+                OnDoubt::Leave => CLAIMED_AHEAD_MIN,
+            };
+            // What a pace lets through in a fifth of a second is enough.
+            let paced = part.bucket.rate(self.pace.steady(now_ms));
+            let paced = paced.map_or(most, |rate| (rate / 5).max(CLAIMED_AHEAD_MIN));
+            part.ahead = (part.ahead * 2).min(most).min(paced);
+        }
+        if part.slice.life() != Life::Running {
+            return;
+        }
+        let wanted = part.ahead.saturating_sub(part.slice.claimed_ahead() as u32);
+        // What was claimed before is promised already.
+        let octets = *promised + u64::from(wanted) * JOURNAL_OCTETS_PER_ROW;
+        if wanted >= PIECE_ROWS && self.journal.has_room_for_rows(octets + CLAIM_OCTETS) {
+            part.slice.claim(wanted, ALL_WAVES);
+            *promised = octets;
+        }
+    }
+
+    /// Puts rows into the message center: by class, by turns of the broadcasts, by their paces.
+    fn feed(&mut self, broadcasts: &mut Broadcasts, now_ms: WallMs) -> bool {
+        let mut busy = false;
+        for class in Class::BY_WEIGHT {
+            let place = class_place(class);
+            let room = ROWS_QUEUED_MAX.saturating_sub(broadcasts.queued[place]);
+            let Broadcasts { parts, shares, queued, .. } = &mut *broadcasts;
+            for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
+                self.take_tokens(part, room as u32, now_ms);
+            }
+            let (mut left, mut put_off) = (room, 0);
+            while left > 0 && self.has_place_for_row() && put_off < PUT_OFF_MAX {
+                let has_row = |ordinal| {
+                    let part = parts.iter().find(|part| part.ordinal() == ordinal);
+                    part.is_some_and(|part| part.tokens > 0 && part.slice.has_ready())
+                };
+                let Some(ordinal) = shares[place].next(has_row) else { break };
+                let Some(part) = parts.iter_mut().find(|part| part.ordinal() == ordinal) else {
+                    break;
+                };
+                let most = left.min(ROWS_AT_ONCE).min(part.tokens as usize);
+                let (entered, spent, later) = self.feed_some(part, most, now_ms);
+                shares[place].spend(ordinal, spent.clamp(1, 255) as u8);
+                queued[place] += entered;
+                left = left.saturating_sub(entered.max(1));
+                put_off += later;
+                busy = true;
+            }
+        }
+        busy
+    }
+
+    /// What the pace and the registration let through in this turn.
+    fn take_tokens(&mut self, part: &mut Part, room: u32, now_ms: WallMs) {
+        if !part.slice.life().begins_rows() {
+            part.tokens = 0;
+            return;
+        }
+        part.is_starved |= !part.slice.has_ready() && part.slice.unclaimed() > 0;
+        let terms = &part.broadcast.terms;
+        let registered = self.registry.find(terms.xpid);
+        if let Err(code) = may_send(registered, terms.class, &terms.sender, now_ms) {
+            tracing::warn!(ordinal = terms.ordinal, %code, "a broadcast is paused");
+            part.stopped_by = Some(code);
+            part.slice.order(Order::Pause);
+            part.tokens = 0;
+            return;
+        }
+        let ready = part.slice.claimed_ahead() as u32;
+        let wanted = room.min(ready).saturating_sub(part.tokens);
+        if wanted > 0 {
+            part.tokens += part.bucket.take(self.pace.steady(now_ms), wanted);
+        }
+    }
+
+    /// Puts up to `most` rows of a broadcast in: how many went in, the segments that they take, and
+    /// how many were put off.
+    fn feed_some(&mut self, part: &mut Part, most: usize, now_ms: WallMs) -> (usize, u32, u32) {
+        let now = self.pace.center(now_ms);
+        let seconds = part.seconds(now);
+        let mut taken = [(0u32, None); ROWS_AT_ONCE];
+        let mut count = 0;
+        while count < most
+            && let Some(place) = part.slice.take_ready(seconds)
+        {
+            let recipient = part.broadcast.recipients.row(part.number_of(place));
+            self.contracts.prefetch(recipient.msn);
+            self.core.prefetch(0, recipient.msn);
+            taken[count] = (place, Some(recipient));
+            count += 1;
+        }
+        let (mut entered, mut spent, mut later) = (0, 0, 0);
+        let (xpid, class) = (part.broadcast.terms.xpid, part.broadcast.terms.class);
+        let meter = self.registry.find(xpid).map(|registered| registered.meter.clone());
+        for (place, recipient) in &taken[..count] {
+            let Some(recipient) = recipient else { continue };
+            let msn = recipient.msn;
+            let end = |part: &mut Part, outcome, code: u16| {
+                part.slice.ended_with(*place, (outcome, Some(code)), 0, seconds);
+            };
+            spent += 1;
+            part.tokens = part.tokens.saturating_sub(1);
+            if !self.contracts.contains(msn, xpid) {
+                end(part, Outcome::Refused, Code::NOT_CONTRACTED.number());
+            } else if self.routes.route_of(msn, xpid, class) != CORE_NETWORK {
+                end(part, Outcome::Failed, BY_CARRIER.number());
+            } else if !self.core.may_wait_for(msn) || !self.has_place_for_row() {
+                part.slice.put_off(*place);
+                later += 1;
+            } else if let Some(row) = part.new_row(*place) {
+                spent += u32::from(row.segments) - 1;
+                self.core.enter_row(&row, now);
+                part.in_center += 1;
+                entered += 1;
+                if let Some(meter) = &meter {
+                    meter.charge(now_ms);
+                }
+            } else {
+                end(part, Outcome::Skipped, NO_TEXT);
+            }
+        }
+        part.fed.0 += entered as u32;
+        (entered, spent, later)
+    }
+}
+
+impl Part {
+    /// Rows of which something is still to be written down.
+    fn open_rows(&self) -> u64 {
+        let claimed = self.slice.claimed_ahead() + self.parked.len();
+        u64::from(self.in_center) + claimed as u64
+    }
+}
+
+/// Whether the registration lets it go on.
+fn may_send(
+    registered: Option<&Registered>,
+    class: Class,
+    sender: &str,
+    now_ms: WallMs,
+) -> Result<(), Code> {
+    let registered = registered.ok_or(Code::NOT_REGISTERED)?;
+    let registration = &registered.registration;
+    let term = registration.valid_from_ms..registration.valid_until_ms;
+    if registration.suspended || !term.contains(&now_ms.ms()) {
+        return Err(Code::SUSPENDED_CLIENT);
+    }
+    let has_sender = registration.senders.iter().any(|known| known == sender);
+    if !registration.classes.contains(class)
+        || !registration.kinds.contains(Kind::Text)
+        || !has_sender
+    {
+        return Err(Code::NOT_ALLOWED);
+    }
+    if registered.meter.has_volume(now_ms) { Ok(()) } else { Err(Code::VOLUME_USED_UP) }
+}

@@ -1,0 +1,260 @@
+//! What broadcasts write into the journal, how it is read again, and what the books get of it.
+
+use super::{Part, Shard};
+use crate::billing::{Event, EventKind, Log};
+use crate::broadcast::life::Life;
+use crate::broadcast::outcomes::{Outcome, RowWord};
+use crate::broadcast::slice::codec::{self, BookLine, LINES_MAX, RecordBooks};
+use crate::broadcast::slice::{Plan, Record as SliceRecord, Slice};
+use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
+use crate::shard::fatal_if_full;
+use crate::smsc::row_ids::row_id;
+use crate::smsc::state::State;
+use crate::testing::kill_points;
+use std::collections::BTreeMap;
+use wire::terms::ids::Kind;
+use wire::terms::time::WallMs;
+
+/// What a journal has of a broadcast of which nobody has told yet.
+#[derive(Default)]
+pub(in crate::shard) struct UntoldNotes {
+    records: Vec<(SliceRecord, RecordBooks)>,
+    /// Where they lie.
+    positions: Vec<Position>,
+    /// Octets by segment, once they are counted.
+    pub(super) needed: BTreeMap<SegmentId, u64>,
+}
+
+impl UntoldNotes {
+    /// Takes a record as the journal is read; `false` where it says something impossible.
+    pub(in crate::shard) fn take(&mut self, position: Position, note: &BroadcastNote<'_>) -> bool {
+        let Some(read) = codec::read(note.octets) else { return false };
+        self.records.push(read);
+        self.positions.push(position);
+        true
+    }
+
+    /// The journal is read: its segments stay as long as this is needed.
+    pub(in crate::shard) fn hold(&mut self, journal: &mut Journal) {
+        for position in std::mem::take(&mut self.positions) {
+            journal.need_broadcast(position);
+            *self.needed.entry(position.segment()).or_default() += journal.note_octets(position);
+        }
+    }
+
+    /// The slice as it was, the number of its records with outcomes, and what the books know of.
+    pub(super) fn recover(
+        self,
+        plan: Plan,
+        seconds: u32,
+    ) -> (BTreeMap<SegmentId, u64>, u32, Slice, Vec<u64>) {
+        let rows: u32 = plan.runs.iter().map(|run| run.rows).sum();
+        let mut accepted = vec![0u64; (rows as usize).div_ceil(64)];
+        let mut records = 0;
+        for (record, books) in &self.records {
+            if let SliceRecord::Outcomes(entries) = record {
+                records = records.max(books.number.wrapping_add(1));
+                for (row, word) in entries.iter().filter(|(_, word)| is_billed(*word)) {
+                    debug_assert!(word.outcome != Outcome::Waiting);
+                    if let Some(bits) = accepted.get_mut(*row as usize / 64) {
+                        *bits |= 1 << (row % 64);
+                    }
+                }
+            }
+        }
+        let all = self.records.iter().map(|(record, _)| record);
+        let slice = Slice::recover(plan, None, all, seconds);
+        (self.needed, records, slice, accepted)
+    }
+}
+
+/// Whether the books get a row with this word: it was a push.
+fn is_billed(word: RowWord) -> bool {
+    match word.outcome {
+        Outcome::Skipped | Outcome::Waiting | Outcome::InFlight => false,
+        // It never began.
+        Outcome::Cancelled | Outcome::Expired | Outcome::Replaced => word.attempts > 0,
+        Outcome::Refused => word.code != 2005,
+        _ => true,
+    }
+}
+
+/// The message center's number of an outcome; `None` while it is open.
+fn state_of(outcome: Outcome) -> Option<State> {
+    Some(match outcome {
+        Outcome::Delivered => State::Delivered,
+        Outcome::Partial => State::Partial,
+        Outcome::Refused => State::Refused,
+        Outcome::Failed | Outcome::InDoubt => State::Failed,
+        Outcome::Expired => State::Expired,
+        Outcome::Cancelled => State::Cancelled,
+        Outcome::Replaced => State::Replaced,
+        _ => return None,
+    })
+}
+
+impl Part {
+    /// What the books get of these entries, each row once when it is first told of and once when it
+    /// has ended; and how many of the entries fit with it.
+    fn books_of(&mut self, entries: &[(u32, RowWord)]) -> RecordBooks {
+        let terms = &self.broadcast.terms;
+        let mut counts: BTreeMap<BookLine, u16> = BTreeMap::new();
+        for (row, word) in entries.iter().filter(|(_, word)| is_billed(*word)) {
+            let text = self.broadcast.recipients.row(self.number_of(*row)).text;
+            let segments = self.broadcast.text(text).map_or(1, |text| text.segments());
+            let line = BookLine { segments, ..BookLine::default() };
+            let (bits, bit) = (&mut self.accepted[*row as usize / 64], 1 << (row % 64));
+            if *bits & bit == 0 {
+                *bits |= bit;
+                *counts.entry(line).or_default() += 1;
+            }
+            if let Some(state) = state_of(word.outcome) {
+                let (state, delivered) = (state.number(), word.segments);
+                let line = BookLine { is_final: true, state, delivered, code: word.code, ..line };
+                *counts.entry(line).or_default() += 1;
+            }
+        }
+        let lines: Vec<BookLine> =
+            counts.into_iter().map(|(line, rows)| BookLine { rows, ..line }).collect();
+        assert!(lines.len() <= LINES_MAX, "few kinds of ends are among so few rows");
+        let number = self.records;
+        self.records += 1;
+        RecordBooks { number, xpid: terms.xpid.value(), class: terms.class.number(), lines }
+    }
+}
+
+impl<L: Log> Shard<L> {
+    /// The first record of a broadcast: from now on the shard knows that it was started.
+    pub(super) fn note_start(&mut self, part: &mut Part, now_ms: WallMs) {
+        self.append_note(
+            part,
+            &SliceRecord::Stands(Life::Holding),
+            &RecordBooks::default(),
+            now_ms,
+        );
+    }
+
+    /// Appends what the slice wants written down.
+    pub(super) fn flush(&mut self, part: &mut Part, now_ms: WallMs) -> bool {
+        let mut busy = false;
+        while let Some(record) = part.slice.poll_record() {
+            busy = true;
+            let books = match &record {
+                SliceRecord::Outcomes(entries) => part.books_of(entries),
+                _ => RecordBooks::default(),
+            };
+            let sequence = self.append_note(part, &record, &books, now_ms);
+            part.slice.appended(sequence);
+            if let SliceRecord::Outcomes(entries) = &record {
+                self.note_arrived(part, entries);
+            }
+            if !books.lines.is_empty() {
+                part.owed.push_back((sequence, now_ms, books));
+            }
+        }
+        busy
+    }
+
+    /// The terminals' book of tests: what is delivered stands in the journal now.
+    fn note_arrived(&self, part: &Part, entries: &[(u32, RowWord)]) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        for (row, word) in entries.iter().filter(|(_, word)| word.outcome == Outcome::Delivered) {
+            let push_id = row_id(part.ordinal(), part.number_of(*row));
+            let mask = ((1u32 << word.segments) - 1) as u16;
+            kill_points::appended(self.number, self.journal.appended(), push_id, mask);
+        }
+    }
+
+    fn append_note(
+        &mut self,
+        part: &mut Part,
+        record: &SliceRecord,
+        books: &RecordBooks,
+        now_ms: WallMs,
+    ) -> u64 {
+        // One for some hundred rows.
+        let mut octets = Vec::new();
+        codec::write(record, books, &mut octets);
+        let note = BroadcastNote { ordinal: part.ordinal(), at_ms: now_ms.ms(), octets: &octets };
+        let (position, sequence) = fatal_if_full(self.journal.append_broadcast(&note));
+        self.need(part, position);
+        sequence
+    }
+
+    /// Appends again what a record in a segment that is cleaned says and is still needed.
+    pub(in crate::shard) fn move_note(&mut self, position: Position, now_ms: WallMs) {
+        let Ok((_, crate::journal::Record::Broadcast(note))) = self.journal.read(position) else {
+            return;
+        };
+        let note = note.to_native();
+        let (ordinal, read) = (note.ordinal, codec::read(note.octets));
+        let Some((record, _)) = read else { return };
+        let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        if let Some(part) = broadcasts.find_mut(ordinal) {
+            for record in part.slice.said_again(&record) {
+                let number = part.records.saturating_sub(1);
+                let books = RecordBooks { number, ..RecordBooks::default() };
+                self.append_note(part, &record, &books, now_ms);
+            }
+            part.needed.remove(&position.segment());
+        }
+        self.broadcasts = broadcasts;
+    }
+
+    /// Enters in the books what durable records say; where the device takes no events it stays
+    /// owed.
+    pub(super) fn bill_rows(&mut self, part: &mut Part, durable: u64, now_ms: WallMs) {
+        let shard = self.number as u16;
+        let ordinal = part.ordinal();
+        while let Some((sequence, at_ms, books)) = part.owed.front()
+            && *sequence < durable
+            && self.billing.has_room()
+            && self.owed.is_none()
+        {
+            for event in events_of(ordinal, *at_ms, books, shard) {
+                if !self.billing.append(&event, now_ms) {
+                    tracing::warn!(ordinal, "the books have no room for rows of a broadcast");
+                }
+            }
+            part.owed.pop_front();
+        }
+    }
+}
+
+/// The events of a record with outcomes.
+pub(in crate::shard) fn events_of(
+    ordinal: u32,
+    at_ms: WallMs,
+    books: &RecordBooks,
+    shard: u16,
+) -> impl Iterator<Item = Event> + '_ {
+    books.lines.iter().enumerate().map(move |(place, line)| Event {
+        kind: if line.is_final { EventKind::FinalMany } else { EventKind::AcceptedMany },
+        push_id: event_id(ordinal, shard, books.number, place),
+        at_ms: at_ms.ms(),
+        accepted_ms: at_ms.ms(),
+        msn: 0,
+        xpid: books.xpid,
+        code: line.code,
+        class: books.class,
+        push_kind: Kind::Text.number(),
+        state: line.state,
+        segments: line.segments,
+        delivered: line.delivered,
+        withdrawn: 0,
+        domain: 0,
+        shard,
+        count: u32::from(line.rows),
+    })
+}
+
+/// What tells an event of many rows from all others: no push has such a number.
+fn event_id(ordinal: u32, shard: u16, record: u32, line: usize) -> u64 {
+    const MANY: u64 = 1 << 62;
+    MANY | u64::from(ordinal & 0xF_FFFF) << 41
+        | u64::from(shard & 0xFF) << 33
+        | u64::from(record & 0x7FF_FFFF) << 6
+        | (line & 63) as u64
+}

@@ -1,0 +1,195 @@
+//! Rows in the message center: their attempts, and what becomes of them.
+
+use super::{Broadcasts, Part, Shard, class_place};
+use crate::billing::Log;
+use crate::broadcast::limits::SLAB_PERCENT_MAX;
+use crate::broadcast::outcomes::Outcome;
+use crate::broadcast::slice::Turn;
+use crate::network::port::{AttemptSlot, Token};
+use crate::smsc::pushes::{Push, PushIndex};
+use crate::smsc::row_ids::{row_at, row_id, row_position};
+use crate::smsc::rows::NewRow;
+use crate::smsc::state::State;
+use crate::smsc::wait_reason::WaitReason;
+use wire::sms::limits::TIME_OCTETS;
+use wire::terms::code::Code;
+use wire::terms::time::{CenterMs, WallMs};
+
+impl Part {
+    /// A row as the message center takes it; `None` where it has no text.
+    pub(super) fn new_row(&self, place: u32) -> Option<NewRow> {
+        let number = self.number_of(place);
+        let (terms, recipient) = (&self.broadcast.terms, self.broadcast.recipients.row(number));
+        let text = self.broadcast.text(recipient.text)?;
+        Some(NewRow {
+            push_id: row_id(terms.ordinal, number),
+            position: row_position(terms.ordinal, place),
+            msn: recipient.msn,
+            class: terms.class,
+            segments: text.segments(),
+            expires_ms: self.expires,
+            once: terms.once,
+        })
+    }
+}
+
+impl Broadcasts {
+    /// The part of a row in the message center, and the row's place in it.
+    fn of_push(&mut self, push: &Push) -> Option<(&mut Part, u32)> {
+        let (ordinal, place) = row_at(push.position)?;
+        self.find_mut(ordinal).map(|part| (part, place))
+    }
+
+    /// When a row's broadcast was started, Unix milliseconds; `None` where it is the place of an
+    /// Accepted record.
+    pub(in crate::shard) fn started_ms(&self, position: u64) -> Option<u64> {
+        let (ordinal, _) = row_at(position)?;
+        Some(self.find(ordinal).map_or(0, |part| part.broadcast.terms.started_ms))
+    }
+
+    /// One row less waits for its first attempt.
+    fn note_begun(&mut self, push: &Push) {
+        let queued = &mut self.queued[class_place(push.class)];
+        *queued = queued.saturating_sub(1);
+    }
+}
+
+impl<L: Log> Shard<L> {
+    pub(super) fn has_place_for_row(&self) -> bool {
+        self.core.has_place_for_row(SLAB_PERCENT_MAX)
+    }
+
+    /// A row was polled: fills the slot of its attempt, unless it is not to be attempted any more,
+    /// or not now; then it has left the message center.
+    pub(in crate::shard) fn begin_row(
+        &mut self,
+        index: PushIndex,
+        slot: &mut AttemptSlot,
+        now: CenterMs,
+    ) -> bool {
+        let push = *self.core.push(index);
+        let Some((part, place)) = self.broadcasts.of_push(&push) else {
+            self.core.take_row_back(index);
+            return false;
+        };
+        let is_first = part.slice.word(place).outcome == Outcome::Waiting;
+        let turn = part.slice.begin(place, part.seconds(now));
+        if turn != Turn::Attempt {
+            part.in_center -= 1;
+            match turn {
+                Turn::NotNow if is_first => part.slice.give_back(place),
+                Turn::NotNow => part.parked.push_back(place),
+                _ => {}
+            }
+        } else {
+            let broadcast = &part.broadcast;
+            let recipient = broadcast.recipients.row(part.number_of(place));
+            let registered = self.registry.find(broadcast.terms.xpid);
+            slot.token = Token { partition: self.number as u32, push: index };
+            slot.msn = recipient.msn;
+            slot.class = push.class;
+            slot.attempts_before = u16::from(push.attempts());
+            slot.message_reference = broadcast.message_reference;
+            slot.scts = broadcast.scts;
+            let svcinst = registered.map(|registered| registered.registration.svcinst);
+            slot.svcinst = svcinst.unwrap_or_default();
+            let text = broadcast.text(recipient.text);
+            let settled = self.core.settled_mask(index);
+            for (segment, deliver) in text.iter().flat_map(|text| text.delivers.iter().enumerate())
+            {
+                if settled >> segment & 1 == 1 {
+                    continue;
+                }
+                let encoded = slot.encode(segment, |out| {
+                    out[..deliver.len()].copy_from_slice(deliver);
+                    Ok::<_, ()>(deliver.len())
+                });
+                debug_assert!(encoded.is_ok(), "a copy does not fail");
+            }
+        }
+        if is_first {
+            self.broadcasts.note_begun(&push);
+        }
+        if turn != Turn::Attempt {
+            self.core.take_row_back(index);
+        }
+        turn == Turn::Attempt
+    }
+
+    /// What a status report names a row's segments by: TP-MR of the first, and TP-SCTS.
+    pub(in crate::shard) fn row_reference(&self, push: &Push) -> Option<(u8, [u8; TIME_OCTETS])> {
+        let (ordinal, _) = row_at(push.position)?;
+        // A row leaves before its broadcast does.
+        let broadcast = self.broadcasts.find(ordinal).map(|part| &part.broadcast);
+        broadcast
+            .map(|broadcast| (broadcast.message_reference, broadcast.scts))
+            .or(Some((0, [0; _])))
+    }
+
+    /// A row's attempt did not deliver: it waits, until then.
+    pub(in crate::shard) fn note_row_held(&mut self, index: PushIndex, next_ms: WallMs) {
+        let push = *self.core.push(index);
+        let next = self.pace.center(next_ms);
+        let Some((part, place)) = self.broadcasts.of_push(&push) else { return };
+        if push.hold_reason() == WaitReason::SystemFailure.number() {
+            part.bucket.congested();
+        }
+        let (due, code) = (part.seconds(next), Some(push.code.number()));
+        part.slice.ended_with(place, (Outcome::Held, code), push.delivered(), due);
+        self.core.note_hold_recorded(index);
+    }
+
+    /// A row is attempted sooner than its record says: that is written down first.
+    pub(in crate::shard) fn journal_row_begin(&mut self, index: PushIndex, now_ms: WallMs) {
+        let push = *self.core.push(index);
+        let now = self.pace.center(now_ms);
+        let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        if let Some((part, place)) = broadcasts.of_push(&push) {
+            if part.slice.word(place).outcome == Outcome::Held {
+                let seconds = part.seconds(now);
+                part.slice.release(place, seconds);
+            }
+            self.flush(part, now_ms);
+        }
+        self.broadcasts = broadcasts;
+        let sequence = self.journal.appended().saturating_sub(1);
+        self.core.handle_begin_journaled(index, sequence);
+    }
+
+    /// A row has ended: its slice is told, and it leaves.
+    pub(in crate::shard) fn row_ended(&mut self, index: PushIndex, now_ms: WallMs) {
+        let push = *self.core.push(index);
+        let now = self.pace.center(now_ms);
+        if let Some((part, place)) = self.broadcasts.of_push(&push) {
+            part.in_center -= 1;
+            let before = part.slice.word(place).outcome;
+            let seconds = part.seconds(now);
+            let outcome = outcome_of(push.state);
+            // Delivered of one that is in flight, and every other end of whatever is open.
+            if !before.is_final() {
+                let said = (outcome, Some(push.code.number()));
+                part.slice.ended_with(place, said, push.delivered(), seconds);
+            }
+            if before == Outcome::Waiting {
+                self.broadcasts.note_begun(&push);
+            }
+        }
+        self.core.forget_row(index);
+    }
+}
+
+fn outcome_of(state: State) -> Outcome {
+    match state {
+        State::Delivered => Outcome::Delivered,
+        State::Partial => Outcome::Partial,
+        State::Refused => Outcome::Refused,
+        State::Failed => Outcome::Failed,
+        State::Expired => Outcome::Expired,
+        State::Cancelled => Outcome::Cancelled,
+        State::Replaced => Outcome::Replaced,
+        open => unreachable!("{open:?} is no end"),
+    }
+}
+
+/// The code of a row that the network cannot take: it goes by a carrier.
+pub(super) const BY_CARRIER: Code = Code::CARRIER_FAILED;

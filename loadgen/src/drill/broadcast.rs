@@ -1,0 +1,351 @@
+//! A drill of a broadcast: an engine in a fresh directory, contracts, a list over HTTP, one start,
+//! and how long it takes until every recipient has an outcome.
+//!
+//! Everything is done as an operator would do it, through the engine's own commands.
+
+use super::engine::{ask, run_command};
+use super::place::{self, Place};
+use super::{DrillError, Engine, FIRST_MSN, Start, XPID, import};
+use crate::console::Console;
+use crate::format::{grouped, time};
+use crate::os;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use wire::json;
+
+/// Areas of the list.
+const AREAS: [&str; 8] = ["01100", "13101", "13102", "14100", "23100", "27100", "40130", "47201"];
+/// How often it is looked where the broadcast stands.
+const LOOK: Duration = Duration::from_millis(50);
+/// A broadcast of which nothing changes for so long stands still.
+const STALLS_AFTER: Duration = Duration::from_secs(60);
+/// The page of a report.
+const PAGE: &str = "broadcast.html";
+
+/// What a drill of a broadcast is to do.
+#[derive(Clone, Debug)]
+pub struct BroadcastDrill {
+    /// Recipients.
+    pub recipients: u64,
+    /// Rows a second; 0: as fast as it goes.
+    pub per_second: u32,
+    /// `power` or `process`.
+    pub durability: String,
+    /// `uring` or `poll`; `None`: as the engine finds it.
+    pub io: Option<String>,
+    /// The engine's shards; `None`: one for each CPU of the engine.
+    pub shards: Option<usize>,
+    /// The engine's CPUs; empty: all.
+    pub engine_cpus: Vec<usize>,
+    /// A directory to work in and to keep; `None`: a temporary one.
+    pub directory: Option<PathBuf>,
+    /// Keep the temporary directory.
+    pub keep: bool,
+    /// Write a page into this directory.
+    pub report: Option<PathBuf>,
+    /// More arguments for `hayauma serve`.
+    pub engine_arguments: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct BroadcastFigures {
+    /// Recipients.
+    pub recipients: u64,
+    /// The engine's shards.
+    pub shards: usize,
+    /// What the engine's records survived.
+    pub durability: String,
+    /// The list over HTTP until it was durable, in seconds.
+    pub import_s: f64,
+    /// The dry run.
+    pub check_s: f64,
+    /// The start, asked and answered, the command's own time with it.
+    pub start_s: f64,
+    /// From the start's answer until every recipient had an outcome.
+    pub run_s: f64,
+    /// Recipients a second over that.
+    pub per_second: f64,
+    /// CPU microseconds of the engine's process for each recipient.
+    pub cpu_us_per_recipient: f64,
+    /// Anonymous memory at the end, octets.
+    pub anonymous_octets: u64,
+    /// Octets of the data directory at the end.
+    pub data_octets: u64,
+    /// The results as CSV, in seconds.
+    pub results_s: f64,
+    /// Recipients by outcome.
+    pub outcomes: std::collections::BTreeMap<String, u64>,
+    /// Seconds since the start and recipients delivered until then.
+    pub curve: Vec<(f64, u64)>,
+    /// What was wrong.
+    pub faults: Vec<String>,
+}
+
+/// What the drill reads of a broadcast's document.
+#[derive(Deserialize)]
+struct Standing {
+    #[serde(default)]
+    counts: std::collections::BTreeMap<String, u64>,
+    #[serde(default)]
+    adds_up: bool,
+    #[serde(default)]
+    ended: Option<Nothing>,
+    #[serde(default)]
+    check: Option<Check>,
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+struct Check {
+    digest: String,
+    targeted: u64,
+}
+
+impl BroadcastDrill {
+    /// Does it all.
+    ///
+    /// # Errors
+    /// What did not start, or a command that was refused.
+    pub fn carry_out(&self) -> Result<BroadcastFigures, DrillError> {
+        let place = Place::open(self.directory.as_deref(), self.keep)?;
+        let (data_dir, log) = (place.path().join("data"), place.path().join("engine.log"));
+        let cpus = match self.engine_cpus.as_slice() {
+            [] => os::available_cpus(),
+            given => given.to_vec(),
+        };
+        let shards = self.shards.unwrap_or(cpus.len()).max(1);
+        let start = Start {
+            data_dir: &data_dir,
+            log: &log,
+            durability: &self.durability,
+            io: self.io.as_deref(),
+            shards,
+            cpus: &cpus,
+            more: &self.engine_arguments,
+            tls: None,
+        };
+        Console::step(&format!("starting the engine in {}", place.path().display()));
+        let engine = Engine::start(&start)?;
+        let command = |words: &[&str]| {
+            let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+            run_command(&[&words[..], &[OsStr::new("--data-dir"), data_dir.as_os_str()]].concat())
+        };
+        let xpid = format!("{XPID:011}");
+        let client = ["client", "add", &xpid, "--client", "drill", "--sender", "Hayauma"];
+        command(&[&client[..], &["--class", "urgent"]].concat())?;
+        let imported = import(place.path(), &data_dir, self.recipients)?;
+        let recipients = grouped(self.recipients);
+        Console::step(&format!("{recipients} contracts imported in {}", time(imported)));
+        let file = self.write_list(place.path())?;
+        let list = command(&["list", "create", "everybody"])?.trim().to_owned();
+        let (import_s, _) = timed(|| command(&["list", "import", &list, &file]))?;
+        Console::step(&format!("the list is durable after {import_s:.2} s"));
+        let manifest = self.write_manifest(place.path(), &list)?;
+        let broadcast = command(&["broadcast", "create", &manifest])?.trim().to_owned();
+        let (check_s, _) = timed(|| command(&["broadcast", "check", &broadcast]))?;
+        let check = standing(&data_dir, &broadcast).and_then(|standing| standing.check);
+        let Some(check) = check else { return Err(silent()) };
+        let targeted = check.targeted.to_string();
+        let cpu_before = engine.cpu_time();
+        let words = ["broadcast", "start", &broadcast, "--digest", &check.digest];
+        let (start_s, _) = timed(|| command(&[&words[..], &["--recipients", &targeted]].concat()))?;
+        let begun = Instant::now();
+        let mut curve = Vec::new();
+        let counts = watch(&data_dir, &broadcast, check.targeted, (begun, &mut curve))?;
+        let run_s = begun.elapsed().as_secs_f64();
+        let cpu = engine.cpu_time().saturating_sub(cpu_before);
+        let memory = engine.memory();
+        let (results_s, results) = timed(|| command(&["broadcast", "results", &broadcast]))?;
+        let mut faults = faults_of(&counts, check.targeted);
+        if results.lines().count() as u64 != check.targeted + 1 {
+            faults.push("the results do not have a line for each recipient.".to_owned());
+        }
+        engine.stop()?;
+        let figures = BroadcastFigures {
+            recipients: check.targeted,
+            shards,
+            durability: self.durability.clone(),
+            import_s,
+            check_s,
+            start_s,
+            run_s,
+            per_second: check.targeted as f64 / run_s.max(1e-9),
+            cpu_us_per_recipient: cpu.as_secs_f64() * 1e6 / (check.targeted.max(1) as f64),
+            anonymous_octets: memory.anonymous_octets,
+            data_octets: place::octets_of(&data_dir),
+            results_s,
+            outcomes: counts,
+            curve,
+            faults,
+        };
+        if let Some(directory) = &self.report {
+            let fault = |source| DrillError::System { doing: "write the report", source };
+            std::fs::create_dir_all(directory).map_err(fault)?;
+            let page = directory.join(PAGE);
+            std::fs::write(&page, figures.page()).map_err(fault)?;
+            Console::step(&format!("the report is in {}", page.display()));
+        }
+        Ok(figures)
+    }
+
+    fn write_list(&self, directory: &Path) -> Result<String, DrillError> {
+        let path = directory.join("recipients.csv");
+        let write = || -> std::io::Result<()> {
+            let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(&path)?);
+            writeln!(file, "msn,area,lang")?;
+            for number in 0..self.recipients {
+                let area = AREAS[number as usize % AREAS.len()];
+                let language = if number % 10 == 0 { "en" } else { "ja" };
+                writeln!(file, "{:011},{area},{language}", FIRST_MSN + number)?;
+            }
+            file.flush()
+        };
+        write().map_err(|source| DrillError::System { doing: "write the list", source })?;
+        Ok(path.display().to_string())
+    }
+
+    fn write_manifest(&self, directory: &Path, list: &str) -> Result<String, DrillError> {
+        let path = directory.join("manifest.json");
+        let areas: Vec<String> = AREAS.iter().map(|area| format!("\"{area}\"")).collect();
+        let text = format!(
+            r#"{{"xpid":"{XPID:011}","sender":"Hayauma","class":"02","reqid":"drill",
+            "lifetime":3600,"pace":{{"per_second":{}}},"legs":[{{"audience":{{"list":"{list}",
+            "areas":[{}]}},"texts":{{"variants":{{"ja":"避難してください","en":"Leave now"}}}}}}]}}"#,
+            self.per_second,
+            areas.join(",")
+        );
+        std::fs::write(&path, text)
+            .map_err(|source| DrillError::System { doing: "write the manifest", source })?;
+        Ok(path.display().to_string())
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> Result<T, DrillError>) -> Result<(f64, T), DrillError> {
+    let begun = Instant::now();
+    let done = work()?;
+    Ok((begun.elapsed().as_secs_f64(), done))
+}
+
+fn silent() -> DrillError {
+    let source = std::io::Error::other("it does not say where the broadcast stands");
+    DrillError::System { doing: "ask the engine", source }
+}
+
+/// Where the broadcast stands; `None` where nobody says so at this moment.
+fn standing(data_dir: &Path, broadcast: &str) -> Option<Standing> {
+    let answer = ask(data_dir, &format!("/broadcasts/{broadcast}")).ok()?;
+    let head = answer.windows(4).position(|octets| octets == b"\r\n\r\n")?;
+    json::read(&mut answer[head + 4..].to_vec()).ok()
+}
+
+/// Watches until every recipient has an outcome; the counts then.
+fn watch(
+    data_dir: &Path,
+    broadcast: &str,
+    targeted: u64,
+    (begun, curve): (Instant, &mut Vec<(f64, u64)>),
+) -> Result<std::collections::BTreeMap<String, u64>, DrillError> {
+    let mut changed = Instant::now();
+    let mut last = std::collections::BTreeMap::new();
+    loop {
+        if let Some(standing) = standing(data_dir, broadcast) {
+            let open = ["waiting", "in_flight", "held", "handed_over"];
+            let open: u64 = open.iter().filter_map(|name| standing.counts.get(*name)).sum();
+            let delivered = standing.counts.get("delivered").copied().unwrap_or_default();
+            curve.push((begun.elapsed().as_secs_f64(), delivered));
+            let all: u64 = standing.counts.values().sum();
+            if standing.ended.is_some() || standing.adds_up && all == targeted && open == 0 {
+                return Ok(standing.counts);
+            }
+            if standing.counts != last {
+                (last, changed) = (standing.counts, Instant::now());
+            }
+        }
+        if changed.elapsed() > STALLS_AFTER {
+            let attempts = last.values().sum();
+            return Err(DrillError::AttemptsStall { expected: targeted, attempts });
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+fn faults_of(counts: &std::collections::BTreeMap<String, u64>, targeted: u64) -> Vec<String> {
+    let mut faults = Vec::new();
+    if counts.values().sum::<u64>() != targeted {
+        faults.push("the outcomes are not as many as the recipients.".to_owned());
+    }
+    if counts.get("delivered") != Some(&targeted) {
+        faults.push(format!("not everybody was reached: {counts:?}."));
+    }
+    faults
+}
+
+impl BroadcastFigures {
+    /// As lines for a person.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "broadcast to {} recipients, {} shards, durability {}\n",
+            grouped(self.recipients),
+            self.shards,
+            self.durability
+        );
+        for (name, value) in self.rows() {
+            let _ = writeln!(text, "  {name:<34} {value}");
+        }
+        self.faults.iter().for_each(|fault| {
+            let _ = writeln!(text, "  FAULT: {fault}");
+        });
+        text
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let mib = |octets: u64| format!("{:.1} MiB", octets as f64 / f64::from(1 << 20));
+        vec![
+            ("list over HTTP until durable", format!("{:.2} s", self.import_s)),
+            ("dry run", format!("{:.2} s", self.check_s)),
+            ("start, asked and answered", format!("{:.3} s", self.start_s)),
+            ("until the last outcome", format!("{:.2} s", self.run_s)),
+            ("recipients a second", grouped(self.per_second as u64)),
+            ("engine's CPU for each", format!("{:.3} us", self.cpu_us_per_recipient)),
+            ("anonymous memory, contracts with it", mib(self.anonymous_octets)),
+            ("data directory", mib(self.data_octets)),
+            ("results as CSV", format!("{:.2} s", self.results_s)),
+        ]
+    }
+
+    /// As a page.
+    pub fn page(&self) -> String {
+        const WIDTH: f64 = 720.0;
+        const HEIGHT: f64 = 240.0;
+        let mut path = String::new();
+        for (at, (seconds, delivered)) in self.curve.iter().enumerate() {
+            let x = seconds / self.run_s.max(1e-9) * WIDTH;
+            let y = HEIGHT - *delivered as f64 / self.recipients.max(1) as f64 * HEIGHT;
+            let _ = write!(path, "{}{x:.1} {y:.1}", if at == 0 { "M" } else { " L" });
+        }
+        let mut rows = String::new();
+        for (name, value) in self.rows() {
+            let _ = write!(rows, "<tr><th>{name}</th><td>{value}</td></tr>");
+        }
+        let faults: String =
+            self.faults.iter().map(|fault| format!("<p><strong>{fault}</strong></p>")).collect();
+        format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>A broadcast's drill\
+             </title><style>body{{font:16px sans-serif;max-width:760px;margin:2em auto;padding:0 \
+             1em}}th{{text-align:left;font-weight:normal;padding-right:2em}}td{{text-align:right}}\
+             </style><h1>{} recipients</h1>{faults}<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+             role=\"img\" aria-label=\"Recipients reached over {:.1} seconds\"><path d=\"{path}\" \
+             fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\"/></svg><table>{rows}</table>\
+             </html>\n",
+            grouped(self.recipients),
+            self.run_s
+        )
+    }
+}
