@@ -171,7 +171,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// The next end that a customer is to be told of.
-    pub fn take_receipt(&mut self) -> Option<NotificationOrder> {
+    pub fn next_customer_receipt(&mut self) -> Option<NotificationOrder> {
         while let Some(order) = self.customer_orders.pop_front() {
             if self.core.ended_by(order.push).is_some() {
                 return Some(order);

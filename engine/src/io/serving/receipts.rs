@@ -362,7 +362,7 @@ impl Receipts {
     fn take_orders(&mut self, shard: &mut Shard, now: Now) -> bool {
         let mut busy = false;
         for _ in 0..RECEIPTS_PER_TURN_MAX {
-            let Some(order) = shard.take_receipt() else { break };
+            let Some(order) = shard.next_customer_receipt() else { break };
             busy = true;
             match shard.receipt(order) {
                 Some((xpid, Some(_))) => {
