@@ -16,8 +16,8 @@
 //!     56    4  body checksum   CRC32C of the body
 //!     60    4  head checksum   CRC32C of octets 0 to 59
 //! ```
-//! All integers are little-endian. The body of a term chunk is the node (16), its life (8), which of
-//! this life's openings it is (8) and the sequence at which the log ended before (8); that of a
+//! All integers are little-endian. The body of a term chunk is the node (16), its life (8), which
+//! of this life's openings it is (8) and the sequence at which the log ended before (8); that of a
 //! closed chunk the node that the partition goes to (16); an alive chunk has none.
 //!
 //! The link takes in the head before, and that one its body: so who reads a log from one end to the
