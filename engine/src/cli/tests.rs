@@ -8,6 +8,7 @@ use clap::CommandFactory as _;
 
 use super::*;
 use crate::control::admin::{AdminServer, Doors, Keeping};
+use crate::control::carrier_orders;
 use crate::control::engine::Engine;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::store::Store;
@@ -69,7 +70,8 @@ impl RunningEngine {
         let socket = unix_socket::listen(directory.path(), ADMIN_SOCKET).expect("a socket");
         let doors = Doors { socket: Some(socket), ..Doors::default() };
         let keeping = Keeping { connections_max: 8, ..Keeping::default() };
-        let server = AdminServer::start(doors, keeping, store, control, axum::Router::new());
+        let more = carrier_orders::router(Arc::clone(&control));
+        let server = AdminServer::start(doors, keeping, store, control, more);
         let server = server.expect("started");
         Self { directory, engine, server: Some(server), _lock: lock }
     }
