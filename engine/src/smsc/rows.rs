@@ -103,6 +103,7 @@ impl Core {
             single_attempt: false,
             alert: None,
             route: 0,
+            by_smpp: false,
         });
         let push = &mut self.pushes[index];
         push.state = push.state.moved_to(State::Accepted);
