@@ -83,8 +83,10 @@ fn every_command_of_the_admin_door_speaks_to_an_admin_port_over_tls() {
     let authority = Authority::new();
     let far = Far::new(&authority, &good(&authority));
     let engine = far.site.start();
-    let printed = std::fs::read_to_string(far.site.path("engine.out")).expect("readable");
-    assert!(printed.contains(&format!("admin: https://{}", far.address)), "{printed}");
+    // It serves before it says so.
+    let printed = || std::fs::read_to_string(far.site.path("engine.out")).expect("readable");
+    let url = format!("admin: https://{}", far.address);
+    wait::until_true("the port in words", || printed().contains(&url));
     let other = "00100000009";
     far.must(&["client", "add", other, "--client", "far"]);
     far.must(&["client", "set", other, "--rate", "9"]);
@@ -112,8 +114,7 @@ fn every_command_of_the_admin_door_speaks_to_an_admin_port_over_tls() {
     assert!(!engine.log().contains("hayauma-"), "no secret is logged: {}", engine.log());
     // The environment holds the token as well as a file.
     let (ca, url) = (far.site.path("ca.pem").display().to_string(), far.url("127.0.0.1"));
-    let mut command =
-        far.site.command(&["client", "list", "--admin", &url, "--admin-ca", &ca]);
+    let mut command = far.site.command(&["client", "list", "--admin", &url, "--admin-ca", &ca]);
     command.env("HAYAUMA_ADMIN_TOKEN", std::fs::read_to_string(&far.token).expect("a token"));
     let finished = Finished::of(command, "client list");
     assert_eq!(finished.status, Some(0), "{finished:?}");
