@@ -83,8 +83,10 @@ fn every_command_of_the_admin_door_speaks_to_an_admin_port_over_tls() {
     let authority = Authority::new();
     let far = Far::new(&authority, &good(&authority));
     let engine = far.site.start();
-    let printed = std::fs::read_to_string(far.site.path("engine.out")).expect("readable");
-    assert!(printed.contains(&format!("admin: https://{}", far.address)), "{printed}");
+    // It serves before it says so.
+    let printed = || std::fs::read_to_string(far.site.path("engine.out")).expect("readable");
+    let url = format!("admin: https://{}", far.address);
+    wait::until_true("the port in words", || printed().contains(&url));
     let other = "00100000009";
     far.must(&["client", "add", other, "--client", "far"]);
     far.must(&["client", "set", other, "--rate", "9"]);
