@@ -354,8 +354,10 @@ impl Keeper {
             Ok(chunk) => Told::Chunk(sequence, chunk.head, chunk.body),
             Err(_) => Told::Unreadable(sequence),
         };
+        // What was asked for twice comes twice: the host hears of it once.
+        let is_new = kept.ownership.read_up_to() < sequence;
         let errand = kept.ownership.told(now, told);
-        if kept.ownership.read_up_to() == sequence {
+        if is_new && kept.ownership.read_up_to() == sequence {
             self.happenings.push_back(Happening::Read(partition, sequence, octets));
         }
         self.carry(now, log, nodes, partition, errand);

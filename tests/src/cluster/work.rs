@@ -53,8 +53,10 @@ impl World {
                 node.parts[usize::from(partition)] = ModelPart::new(partition);
             }
             Happening::Read(partition, sequence, octets) => {
+                let part = &mut node.parts[usize::from(partition)];
+                rule!(sequence > part.reached, "chunk {sequence} of {partition} is read twice");
                 if let Ok(chunk) = Chunk::read(&octets, partition) {
-                    node.parts[usize::from(partition)].read(sequence, &chunk);
+                    part.read(sequence, &chunk);
                 }
             }
             Happening::Drop(partition) => {
