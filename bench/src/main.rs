@@ -46,7 +46,8 @@ enum Command {
     Smpp(Smpp),
     /// The engine over TLS and over plain TCP in turn: rates and CPU time of each, and their ratio
     Tls(TlsBench),
-    /// A broadcast's recipients beside single pushes: CPU time of each, and how long ten million take
+    /// A broadcast's recipients beside single pushes: CPU time of each, and how long ten million
+    /// take
     Broadcast(Broadcast),
     /// Draw all results so far as one page
     Trend(Trend),

@@ -3,10 +3,10 @@
 //! [`lists`] reads recipients' files, accounts for every line, and keeps a version of a list as one
 //! checked file. [`manifest`] says what a broadcast is, [`variants`] which text a row gets and what
 //! it costs, [`life`] what may be asked of it when. [`audience`] takes the rows that it addresses
-//! out of their lists, [`recipients`] keeps them as one file for all shards, and [`running`] is what
-//! every shard is told. `slice` is one shard's part: which rows have their turns ([`claims`]), what
-//! became of them ([`outcomes`]), and how that survives a crash. [`pace`] says how fast, [`shares`]
-//! who of several goes first.
+//! out of their lists, [`recipients`] keeps them as one file for all shards, and [`running`] is
+//! what every shard is told. `slice` is one shard's part: which rows have their turns ([`claims`]),
+//! what became of them ([`outcomes`]), and how that survives a crash. [`pace`] says how fast,
+//! [`shares`] who of several goes first.
 //!
 //! **Never here:** sockets, clocks, the queue of pushes. **Invariants:** a row's number in a
 //! version never changes; every line of a file is a row, a duplicate, refused, blank, or the

@@ -165,7 +165,7 @@ impl AdminClient {
     ) -> Result<T, CliError> {
         let url = self.url(path);
         let request = if is_whole { self.agent.put(url) } else { self.agent.post(url) };
-        let request = self.as_caller(request).content_type("application/octet-stream");
+        let request = self.as_order(request).content_type("application/octet-stream");
         self.document(request.send(ureq::SendBody::from_reader(file)))
     }
 

@@ -114,7 +114,8 @@ pub(super) struct Common {
 /// bill, print the figures.
 #[derive(Args, Debug)]
 pub(super) struct DrillArguments {
-    /// One broadcast in place of pushes: a list, a start, and how long until everybody has an outcome
+    /// One broadcast in place of pushes: a list, a start, and how long until everybody has an
+    /// outcome
     #[arg(long)]
     pub(super) broadcast: bool,
     /// Recipients of the broadcast

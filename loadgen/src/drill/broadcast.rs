@@ -133,25 +133,8 @@ impl BroadcastDrill {
         };
         Console::step(&format!("starting the engine in {}", place.path().display()));
         let engine = Engine::start(&start)?;
-        let command = |words: &[&str]| {
-            let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
-            run_command(&[&words[..], &[OsStr::new("--data-dir"), data_dir.as_os_str()]].concat())
-        };
-        let xpid = format!("{XPID:011}");
-        let client = ["client", "add", &xpid, "--client", "drill", "--sender", "Hayauma"];
-        command(&[&client[..], &["--class", "urgent"]].concat())?;
-        let imported = import(place.path(), &data_dir, self.recipients)?;
-        let recipients = grouped(self.recipients);
-        Console::step(&format!("{recipients} contracts imported in {}", time(imported)));
-        let file = self.write_list(place.path())?;
-        let list = command(&["list", "create", "everybody"])?.trim().to_owned();
-        let (import_s, _) = timed(|| command(&["list", "import", &list, &file]))?;
-        Console::step(&format!("the list is durable after {import_s:.2} s"));
-        let manifest = self.write_manifest(place.path(), &list)?;
-        let broadcast = command(&["broadcast", "create", &manifest])?.trim().to_owned();
-        let (check_s, _) = timed(|| command(&["broadcast", "check", &broadcast]))?;
-        let check = standing(&data_dir, &broadcast).and_then(|standing| standing.check);
-        let Some(check) = check else { return Err(silent()) };
+        let Draft { broadcast, check, import_s, check_s } = self.prepare(&place, &data_dir)?;
+        let command = |words: &[&str]| command_at(&data_dir, words);
         let targeted = check.targeted.to_string();
         let cpu_before = engine.cpu_time();
         let words = ["broadcast", "start", &broadcast, "--digest", &check.digest];
@@ -195,6 +178,27 @@ impl BroadcastDrill {
         Ok(figures)
     }
 
+    /// Contracts, a list, a draft and its dry run.
+    fn prepare(&self, place: &Place, data_dir: &Path) -> Result<Draft, DrillError> {
+        let command = |words: &[&str]| command_at(data_dir, words);
+        let xpid = format!("{XPID:011}");
+        let client = ["client", "add", &xpid, "--client", "drill", "--sender", "Hayauma"];
+        command(&[&client[..], &["--class", "urgent"]].concat())?;
+        let imported = import(place.path(), data_dir, self.recipients)?;
+        let recipients = grouped(self.recipients);
+        Console::step(&format!("{recipients} contracts imported in {}", time(imported)));
+        let file = self.write_list(place.path())?;
+        let list = command(&["list", "create", "everybody"])?.trim().to_owned();
+        let (import_s, _) = timed(|| command(&["list", "import", &list, &file]))?;
+        Console::step(&format!("the list is durable after {import_s:.2} s"));
+        let manifest = self.write_manifest(place.path(), &list)?;
+        let broadcast = command(&["broadcast", "create", &manifest])?.trim().to_owned();
+        let (check_s, _) = timed(|| command(&["broadcast", "check", &broadcast]))?;
+        let check = standing(data_dir, &broadcast).and_then(|standing| standing.check);
+        let Some(check) = check else { return Err(silent()) };
+        Ok(Draft { broadcast, check, import_s, check_s })
+    }
+
     fn write_list(&self, directory: &Path) -> Result<String, DrillError> {
         let path = directory.join("recipients.csv");
         let write = || -> std::io::Result<()> {
@@ -225,6 +229,19 @@ impl BroadcastDrill {
             .map_err(|source| DrillError::System { doing: "write the manifest", source })?;
         Ok(path.display().to_string())
     }
+}
+
+/// What is ready to be started.
+struct Draft {
+    broadcast: String,
+    check: Check,
+    import_s: f64,
+    check_s: f64,
+}
+
+fn command_at(data_dir: &Path, words: &[&str]) -> Result<String, DrillError> {
+    let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+    run_command(&[&words[..], &[OsStr::new("--data-dir"), data_dir.as_os_str()]].concat())
 }
 
 fn timed<T>(work: impl FnOnce() -> Result<T, DrillError>) -> Result<(f64, T), DrillError> {

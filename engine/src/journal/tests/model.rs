@@ -539,11 +539,8 @@ impl Replayed {
             Record::CancelAccepted(_) => {
                 self.cancelled.insert(push_id);
             }
-            Record::Opened(_)
-            | Record::Held(_)
-            | Record::Handed(_)
-            | Record::Cleaned(_)
-            | Record::Broadcast(_) => {}
+            Record::Held(_) | Record::Handed(_) | Record::Broadcast(_) => {}
+            Record::Opened(_) | Record::Cleaned(_) => {}
         }
     }
 
