@@ -37,17 +37,20 @@ fn manifest(legs: &str) -> Manifest {
     Manifest::read(text.as_bytes()).expect("a manifest")
 }
 
+/// An msn and its text.
+type TextOfMsn = (String, Option<String>);
+
 /// The texts that msns get, `None` where there is none, in the order of the msns.
 fn addressed(
     manifest: &Manifest,
     sources: &[LegSources<'_>],
-) -> Result<(Vec<(String, Option<String>)>, Addressed), AudienceError> {
+) -> Result<(Vec<TextOfMsn>, Addressed), AudienceError> {
     let file = tempfile::tempfile()?;
     let mut writer = RecipientsWriter::new(file.try_clone()?)?;
     let found = address(manifest, sources, &mut writer)?;
     writer.finish()?;
     let recipients = Recipients::of(Mapped::open(&file)?).expect("recipients");
-    let mut texts: Vec<(String, Option<String>)> = (0..recipients.rows())
+    let mut texts: Vec<TextOfMsn> = (0..recipients.rows())
         .map(|number| {
             let row = recipients.row(number);
             let text = row.text.map(|text| found.texts[usize::from(text)].text.clone());
