@@ -11,6 +11,7 @@
 
 pub(super) mod binding;
 mod desk;
+mod placed;
 pub(super) mod receipts;
 mod reqids;
 mod session;
@@ -36,9 +37,10 @@ use crate::shard::{Found, Shard};
 use binding::{Doorman, Verdict};
 use desk::{CustomerDesk, Refusal, put_refusal};
 use host::clock;
+use placed::Applicant;
 use receipts::{Receipts, Rings};
 use reqids::Reqids;
-use session::{Applicant, Serving};
+use session::Serving;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;

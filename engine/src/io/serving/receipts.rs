@@ -16,6 +16,7 @@ use crate::io::limits::{
 use crate::io::link::Link;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
+use crate::io::serving::placed::Settled;
 use crate::io::serving::session::{Member, Serving};
 use crate::io::slots::Slots;
 use crate::shard::{NotificationOrder, NotificationResult, Shard};
@@ -78,15 +79,6 @@ impl Rings {
     fn ring(&self, from: usize, to: usize) -> &Ring {
         &self.rings[from * self.shards + to]
     }
-}
-
-/// What sessions said of receipts since it was last settled.
-#[derive(Default)]
-pub(super) struct Settled {
-    /// Receipts by their tokens, and how they were answered.
-    pub(super) answered: Vec<(u64, Status)>,
-    /// Those without an answer.
-    pub(super) lost: Vec<u64>,
 }
 
 /// A receipt on a session.

@@ -13,6 +13,7 @@ use crate::io::limits::{
 };
 use crate::io::link::{Session as LinkSession, Takes};
 use crate::io::serving::desk::CustomerDesk;
+use crate::io::serving::placed::{Applicant, Outcome};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::Found;
 use std::collections::VecDeque;
@@ -41,19 +42,6 @@ const ANSWER_PDU_OCTETS_MAX: usize = 256;
 /// What this SMSC calls itself.
 const SYSTEM_ID: &[u8] = b"Hayauma";
 
-/// What an answer tells.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Outcome {
-    /// What became of a push: its key, and the code.
-    Submitted { key: u64, code: Code },
-    /// There was no push in it.
-    Refused(Status),
-    /// What was found of a push of this id.
-    Queried { id: u64, found: Found },
-    /// Whether it was cancelled.
-    Cancelled { found: Found },
-}
-
 struct PendingPdu {
     request: RequestId,
     outcome: Outcome,
@@ -80,15 +68,6 @@ impl Member {
     pub(super) fn receives(&self) -> bool {
         self.kind != BindKind::Transmitter
     }
-}
-
-/// A bind that waits for its verdict.
-#[derive(Clone, Copy)]
-pub(super) struct Applicant {
-    pub(super) xpid: Xpid,
-    pub(super) kind: BindKind,
-    /// When it came.
-    pub(super) since_ms: SteadyMs,
 }
 
 pub(super) struct Serving {

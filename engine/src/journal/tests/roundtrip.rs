@@ -230,8 +230,8 @@ fn what_a_carrier_took_is_read_as_it_was_written() {
 #[test]
 fn an_accepted_record_is_read_whatever_its_reserved_octets_say() {
     use super::super::memory::Memory;
-    // The fixed part as version 1 has always had it: nine numbers, 24 octets of which the first four
-    // became the door and the others are reserved, 33 octets, three pointers.
+    // The fixed part as version 1 has always had it: nine numbers, 24 octets of which four became
+    // the door and the others are reserved, 33 octets, three pointers.
     assert_eq!(size_of::<ArchivedAccepted<'_>>(), 160);
     let submits = [7; 290];
     let mut body = Memory::copied_from(&[], 4096);
