@@ -414,15 +414,33 @@ const RECORDED: [(&str, &str); 16] = [
     ("queue backup", "queue backup"),
 ];
 /// Orders to a running engine, whose acts the table of paths holds.
-const ENGINES_ALONE: [&str; 4] =
-    ["carrier rebind", "network set", "notify replay", "notify discard"];
+const ENGINES_ALONE: [&str; 16] = [
+    "broadcast approve",
+    "broadcast cancel",
+    "broadcast change",
+    "broadcast create",
+    "broadcast pause",
+    "broadcast reject",
+    "broadcast resume",
+    "broadcast retract",
+    "broadcast start",
+    "broadcast update",
+    "carrier rebind",
+    "list create",
+    "list import",
+    "network set",
+    "notify discard",
+    "notify replay",
+];
 /// Commands that change nothing that is kept.
-const LOOKS: [&str; 30] = [
+const LOOKS: [&str; 33] = [
     "audit verify",
     "billing day",
     "billing month",
     "billing reconcile",
     "broadcast check",
+    "broadcast results",
+    "broadcast status",
     "cap check",
     "carrier list",
     "carrier route check",
@@ -437,6 +455,7 @@ const LOOKS: [&str; 30] = [
     "contract list",
     "doctor",
     "list check",
+    "list show",
     "notify list",
     "push show",
     "queue inspect",

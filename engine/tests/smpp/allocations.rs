@@ -64,6 +64,7 @@ fn a_session_allocates_its_window_and_nothing_more() {
     let mut client = Session::new(Config::carrier(), 0);
     let mut server = Session::new(Config::customer(), 0);
     let mut out = [0; 4096];
+    let mut pace = Pace::new(100, 0);
     let counted = allocations_of(|| {
         let bind = Bind {
             kind: BindKind::Transceiver,
@@ -95,7 +96,6 @@ fn a_session_allocates_its_window_and_nothing_more() {
         let octets = client.poll_output(&mut out);
         server.handle_octets(&out[..octets], 50_000);
         assert!(server.poll_output(&mut out) > 0 && server.poll_deadline().is_some());
-        let mut pace = Pace::new(100, 0);
         pace.take(5, 10);
         Dialler::new(2, 0).poll(0, 0)
     });

@@ -7,6 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::control::broadcasts::{self, BroadcastDesk};
 use crate::control::document::ClientDocument;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::limits::ADMIN_BODY_OCTETS_MAX;
@@ -48,11 +49,13 @@ impl Port {
             own_token: change.token(SECRET, 0).ok(),
             ..Keeping::default()
         };
+        let desk = BroadcastDesk::open(directory.path(), control.clone()).expect("a shelf");
         let more = parked::router(control.clone())
             .merge(lines::router(control.clone()))
             .merge(queue::router(control.clone()))
             .merge(pushes::router(control.clone()))
-            .merge(carrier_orders::router(control.clone()));
+            .merge(carrier_orders::router(control.clone()))
+            .merge(broadcasts::router(desk));
         let server = AdminServer::start(doors, keeping, store, control, more).expect("started");
         let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
         // A connection that the port has closed meanwhile is none to send an order by.

@@ -4,10 +4,11 @@
 /// Levels, from nothing to everything.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The engine's rooms that log; a test holds them against the source.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "billing",
     "broadcast",
     "cli",
+    "cluster",
     "control",
     "gateway",
     "io",
