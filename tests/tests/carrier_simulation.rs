@@ -31,12 +31,13 @@ fn nothing_is_lost_and_each_push_ends_as_the_smsc_knows_it() {
         all.cuts += met.cuts;
         all.throttled += met.throttled;
         all.in_doubt += met.in_doubt;
+        all.exposed += met.exposed;
         all.twice += met.twice;
         all.lost_receipts += met.lost_receipts;
     }
     println!("{all:?}");
-    let Met { kills, cuts, throttled, in_doubt, twice, lost_receipts } = all;
-    let each = [kills, cuts, throttled, in_doubt, twice, lost_receipts];
+    let Met { kills, cuts, throttled, in_doubt, exposed, twice, lost_receipts } = all;
+    let each = [kills, cuts, throttled, in_doubt, exposed, twice, lost_receipts];
     assert!(each.iter().all(|&count| count > 20), "every fault is met: {all:?}");
 }
 

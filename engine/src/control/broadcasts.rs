@@ -37,5 +37,5 @@ pub use documents::{
     VersionDocument,
 };
 pub use doors::router;
-pub use keeper::Keeper;
+pub use keeper::BroadcastKeeper;
 pub use refusal::BroadcastRefusal;

@@ -21,7 +21,7 @@ use crate::io::places::Door;
 use crate::io::portions::Portion;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
-use crate::shard::{Found, Reply, Shard};
+use crate::shard::{FoundPush, Reply, Shard};
 use handshakes::{Handshakes, Shaken};
 use host::clock;
 use rustix::net::getpeername;
@@ -80,7 +80,7 @@ pub(super) struct Front {
     /// Whether those that come wait until handshakes have got on.
     holds_back: bool,
     /// Answers of peers to customers' requests.
-    pub(super) for_customers: Vec<(mesh::Origin, Answer, Option<Found>)>,
+    pub(super) for_customers: Vec<(mesh::Origin, Answer, Option<FoundPush>)>,
     pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
     pub(super) waits: Waits,
@@ -378,7 +378,7 @@ impl Front {
         let Some(answer) = parcel.answer else { return };
         let origin = parcel.origin;
         if origin.is_customer {
-            let found = parcel.found.map(|found| Found { code: answer.code, ..found });
+            let found = parcel.found.map(|found| FoundPush { code: answer.code, ..found });
             self.for_customers.push((origin, answer, found));
             return;
         }

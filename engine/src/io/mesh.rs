@@ -12,7 +12,7 @@
 use crate::io::driver::Waker;
 use crate::io::limits::{URGENT_PARCELS_PART, parcels_per_peer};
 use crate::io::portions::{Portion, Portions};
-use crate::shard::{Found, Seek};
+use crate::shard::{FoundPush, Seek};
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +50,7 @@ pub(super) struct Parcel {
     /// A push that is sought by its message id, in place of a form.
     pub(super) seek: Option<Seek>,
     /// What was found of it.
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<FoundPush>,
 }
 
 struct Lane {

@@ -42,7 +42,7 @@ pub struct Seek {
 
 /// What a shard says of a push that was sought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Found {
+pub struct FoundPush {
     /// 0000, 3002 where there is no such push, or why it was not cancelled.
     pub code: Code,
     /// What has become of it.
@@ -53,7 +53,7 @@ pub struct Found {
     pub ended_ms: u64,
 }
 
-impl Found {
+impl FoundPush {
     /// There is no such push here.
     pub const NOTHING: Self =
         Self { code: Code::PUSH_NOT_FOUND, state: MessageState::Unknown, error: 0, ended_ms: 0 };
@@ -110,15 +110,15 @@ impl<L: Log> Shard<L> {
 
     /// Tells of a push of this shard's, or cancels it; and the sequence that must be durable before
     /// that is told.
-    pub fn seek(&mut self, seek: &Seek, now_ms: WallMs) -> (Found, u64) {
+    pub fn seek(&mut self, seek: &Seek, now_ms: WallMs) -> (FoundPush, u64) {
         let keys = [seek.id, seek.id | KEY_TOP];
         let Some(key) = keys.into_iter().find(|&key| self.is_own(key, seek.xpid)) else {
-            return (Found::NOTHING, 0);
+            return (FoundPush::NOTHING, 0);
         };
         let mut found = self.standing(key, seek.xpid, now_ms);
         if seek.cancels {
             let registry = Arc::clone(&self.registry);
-            let Some(registered) = registry.find(seek.xpid) else { return (Found::NOTHING, 0) };
+            let Some(registered) = registry.find(seek.xpid) else { return (FoundPush::NOTHING, 0) };
             self.counted.cancels += 1;
             found.code = self.cancel_push(registered, key, now_ms).0;
         }
@@ -136,8 +136,8 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    fn standing(&self, key: u64, xpid: Xpid, now_ms: WallMs) -> Found {
-        let ended = |state, code: Option<Code>, ended_ms| Found {
+    fn standing(&self, key: u64, xpid: Xpid, now_ms: WallMs) -> FoundPush {
+        let ended = |state, code: Option<Code>, ended_ms| FoundPush {
             code: Code::ACCEPTED,
             state,
             error: code.map_or(0, query_error),
@@ -154,7 +154,7 @@ impl<L: Log> Shard<L> {
                 let ended_ms = now_ms.ms().saturating_sub(u64::from(age_s) * 1000);
                 ended(state_of_final(state), None, ended_ms)
             }
-            None => Found::NOTHING,
+            None => FoundPush::NOTHING,
         }
     }
 

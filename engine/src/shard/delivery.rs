@@ -53,20 +53,7 @@ impl<L: Log> Shard<L> {
     ) -> bool {
         let mut busy = false;
         for _ in 0..budget {
-            let reserved = network.reserve(route);
-            let emergency = reserved.is_none() && route != CORE_NETWORK;
-            let reserved = if emergency { network.reserve_for_emergency(route) } else { reserved };
-            let Some(handle) = reserved else { break };
-            let center_ms = self.pace.center(now_ms);
-            let polled = if emergency {
-                self.core.poll_emergency(route, center_ms)
-            } else {
-                self.core.poll_attempt(route, center_ms)
-            };
-            let Some(index) = polled else {
-                network.release(handle);
-                break;
-            };
+            let Some((handle, index)) = self.next_attempt(network, route, now_ms) else { break };
             busy = true;
             let push = self.core.push(index);
             if push.is_row() {
@@ -114,6 +101,33 @@ impl<L: Log> Shard<L> {
             self.in_flight += 1;
         }
         busy
+    }
+
+    /// A place in the network and the push that takes it, where there are both. An emergency goes
+    /// ahead of a carrier's rest.
+    #[inline]
+    fn next_attempt(
+        &mut self,
+        network: &mut impl Network,
+        route: u8,
+        now_ms: WallMs,
+    ) -> Option<(AttemptHandle, PushIndex)> {
+        let center_ms = self.pace.center(now_ms);
+        let (handle, next) = match network.reserve(route) {
+            Some(handle) => (handle, self.core.poll_attempt(route, center_ms)),
+            None if route == CORE_NETWORK => return None,
+            None => {
+                let handle = network.reserve_for_emergency(route)?;
+                (handle, self.core.poll_emergency(route, center_ms))
+            }
+        };
+        match next {
+            Some(index) => Some((handle, index)),
+            None => {
+                network.release(handle);
+                None
+            }
+        }
     }
 
     /// Hands a row to the core network, unless it is not to be attempted any more.

@@ -41,7 +41,7 @@ mod waiting_stopped;
 pub use crate::smsc::wait_reason::WaitReason;
 pub use asked::Reply;
 pub use broadcasts::SliceFigures;
-pub use customers::{Found, Seek};
+pub use customers::{FoundPush, Seek};
 pub use durability::Durability;
 pub use endings::NotificationResult;
 pub use intake::{Foreseen, Origin};

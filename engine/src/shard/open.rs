@@ -147,9 +147,7 @@ impl<L: Log> Shard<L> {
             waiting,
             broadcasts,
         };
-        shard.carry_out_effects(now_ms);
-        kill_point(KillPoint::RecoverOpened);
-        progress.enter(OpenStage::Done);
+        shard.finish_open(config, now_ms);
         let (journal, live, billed) = (report, shard.core.live(), entered.events);
         Ok((shard, ShardReport { journal, live, billed }))
     }
@@ -202,6 +200,13 @@ fn hold_live(
 }
 
 impl<L: Log> Shard<L> {
+    /// What recovery left to do is done, and the shard is there.
+    fn finish_open(&mut self, config: &ShardConfig, now_ms: WallMs) {
+        self.carry_out_effects(now_ms);
+        kill_point(KillPoint::RecoverOpened);
+        config.progress.enter(OpenStage::Done);
+    }
+
     /// The first turn: the network is told what pushes from before this start wait for.
     pub(super) fn resume(&mut self, network: &mut impl Network, now_ms: WallMs) {
         self.await_reachable(network, now_ms);

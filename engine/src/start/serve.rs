@@ -9,7 +9,7 @@ use crate::billing;
 use crate::billing::BillingFiles;
 use crate::control;
 use crate::control::admin::{AdminServer, AdminTls, Keeping};
-use crate::control::broadcasts::{BroadcastDesk, Keeper};
+use crate::control::broadcasts::{BroadcastDesk, BroadcastKeeper};
 use crate::control::carrier_plan::is_closed;
 use crate::control::demo;
 use crate::control::handle::EngineHandle;
@@ -157,13 +157,13 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
 fn broadcasts(
     config: &Config,
     handle: &Arc<EngineHandle>,
-) -> Result<(Arc<BroadcastDesk>, Keeper), Fatal> {
+) -> Result<(Arc<BroadcastDesk>, BroadcastKeeper), Fatal> {
     let desk = BroadcastDesk::open(&config.data_dir, handle.clone()).map_err(|error| {
         let directory = config.data_dir.display();
         let cause = format!("the broadcasts in {directory} cannot be read ({error})");
         Fatal::new(FatalReason::DataDirUnusable, cause)
     })?;
-    let keeper = Keeper::start(&desk)
+    let keeper = BroadcastKeeper::start(&desk)
         .map_err(|error| host_unfit("the thread that watches broadcasts cannot start", &error))?;
     Ok((desk, keeper))
 }

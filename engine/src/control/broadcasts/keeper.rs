@@ -29,12 +29,12 @@ const WORDS_AT_ONCE: u32 = 1 << 16;
 const REACHED: [u64; 5] = [50, 85, 90, 95, 99];
 
 /// The thread that watches; dropping it ends the thread.
-pub struct Keeper {
+pub struct BroadcastKeeper {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl BroadcastKeeper {
     /// Starts it.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for BroadcastKeeper {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {

@@ -12,7 +12,7 @@ use crate::io::serving::binding::{Doorman, Password};
 use crate::io::serving::placed::{Applicant, Outcome, Settled};
 use crate::io::serving::reqids::Reqids;
 use crate::io::waits::Moment;
-use crate::shard::{Found, Reply, Seek, Shard};
+use crate::shard::{FoundPush, Reply, Seek, Shard};
 use std::net::IpAddr;
 use wire::smpp::address::{Address, Country, msn_of};
 use wire::smpp::customer::{Room, Terms, submission};
@@ -167,7 +167,7 @@ impl CustomerDesk<'_> {
     pub(super) fn query(&mut self, xpid: Xpid, query: &Query<'_>, number: u64) -> Placed {
         self.counts.queries += 1;
         let Some(id) = OwnId::parse(query.message_id) else {
-            let found = Found::NOTHING;
+            let found = FoundPush::NOTHING;
             return (Outcome::Queried { id: 0, found }, Gate::Open, 0);
         };
         let seek = Seek { xpid, id, cancels: false };
@@ -183,10 +183,10 @@ impl CustomerDesk<'_> {
             return (Outcome::Refused(Status::CANCEL_FAILED), Gate::Open, 0);
         }
         let Some(id) = OwnId::parse(cancel.message_id) else {
-            return (Outcome::Cancelled { found: Found::NOTHING }, Gate::Open, 0);
+            return (Outcome::Cancelled { found: FoundPush::NOTHING }, Gate::Open, 0);
         };
         if let Err(code) = self.shard.may_cancel(xpid, self.now.wall_ms) {
-            let found = Found { code, ..Found::NOTHING };
+            let found = FoundPush { code, ..FoundPush::NOTHING };
             return (Outcome::Cancelled { found }, Gate::Open, 0);
         }
         let seek = Seek { xpid, id, cancels: true };
@@ -200,7 +200,7 @@ impl CustomerDesk<'_> {
         seek: &Seek,
         destination: Option<&Address<'_>>,
         number: u64,
-    ) -> (Found, Gate, u16) {
+    ) -> (FoundPush, Gate, u16) {
         let (own, shards) = (self.shard.number(), self.mesh.shards());
         let owner = destination
             .and_then(|address| msn_of(address, Country::JAPAN))
@@ -221,11 +221,11 @@ impl CustomerDesk<'_> {
         let asked: Vec<bool> = asked.collect();
         if asked.contains(&false) {
             // The customer asks again. Who was asked may answer, and nobody waits for it.
-            return (Found { code: Code::OVERLOAD, ..Found::NOTHING }, Gate::Open, 0);
+            return (FoundPush { code: Code::OVERLOAD, ..FoundPush::NOTHING }, Gate::Open, 0);
         }
         match asked.len() {
-            0 => (Found::NOTHING, Gate::Open, 0),
-            left => (Found::NOTHING, Gate::Elsewhere, left as u16),
+            0 => (FoundPush::NOTHING, Gate::Open, 0),
+            left => (FoundPush::NOTHING, Gate::Elsewhere, left as u16),
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::io::now::Now;
 use crate::io::places::Door;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
-use crate::shard::{Found, Shard};
+use crate::shard::{FoundPush, Shard};
 use binding::{Doorman, Verdict};
 use desk::{CustomerDesk, Refusal, put_refusal};
 use host::clock;
@@ -430,7 +430,7 @@ impl Customers {
     }
 
     /// A peer's answer to a request of a session.
-    pub(super) fn fill(&mut self, origin: mesh::Origin, answer: Answer, found: Option<Found>) {
+    pub(super) fn fill(&mut self, origin: mesh::Origin, answer: Answer, found: Option<FoundPush>) {
         if let Some(link) = self.sessions.of_generation(origin.connection, origin.generation) {
             link.session.fill(origin.answer, answer, found);
             self.touch(origin.connection);

@@ -1,7 +1,7 @@
 //! What a session and its desk hand each other: who wants to bind, what an answer tells, what was
 //! said of receipts.
 
-use crate::shard::Found;
+use crate::shard::FoundPush;
 use wire::smpp::pdu::BindKind;
 use wire::smpp::status::Status;
 use wire::terms::code::Code;
@@ -16,9 +16,9 @@ pub(super) enum Outcome {
     /// There was no push in it.
     Refused(Status),
     /// What was found of a push of this id.
-    Queried { id: u64, found: Found },
+    Queried { id: u64, found: FoundPush },
     /// Whether it was cancelled.
-    Cancelled { found: Found },
+    Cancelled { found: FoundPush },
 }
 
 /// A bind that waits for its verdict.

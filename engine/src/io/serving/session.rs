@@ -15,7 +15,7 @@ use crate::io::link::{Session as LinkSession, Takes};
 use crate::io::serving::desk::CustomerDesk;
 use crate::io::serving::placed::{Applicant, Outcome};
 use crate::io::waits::{Moment, Waits};
-use crate::shard::Found;
+use crate::shard::FoundPush;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -201,7 +201,7 @@ impl Serving {
     }
 
     /// Fills the place of an answer that another shard gave.
-    pub(super) fn fill(&mut self, number: u64, answer: Answer, found: Option<Found>) {
+    pub(super) fn fill(&mut self, number: u64, answer: Answer, found: Option<FoundPush>) {
         let Some(at) = number.checked_sub(self.first_number) else { return };
         let Some(pending) = self.pending.get_mut(at as usize) else { return };
         if pending.gate != Gate::Elsewhere {
@@ -215,7 +215,7 @@ impl Serving {
                 pending.gate = Gate::Open;
             }
             (Outcome::Queried { found: place, .. } | Outcome::Cancelled { found: place }, said) => {
-                let said = said.unwrap_or(Found { code: answer.code, ..Found::NOTHING });
+                let said = said.unwrap_or(FoundPush { code: answer.code, ..FoundPush::NOTHING });
                 let is_known = said.code != Code::PUSH_NOT_FOUND;
                 if is_known {
                     *place = said;
