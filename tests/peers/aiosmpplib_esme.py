@@ -6,6 +6,7 @@ import sys
 from aiosmpplib import ESME, DeliverSm, PhoneNumber, SubmitSm, SubmitSmResp
 from aiosmpplib.hook import AbstractHook
 from aiosmpplib.log import ERROR
+from aiosmpplib.state import NPI, TON
 
 PORT, COUNT = int(sys.argv[1]), int(sys.argv[2])
 seen = {"ids": [], "statuses": {}, "receipts": {}, "errors": []}
@@ -32,7 +33,8 @@ async def main():
     texts = ["Hello @ \u20ac", "\u65e9\u99ac \u7dca\u6025"] + ["plain %d" % number for number in range(COUNT)]
     for number, text in enumerate(texts):
         await esme.broker.enqueue(SubmitSm(
-            short_message=text, source=PhoneNumber("0312345678"), destination=PhoneNumber("8190%08d" % number),
+            short_message=text, source=PhoneNumber("Hayauma", TON.ALPHANUMERIC, NPI.UNKNOWN),
+            destination=PhoneNumber("8190%08d" % number, TON.INTERNATIONAL, NPI.ISDN),
             log_id="push-%d" % number, registered_delivery=0b00000001))
     running = asyncio.create_task(esme.start())
     for _ in range(200):

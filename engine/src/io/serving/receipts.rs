@@ -394,6 +394,17 @@ impl Receipts {
                     (self.shard, order, told)
                 }
             };
+            if self.comes_before_its_answer(xpid, told.key, sessions) {
+                let is_own = home == self.shard;
+                let mailbox = self.mailbox(xpid);
+                if is_own {
+                    mailbox.queue.push_front(order);
+                } else {
+                    mailbox.foreign.push_front((home, order, told));
+                }
+                self.make_ready(xpid);
+                break;
+            }
             self.send(index, xpid, (home, order), &told, sessions, now);
         }
         let mailbox = self.mailbox(xpid);
@@ -405,6 +416,15 @@ impl Receipts {
         if is_empty && mailbox.sessions.is_empty() && mailbox.afield == 0 && !mailbox.is_ready {
             self.boxes.remove(&key);
         }
+    }
+
+    /// Whether a session of the customer here has still to answer the submit of this push.
+    fn comes_before_its_answer(&mut self, xpid: Xpid, key: u64, sessions: &mut Sessions) -> bool {
+        let own = &self.mailbox(xpid).sessions;
+        let owes = |index: u32| {
+            sessions.get_mut(index).is_some_and(|link| link.session.owes_answer_of(key))
+        };
+        own.iter().copied().any(owes)
     }
 
     /// The customer's session here that has most room, if any has some.

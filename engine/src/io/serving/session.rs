@@ -173,6 +173,13 @@ impl Serving {
         if self.member.as_ref().is_some_and(Member::receives) { self.session.room() } else { 0 }
     }
 
+    /// Whether the submit of the push with this key still waits for its answer here. The receipt
+    /// comes behind that: before it the customer knows no push of that id.
+    pub(super) fn owes_answer_of(&self, key: u64) -> bool {
+        let is_its = |pending: &PendingPdu| matches!(pending.outcome, Outcome::Submitted { key: submitted, .. } if submitted == key);
+        self.pending.iter().any(is_its)
+    }
+
     /// Sends a receipt, whose answer comes under this token; whether it could.
     pub(super) fn tell(&mut self, told: &Told, token: u64, now_ms: SteadyMs) -> bool {
         let zone_minutes = self.member.as_ref().map_or(0, |member| member.zone_minutes);

@@ -56,6 +56,7 @@ fn body_of(rule: &PathRule) -> &'static str {
         ("POST", path) if path.ends_with("/approve") || path.ends_with("/reject") => {
             r#"{"digest":"d"}"#
         }
+        ("POST", path) if path.ends_with("/cancel") => r#"{"reason":"wrong town"}"#,
         ("POST", path) if path.ends_with("/start") => r#"{"digest":"d","recipients":1}"#,
         ("POST", path) if path.ends_with("/retract") || path.ends_with("/update") => {
             r#"{"reqid":"r2","texts":{"variants":{"en":"All clear"},"fallback":["en"]}}"#
