@@ -1,7 +1,7 @@
 //! TLS 1.3 of the generator's own, by rustls over its plain sockets: the engine's link is under
 //! test and no part of the instrument.
 //!
-//! A [`TargetTls`] says with whom TLS is spoken and who is trusted; a [`TargetStream`] is a
+//! A [`TargetTls`] says with whom TLS is spoken and who is trusted; a `TargetStream` is a
 //! connection that speaks it, or plainly. A connection that ends without the target's goodbye is an
 //! error: what came before may be cut.
 

@@ -21,7 +21,7 @@ const OWNER: u64 = u64::MAX - 2;
 pub struct NewRow {
     /// Its number as a push.
     pub push_id: u64,
-    /// See [`row_position`].
+    /// See `row_ids::row_position`.
     pub position: u64,
     /// Destination.
     pub msn: Msn,

@@ -5,7 +5,7 @@
 //! cut off from the log, the store or each other, come later, drain. Logs lose their leader for
 //! seconds, acknowledgements are lost, doubled and late, publishes arrive seconds after they were
 //! sent, replicas answer that are behind. Clocks run up to a tenth fast or slow. After every event
-//! the rules of [`ledger`] must hold; then the faults end, and all must come to its end in bounded
+//! the rules of `ledger` must hold; then the faults end, and all must come to its end in bounded
 //! time. [`explorer`] goes through every order of happenings of two owners of one partition.
 
 mod desk;
