@@ -126,9 +126,7 @@ impl Smpp {
     pub fn run(&self) -> Result<(), String> {
         let beginning = Beginning::of("smpp");
         let (server_cpus, client_cpus) = self.sides.cpus();
-        let _ = loadgen::os::pin_thread(&client_cpus[..1]);
-        let memory: Vec<MemoryFigures> =
-            Piece::ALL.into_iter().map(|piece| self.in_memory(piece)).collect();
+        let memory = self.all_in_memory(&client_cpus[..1])?;
         let (mut wire, mut customers) = (Vec::new(), None);
         if !self.memory_only {
             wire = self.over_loopback(&server_cpus, &client_cpus)?;
@@ -145,6 +143,17 @@ impl Smpp {
         let rounds = self.rounds;
         let figures = Figures { rounds, server_cpus, client_cpus, memory, wire, customers };
         self.recording.keep(&beginning.into_record(figures))
+    }
+
+    /// On a thread of its own: the engine that is started later inherits this one's CPUs.
+    fn all_in_memory(&self, cpus: &[usize]) -> Result<Vec<MemoryFigures>, String> {
+        std::thread::scope(|scope| {
+            let measured = scope.spawn(|| {
+                let _ = loadgen::os::pin_thread(cpus);
+                Piece::ALL.into_iter().map(|piece| self.in_memory(piece)).collect()
+            });
+            measured.join().map_err(|_| "measuring in memory panicked".to_owned())
+        })
     }
 
     fn in_memory(&self, piece: Piece) -> MemoryFigures {
