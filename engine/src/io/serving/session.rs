@@ -176,8 +176,11 @@ impl Serving {
     /// Whether the submit of the push with this key still waits for its answer here. The receipt
     /// comes behind that: before it the customer knows no push of that id.
     pub(super) fn owes_answer_of(&self, key: u64) -> bool {
-        let is_its = |pending: &PendingPdu| matches!(pending.outcome, Outcome::Submitted { key: submitted, .. } if submitted == key);
-        self.pending.iter().any(is_its)
+        let submitted = |pending: &PendingPdu| match pending.outcome {
+            Outcome::Submitted { key, .. } => Some(key),
+            _ => None,
+        };
+        self.pending.iter().any(|pending| submitted(pending) == Some(key))
     }
 
     /// Sends a receipt, whose answer comes under this token; whether it could.
