@@ -169,7 +169,7 @@ fn a_client_that_reads_slowly_gets_every_answer_through_a_drain() {
             break;
         }
         read.extend_from_slice(&piece[..octets]);
-        // Some 40 KiB in a second: its pace, not a wait.
+        // Some 40 KiB in a second: the slow pace is what is tested, and no event would set it.
         let due = begun + Duration::from_micros(read.len() as u64 * 25);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }

@@ -571,7 +571,7 @@ mod tests {
         let segment = data.path().join("shard-000/journal/segment-00000001.log");
         let file = std::fs::OpenOptions::new().write(true).open(segment).expect("it is there");
         // The first push's record stands behind the header page and the record of the opening.
-        file.write_all_at(b"XXXX", 4096 + 48 + 60).expect("written");
+        file.write_all_at(&[0xFF; 4], 4096 + 48 + 60).expect("written");
         let (text, outcome) = verify(&shards, data.path()).expect("readable");
         assert!(text.contains("damaged:") && text.contains("offset 4144"), "{text}");
         assert!(outcome.expect_err("damaged").sentence.contains("1 damaged ranges"));

@@ -230,7 +230,7 @@ impl CustomerDesk<'_> {
     }
 }
 
-/// What a request of this session is known by in another shard.
+/// What a customer's request is known by in another shard.
 fn origin_of(shard: &Shard, (index, generation): (u32, u32), answer: u64) -> mesh::Origin {
     mesh::Origin {
         shard: shard.number() as u16,
