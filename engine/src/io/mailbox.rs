@@ -19,7 +19,7 @@ use crate::shard::figures::NAMES;
 use crate::shard::{LivePush, Obstacles, ParkedAction, ParkedPage, WaitingTally};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use wire::terms::ids::{Class, Msn, Xpid};
@@ -161,6 +161,8 @@ impl ShownDurations {
 
 /// What a shard shows of itself.
 pub(crate) struct ShardStatus {
+    /// The system's number of the shard's thread; 0 before it runs.
+    pub(crate) thread: AtomicU32,
     pub(crate) turns: AtomicU64,
     /// When the last turn began, steady milliseconds.
     pub(crate) turned_ms: AtomicU64,
@@ -197,6 +199,7 @@ impl ShardStatus {
 
     fn new() -> Self {
         Self {
+            thread: AtomicU32::new(0),
             turns: AtomicU64::new(0),
             turned_ms: AtomicU64::new(0),
             paused: AtomicBool::new(false),
@@ -222,6 +225,16 @@ impl ShardStatus {
             commits_by_answers: ShownDurations::new(),
             working: ShownDurations::new(),
         }
+    }
+
+    /// The shard runs on the calling thread.
+    pub(crate) fn note_thread(&self) {
+        self.thread.store(host::threads::this_thread(), Ordering::Relaxed);
+    }
+
+    /// The system's number of the thread on which the shard runs; `None` before it does.
+    pub(crate) fn thread(&self) -> Option<u32> {
+        Some(self.thread.load(Ordering::Relaxed)).filter(|&thread| thread != 0)
     }
 
     pub(crate) fn note_turn(&self, now_ms: SteadyMs) {

@@ -34,6 +34,7 @@ mod stream;
 pub mod tls;
 mod turn;
 mod waits;
+mod watchdog;
 
 pub use mesh::HandOver;
 
@@ -332,7 +333,7 @@ fn start_watchdog(
     stop: Arc<AtomicBool>,
 ) -> Result<std::thread::JoinHandle<()>, Fatal> {
     let thread = std::thread::Builder::new().name("watchdog".to_owned());
-    let thread = thread.spawn(move || executor::watch(&ports, &stop));
+    let thread = thread.spawn(move || watchdog::watch(&ports, &stop));
     thread.map_err(|error| lacks("the watchdog's thread", &error))
 }
 

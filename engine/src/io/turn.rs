@@ -201,6 +201,11 @@ impl ShardTurn {
             || !servers_turn && self.notifier.shake_hands(shard, driver, now)
     }
 
+    /// The shard runs on the calling thread from now on.
+    pub(super) fn show_thread(&self) {
+        self.port.status.note_thread();
+    }
+
     /// Whether the shard has drained and may end.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
