@@ -93,6 +93,7 @@ impl<'a> Body<'a> {
 ///
 /// # Errors
 /// A request whose fields do not end within it, or a length that is not the slice's.
+#[inline]
 pub fn decode(pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
     read(pdu, true)
 }
@@ -102,6 +103,7 @@ pub fn decode(pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
 ///
 /// # Errors
 /// See [`decode`]; of a message, a fault before its octets.
+#[inline]
 pub fn decode_leniently(pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
     read(pdu, false)
 }
@@ -112,19 +114,42 @@ fn read(pdu: &[u8], is_strict: bool) -> Result<Pdu<'_>, PduError> {
         return Err(PduError { field: Field::Header, offset: 0, fault: Fault::Truncated });
     };
     if header.length as usize != pdu.len() {
-        let announced = u16::try_from(header.length).unwrap_or(u16::MAX);
-        let available = u16::try_from(pdu.len()).unwrap_or(u16::MAX);
-        let fault = Fault::Beyond { announced, available };
-        return Err(PduError { field: Field::Header, offset: 0, fault });
+        return Err(wrong_length(&header, pdu));
     }
-    let mut reader = Reader::new(pdu, HEADER_OCTETS);
-    // Built where it goes: bodies are large, and to move one takes as long as to read an answer.
+    read_framed(header, pdu, is_strict)
+}
+
+/// A PDU whose header was read already, by the session that asked what to do with it; see
+/// [`decode_leniently`].
+#[inline]
+pub(super) fn decode_framed(header: Header, pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
+    debug_assert_eq!(header.length as usize, pdu.len(), "it was framed by its length");
+    read_framed(header, pdu, false)
+}
+
+#[cold]
+fn wrong_length(header: &Header, pdu: &[u8]) -> PduError {
+    let announced = u16::try_from(header.length).unwrap_or(u16::MAX);
+    let available = u16::try_from(pdu.len()).unwrap_or(u16::MAX);
+    PduError { field: Field::Header, offset: 0, fault: Fault::Beyond { announced, available } }
+}
+
+/// The commonest of all is read where it is wanted: an answer of an id and no more. Everything else
+/// takes many times as long, and its fields are not in the way here.
+#[inline]
+fn read_framed(header: Header, pdu: &[u8], is_strict: bool) -> Result<Pdu<'_>, PduError> {
     if is_message_answer(header.command)
-        && let Some(answer) = MessageResp::read(&mut reader)
+        && let Some(answer) = pdu.get(HEADER_OCTETS..).and_then(MessageResp::of_an_id)
     {
-        let (body, oddities) = (Body::MessageResp(answer), oddities_of(&header, &reader));
-        return Ok(Pdu { header, body, oddities, fault: None });
+        let oddities = Oddities::NONE.with_if(is_odd(header.sequence), Oddities::SEQUENCE);
+        return Ok(Pdu { header, body: Body::MessageResp(answer), oddities, fault: None });
     }
+    read_any(header, pdu, is_strict)
+}
+
+#[inline(never)]
+fn read_any(header: Header, pdu: &[u8], is_strict: bool) -> Result<Pdu<'_>, PduError> {
+    let mut reader = Reader::new(pdu, HEADER_OCTETS);
     if header.command.is_response() {
         let body = read_answer(&header, &mut reader);
         let oddities = oddities_of(&header, &reader);
@@ -139,9 +164,13 @@ fn read(pdu: &[u8], is_strict: bool) -> Result<Pdu<'_>, PduError> {
 }
 
 #[inline]
+const fn is_odd(sequence: u32) -> bool {
+    sequence == 0 || sequence > SEQUENCE_MAX
+}
+
+#[inline]
 fn oddities_of(header: &Header, reader: &Reader<'_>) -> Oddities {
-    let is_odd = header.sequence == 0 || header.sequence > SEQUENCE_MAX;
-    reader.oddities.with_if(is_odd, Oddities::SEQUENCE)
+    reader.oddities.with_if(is_odd(header.sequence), Oddities::SEQUENCE)
 }
 
 /// A body, and what is wrong behind those of its fields that were read.
@@ -184,11 +213,11 @@ const fn is_message_answer(command: Command) -> bool {
     matches!(command, Command::SUBMIT_SM_RESP | Command::DELIVER_SM_RESP | Command::DATA_SM_RESP)
 }
 
-/// An answer that is none to a message, or one without a body that can be read.
+/// An answer, with its body where that can be read.
 fn read_answer<'a>(header: &Header, reader: &mut Reader<'a>) -> Body<'a> {
     let read = match header.command {
         Command::QUERY_SM_RESP => QueryResp::read(reader).map(Body::QueryResp),
-        command if is_message_answer(command) => None,
+        command if is_message_answer(command) => MessageResp::read(reader).map(Body::MessageResp),
         command => match (BindKind::of_answer(command), command.name()) {
             (Some(_), _) => BindResp::read(reader).map(Body::BindResp),
             (None, Some(_)) => {
@@ -274,5 +303,36 @@ fn write_other(
         Body::Alert(alert) => alert.write(writer, with_tlvs),
         Body::Other(octets) => writer.bytes(Field::Body, octets),
         Body::Message(_) | Body::MessageResp(_) => unreachable!("written by the caller"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    proptest! {
+        #[test]
+        fn an_answer_is_read_at_once_as_it_is_field_by_field(
+            body in vec(prop_oneof![0_u8..3, any::<u8>()], 0..80),
+            ends in any::<bool>(),
+            command in prop_oneof![
+                Just(Command::SUBMIT_SM_RESP),
+                Just(Command::DELIVER_SM_RESP),
+                Just(Command::DATA_SM_RESP),
+            ],
+            sequence in prop_oneof![Just(0), any::<u32>()],
+        ) {
+            let body: Vec<u8> = body.into_iter().chain(ends.then_some(0)).collect();
+            let mut pdu = vec![0; HEADER_OCTETS];
+            pdu.extend_from_slice(&body);
+            let length = pdu.len() as u32;
+            pdu[..4].copy_from_slice(&length.to_be_bytes());
+            pdu[4..8].copy_from_slice(&command.0.to_be_bytes());
+            pdu[12..16].copy_from_slice(&sequence.to_be_bytes());
+            let header = Header::read(&pdu).expect("sixteen octets");
+            prop_assert_eq!(decode(&pdu), read_any(header, &pdu, true));
+            prop_assert_eq!(decode_framed(header, &pdu), read_any(header, &pdu, false));
+        }
     }
 }

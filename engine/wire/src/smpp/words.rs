@@ -28,7 +28,15 @@ fn first(octets: &[u8], mark: impl Fn(u64) -> u64, is_it: impl Fn(u8) -> bool) -
             return Some(8 * at + marked.trailing_zeros() as usize / 8);
         }
     }
-    rest.iter().position(|&octet| is_it(octet)).map(|at| 8 * words.len() + at)
+    if rest.is_empty() {
+        return None;
+    }
+    let Some(last) = octets.last_chunk::<8>() else {
+        return rest.iter().position(|&octet| is_it(octet));
+    };
+    // The last eight octets, of which those before `rest` are none.
+    let marked = mark(u64::from_le_bytes(*last));
+    (marked != 0).then(|| octets.len() - 8 + marked.trailing_zeros() as usize / 8)
 }
 
 #[cfg(test)]

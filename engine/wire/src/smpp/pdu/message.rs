@@ -12,6 +12,7 @@ use super::super::limits::{
 use super::super::oddities::Oddities;
 use super::super::reader::Reader;
 use super::super::tlv::{Tag, Tlvs};
+use super::super::words::first_zero;
 use super::super::writer::Writer;
 
 /// submit_sm or deliver_sm: both have the same fields (SMPP 3.4, 4.4.1 and 4.6.1).
@@ -227,7 +228,14 @@ impl<'a> MessageResp<'a> {
         Some(self.message_id).filter(|id| !id.is_empty())
     }
 
+    /// A body that is an id with its NUL, and nothing else.
     #[inline]
+    pub(super) fn of_an_id(body: &'a [u8]) -> Option<Self> {
+        let (&0, message_id) = body.split_last()? else { return None };
+        let is_one = message_id.len() < MESSAGE_ID_OCTETS_MAX && first_zero(message_id).is_none();
+        is_one.then_some(Self { message_id, tlvs: Tlvs::NONE })
+    }
+
     pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
         if reader.rest().is_empty() {
             return None;

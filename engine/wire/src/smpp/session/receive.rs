@@ -5,7 +5,7 @@ use super::super::error::PduError;
 use super::super::frame::{Header, first_pdu};
 use super::super::limits::{BAD_REQUESTS_MAX, UNBIND_MS};
 use super::super::oddities::Oddities;
-use super::super::pdu::{BindKind, Body, Pdu, decode_leniently};
+use super::super::pdu::{BindKind, Body, Pdu, decode_framed};
 use super::super::receipt::Receipt;
 use super::super::status::Status;
 use super::event::{CloseReason, Event, RequestId};
@@ -66,8 +66,7 @@ impl Session {
     fn handle_pdu<'a>(&mut self, pdu: &'a [u8]) -> Option<Event<'a>> {
         let header = Header::read(pdu)?;
         if header.command.is_response() {
-            let pdu = decode_leniently(pdu).ok()?;
-            return self.handle_answer(&pdu);
+            return self.handle_answer(&decode_framed(header, pdu).ok()?);
         }
         let early = self.mutation == Mutation::RefuseEarlyEnquire && self.state == State::Open;
         match verdict(self.config.role, self.state, header.command) {
@@ -117,7 +116,7 @@ impl Session {
         let Some(kind) = BindKind::of_request(header.command) else {
             unreachable!("decided by the table")
         };
-        match decode_leniently(pdu) {
+        match decode_framed(*header, pdu) {
             Ok(Pdu { body: Body::Bind(bind), .. }) => {
                 self.note_version(bind.interface_version);
                 self.bad_in_a_row = 0;
@@ -153,7 +152,7 @@ impl Session {
     }
 
     fn handle_request<'a>(&mut self, header: &Header, pdu: &'a [u8]) -> Option<Event<'a>> {
-        let pdu = match decode_leniently(pdu) {
+        let pdu = match decode_framed(*header, pdu) {
             Ok(pdu @ Pdu { fault: None, .. }) => pdu,
             Ok(pdu) if self.is_readable_receipt(&pdu.body) => {
                 Pdu { oddities: pdu.oddities.with(Oddities::MESSAGE_CUT), ..pdu }
