@@ -97,9 +97,10 @@ impl Receipt {
         text(&mut at);
         at += 4;
         let length = usize::from(pdu.body[at]);
-        let message = String::from_utf8(pdu.body[at + 1..at + 1 + length].to_vec());
+        // Latin-1, which ASCII is a part of.
+        let text =
+            pdu.body[at + 1..at + 1 + length].iter().map(|&octet| char::from(octet)).collect();
         let tlvs = tlvs_of(&pdu.body[at + 1 + length..]);
-        let text = message.expect("ASCII");
         Self { sequence: pdu.sequence, from, to, esm_class, text, tlvs }
     }
 

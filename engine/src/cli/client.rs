@@ -227,6 +227,9 @@ struct SmppFields {
     /// Zone of the dates in receipts, minutes east of universal time [default: 540]
     #[arg(long, value_name = "MINUTES", allow_hyphen_values = true)]
     receipt_zone: Option<i16>,
+    /// Whether receipts repeat the first twenty characters of the text [default: false]
+    #[arg(long, value_name = "BOOL")]
+    receipt_text: Option<bool>,
     /// Let it bind from anywhere, though the registration names no network
     #[arg(long, conflicts_with = "smpp_from_networks")]
     smpp_from_anywhere: bool,
@@ -249,6 +252,7 @@ impl SmppFields {
             window: self.smpp_window,
             alphabet: self.smpp_alphabet,
             zone_minutes: self.receipt_zone,
+            receipt_text: self.receipt_text,
             from_anywhere: switched(self.smpp_from_anywhere, self.smpp_from_networks),
         };
         Ok((change != SmppChange::default()).then_some(change))
@@ -505,7 +509,7 @@ fn account_text(document: &ClientDocument) -> String {
     let Some(account) = &document.smpp else { return "no".to_owned() };
     let alphabet = clap::ValueEnum::to_possible_value(&account.alphabet);
     format!(
-        "as {}, {} passwords, {}, {} at a time, window {}, text in {}, dates {} minutes off UTC{}",
+        "as {}, {} passwords, {}, {} at a time, window {}, text in {}, dates {} minutes off UTC{}{}",
         account.system_id,
         account.passwords,
         account.bind_types.join(" or "),
@@ -513,6 +517,7 @@ fn account_text(document: &ClientDocument) -> String {
         account.window,
         alphabet.map(|value| value.get_name().to_owned()).unwrap_or_default(),
         account.zone_minutes,
+        if account.receipt_text { ", text in receipts" } else { "" },
         if account.from_anywhere { ", from anywhere" } else { "" }
     )
 }

@@ -74,6 +74,9 @@ pub struct SmppChange {
     /// The zone of the dates in receipts, minutes east of universal time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone_minutes: Option<i16>,
+    /// Whether receipts repeat the first characters of the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt_text: Option<bool>,
     /// Whether it may bind from anywhere though the registration names no networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_anywhere: Option<bool>,
@@ -96,6 +99,9 @@ pub struct SmppDocument {
     pub alphabet: TextAlphabet,
     /// The zone of the dates in receipts, minutes east of universal time.
     pub zone_minutes: i16,
+    /// Whether receipts repeat the first characters of the text.
+    #[serde(default)]
+    pub receipt_text: bool,
     /// Whether it may bind from anywhere.
     pub from_anywhere: bool,
 }
@@ -111,6 +117,9 @@ struct Kept {
     window: u16,
     alphabet: TextAlphabet,
     zone_minutes: i16,
+    /// Absent in rows from before there was one.
+    #[serde(default)]
+    receipt_text: bool,
     from_anywhere: bool,
 }
 
@@ -148,6 +157,7 @@ impl SmppChange {
         }
         let change = |field: &mut bool, value: Option<bool>| *field = value.unwrap_or(*field);
         change(&mut account.from_anywhere, self.from_anywhere);
+        change(&mut account.repeats_text, self.receipt_text);
         account.binds_max = self.binds_max.unwrap_or(account.binds_max);
         account.window = self.window.unwrap_or(account.window);
         account.zone_minutes = self.zone_minutes.unwrap_or(account.zone_minutes);
@@ -168,6 +178,7 @@ impl SmppDocument {
             window: account.window,
             alphabet: TextAlphabet::of(account.alphabet),
             zone_minutes: account.zone_minutes,
+            receipt_text: account.repeats_text,
             from_anywhere: account.from_anywhere,
         }
     }
@@ -197,6 +208,7 @@ pub(super) fn to_text(account: &SmppAccount) -> String {
         window: account.window,
         alphabet,
         zone_minutes: account.zone_minutes,
+        receipt_text: account.repeats_text,
         from_anywhere: account.from_anywhere,
     };
     simd_json::to_string(&kept).unwrap_or_default()
@@ -216,6 +228,7 @@ pub(super) fn from_text(text: String) -> Result<SmppAccount, String> {
         window: kept.window,
         alphabet: kept.alphabet.alphabet(),
         zone_minutes: kept.zone_minutes,
+        repeats_text: kept.receipt_text,
         from_anywhere: kept.from_anywhere,
     })
 }
@@ -239,12 +252,16 @@ mod tests {
         change(r#"{"system_id":"city1","passwords":["one","two"],"from_anywhere":true}"#)
             .apply(&mut registration)
             .expect("legal");
-        change(r#"{"window":7,"alphabet":"latin-1","bind_types":["receiver"],"zone_minutes":0}"#)
-            .apply(&mut registration)
-            .expect("legal");
+        change(
+            r#"{"window":7,"alphabet":"latin-1","bind_types":["receiver"],"zone_minutes":0,
+            "receipt_text":true}"#,
+        )
+        .apply(&mut registration)
+        .expect("legal");
         assert_eq!(registration.check(), Ok(()));
         let account = registration.smpp.clone().expect("there");
         assert!(account.passwords[1].is_of(b"two") && account.window == 7);
+        assert!(account.repeats_text);
         assert_eq!(from_text(to_text(&account)), Ok(account.clone()));
         let shown = SmppDocument::of(&account);
         assert_eq!((shown.passwords, shown.binds_max), (2, 4));

@@ -33,6 +33,8 @@ pub struct SmppAccount {
     pub alphabet: Alphabet,
     /// The zone of the dates in receipts, minutes east of universal time.
     pub zone_minutes: i16,
+    /// Receipts repeat the first characters of the text.
+    pub repeats_text: bool,
     /// It may bind from anywhere: an account of 8 characters wants networks otherwise.
     pub from_anywhere: bool,
 }
@@ -57,6 +59,7 @@ impl SmppAccount {
             window: Self::WINDOW_DEFAULT,
             alphabet: Alphabet::Gsm,
             zone_minutes: Self::ZONE_MINUTES_DEFAULT,
+            repeats_text: false,
             from_anywhere: false,
         }
     }

@@ -18,8 +18,9 @@ use crate::smsc::state::State;
 use crate::smsc::views::Sought;
 use std::sync::Arc;
 use wire::push::response::Answer;
-use wire::smpp::customer::{Told, query_error, state_of};
+use wire::smpp::customer::{Repeated, Told, query_error, state_of};
 use wire::smpp::receipt::MessageState;
+use wire::sms::relay;
 use wire::submission::{Door, Submission};
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Reqid, Xpid};
@@ -200,10 +201,22 @@ impl<L: Log> Shard<L> {
             code: if is_cancel { push.cancel_code() } else { push.code },
             cancelled: is_cancel && cancelled,
             reference: asked.reference,
+            text: self.repeated(&accepted),
         };
         // Of a push that was delivered before its cancel the receipt of its end has told.
         let wanted = (!is_cancel || cancelled) && asked.receipts.tell(told.is_delivered());
         Some((xpid_of(&accepted), wanted.then_some(told)))
+    }
+
+    /// What a receipt repeats of a push's text, where its customer wants that.
+    fn repeated(&self, accepted: &Accepted<'_>) -> Repeated {
+        let registered = Xpid::from_value(accepted.xpid).and_then(|xpid| self.registry.find(xpid));
+        let account = registered.and_then(|registered| registered.registration.smpp.as_ref());
+        let wanted = account.filter(|account| account.repeats_text);
+        let submit = relay::submits(accepted.submits).next();
+        wanted.zip(submit).map_or_else(Repeated::default, |(account, submit)| {
+            Repeated::of_submit(submit, account.alphabet)
+        })
     }
 
     /// Whether a day has gone by since the end that this receipt tells of.

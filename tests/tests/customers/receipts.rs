@@ -1,9 +1,10 @@
 //! Receipts, queries and cancels.
 
 use crate::office::{ID, Office, PASSWORD, msn};
+use std::collections::HashSet;
 use std::time::Duration;
 use tests::bill::Bill;
-use tests::esme::{Esme, Pdu, Submit, command, tag};
+use tests::esme::{Esme, Pdu, Receipt, Submit, command, tag};
 use tests::push::{Body, XPID};
 use tests::recorder::Recorder;
 use tests::wait;
@@ -47,6 +48,62 @@ fn a_receipt_names_the_id_the_state_and_the_reference_in_text_and_parameters() {
     let national = Submit { destination: (2, 1, msn(1)), ..Submit::text(&msn(1), "hello") };
     esme.accepted(&national);
     assert_eq!(esme.take_receipt().from, msn(1));
+    engine.stop();
+}
+
+#[test]
+fn a_receipt_repeats_the_text_for_a_customer_that_wants_it() {
+    let office = Office::with(&["--receipt-text", "true", "--smpp-alphabet", "latin-1"]);
+    let engine = office.start();
+    let mut esme = office.bind();
+    let ucs2: Vec<u8> = "\u{5730}\u{9707}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let plain = Submit::text(&msn(1), "");
+    for (submit, repeated) in [
+        (
+            Submit { text: b"\xfcber all: stat:X id:7".to_vec(), ..plain.clone() },
+            "\u{FC}ber all: stat:X id:",
+        ),
+        (Submit { text: b"short".to_vec(), ..plain.clone() }, "short"),
+        // What data_coding 0 cannot carry is left out.
+        (Submit { text: ucs2, data_coding: 8, ..plain }, ""),
+    ] {
+        let id = esme.accepted(&submit);
+        let receipt = esme.take_receipt();
+        assert_eq!((receipt.field("id"), receipt.field("stat")), (id.as_str(), "DELIVRD"));
+        let (_, text) = receipt.text.split_once("text:").expect("the last field");
+        assert_eq!(text, repeated);
+    }
+    engine.stop();
+}
+
+#[test]
+fn a_receipt_comes_behind_the_answer_of_its_submit() {
+    const SUBMITS: usize = 1_500;
+    const WINDOW: usize = 50;
+    let mut office = Office::new();
+    // Answers wait for those of the other shard before them, and receipts could overtake them.
+    office.set("--network-latency-ms", "0").set("--network-latency-jitter-ms", "0").shards(2);
+    let engine = office.start();
+    let mut esme = office.bind();
+    let (mut sent, mut receipts, mut answered) = (0, 0, HashSet::new());
+    while receipts < SUBMITS {
+        while sent < SUBMITS && sent - answered.len() < WINDOW {
+            let phone = msn(sent as u64 % 1_000);
+            esme.request(command::SUBMIT_SM, &Submit::text(&phone, "hello").body());
+            sent += 1;
+        }
+        let pdu = esme.await_one("a PDU", |_| true);
+        if pdu.command == command::DELIVER_SM {
+            let receipt = Receipt::read(&pdu);
+            assert!(answered.contains(receipt.field("id")), "{} of {receipts}", receipt.text);
+            esme.answer(command::DELIVER_SM, receipt.sequence, 0);
+            receipts += 1;
+        } else {
+            assert_eq!((pdu.command, pdu.status), (command::ANSWER | command::SUBMIT_SM, 0));
+            answered.insert(pdu.id());
+        }
+    }
+    assert_eq!(answered.len(), SUBMITS);
     engine.stop();
 }
 

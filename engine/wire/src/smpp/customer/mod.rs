@@ -11,5 +11,5 @@ mod submit;
 mod tests;
 
 pub use outcome::{error_of, query_error, state_of, status_of};
-pub use receipt::{RECEIPT_OCTETS_MAX, Sender, Told, write_receipt};
+pub use receipt::{RECEIPT_OCTETS_MAX, Repeated, Sender, Told, write_receipt};
 pub use submit::{LIFETIME_HOURS_DEFAULT, Room, Terms, message_of, submission};

@@ -1,14 +1,19 @@
 //! The end of a push as a deliver_sm.
 
+use std::fmt;
+
 use super::super::address::{Country, DestinationForm, destination, npi, source, ton};
-use super::super::coding::EsmClass;
+use super::super::coding::{Alphabet, EsmClass, read_text, write_text};
 use super::super::id::OwnId;
-use super::super::limits::RECEIPT_TEXT_OCTETS_MAX;
+use super::super::limits::{RECEIPT_REPEATED_OCTETS_MAX, RECEIPT_TEXT_OCTETS_MAX};
 use super::super::pdu::Message;
 use super::super::receipt::ReceiptText;
 use super::super::tlv::{Tag, TlvWriter};
 use super::outcome::{error_of, state_of};
 use crate::push::limits::SENDER_OCTETS_MAX;
+use crate::sms::septets::unpack;
+use crate::sms::tpdu::Submit;
+use crate::sms::user_data::Payload;
 use crate::terms::code::Code;
 use crate::terms::ids::Msn;
 
@@ -16,6 +21,9 @@ use crate::terms::ids::Msn;
 pub const RECEIPT_OCTETS_MAX: usize = 384;
 /// Octets of a receipt's TLVs: an id of 19 digits with its NUL, a state, a reference.
 const TLVS_OCTETS_MAX: usize = 40;
+
+/// The septet before one of the extension table (TS 23.038, 6.2.1.1).
+const ESCAPE: u8 = 0x1B;
 
 /// An originating address: digits or letters, 1 to 11 octets; empty where a record lacks one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,6 +42,47 @@ impl Sender {
 
     fn as_bytes(&self) -> &[u8] {
         &self.octets[..usize::from(self.length)]
+    }
+}
+
+/// The first characters of a push's text, in octets of data_coding 0 as its customer writes them;
+/// empty where they are not to be repeated, or are no text of that coding.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Repeated {
+    octets: [u8; RECEIPT_REPEATED_OCTETS_MAX],
+    length: u8,
+}
+
+impl Repeated {
+    /// Of a push's first SMS-SUBMIT.
+    pub fn of_submit(submit: &[u8], alphabet: Alphabet) -> Self {
+        let mut septets = [0; RECEIPT_REPEATED_OCTETS_MAX];
+        let payload = Submit::decode(submit).map(|submit| submit.user_data.payload());
+        let Ok(Payload::Septets { octets, first, count, .. }) = payload else {
+            return Self::default();
+        };
+        let mut count = usize::from(count).min(septets.len());
+        unpack(octets, usize::from(first), &mut septets[..count]);
+        // Half a character is none.
+        count -= usize::from(septets[..count].last() == Some(&ESCAPE));
+        if alphabet == Alphabet::Gsm {
+            return Self { octets: septets, length: count as u8 };
+        }
+        let (mut text, mut octets) = (String::new(), [0; RECEIPT_REPEATED_OCTETS_MAX]);
+        read_text(&septets[..count], Alphabet::Gsm, &mut text);
+        let length = write_text(&text, alphabet, &mut octets).unwrap_or_default();
+        Self { octets, length: length as u8 }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.octets[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Debug for Repeated {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The text is nobody's to read.
+        formatter.debug_struct("Repeated").field("length", &self.length).finish_non_exhaustive()
     }
 }
 
@@ -62,6 +111,8 @@ pub struct Told {
     pub cancelled: bool,
     /// What the submit_sm had as its user_message_reference.
     pub reference: Option<u16>,
+    /// What is repeated of its text.
+    pub text: Repeated,
 }
 
 impl Told {
@@ -91,7 +142,7 @@ pub fn write_receipt<T>(
         zone_minutes,
         state,
         error: error_of(told.code),
-        text: &[],
+        text: told.text.as_bytes(),
     };
     let mut octets = [0; RECEIPT_TEXT_OCTETS_MAX];
     let written = text.write(&mut octets).unwrap_or_default();

@@ -304,6 +304,7 @@ fn a_receipt_is_read_back_as_what_was_told() {
         code: Code::PARTIAL,
         cancelled: false,
         reference: Some(9),
+        text: Repeated::default(),
     };
     write_receipt(&told, Country::JAPAN, 540, |message| {
         let receipt = Receipt::of_message(message).expect("a receipt");
