@@ -27,7 +27,7 @@ clauses *TEXT:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, carriers, power, timing, poll, alive, flood,
+# Heavier runs for a quiet machine: simulate, kills, carriers, handed, power, timing, poll, alive, flood,
 # full-device, handshakes, lists, broadcasts, cluster-simulate, cluster-explore, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
@@ -40,6 +40,9 @@ _heavy-kills:
 
 _heavy-carriers:
     HAYAUMA_TEST_CARRIER_KILLS=100 cargo test -p tests --test carriers -- --nocapture kills
+
+_heavy-handed PUSHES="1000000":
+    HAYAUMA_TEST_HANDED={{PUSHES}} cargo test --release -p tests --test carriers -- --nocapture however_much
 
 _heavy-power:
     HAYAUMA_TEST_POWER_CUTS=20 cargo test -p tests --test power_cut -- --nocapture

@@ -7,7 +7,7 @@ use bench::append::Append;
 use bench::broadcast::Broadcast;
 use bench::limit::Limit;
 use bench::peers::{CHILD_ARGUMENT, Peers};
-use bench::responder::{RESPONDER_ARGUMENT, SMSC_ARGUMENT, be_smsc, respond};
+use bench::responder::{QUICK_SMSC_ARGUMENT, RESPONDER_ARGUMENT, SMSC_ARGUMENT, be_smsc, respond};
 use bench::smpp::Smpp;
 use bench::tls::TlsBench;
 use bench::trend::Trend;
@@ -65,7 +65,10 @@ fn main() -> ExitCode {
         return respond(rest);
     }
     if rest.next_if(|first| first == SMSC_ARGUMENT).is_some() {
-        return be_smsc(rest);
+        return be_smsc(rest, false);
+    }
+    if rest.next_if(|first| first == QUICK_SMSC_ARGUMENT).is_some() {
+        return be_smsc(rest, true);
     }
     if rest.next_if(|first| first == CHILD_ARGUMENT).is_some() {
         return bench::peers::become_child(rest);

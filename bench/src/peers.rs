@@ -20,6 +20,7 @@ mod server;
 mod sink;
 mod wire;
 
+pub(crate) use kannel::child;
 pub use kannel::{CHILD_ARGUMENT, become_child};
 
 use crate::cpus::Sides;
@@ -30,11 +31,12 @@ use client::Sent;
 use figures::Round;
 pub use figures::{Figures, Ratios, ServerFigures};
 use gateway::Gateway;
-use kannel::{Kannel, Programs, Store};
+use kannel::{Kannel, Out, Programs, Store};
 use loadgen::machine::Machine;
 use loadgen::os;
 use server::Server;
 use sink::Sink;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +48,8 @@ const TEXT: &str = "Earthquake off Miyagi. Strong shaking is near. Keep calm, co
 /// Messages before the counted ones: a share of these, at least some.
 const WARM_UP_SHARE: u64 = 20;
 const WARM_UP_MIN: u64 = 64;
+/// Connections of the client where messages go out by SMPP.
+const CONNECTIONS_BY_SMPP: u64 = 64;
 /// How long no receipt at all may come.
 const STALL_AFTER: Duration = Duration::from_secs(20);
 /// How long surplus receipts are awaited.
@@ -189,7 +193,7 @@ impl Peers {
                 let store = Store { kind, place: &self.kannel_place() };
                 Box::new(Kannel::start(
                     programs,
-                    store,
+                    (store, Out::Fake),
                     server_cpus,
                     sink.address(),
                     TEXT,
@@ -285,6 +289,50 @@ impl Peers {
             peak_octets: server.processes().into_iter().map(peak).sum::<u64>() as f64,
         })
     }
+}
+
+/// Kannel's figures where its messages go out by SMPP.
+pub(crate) struct CarriedByKannel {
+    /// As it calls itself.
+    pub(crate) version: String,
+    /// Messages a second, each receipted and told.
+    pub(crate) per_s: f64,
+    /// CPU microseconds of its processes for each.
+    pub(crate) cpu_us: f64,
+}
+
+/// One round of Kannel between the client here and this SMSC, which everybody may bind to; `None`
+/// where it is not installed.
+///
+/// # Errors
+/// One sentence: what did not start, or which message was lost.
+pub(crate) fn kannel_by_smpp(
+    smsc: SocketAddr,
+    messages: u64,
+    (server, client): (&[usize], &[usize]),
+) -> Result<Option<CarriedByKannel>, String> {
+    let Ok(programs) = Programs::find() else { return Ok(None) };
+    let peers = Peers {
+        rounds: 1,
+        messages,
+        connections: CONNECTIONS_BY_SMPP,
+        kannel_store: Vec::new(),
+        kannel_place: None,
+        sides: Sides::default(),
+        recording: Recording::default(),
+    };
+    let warm_up = (messages / WARM_UP_SHARE).max(WARM_UP_MIN);
+    let book = Arc::new(Book::new(warm_up, messages));
+    let sink = Sink::start(client, Arc::clone(&book))
+        .map_err(|error| format!("the sink did not start ({error})."))?;
+    let store = Store { kind: "none", place: &peers.kannel_place() };
+    let out = (store, Out::Smpp(smsc));
+    let kannel = Kannel::start(&programs, out, server, sink.address(), TEXT, book.clock())?;
+    let round = peers.measure(&kannel, warm_up, &book, client).map_err(|sentence| {
+        format!("Kannel by SMPP: {sentence} Its log ends: {}", kannel.log_end())
+    })?;
+    let cpu_us = round.cpu_us.iter().map(|(_, used)| used).sum();
+    Ok(Some(CarriedByKannel { version: programs.version, per_s: round.notified_per_s, cpu_us }))
 }
 
 impl Contender {

@@ -14,6 +14,8 @@ use std::time::Duration;
 pub const RESPONDER_ARGUMENT: &str = "__responder";
 /// First argument that turns it into the SMSC.
 pub const SMSC_ARGUMENT: &str = "__smsc";
+/// The same for one that acknowledges all at once.
+pub const QUICK_SMSC_ARGUMENT: &str = "__quick_smsc";
 
 /// A responder; dropping it ends it.
 pub(crate) struct Responder {
@@ -30,6 +32,12 @@ impl Responder {
     /// The SMSC likewise: everybody may bind, and receipts come at once.
     pub(crate) fn smsc(cpus: &[usize]) -> io::Result<Self> {
         Self::start_as(SMSC_ARGUMENT, cpus)
+    }
+
+    /// The same for ESMEs that gather small PDUs until theirs are acknowledged, as Kannel does: it
+    /// acknowledges all at once.
+    pub(crate) fn quick_smsc(cpus: &[usize]) -> io::Result<Self> {
+        Self::start_as(QUICK_SMSC_ARGUMENT, cpus)
     }
 
     fn start_as(argument: &str, cpus: &[usize]) -> io::Result<Self> {
@@ -73,9 +81,9 @@ pub fn respond(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The SMSC's process, likewise.
-pub fn be_smsc(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let settings = Settings { window: 100, ..Settings::default() };
+/// The SMSC's process, likewise; whether it acknowledges all that arrives at once.
+pub fn be_smsc(arguments: impl Iterator<Item = OsString>, quick_ack: bool) -> ExitCode {
+    let settings = Settings { window: 100, quick_ack, ..Settings::default() };
     match Smsc::start(LOOPBACK, settings, &cpus_of(arguments)) {
         Ok(smsc) => serve(smsc.address()),
         Err(_) => ExitCode::FAILURE,

@@ -8,29 +8,43 @@
 //! - wire: submits a second and CPU time for each, of the SMSC's process and of the sender's, each
 //!   on its own CPUs; with receipts an SMS is four PDUs. It is what an engine is set beside, and
 //!   shows that the instrument is no bottleneck.
+//! - at perf_smsc: an engine beside smpp34's perf_esme, one session, window 10.
+//! - HTTP to receipt: a push's whole way by a carrier, beside Kannel at the same SMSC.
 //! - customers: durable submit_sm a second at one shard, beside HTTP in the same run.
+//! - a limit: how much of a hundred SMS a second is used.
+//!
+//! What has to be reached is printed beside what was; a figure that misses it fails the run.
 
+mod beside;
+mod carried;
 mod customers;
 mod memory;
+mod musts;
+mod rate;
+mod whole;
 
 use crate::cpus::Sides;
 use crate::responder::Responder;
 use crate::results::{Beginning, Recording};
 use crate::spread::Rounds;
+pub use beside::BesideFigures;
 use clap::Args;
 pub use customers::CustomerFigures;
 use loadgen::mix::Mix;
 use loadgen::plan::Plan;
 use loadgen::smpp::account::Account;
 use memory::Piece;
+pub use musts::Must;
+pub use rate::RateFigures;
 use serde::Serialize;
 use std::time::Duration;
+pub use whole::WholeFigures;
 
 /// What to measure.
 #[derive(Args, Clone, Debug)]
 pub struct Smpp {
     /// Rounds of each case
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub rounds: usize,
     /// Pushes of a round over loopback; with a window of 1 a fifth of it
     #[arg(long, value_name = "N", default_value_t = 200_000)]
@@ -39,8 +53,11 @@ pub struct Smpp {
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub pdus: u64,
     /// Pushes of a round of customers, and of HTTP beside them
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 500_000)]
     pub customer_pushes: u64,
+    /// Pushes of a round of an engine by a carrier; Kannel has a tenth of it
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    pub carried_pushes: u64,
     /// Leave out what goes over sockets
     #[arg(long)]
     pub memory_only: bool,
@@ -107,8 +124,16 @@ pub struct Figures {
     pub memory: Vec<MemoryFigures>,
     /// Over loopback.
     pub wire: Vec<WireFigures>,
+    /// An engine and perf_esme at perf_smsc.
+    pub beside: Option<BesideFigures>,
+    /// An engine and Kannel, from HTTP to the receipt.
+    pub whole: Option<WholeFigures>,
     /// Customers of an engine, beside HTTP.
     pub customers: Option<CustomerFigures>,
+    /// A carrier's limit.
+    pub rate: Option<RateFigures>,
+    /// What has to be reached.
+    pub musts: Vec<Must>,
 }
 
 /// One round over loopback.
@@ -127,22 +152,49 @@ impl Smpp {
         let beginning = Beginning::of("smpp");
         let (server_cpus, client_cpus) = self.sides.cpus();
         let memory = self.all_in_memory(&client_cpus[..1])?;
-        let (mut wire, mut customers) = (Vec::new(), None);
-        if !self.memory_only {
-            wire = self.over_loopback(&server_cpus, &client_cpus)?;
-            let sides = (&server_cpus[..], &client_cpus[..]);
-            customers = Some(customers::measure(self.rounds, self.customer_pushes, sides)?);
-        }
-        if !self.recording.json {
-            memory
-                .iter()
-                .for_each(|figures| println!("{:<34}{:>9.1} ns", figures.piece, figures.ns.median));
-            wire.iter().for_each(|figures| println!("{}", line(figures)));
-            customers.iter().for_each(|figures| println!("{}", customers::line(figures)));
-        }
         let rounds = self.rounds;
-        let figures = Figures { rounds, server_cpus, client_cpus, memory, wire, customers };
-        self.recording.keep(&beginning.into_record(figures))
+        let mut figures = Figures {
+            rounds,
+            memory,
+            wire: Vec::new(),
+            beside: None,
+            whole: None,
+            customers: None,
+            rate: None,
+            musts: Vec::new(),
+            server_cpus,
+            client_cpus,
+        };
+        if !self.memory_only {
+            self.over_sockets(&mut figures)?;
+        }
+        figures.musts = musts::of(&figures);
+        if !self.recording.json {
+            lines(&figures).iter().for_each(|line| println!("{line}"));
+        }
+        let missed = musts::missed(&figures.musts);
+        self.recording.keep(&beginning.into_record(figures))?;
+        missed.map_or(Ok(()), Err)
+    }
+
+    fn over_sockets(&self, figures: &mut Figures) -> Result<(), String> {
+        let (server, client) = (figures.server_cpus.clone(), figures.client_cpus.clone());
+        let (rounds, sides) = (self.rounds, (&server[..], &client[..]));
+        figures.wire = self.over_loopback(&server, &client)?;
+        match beside::Programs::find() {
+            Some(programs) => {
+                let measured = beside::measure(&programs, rounds, self.carried_pushes, sides)?;
+                figures.beside = Some(measured);
+            }
+            None => eprintln!(
+                "smpp: perf_smsc and perf_esme are not installed and left out; \
+                 bench/install-smpp34.sh installs them"
+            ),
+        }
+        figures.whole = Some(whole::measure(rounds, self.carried_pushes, sides)?);
+        figures.customers = Some(customers::measure(rounds, self.customer_pushes, sides)?);
+        figures.rate = Some(rate::measure(sides)?);
+        Ok(())
     }
 
     /// On a thread of its own: the engine that is started later inherits this one's CPUs.
@@ -224,6 +276,19 @@ fn wire_round(
         smsc_us: each_us(used),
         sender_us: each_us(outcome.generator_cpu),
     })
+}
+
+fn lines(figures: &Figures) -> Vec<String> {
+    let memory = figures.memory.iter();
+    let mut lines: Vec<String> =
+        memory.map(|one| format!("{:<34}{:>9.1} ns", one.piece, one.ns.median)).collect();
+    lines.extend(figures.wire.iter().map(line));
+    lines.extend(figures.beside.iter().map(beside::line));
+    lines.extend(figures.whole.iter().map(whole::line));
+    lines.extend(figures.customers.iter().map(customers::line));
+    lines.extend(figures.rate.iter().map(rate::line));
+    lines.extend(figures.musts.iter().map(Must::line));
+    lines
 }
 
 fn line(figures: &WireFigures) -> String {

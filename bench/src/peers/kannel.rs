@@ -1,6 +1,8 @@
 //! Kannel as its Debian package installs it: bearerbox, smsbox and its fake SMSC, on a
 //! configuration of our own in a temporary directory, ports of their own.
 //!
+//! Beside its fake SMSC it can have a real one, by SMPP with a window of 10.
+//!
 //! The other end of the fake SMSC's line is a thread here that reads what is delivered and counts
 //! it, so that what the network costs is not Kannel's; the engine's simulated network is inside the
 //! engine and is counted. The fake SMSC cannot be bound to one address; it is told to admit
@@ -58,7 +60,17 @@ pub(super) struct Kannel {
     boxes: Vec<(&'static str, Child)>,
     address: SocketAddr,
     dialect: Arc<KannelDialect>,
-    network: Network,
+    /// Of the fake SMSC.
+    network: Option<Network>,
+}
+
+/// Where Kannel's messages go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Out {
+    /// To its fake SMSC.
+    Fake,
+    /// To an SMSC of SMPP.
+    Smpp(SocketAddr),
 }
 
 struct KannelDialect {
@@ -111,7 +123,7 @@ impl Kannel {
     /// One sentence, with the end of the box's log.
     pub(super) fn start(
         programs: &Programs,
-        store: Store<'_>,
+        (store, out): (Store<'_>, Out),
         cpus: &[usize],
         sink: SocketAddr,
         text: &str,
@@ -125,7 +137,7 @@ impl Kannel {
         let ports = Ports::free().map_err(fault)?;
         let config = directory.path().join("kannel.conf");
         std::fs::create_dir(directory.path().join("store")).map_err(fault)?;
-        std::fs::write(&config, configuration(&ports, store.kind, directory.path()))
+        std::fs::write(&config, configuration(&ports, store.kind, out, directory.path()))
             .map_err(fault)?;
         let mut boxes = Vec::new();
         let mut start = |name: &'static str, program: &Path, port: u16| -> Result<(), String> {
@@ -135,8 +147,13 @@ impl Kannel {
                 .map_err(|error| format!("{name} does not listen ({error}); {}", log_end(&log)))
         };
         start("bearerbox", &programs.bearerbox, ports.boxes)?;
-        await_port(ports.smsc).map_err(fault)?;
-        let network = Network::attach(ports.smsc, clock).map_err(fault)?;
+        let network = match out {
+            Out::Fake => {
+                await_port(ports.smsc).map_err(fault)?;
+                Some(Network::attach(ports.smsc, clock).map_err(fault)?)
+            }
+            Out::Smpp(_) => None,
+        };
         start("smsbox", &programs.smsbox, ports.send)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.send));
         let dialect = KannelDialect {
@@ -162,7 +179,7 @@ impl Server for Kannel {
     }
 
     fn delivered(&self) -> Option<Delivered> {
-        let Network { delivered, last_ns, .. } = &self.network;
+        let Network { delivered, last_ns, .. } = self.network.as_ref()?;
         Some(Delivered { count: delivered.load(Relaxed), last_ns: last_ns.load(Relaxed) })
     }
 
@@ -248,18 +265,27 @@ impl Ports {
     }
 }
 
-fn configuration(ports: &Ports, store: &str, directory: &Path) -> String {
+fn configuration(ports: &Ports, store: &str, out: Out, directory: &Path) -> String {
     let Ports { admin, boxes, smsc, send } = ports;
     let place = directory.join(if store == "file" { "store/messages" } else { "store" });
     let store = match store {
         "none" => String::new(),
         kind => format!("store-type = {kind}\nstore-location = {}\n", place.display()),
     };
+    let out = match out {
+        Out::Fake => format!("smsc = fake\nport = {smsc}\nconnect-allow-ip = 127.0.0.1\n"),
+        Out::Smpp(at) => format!(
+            "smsc = smpp\nhost = {}\nport = {}\nsmsc-username = bench\nsmsc-password = bench\n\
+             system-type = bench\ntransceiver-mode = true\nmax-pending-submits = 10\n",
+            at.ip(),
+            at.port()
+        ),
+    };
     format!(
         "group = core\nadmin-port = {admin}\nadmin-interface = 127.0.0.1\nadmin-password = bench\n\
          admin-allow-ip = 127.0.0.1\nsmsbox-port = {boxes}\nsmsbox-interface = 127.0.0.1\n\
          box-allow-ip = 127.0.0.1\n{store}dlr-storage = internal\nlog-level = 4\n\n\
-         group = smsc\nsmsc = fake\nsmsc-id = fake\nport = {smsc}\nconnect-allow-ip = 127.0.0.1\n\n\
+         group = smsc\nsmsc-id = bench\n{out}\n\
          group = smsbox\nbearerbox-host = 127.0.0.1\nbearerbox-port = {boxes}\n\
          sendsms-port = {send}\nsendsms-interface = 127.0.0.1\nlog-level = 4\n\n\
          group = sendsms-user\nusername = bench\npassword = bench\n\n\
@@ -267,13 +293,18 @@ fn configuration(ports: &Ports, store: &str, directory: &Path) -> String {
     )
 }
 
-/// Starts a box through this executable, which binds itself to the CPUs, and then becomes the box.
+/// A program that is started through this executable, which binds itself to the CPUs, and then
+/// becomes it.
+pub(crate) fn child(program: &Path, cpus: &[usize]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(CHILD_ARGUMENT).arg(os::format_cpus(cpus)).arg(program);
+    command
+}
+
+/// Starts a box on these CPUs.
 fn spawn(program: &Path, config: &Path, log: &Path, cpus: &[usize]) -> io::Result<Child> {
     let log = File::create(log)?;
-    Command::new("/proc/self/exe")
-        .arg(CHILD_ARGUMENT)
-        .arg(os::format_cpus(cpus))
-        .arg(program)
+    child(program, cpus)
         .args(["-v", "4"])
         .arg(config)
         .stdin(Stdio::null())
@@ -363,10 +394,11 @@ mod tests {
     #[test]
     fn without_a_store_the_configuration_names_none() {
         let ports = Ports { admin: 1, boxes: 2, smsc: 3, send: 4 };
-        assert!(!configuration(&ports, "none", Path::new("d")).contains("store-type"));
-        assert!(
-            configuration(&ports, "spool", Path::new("d"))
-                .contains("store-type = spool\nstore-location = d/store\n")
-        );
+        let of = |store, out| configuration(&ports, store, out, Path::new("d"));
+        assert!(!of("none", Out::Fake).contains("store-type"));
+        assert!(of("spool", Out::Fake).contains("store-type = spool\nstore-location = d/store\n"));
+        assert!(of("none", Out::Fake).contains("smsc = fake\nport = 3\n"));
+        let real = of("none", Out::Smpp(([127, 0, 0, 1], 2775).into()));
+        assert!(real.contains("smsc = smpp\nhost = 127.0.0.1\nport = 2775\n"), "{real}");
     }
 }

@@ -97,6 +97,13 @@ impl Link {
         }
     }
 
+    /// Has the system acknowledge what has arrived now. It forgets that soon, so it is told again
+    /// at every read.
+    pub(crate) fn acknowledge_at_once(&self) {
+        // Without it a peer would only be slower.
+        let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+    }
+
     /// Sends what the session made by itself and all that was written, until the socket takes no
     /// more.
     pub(crate) fn flush(&mut self) -> io::Result<()> {

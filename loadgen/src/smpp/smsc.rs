@@ -56,6 +56,9 @@ pub struct Settings {
     pub receipt_form: ReceiptForm,
     /// Without a word of a session it sends enquire_link after this; zero: never.
     pub enquire_link: Duration,
+    /// What arrives is acknowledged at once: a peer that gathers small PDUs until then (Nagle's
+    /// algorithm) waits for nothing.
+    pub quick_ack: bool,
     /// What goes wrong.
     pub faults: Faults,
     /// What happens once so many submits have come, in ascending order.
@@ -113,6 +116,7 @@ impl Default for Settings {
             receipt_spread: Duration::ZERO,
             receipt_form: ReceiptForm::Both,
             enquire_link: Duration::from_secs(60),
+            quick_ack: false,
             faults: Faults::default(),
             script: Vec::new(),
             seed: 1,

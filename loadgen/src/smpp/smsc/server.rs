@@ -279,6 +279,9 @@ impl Server {
             if !peer.link.output.has_room() || !peer.link.session.is_reading() {
                 return Fate::Keep;
             }
+            if self.settings.quick_ack {
+                peer.link.acknowledge_at_once();
+            }
             match peer.link.receive() {
                 Ok(Received::End) | Err(_) => {
                     peer.link.session.handle_end();
