@@ -9,16 +9,16 @@ use rustls::ServerConfig;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use wire::smpp::address::Address;
 use wire::smpp::coding::EsmClass;
 use wire::smpp::command::Command;
-use wire::smpp::pdu::{Body, Message, MessageResp};
+use wire::smpp::pdu::{Alert, Body, Message, MessageResp, QueryResp};
 use wire::smpp::session::{Config, Event, RequestId, Session, State};
 use wire::smpp::status::Status;
-use wire::smpp::tlv::{Tag, TlvWriter};
+use wire::smpp::tlv::{Tag, TlvWriter, Tlvs};
 
 /// Who may bind.
 pub const SYSTEM_ID: &str = "hayauma";
@@ -114,6 +114,12 @@ struct Shared {
     began: Instant,
     /// Connections are taken and nothing is ever said on them.
     dead: AtomicBool,
+    /// query_sm and cancel_sm that came, with the ids that they name.
+    questions: Mutex<Vec<(Command, String)>>,
+    /// message_state that a query_sm is answered with; 0: it is refused.
+    queried_state: AtomicU8,
+    /// Phones that are to be said to be reachable again.
+    reachable: Mutex<VecDeque<String>>,
 }
 
 /// The SMSC; dropping it ends it.
@@ -175,6 +181,9 @@ impl Smsc {
             second: Mutex::default(),
             began: Instant::now(),
             dead: AtomicBool::new(false),
+            questions: Mutex::default(),
+            queried_state: AtomicU8::new(0),
+            reachable: Mutex::default(),
         });
         let server = Arc::clone(&shared);
         let accepting = std::thread::spawn(move || {
@@ -243,6 +252,21 @@ impl Smsc {
     /// the others.
     pub fn limit(&self, rate: u64) {
         self.shared.rate.store(rate, Ordering::Relaxed);
+    }
+
+    /// From now on a query_sm is answered with this message_state; 0: it is refused.
+    pub fn answer_queries(&self, state: u8) {
+        self.shared.queried_state.store(state, Ordering::Relaxed);
+    }
+
+    /// Says by alert_notification that this phone is reachable again.
+    pub fn say_reachable(&self, phone: &str) {
+        lock(&self.shared.reachable).push_back(phone.to_owned());
+    }
+
+    /// query_sm and cancel_sm so far, with the ids that they name.
+    pub fn questions(&self) -> Vec<(Command, String)> {
+        lock(&self.shared.questions).clone()
     }
 
     /// Whether it is away, as one that was killed: connections end, and others end at once. What it
@@ -427,6 +451,9 @@ impl Shared {
                 Some(Event::Request { request, body: Body::Message(message), .. }) => {
                     self.take_sms(served, request, &message)
                 }
+                Some(Event::Request { request, body, .. }) => {
+                    self.take_question(served, request, &body)
+                }
                 Some(Event::Answer { token, status, .. }) => {
                     if status == Status::OK {
                         self.acknowledged.fetch_add(1, Ordering::Relaxed);
@@ -451,6 +478,37 @@ impl Shared {
                 return true;
             }
         }
+    }
+
+    /// Answers a query_sm as it was told to. What is cancelled is deleted, and its receipt says so.
+    fn take_question(&self, served: &mut Served, request: RequestId, body: &Body<'_>) -> bool {
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let (id, status, answer) = match body {
+            Body::Query(query) => {
+                let message_state = self.queried_state.load(Ordering::Relaxed);
+                let answer = QueryResp {
+                    message_id: query.message_id,
+                    final_date: &[],
+                    message_state,
+                    error_code: 0,
+                };
+                let status = if message_state == 0 { Status::QUERY_FAILED } else { Status::OK };
+                (text(query.message_id), status, Body::QueryResp(answer))
+            }
+            Body::Cancel(cancel) => {
+                let (id, state) = (text(cancel.message_id), "DELETED".to_owned());
+                let (to, from) = (text(cancel.destination.digits), text(cancel.source.digits));
+                let receipt = Receipt { id: id.clone(), state, to, from, reference: None };
+                lock(&self.receipts).push_back(receipt);
+                (id, Status::OK, Body::Empty)
+            }
+            _ => return true,
+        };
+        lock(&self.questions).push((request.command, id));
+        let mut pdu = [0; 256];
+        let now_ms = served.now_ms();
+        let octets = served.session.answer(&mut pdu, request, status, &answer, now_ms);
+        octets.is_ok_and(|octets| served.write(&pdu[..octets]))
     }
 
     fn is_too_fast(&self) -> bool {
@@ -521,6 +579,19 @@ impl Shared {
 
     /// Sends the receipts that wait; whether the connection goes on.
     fn send_receipts_by(&self, served: &mut Served) -> bool {
+        if served.session.state() == State::BoundTrx
+            && let Some(phone) = lock(&self.reachable).pop_front()
+        {
+            let source = Address { ton: 1, npi: 1, digits: phone.as_bytes() };
+            let esme = Address { ton: 5, npi: 0, digits: b"Hayauma" };
+            let body = Body::Alert(Alert { source, esme, tlvs: Tlvs::NONE });
+            let (mut pdu, now_ms) = ([0; 256], served.now_ms());
+            let command = Command::ALERT_NOTIFICATION;
+            let octets = served.session.request(&mut pdu, command, &body, 0, now_ms);
+            if !octets.is_ok_and(|octets| served.write(&pdu[..octets])) {
+                return false;
+            }
+        }
         while served.session.room() > 0 && served.session.state() != State::BoundTx {
             let Some(receipt) = lock(&self.receipts).pop_front() else { return true };
             if !self.send(served, receipt) {

@@ -1,6 +1,9 @@
 //! `hayauma carrier`: accounts at the SMSCs of others, and which pushes go by them. Where an engine
 //! runs it makes the change at once.
 
+mod import;
+mod tables;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -8,18 +11,18 @@ use wire::terms::ids::{Class, Msn, Xpid};
 
 use super::place::{Place, Registry};
 use super::secret::named_secret;
-use super::table;
 use super::{CliError, Output};
 use crate::control::carrier_orders::{
-    CarrierDocument, CarrierOrder, CarrierReply, CarriersDocument, OrderError, RouteCarrier,
-    RouteDocument, RouteKey,
+    CarrierOrder, CarrierReply, CarriersDocument, OrderError, RouteCarrier, RouteDocument, RouteKey,
 };
 use crate::control::carrier_tls::CarrierTlsSettings;
 use crate::control::carriers::{
-    AlphabetSetting, BindSetting, CarrierChange, CarrierSettings, DestinationSetting, IdsSetting,
-    LongSetting, ValiditySetting,
+    AlphabetSetting, BindSetting, CarrierChange, DestinationSetting, IdsSetting, LongSetting,
+    ValiditySetting,
 };
 use crate::network::routes::{CORE_NETWORK, Routes};
+use import::ImportCommand;
+use tables::{list, list_routes, show};
 
 /// Set up carriers: accounts at SMSCs of others that pushes are submitted to by SMPP
 ///
@@ -38,6 +41,8 @@ pub(super) enum CarrierCommand {
     Pause(NamedCommand),
     /// Hand a carrier pushes again
     Resume(NamedCommand),
+    /// Add or change carriers and routes from a file
+    Import(ImportCommand),
     /// Bind a carrier's sessions anew, each when its last answers are there
     Rebind(NamedCommand),
     /// Remove a carrier by which no push goes
@@ -123,6 +128,19 @@ pub(super) struct ChangeCommand {
     /// data_coding of octets that are no text, 2 or 4 [default: 4]
     #[arg(long, value_name = "N")]
     binary: Option<u8>,
+    /// Its own data_coding for a TP-DCS, both hexadecimal, such as 00=01; may be repeated, and takes
+    /// the place of all that were set
+    #[arg(long = "data-coding", value_name = "DCS=CODING", value_parser = parse_pair)]
+    data_codings: Option<Vec<(String, String)>>,
+    /// Type of number of a sender of digits [default: 1]
+    #[arg(long, value_name = "N")]
+    source_ton: Option<u8>,
+    /// Numbering plan of a sender of digits [default: 1]
+    #[arg(long, value_name = "N")]
+    source_npi: Option<u8>,
+    /// Messaging mode in esm_class, 0 to 3 [default: 0]
+    #[arg(long, value_name = "N")]
+    esm_class: Option<u8>,
     /// service_type
     #[arg(long, value_name = "TYPE")]
     service_type: Option<String>,
@@ -143,6 +161,12 @@ pub(super) struct ChangeCommand {
     /// Whether it is sent optional parameters, where its version of SMPP knows them [default: true]
     #[arg(long, value_name = "BOOL")]
     tlvs: Option<bool>,
+    /// Whether it is sent cancel_sm for pushes that are cancelled when it has them [default: false]
+    #[arg(long, value_name = "BOOL")]
+    cancel: Option<bool>,
+    /// Whether it is sent query_sm for pushes whose receipts do not come [default: false]
+    #[arg(long, value_name = "BOOL")]
+    query: Option<bool>,
     #[command(flatten)]
     tls: TlsOptions,
     #[command(flatten)]
@@ -223,6 +247,9 @@ pub(super) struct RouteAddCommand {
     /// Seconds until the backups take over [default: 10]
     #[arg(long, value_name = "SECONDS")]
     failover_after: Option<u16>,
+    /// Submit what one of them could not deliver to another one, once; it is paid twice
+    #[arg(long)]
+    elsewhere: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -341,6 +368,7 @@ impl CarrierCommand {
                 let (name, settings) = (command.name.clone(), command.change(tls)?);
                 carry_out(&command.place, &CarrierOrder::Set { name, settings }, There)?
             }
+            Self::Import(command) => command.run()?,
             Self::List(command) => list(&documents(&command.place)?),
             Self::Show(NamedCommand { name, place }) => show(&documents(&place)?, &name)?,
             Self::Pause(NamedCommand { name, place }) => {
@@ -394,12 +422,18 @@ impl ChangeCommand {
             alphabet: self.alphabet,
             long: self.long,
             binary: self.binary,
+            data_codings: self.data_codings.clone().map(|pairs| pairs.into_iter().collect()),
+            source_ton: self.source_ton,
+            source_npi: self.source_npi,
+            esm_class: self.esm_class,
             service_type: self.service_type.clone(),
             enquire_link_s: self.enquire_link,
             response_s: self.response,
             statuses: self.statuses.clone().map(|pairs| pairs.into_iter().collect()),
             errors: self.errors.clone().map(|pairs| pairs.into_iter().collect()),
             tlvs: self.tlvs,
+            cancel: self.cancel,
+            query: self.query,
             tls: (tls != before).then_some(tls),
             paused: None,
         })
@@ -450,6 +484,7 @@ impl RouteAddCommand {
             class,
             carriers: self.carriers.into_iter().chain(backups).collect(),
             failover_after_s: self.failover_after,
+            elsewhere: self.elsewhere,
         };
         carry_out(&self.place, &CarrierOrder::RouteAdd { route }, Where::There)
     }
@@ -486,113 +521,4 @@ impl RouteCheckCommand {
         }
         Ok(text)
     }
-}
-
-/// How a carrier is, in a word.
-fn state_of(carrier: &CarrierDocument) -> &'static str {
-    let figure = |name: &str| carrier.figures.get(name).copied().unwrap_or_default();
-    if carrier.settings.paused {
-        "paused"
-    } else if carrier.figures.is_empty() {
-        "-"
-    } else if figure("sessions_bound") == 0 {
-        "down"
-    } else if figure("dealing") == 0 {
-        "resting"
-    } else {
-        "up"
-    }
-}
-
-fn list(documents: &CarriersDocument) -> String {
-    if documents.carriers.is_empty() {
-        return "there are no carriers\n".to_owned();
-    }
-    let header = [
-        "NUMBER",
-        "NAME",
-        "STATE",
-        "BOUND",
-        "IN HAND",
-        "AWAITED",
-        "HOSTS",
-        "SYSTEM ID",
-        "WINDOW",
-        "RATE",
-        "TLS",
-    ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    rows.extend(documents.carriers.iter().map(|carrier| {
-        let settings = &carrier.settings;
-        let figure =
-            |name: &str| carrier.figures.get(name).map_or_else(|| "-".to_owned(), u64::to_string);
-        vec![
-            carrier.number.to_string(),
-            settings.name.clone(),
-            state_of(carrier).to_owned(),
-            format!("{} of {}", figure("sessions_bound"), settings.sessions),
-            figure("in_hand"),
-            figure("receipts_awaited"),
-            settings.hosts.join(","),
-            settings.system_id.clone(),
-            settings.window.to_string(),
-            if settings.rate == 0 { "-".to_owned() } else { settings.rate.to_string() },
-            settings.tls.on.to_string(),
-        ]
-    }));
-    table::render(&rows, &[])
-}
-
-fn show(documents: &CarriersDocument, name: &str) -> Result<String, CliError> {
-    let carrier = documents.carriers.iter().find(|one| one.settings.name == name);
-    let carrier = carrier.ok_or_else(|| {
-        CliError::new(format!(
-            "there is no carrier {name:?}: `hayauma carrier list` shows those that there are"
-        ))
-    })?;
-    let CarrierSettings { hosts, system_id, sessions, window, rate, .. } = &carrier.settings;
-    let mut rows = vec![
-        ("name", name.to_owned()),
-        ("number", carrier.number.to_string()),
-        ("state", state_of(carrier).to_owned()),
-        ("hosts", hosts.join(", ")),
-        ("system id", system_id.clone()),
-        ("sessions", sessions.to_string()),
-        ("window", window.to_string()),
-        ("rate", if *rate == 0 { "no limit".to_owned() } else { rate.to_string() }),
-    ];
-    let figures = carrier.figures.iter();
-    rows.extend(figures.map(|(figure, value)| (figure.as_str(), value.to_string())));
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    Ok(table::render(&rows, &[]))
-}
-
-fn list_routes(documents: &CarriersDocument) -> String {
-    if documents.routes.is_empty() {
-        return "there are no routes: every push goes by the simulated core network\n".to_owned();
-    }
-    let header = ["PREFIX", "XPID", "CLASS", "CARRIERS", "BACKUPS"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    let names = |route: &RouteDocument, backups: bool| {
-        let chosen = route.carriers.iter().filter(|carrier| carrier.backup == backups);
-        let shown: Vec<String> = chosen
-            .map(|carrier| match carrier.weight {
-                Some(weight) if route.carriers.len() > 1 => format!("{}:{weight}", carrier.name),
-                _ => carrier.name.clone(),
-            })
-            .collect();
-        if shown.is_empty() { "-".to_owned() } else { shown.join(" ") }
-    };
-    rows.extend(documents.routes.iter().map(|route| {
-        let or_any = |word: &Option<String>| word.clone().unwrap_or_else(|| "-".to_owned());
-        vec![
-            route.prefix.clone(),
-            or_any(&route.xpid),
-            or_any(&route.class),
-            names(route, false),
-            names(route, true),
-        ]
-    }));
-    table::render(&rows, &[])
 }

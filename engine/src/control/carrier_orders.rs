@@ -72,6 +72,8 @@ pub struct RouteDocument {
     /// Seconds until backups take over; absent: 10.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failover_after_s: Option<u16>,
+    /// What one of them could not deliver goes by another, once.
+    pub elsewhere: bool,
 }
 
 /// What is to be done.
@@ -226,6 +228,7 @@ fn route_document(rule: &Rule, names: &[(u8, String)]) -> RouteDocument {
         class: rule.class.map(|class| class.word().to_owned()),
         carriers: carriers.collect(),
         failover_after_s: Some(rule.choice.failover_after_s),
+        elsewhere: rule.choice.elsewhere,
     }
 }
 
@@ -280,7 +283,10 @@ impl RouteDocument {
             let most = FAILOVER_AFTER_S_MAX;
             return Err(format!("backups take over after {most} seconds at most").into());
         }
-        let choice = CarrierChoice { members, failover_after_s };
+        if self.elsewhere && members.len() == 1 {
+            return Err("what goes elsewhere needs a second carrier: name one".to_owned().into());
+        }
+        let choice = CarrierChoice { members, failover_after_s, elsewhere: self.elsewhere };
         Ok(Rule { prefix: self.prefix.clone(), xpid, class, choice })
     }
 }
@@ -378,9 +384,17 @@ impl CarrierOrder {
             }
             Self::RouteAdd { route } => {
                 store.put_route(&route.rule(&store.carriers()?)?)?;
-                "The route is there. The state of the lines is the carrier's to know: no HLR is \
-                 asked, and svcinst does not count."
-                    .to_owned()
+                let twice = match route.elsewhere {
+                    true => {
+                        " What a carrier could not deliver is submitted to another one, once: \
+                             it is paid twice."
+                    }
+                    false => "",
+                };
+                format!(
+                    "The route is there. The state of the lines is the carrier's to know: no HLR \
+                     is asked, and svcinst does not count.{twice}"
+                )
             }
             Self::RouteRemove { route: RouteKey { prefix, xpid, class } } => {
                 let (xpid, class) = key_of(prefix, xpid.as_deref(), class.as_deref())?;

@@ -75,7 +75,9 @@ impl CarrierOrders {
         }
         // A carrier that is gone takes nothing: its pushes would wait for ever.
         rules.retain(|rule| !rule.choice.members.is_empty());
-        let routes = Arc::new(Routes::new(rules)?);
+        let queried = self.carriers.iter().filter(|(_, settings)| settings.query);
+        let queried = queried.map(|(number, _)| *number).collect();
+        let routes = Arc::new(Routes::new(rules)?.with_queried(queried));
         Ok(CarrierPlan { carriers: carriers.into(), routes })
     }
 }

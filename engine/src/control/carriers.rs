@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use wire::smpp::address::{Country, DestinationForm};
+use wire::smpp::coding::EsmClass;
 use wire::smpp::id::{IdForm, IdForms};
 use wire::smpp::limits::{
     PASSWORD_OCTETS_MAX, SERVICE_TYPE_OCTETS_MAX, SYSTEM_ID_OCTETS_MAX, SYSTEM_TYPE_OCTETS_MAX,
@@ -22,6 +23,9 @@ const NAME_CHARACTERS_MAX: usize = 32;
 const HOSTS_MAX: usize = 8;
 /// Most statuses and errors that mean something else than the specification says.
 const MEANINGS_MAX: usize = 128;
+/// The highest type of number and numbering plan that the specification names.
+const TON_MAX: u8 = 6;
+const NPI_MAX: u8 = 18;
 /// Longest time between two enquire_links, and for an answer, seconds.
 const SECONDS_MAX: u32 = 3_600;
 
@@ -141,6 +145,14 @@ pub struct CarrierSettings {
     pub long: LongSetting,
     /// The data_coding of octets that are no text: 2 or 4.
     pub binary: u8,
+    /// Its own data_coding for a TP-DCS, each two hexadecimal digits.
+    pub data_codings: BTreeMap<String, String>,
+    /// Type of number of a sender of digits.
+    pub source_ton: u8,
+    /// Numbering plan of a sender of digits.
+    pub source_npi: u8,
+    /// The messaging mode in esm_class: 0 to 3.
+    pub esm_class: u8,
     /// service_type.
     pub service_type: String,
     /// Seconds without an octet until an enquire_link; 0: never.
@@ -153,6 +165,10 @@ pub struct CarrierSettings {
     pub errors: BTreeMap<String, String>,
     /// Whether it is sent optional parameters.
     pub tlvs: bool,
+    /// Whether it is sent cancel_sm for pushes that are cancelled when it has them.
+    pub cancel: bool,
+    /// Whether it is sent query_sm for pushes whose receipts do not come.
+    pub query: bool,
     /// It takes no push for now.
     pub paused: bool,
 }
@@ -180,12 +196,18 @@ impl Default for CarrierSettings {
             alphabet: AlphabetSetting::Gsm,
             long: LongSetting::Udh,
             binary: 4,
+            data_codings: BTreeMap::new(),
+            source_ton: 1,
+            source_npi: 1,
+            esm_class: 0,
             service_type: String::new(),
             enquire_link_s: 30,
             response_s: 60,
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
             tlvs: true,
+            cancel: false,
+            query: false,
             paused: false,
         }
     }
@@ -263,6 +285,10 @@ impl CarrierSettings {
             ));
         }
         self.meanings()?;
+        self.codings()?;
+        range("the type of number", self.source_ton, 0, TON_MAX)?;
+        range("the numbering plan", self.source_npi, 0, NPI_MAX)?;
+        range("the messaging mode in esm_class", self.esm_class, 0, EsmClass::MODE_MAX)?;
         if self.long != LongSetting::Udh && !self.tlvs {
             return Err("sar and payload are optional parameters: say --tlvs true, or --long udh"
                 .to_owned());
@@ -271,6 +297,22 @@ impl CarrierSettings {
             return Err(format!("data_coding {} is not for octets: give 2 or 4", self.binary));
         }
         Ok(())
+    }
+
+    fn codings(&self) -> Result<Vec<(u8, u8)>, String> {
+        let octet = |text: &str| match text.len() {
+            2 => u8::from_str_radix(text, 16).ok(),
+            _ => None,
+        };
+        let pairs = self.data_codings.iter().map(|(dcs, coding)| {
+            octet(dcs).zip(octet(coding)).ok_or_else(|| {
+                format!(
+                    "{dcs}={coding} is no data_coding for a TP-DCS: give two hexadecimal digits of \
+                     each, such as 00=01"
+                )
+            })
+        });
+        pairs.collect()
     }
 
     fn meanings(&self) -> Result<Meanings, String> {
@@ -383,12 +425,18 @@ impl CarrierSettings {
             },
             packs: self.alphabet == AlphabetSetting::GsmPacked,
             binary_coding: self.binary,
+            codings: self.codings()?,
+            source_ton: self.source_ton,
+            source_npi: self.source_npi,
+            mode: self.esm_class,
             service_type: self.service_type.clone(),
             enquire_link_ms: u64::from(self.enquire_link_s) * 1_000,
             response_ms: u64::from(self.response_s) * 1_000,
             meanings: self.meanings()?,
             tlvs: self.tlvs,
             rebinds: 0,
+            cancels: self.cancel,
+            queries: self.query,
             paused: self.paused,
         })
     }
@@ -437,12 +485,18 @@ changes! {
     alphabet AlphabetSetting;
     long LongSetting;
     binary u8;
+    data_codings BTreeMap<String, String>;
+    source_ton u8;
+    source_npi u8;
+    esm_class u8;
     service_type String;
     enquire_link_s u32;
     response_s u32;
     statuses BTreeMap<String, String>;
     errors BTreeMap<String, String>;
     tlvs bool;
+    cancel bool;
+    query bool;
     tls CarrierTlsSettings;
     paused bool;
 }
@@ -465,7 +519,7 @@ mod tests {
     fn settings_that_cannot_work_are_told_in_one_sentence() {
         assert_eq!(good().check(), Ok(()));
         type Change = fn(&mut CarrierSettings);
-        let changes: [(&str, Change); 12] = [
+        let changes: [(&str, Change); 15] = [
             ("name", |settings| settings.name = "a b".to_owned()),
             ("hosts", |settings| settings.hosts.clear()),
             ("HOST:PORT", |settings| settings.hosts = vec!["alpha".to_owned()]),
@@ -478,6 +532,11 @@ mod tests {
             ("rate", |settings| settings.rate = RATE_MAX + 1),
             ("country", |settings| settings.country = "081".to_owned()),
             ("data_coding", |settings| settings.binary = 3),
+            ("data_coding", |settings| {
+                settings.data_codings.insert("00".to_owned(), "1".to_owned());
+            }),
+            ("messaging mode", |settings| settings.esm_class = 4),
+            ("type of number", |settings| settings.source_ton = 7),
         ];
         for (word, change) in changes {
             let mut settings = good();

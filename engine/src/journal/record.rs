@@ -178,7 +178,8 @@ pub struct Held {
 }
 
 /// A carrier has taken segments of a push, or has said of some what became of them. The records of
-/// a push add up.
+/// a push add up. One that names a carrier and has no ids says the contrary: that carrier could not
+/// deliver, and the segments of `failed_mask` go by another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Handed<'a> {
     /// The push.
@@ -195,13 +196,20 @@ pub struct Handed<'a> {
     pub attempts: u16,
     /// The code of the segments that will not arrive; 0 where there are none.
     pub code: u16,
-    /// The carrier's number, 1 to 7.
+    /// The carrier's number; 0 where receipts alone are told of.
     pub carrier: u8,
     /// A segment may have arrived of which nobody said so.
     pub in_doubt: bool,
     /// The carrier's ids of the segments taken, in their order, each behind an octet that says its
     /// length.
     pub ids: &'a [u8],
+}
+
+impl Handed<'_> {
+    /// Whether it says that segments go by another carrier.
+    pub fn goes_elsewhere(&self) -> bool {
+        self.carrier != 0 && self.taken_mask == 0
+    }
 }
 
 /// The body of a Handed record: what [`Handed`] says.

@@ -90,6 +90,30 @@ pub struct CarrierReceipt {
     pub reply: ReceiptReply,
 }
 
+/// What a carrier is asked about an SMS that it has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// To deliver it no more.
+    Cancel,
+    /// What has become of it: its receipt has not come.
+    Query,
+}
+
+/// A question to a carrier.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CarrierQuestion {
+    /// The carrier.
+    pub carrier: u8,
+    /// What it is asked.
+    pub asked: Asked,
+    /// Where the SMS goes.
+    pub msn: Msn,
+    /// Who sent it.
+    pub sender: Box<[u8]>,
+    /// What the carrier calls it.
+    pub id: Box<[u8]>,
+}
+
 /// A segment that a carrier took in an earlier life of the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct AwaitedSegment<'a> {
@@ -173,6 +197,10 @@ pub trait Network {
 
     /// What a receipt changed is durable: the carrier is told that it came.
     fn acknowledge(&mut self, _reply: ReceiptReply) {}
+
+    /// Asks a carrier about an SMS that it has, where it takes such questions; what it says of the
+    /// SMS comes as a receipt does.
+    fn ask(&mut self, _question: CarrierQuestion) {}
 
     /// The message center starts with a segment that a carrier took under this id.
     fn await_receipt(&mut self, _segment: AwaitedSegment<'_>) {}

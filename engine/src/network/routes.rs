@@ -40,13 +40,24 @@ pub struct CarrierChoice {
     pub members: Vec<Member>,
     /// How long the others are down or choked before backups take over, seconds.
     pub failover_after_s: u16,
+    /// What one of them could not deliver goes by another, once.
+    #[serde(default)]
+    pub elsewhere: bool,
 }
 
 impl CarrierChoice {
     /// One carrier alone.
     pub fn of(carrier: u8) -> Self {
         let members = vec![Member { carrier, weight: 1, backup: false }];
-        Self { members, failover_after_s: FAILOVER_AFTER_S }
+        Self { members, failover_after_s: FAILOVER_AFTER_S, elsewhere: false }
+    }
+
+    /// The same without this carrier, where another is left; what goes by it goes nowhere else.
+    fn without(&self, carrier: u8) -> Option<Self> {
+        let mut members = self.members.clone();
+        members.retain(|member| member.carrier != carrier);
+        let failover_after_s = self.failover_after_s;
+        (!members.is_empty()).then_some(Self { members, failover_after_s, elsewhere: false })
     }
 
     /// Whether the carrier is one of them.
@@ -85,7 +96,8 @@ impl Rule {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "the routes have more than {CHOICES_MAX} different choices of carriers, the most that there \
-     can be: give several prefixes the same choice"
+     can be; one with elsewhere has a choice more for each of its carriers: give several prefixes \
+     the same choice"
 )]
 pub struct TooManyChoices;
 
@@ -96,6 +108,10 @@ pub struct Routes {
     rules: Vec<(Rule, u8)>,
     /// By route, from 1 on.
     choices: Vec<CarrierChoice>,
+    /// A route, a carrier of it, and the route of what that could not deliver.
+    elsewhere: Vec<(u8, u8, u8)>,
+    /// Carriers that take query_sm.
+    queried: Vec<u8>,
 }
 
 impl Routes {
@@ -107,14 +123,50 @@ impl Routes {
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.rank()));
         let mut routes = Self::default();
         for rule in rules {
-            let known = routes.choices.iter().position(|choice| *choice == rule.choice);
-            let at = known.unwrap_or_else(|| {
-                routes.choices.push(rule.choice.clone());
-                routes.choices.len() - 1
-            });
-            routes.rules.push((rule, at as u8 + 1));
+            let route = routes.number_of(&rule.choice);
+            routes.rules.push((rule, route));
+        }
+        for route in 1..=routes.choices.len() {
+            let choice = routes.choices[route - 1].clone();
+            for carrier in choice.members.iter().map(|member| member.carrier) {
+                if let Some(rest) = choice.without(carrier).filter(|_| choice.elsewhere) {
+                    let other = routes.number_of(&rest);
+                    routes.elsewhere.push((route as u8, carrier, other));
+                }
+            }
         }
         if routes.choices.len() > CHOICES_MAX { Err(TooManyChoices) } else { Ok(routes) }
+    }
+
+    /// The same, with the carriers that take query_sm.
+    pub fn with_queried(self, queried: Vec<u8>) -> Self {
+        Self { queried, ..self }
+    }
+
+    /// Whether there are carriers that can be asked what has become of an SMS.
+    pub fn any_queried(&self) -> bool {
+        !self.queried.is_empty()
+    }
+
+    /// Whether this one can.
+    pub fn is_queried(&self, carrier: u8) -> bool {
+        self.queried.contains(&carrier)
+    }
+
+    /// The route of this choice, which is added where there is none.
+    fn number_of(&mut self, choice: &CarrierChoice) -> u8 {
+        let known = self.choices.iter().position(|other| other == choice);
+        let at = known.unwrap_or_else(|| {
+            self.choices.push(choice.clone());
+            self.choices.len() - 1
+        });
+        at.saturating_add(1).min(usize::from(u8::MAX)) as u8
+    }
+
+    /// Where a push of this route goes that this carrier could not deliver; `None`: nowhere.
+    pub fn elsewhere_of(&self, route: u8, carrier: u8) -> Option<u8> {
+        let found = self.elsewhere.iter().find(|(of, by, _)| (*of, *by) == (route, carrier));
+        found.map(|&(_, _, other)| other)
     }
 
     /// Where a push goes: [`CORE_NETWORK`], or the number of a route. O(rules).
@@ -172,6 +224,28 @@ mod tests {
         let msn = Msn::parse(b"09000000000").expect("an msn");
         assert_eq!(none.route_of(msn, one, Class::Urgent), CORE_NETWORK);
         assert_eq!(none.choice(CORE_NETWORK), None);
+    }
+
+    #[test]
+    fn what_a_carrier_could_not_deliver_goes_by_the_others_of_its_route_once() {
+        let mut rules = vec![rule("09", None, None, 1), rule("08", None, None, 1)];
+        let more = [(2, false), (3, true)];
+        let member = |(carrier, backup)| Member { carrier, weight: 1, backup };
+        rules[0].choice.members.extend(more.map(member));
+        rules[0].choice.elsewhere = true;
+        let routes = Routes::new(rules.clone()).expect("few choices");
+        let xpid = Xpid::from_value(10_000_000_001).expect("an XPID");
+        let of =
+            |msn: &[u8]| routes.route_of(Msn::parse(msn).expect("an msn"), xpid, Class::Standard);
+        let (all, one) = (of(b"09000000000"), of(b"08000000000"));
+        let rest = routes.elsewhere_of(all, 2).expect("two are left");
+        let choice = routes.choice(rest).expect("a route");
+        let left: Vec<u8> = choice.members.iter().map(|member| member.carrier).collect();
+        assert_eq!(left, [1, 3]);
+        assert_eq!(routes.elsewhere_of(rest, 1), None, "once");
+        assert_eq!((routes.elsewhere_of(all, 4), routes.elsewhere_of(one, 1)), (None, None));
+        rules.extend((2..=4).map(|carrier| rule(&format!("07{carrier}"), None, None, carrier)));
+        assert_eq!(Routes::new(rules).err(), Some(TooManyChoices));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! are carriers. Where no carrier is set up, nothing here costs more than a look at an empty list.
 
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, AwaitedSegment, CarrierReceipt, Network, Outcome, ReceiptReply,
-    StatusReport, Token,
+    AttemptHandle, AttemptSlot, AwaitedSegment, CarrierQuestion, CarrierReceipt, Network, Outcome,
+    ReceiptReply, StatusReport, Token,
 };
 use crate::network::routes::CORE_NETWORK;
 use crate::network::simulated::SimulatedNetwork;
@@ -92,7 +92,7 @@ impl Network for SideBySide {
     }
 
     fn reachable(&mut self, now_ms: EvenMs) -> Option<Msn> {
-        self.simulated.reachable(now_ms)
+        self.carriers.reachable().or_else(|| self.simulated.reachable(now_ms))
     }
 
     fn receipts(&mut self) -> Option<CarrierReceipt> {
@@ -101,6 +101,10 @@ impl Network for SideBySide {
 
     fn acknowledge(&mut self, reply: ReceiptReply) {
         self.carriers.acknowledge(reply);
+    }
+
+    fn ask(&mut self, question: CarrierQuestion) {
+        self.carriers.ask(question);
     }
 
     fn await_receipt(&mut self, segment: AwaitedSegment<'_>) {

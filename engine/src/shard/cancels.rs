@@ -9,6 +9,7 @@ use super::{Shard, fatal_if_full, records};
 use crate::billing::Log;
 use crate::gateway::registry::Registered;
 use crate::journal::{AlertCancel, CancelAccepted};
+use crate::network::port::Asked;
 use crate::smsc::mutation::Mutation;
 use wire::submission::{CancelTarget, Cancellation};
 use wire::terms::code::Code;
@@ -74,6 +75,7 @@ impl<L: Log> Shard<L> {
         match self.core.cancel(key, told, self.pace.center(now_ms)) {
             Ok((index, segments)) => {
                 self.want_back(Some(index));
+                self.ask_carriers(index, Asked::Cancel);
                 let record =
                     CancelAccepted::of_push(live.unwrap_or_default(), now_ms.ms(), key, told);
                 if self.mutation != Mutation::CancelUnrecorded {

@@ -7,6 +7,7 @@ use crate::billing::Log;
 use crate::journal::{
     Accepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress,
 };
+use crate::network::port::Asked;
 use crate::shard::events::accepted_event;
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::ended::EndedPush;
@@ -60,7 +61,12 @@ impl<L: Log> Shard<L> {
                 }
                 Effect::Begin(index) => self.journal_begin(index, now_ms),
                 Effect::Handed(index) => self.journal_handed(index, now_ms),
-                Effect::CancelAccepted(index) => self.journal_cancel(index, now_ms),
+                Effect::Elsewhere(index, mask) => self.journal_elsewhere(index, mask, now_ms),
+                Effect::Ask(index) => self.ask_carriers(index, Asked::Query),
+                Effect::CancelAccepted(index) => {
+                    self.journal_cancel(index, now_ms);
+                    self.ask_carriers(index, Asked::Cancel);
+                }
                 Effect::Ended(index) if self.core.push(index).is_row() => {
                     self.row_ended(index, now_ms);
                 }

@@ -6,12 +6,15 @@
 
 use super::{Shard, fatal_if_full};
 use crate::billing::Log;
-use crate::journal::{Handed, Record};
+use crate::journal::{Handed, Position, Record};
 use crate::network::port::{
-    ALL_SEGMENTS, AwaitedSegment, CarrierReceipt, Network, ReceiptSays, Token,
+    ALL_SEGMENTS, Asked, AwaitedSegment, CarrierQuestion, CarrierReceipt, Network, ReceiptSays,
+    Token,
 };
 use crate::smsc::core::Core;
 use crate::smsc::handed::Receipt;
+use crate::smsc::handing_over::Elsewhere;
+use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::state::State;
 use std::collections::HashMap;
@@ -43,6 +46,11 @@ impl PushIds {
             self.ids.push(SegmentId { segment, carrier, id: id.into() });
             rest = behind;
         }
+    }
+
+    /// These segments go by another carrier.
+    fn drop_segments(&mut self, mask: u16) {
+        self.ids.retain(|id| mask >> id.segment & 1 == 0);
     }
 
     /// The carriers that have any of these segments, each once.
@@ -102,7 +110,11 @@ impl ReadIds {
             Record::Handed(handed) => {
                 let handed = handed.to_native();
                 let known = self.pushes.entry(handed.push_id).or_default();
-                known.note(handed.carrier, handed.taken_mask, handed.ids);
+                if handed.goes_elsewhere() {
+                    known.drop_segments(handed.failed_mask);
+                } else {
+                    known.note(handed.carrier, handed.taken_mask, handed.ids);
+                }
             }
             Record::Ended(ended) if !self.pushes.is_empty() => {
                 self.pushes.remove(&ended.push_id.to_native());
@@ -158,6 +170,9 @@ impl<L: Log> Shard<L> {
             return;
         }
         let known = self.ids.pushes.get(&index).cloned().unwrap_or_default();
+        if self.core.avoided(index) != 0 {
+            self.append_elsewhere(index, 0, now_ms);
+        }
         let carriers = known.carriers(u16::MAX);
         if carriers.is_empty() {
             return self.journal_handed(index, now_ms);
@@ -166,6 +181,55 @@ impl<L: Log> Shard<L> {
             let (mask, ids) = known.as_recorded(carrier, u16::MAX);
             self.append_handed(index, carrier, (mask, &ids), now_ms);
         }
+    }
+
+    /// What a carrier could not deliver of the push goes by another.
+    pub(super) fn journal_elsewhere(&mut self, index: PushIndex, mask: u16, now_ms: WallMs) {
+        self.counted.pushes_elsewhere += 1;
+        if let Some(known) = self.ids.pushes.get_mut(&index) {
+            known.drop_segments(mask);
+        }
+        self.append_elsewhere(index, mask, now_ms);
+    }
+
+    fn append_elsewhere(&mut self, index: PushIndex, mask: u16, now_ms: WallMs) {
+        let push = self.core.push(index);
+        let record = Handed {
+            push_id: push.push_id,
+            at_ms: now_ms.ms(),
+            taken_mask: 0,
+            failed_mask: mask,
+            delivered_mask: push.delivered_mask,
+            attempts: attempts_of(push),
+            code: 0,
+            carrier: self.core.avoided(index),
+            in_doubt: push.has(flag::IN_DOUBT),
+            ids: &[],
+        };
+        fatal_if_full(self.journal.append_handed(&record));
+    }
+
+    /// Asks the carriers that have segments of the push about each of which no receipt came.
+    pub(super) fn ask_carriers(&mut self, index: PushIndex, asked: Asked) {
+        let (Some(known), Some(push)) = (self.ids.pushes.get(&index), self.core.live_at(index))
+        else {
+            return;
+        };
+        let (taken, failed, _) = self.core.handing(index).unwrap_or_default();
+        let awaited = taken & !failed & !push.delivered_mask;
+        let accepted = self.journal.accepted(Position::from_bits(push.position));
+        let is_asked = |id: &&SegmentId| {
+            let takes = asked == Asked::Cancel || self.routes.is_queried(id.carrier);
+            awaited >> id.segment & 1 == 1 && takes
+        };
+        let questions = known.ids.iter().filter(is_asked).map(|id| CarrierQuestion {
+            carrier: id.carrier,
+            asked,
+            msn: push.msn(),
+            sender: accepted.sender.into(),
+            id: id.id.clone(),
+        });
+        self.by_carriers.questions.extend(questions);
     }
 
     fn append_handed(
@@ -237,10 +301,37 @@ impl<L: Log> Shard<L> {
             Some(ReceiptSays::Failed(code)) => Receipt::Failed(code),
             None => return,
         };
+        if let Receipt::Failed(code) = says
+            && self.goes_elsewhere(index, push_id, segment, (receipt.reply.carrier, code), now_ms)
+        {
+            self.carry_out_effects(now_ms);
+            return;
+        }
         if self.core.handle_receipt(index, push_id, segment, says, center_ms) {
             self.counted.segments_delivered += u64::from(says == Receipt::Delivered);
             self.carry_out_effects(now_ms);
         }
+    }
+
+    /// Whether what this carrier could not deliver goes by another. Neither what expired there or
+    /// was withdrawn does, nor that of which nobody knows.
+    fn goes_elsewhere(
+        &mut self,
+        index: PushIndex,
+        push_id: u64,
+        segment: u8,
+        (carrier, code): (u8, Code),
+        now_ms: WallMs,
+    ) -> bool {
+        let is_over = [Code::EXPIRED, Code::WITHDRAWN_BY_OPERATOR, Code::NO_RECEIPT];
+        let Some(push) = self.core.live_at(index).filter(|_| !is_over.contains(&code)) else {
+            return false;
+        };
+        let route = self.routes.elsewhere_of(push.route(), carrier);
+        // What it takes to write that down again has to be there beside what is kept for all.
+        let Some(route) = route.filter(|_| self.journal.may_hand_over()) else { return false };
+        let (elsewhere, center_ms) = (Elsewhere { carrier, route }, self.pace.center(now_ms));
+        self.core.go_elsewhere(index, push_id, segment, elsewhere, center_ms)
     }
 
     fn note_taken_late(
@@ -261,7 +352,10 @@ impl<L: Log> Shard<L> {
 
     /// Receipts whose records are durable are acknowledged.
     pub(super) fn acknowledge_receipts(&mut self, network: &mut impl Network) -> bool {
-        let durable = self.durable();
+        let durable = match self.mutation {
+            Mutation::AcknowledgeReceiptEarly => u64::MAX,
+            _ => self.durable(),
+        };
         let mut busy = false;
         while let Some(&(sequence, reply)) = self.receipts.front()
             && sequence <= durable

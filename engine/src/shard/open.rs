@@ -96,7 +96,8 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before, ids, untold } = read;
         progress.enter(OpenStage::Restoring);
         let broadcasts = hold_live(&mut journal, &recovery, untold, mutation);
-        let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
+        let mut core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
+        core.set_asks(config.routes.any_queried());
         let mut shard = Self {
             number: config.number,
             shards: config.shards,

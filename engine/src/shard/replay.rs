@@ -10,7 +10,7 @@ use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::NewPush;
 use crate::smsc::recovery::{
-    RecoveredEnd, RecoveredHanding, RecoveredHold, RecoveredProgress, Recovery,
+    RecoveredElsewhere, RecoveredEnd, RecoveredHanding, RecoveredHold, RecoveredProgress, Recovery,
 };
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
@@ -47,7 +47,15 @@ pub(crate) fn replay(
         }
         Record::Handed(handed) => {
             let handed = handed.to_native();
-            recovery.restore_handed(handed.push_id, &handing_of(&handed)?);
+            match handed.goes_elsewhere() {
+                true => {
+                    let carrier = handed.carrier;
+                    recovery.restore_elsewhere(handed.push_id, &elsewhere_of(&handed), |route| {
+                        routes.elsewhere_of(route, carrier)
+                    });
+                }
+                false => recovery.restore_handed(handed.push_id, &handing_of(&handed)?),
+            }
         }
         Record::CancelAccepted(cancel) => match cancel.whole_alert() {
             Some(cancel) => {
@@ -173,14 +181,23 @@ fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
     })
 }
 
+fn progress_of(handed: &Handed<'_>) -> RecoveredProgress {
+    RecoveredProgress {
+        delivered_mask: handed.delivered_mask,
+        attempts: handed.attempts,
+        in_doubt: handed.in_doubt,
+        begun: false,
+    }
+}
+
+fn elsewhere_of(handed: &Handed<'_>) -> RecoveredElsewhere {
+    let (progress, carrier) = (progress_of(handed), handed.carrier);
+    RecoveredElsewhere { progress, carrier, mask: handed.failed_mask }
+}
+
 fn handing_of(handed: &Handed<'_>) -> Result<RecoveredHanding, &'static str> {
     Ok(RecoveredHanding {
-        progress: RecoveredProgress {
-            delivered_mask: handed.delivered_mask,
-            attempts: handed.attempts,
-            in_doubt: handed.in_doubt,
-            begun: false,
-        },
+        progress: progress_of(handed),
         taken_mask: handed.taken_mask,
         failed_mask: handed.failed_mask,
         code: match handed.code {

@@ -7,7 +7,7 @@
 use super::Shard;
 use crate::billing::Log;
 use crate::journal::Position;
-use crate::network::port::Network;
+use crate::network::port::{CarrierQuestion, Network};
 use crate::network::smpp::exchange::CarrierPlan;
 use crate::smsc::core::Core;
 use crate::smsc::pushes::PushIndex;
@@ -40,6 +40,8 @@ pub(super) struct ByCarriers {
     rerouting: Rerouting,
     /// Cancels not told to the network: the pushes; `None` for all.
     untold: Vec<Option<PushIndex>>,
+    /// Questions not put to the network.
+    pub(super) questions: Vec<CarrierQuestion>,
     /// Answers that wait for a sequence above this one have to wait.
     gate: Option<u64>,
 }
@@ -51,6 +53,7 @@ impl<L: Log> Shard<L> {
             self.journal.begin_handing_over();
         }
         self.routes = Arc::clone(&plan.routes);
+        self.core.set_asks(self.routes.any_queried());
         self.by_carriers.rerouting = Rerouting::Looking(0);
     }
 
@@ -87,7 +90,11 @@ impl<L: Log> Shard<L> {
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         let Some(xpid) = Xpid::from_value(accepted.xpid) else { return };
         let route = self.routes.route_of(push.msn(), xpid, push.class);
-        self.core.set_route(index, route);
+        let elsewhere = match self.core.avoided(index) {
+            0 => None,
+            carrier => self.routes.elsewhere_of(route, carrier),
+        };
+        self.core.set_route(index, elsewhere.unwrap_or(route));
     }
 
     /// Whether carriers may be handed pushes.
@@ -109,6 +116,9 @@ impl<L: Log> Shard<L> {
 
     /// Tells the network what is wanted back, and opens the gate when it has looked.
     pub(super) fn recall(&mut self, network: &mut impl Network) {
+        for question in self.by_carriers.questions.drain(..) {
+            network.ask(question);
+        }
         if self.by_carriers.gate.is_none() {
             return;
         }

@@ -73,6 +73,11 @@ pub enum Effect {
     Begin(PushIndex),
     /// Journal a Handed record: a carrier says what became of segments of a push that goes on.
     Handed(PushIndex),
+    /// Journal a Handed record that says that these segments of the push go by another carrier
+    /// than [`Core::avoided`].
+    Elsewhere(PushIndex, u16),
+    /// Ask the carriers that have segments of the push what became of them.
+    Ask(PushIndex),
     /// Journal a CancelAccepted record: the cancel of its whole alert has reached this push.
     CancelAccepted(PushIndex),
     /// Journal an Ended record; once it is durable write the billing event and call

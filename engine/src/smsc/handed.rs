@@ -10,6 +10,9 @@ use wire::terms::code::Code;
 pub const CARRIER: u8 = 3;
 /// How long after a push's expiry its receipts are awaited.
 pub const RECEIPT_GRACE_MS: u64 = 60 * 60 * 1000;
+/// How long an answer is awaited by a carrier that is asked at last what became of a push.
+pub const ASKED_MS: u64 = 5 * 60 * 1000;
+
 /// What a receipt says of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Receipt {
@@ -28,6 +31,10 @@ pub(super) struct Handing {
     pub(super) failed_mask: u16,
     /// The code of those that failed last.
     pub(super) code: Option<Code>,
+    /// The carrier that could not deliver it, so that it goes by another; 0: none.
+    pub(super) avoided: u8,
+    /// Its carriers have been asked what became of it, since no receipt came.
+    pub(super) asked: bool,
 }
 
 /// The pushes of which carriers have segments.
@@ -39,13 +46,15 @@ pub(super) struct Handings {
     pub(super) handed: usize,
     /// How many may be.
     pub(super) handed_max: usize,
+    /// Whether there are carriers that can be asked.
+    pub(super) asks: bool,
 }
 
 impl Handings {
     /// At most so many pushes are handed over at a time.
     pub(super) fn new(handed_max: usize) -> Self {
         let handed_max = handed_max.max(1);
-        Self { entries: HashMap::new(), order: VecDeque::new(), handed: 0, handed_max }
+        Self { entries: HashMap::new(), order: VecDeque::new(), handed: 0, handed_max, asks: false }
     }
 
     /// Whether a carrier has or had anything of the push.
@@ -94,6 +103,20 @@ impl Handings {
         handing.taken_mask |= taken;
         handing.failed_mask |= failed;
         handing.code = code.or(handing.code);
+    }
+
+    /// These segments go by another carrier than this one, which could not deliver them.
+    pub(super) fn send_elsewhere(&mut self, index: PushIndex, mask: u16, carrier: u8) {
+        let handing = self.entries.entry(index).or_default();
+        handing.taken_mask &= !mask;
+        handing.failed_mask &= !mask;
+        handing.code = handing.code.filter(|_| handing.failed_mask != 0);
+        (handing.avoided, handing.asked) = (carrier, false);
+    }
+
+    /// Its carriers are asked; whether they have not been before.
+    pub(super) fn ask(&mut self, index: PushIndex) -> bool {
+        !std::mem::replace(&mut self.entries.entry(index).or_default().asked, true)
     }
 
     /// The push has left the slab.

@@ -9,13 +9,23 @@
 //! receipts stops no delivery.
 
 use crate::smsc::core::{Core, Effect};
-use crate::smsc::handed::{CARRIER, Handing, RECEIPT_GRACE_MS, Receipt};
+use crate::smsc::handed::{ASKED_MS, CARRIER, Handing, RECEIPT_GRACE_MS, Receipt};
+use crate::smsc::mutation::Mutation;
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
 use wire::terms::time::CenterMs;
+
+/// Where a push goes that a carrier could not deliver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Elsewhere {
+    /// The carrier that could not.
+    pub carrier: u8,
+    /// The route without it.
+    pub route: u8,
+}
 
 /// Places that one push which comes to be handed over may have to make.
 const GIVEN_UP_AT_ONCE_MAX: usize = 2;
@@ -78,6 +88,61 @@ impl Core {
             _ => self.effects.push_back(Effect::Handed(index)),
         }
         true
+    }
+
+    /// A receipt says that a segment cannot be delivered by this carrier, and is the last that the
+    /// push awaits: what did not arrive goes by another, once. `false` where the receipt is to be
+    /// taken as any other; only a push that may be sent again, has time left and is wanted still
+    /// goes on.
+    pub fn go_elsewhere(
+        &mut self,
+        index: PushIndex,
+        push_id: u64,
+        segment: u8,
+        elsewhere: Elsewhere,
+        now_ms: CenterMs,
+    ) -> bool {
+        self.time.see(now_ms);
+        let bit = 1u16 << segment;
+        let unwanted = flag::CANCEL_ACCEPTED | flag::REPLACE_REQUESTED | flag::SINGLE_ATTEMPT;
+        let may_go = self.pushes.find(index).is_some_and(|push| {
+            push.push_id == push_id
+                && push.state == State::Handed
+                && !push.has(unwanted)
+                && now_ms < push.expires_ms()
+        });
+        if !may_go || self.is_of_closed_alert(index) || self.awaited_mask(index) != bit {
+            return false;
+        }
+        let Handing { failed_mask, avoided, .. } = self.handings.get(index);
+        if avoided != 0 {
+            return false;
+        }
+        let mask = failed_mask & !self.pushes[index].delivered_mask | bit;
+        self.handings.send_elsewhere(index, mask, elsewhere.carrier);
+        self.handings.leave();
+        let push = &mut self.pushes[index];
+        push.state = push.state.moved_to(State::Accepted);
+        push.set_route(elsewhere.route);
+        // Nothing is sent before what is recorded now is durable.
+        push.set(flag::RECORD_BEGIN, true);
+        push.set(flag::HOLD_RECORDED | flag::ALERTED | flag::OVERDUE, false);
+        let expires_ms = push.expires_ms();
+        self.start_timer(index, expires_ms);
+        self.effects.push_back(Effect::Elsewhere(index, mask));
+        self.place_in_queue(index);
+        self.make_ready(index);
+        true
+    }
+
+    /// The carrier that could not deliver the push, so that it goes by another; 0: none.
+    pub fn avoided(&self, index: PushIndex) -> u8 {
+        self.handings.get(index).avoided
+    }
+
+    /// Whether carriers are asked at last of which no receipts come.
+    pub fn set_asks(&mut self, asks: bool) {
+        self.handings.asks = asks;
     }
 
     /// Whether nothing of the push is left to send after an attempt that ended so.
@@ -196,6 +261,10 @@ impl Core {
             // The clock was set back.
             return self.start_timer(index, due_ms);
         }
+        if self.handings.asks && self.handings.ask(index) {
+            self.effects.push_back(Effect::Ask(index));
+            return self.start_timer(index, now_ms + ASKED_MS);
+        }
         self.give_up_receipts(index, now_ms);
     }
 
@@ -240,6 +309,9 @@ impl Core {
         push.set(flag::ALERTED, false);
         let (expires_ms, route) = (push.expires_ms(), usize::from(push.route()));
         self.start_timer(index, expires_ms);
+        if self.mutation == Mutation::ReturnToBack {
+            return self.lanes[route].push(&mut self.pushes, index);
+        }
         self.lanes[route].push_front(&mut self.pushes, index);
     }
 

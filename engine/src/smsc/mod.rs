@@ -12,7 +12,7 @@ pub mod ended;
 mod endings;
 pub mod flags;
 pub mod handed;
-mod handing_over;
+pub mod handing_over;
 pub mod index_table;
 pub mod keys;
 pub mod lanes;

@@ -79,11 +79,16 @@ pub enum Mutation {
     LeaveUnheldAtOpen,
     /// What a carrier took of a push is forgotten in a crash.
     LoseHandedAtRecovery,
+    /// What a carrier returned waits behind all that came later.
+    ReturnToBack,
+    /// A carrier's receipt is acknowledged before what it changed is durable.
+    AcknowledgeReceiptEarly,
 }
 
 impl Mutation {
     /// Those that a network of carriers shows.
-    pub const OF_CARRIERS: [Self; 1] = [Self::LoseHandedAtRecovery];
+    pub const OF_CARRIERS: [Self; 3] =
+        [Self::LoseHandedAtRecovery, Self::ReturnToBack, Self::AcknowledgeReceiptEarly];
 
     /// Every other way.
     pub const ALL: [Self; 34] = [

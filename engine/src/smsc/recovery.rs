@@ -117,6 +117,17 @@ pub struct RecoveredHanding {
     pub code: Option<Code>,
 }
 
+/// What a Handed record says of a push that goes by another carrier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecoveredElsewhere {
+    /// How far the push has come.
+    pub progress: RecoveredProgress,
+    /// The carrier that could not deliver.
+    pub carrier: u8,
+    /// The segments that are sent again; none where that is only remembered.
+    pub mask: u16,
+}
+
 /// What a Notified record says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RecoveredNotice {
@@ -317,6 +328,33 @@ impl Recovery {
             core.timers.stop(index);
             push.set(flag::OVERDUE, false);
             push.state = State::Handed;
+        }
+    }
+
+    /// A Handed record that says that a push goes by another carrier; `route` gives the one
+    /// without that carrier for the one that it has.
+    pub fn restore_elsewhere(
+        &mut self,
+        push_id: u64,
+        elsewhere: &RecoveredElsewhere,
+        route: impl FnOnce(u8) -> Option<u8>,
+    ) {
+        let Some(index) = self.find(push_id) else { return };
+        let mutation = self.core.mutation;
+        let push = &mut self.core.pushes[index];
+        if push.state.is_final() || mutation == Mutation::LoseHandedAtRecovery {
+            return;
+        }
+        push.restore_progress(&elsewhere.progress, mutation);
+        push.set_domain(CARRIER);
+        if let Some(route) = route(push.route()) {
+            push.set_route(route);
+        }
+        let was_handed = push.state == State::Handed;
+        self.core.handings.send_elsewhere(index, elsewhere.mask, elsewhere.carrier);
+        if was_handed && elsewhere.mask != 0 {
+            self.core.pushes[index].set(flag::RECORD_BEGIN, true);
+            self.release(index);
         }
     }
 

@@ -45,7 +45,8 @@ use State::{
 /// The legal moves. `Received` may end at once: by a cancel, by expiry, by a replacement.
 /// `Received` moves to `Held` when a journal says that the push was held. `Queued` goes back to
 /// `Accepted` when an emergency push has gone ahead of it. `InFlight` goes back to `Queued` when a
-/// carrier takes nothing for the moment. What waits is left for `Delivered` when
+/// carrier takes nothing for the moment. `Handed` goes back to `Accepted` when a carrier could not
+/// deliver and another one is to. What waits is left for `Delivered` when
 /// a report comes after its attempt was given up.
 const MOVES: &[(State, &[State])] = &[
     (Received, &[Accepted, Held, Cancelled, Expired, Replaced]),
@@ -63,7 +64,7 @@ const MOVES: &[(State, &[State])] = &[
     (Cancelled, &[]),
     (Replaced, &[]),
     (Accepted, &[Queued, Handed, Delivered, Cancelled, Expired, Partial, Replaced]),
-    (Handed, &[Delivered, Partial, Failed, Expired, Cancelled, Replaced]),
+    (Handed, &[Accepted, Delivered, Partial, Failed, Expired, Cancelled, Replaced]),
 ];
 
 impl State {

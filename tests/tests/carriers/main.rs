@@ -2,6 +2,7 @@
 //! lost sessions, restarts and kills.
 
 mod doubts;
+mod elsewhere;
 mod failover;
 mod kills;
 mod live;

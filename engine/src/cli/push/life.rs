@@ -66,7 +66,7 @@ pub(in crate::cli) struct Event {
     pub at_ms: u64,
     /// The same as a time in Japan.
     pub at: String,
-    /// `accepted`, `held`, `handed-over`, `progress`, `cancel-accepted`, `ended`, `acknowledged`,
+    /// `accepted`, `held`, `handed-over`, `goes-elsewhere`, `progress`, `cancel-accepted`, `ended`, `acknowledged`,
     /// `parked` or `let-go`.
     pub event: &'static str,
     /// accepted: when it expires, Unix milliseconds.
@@ -102,7 +102,7 @@ pub(in crate::cli) struct Event {
     /// held, ended: the domain of the last attempt that sent something, CS or PS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<&'static str>,
-    /// handed-over: the carrier's number.
+    /// handed-over: the carrier's number; goes-elsewhere: the one that could not deliver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<u8>,
     /// handed-over: the carrier's ids of the segments that it took.
@@ -360,7 +360,26 @@ impl Life {
         self.document.events.push(event);
     }
 
+    /// What a carrier could not deliver goes by another.
+    fn goes_elsewhere(&mut self, handed: &Handed<'_>) {
+        // Cleaning writes it once more, without the segments.
+        if handed.failed_mask == 0 {
+            return;
+        }
+        self.failed_mask &= !handed.failed_mask;
+        self.taken_mask &= !handed.failed_mask;
+        self.document.events.push(Event {
+            attempts: Some(handed.attempts),
+            arrived: Some(self.arrived_mask.count_ones()),
+            carrier: Some(handed.carrier),
+            ..Event::at(handed.at_ms, "goes-elsewhere")
+        });
+    }
+
     fn handed(&mut self, handed: &Handed<'_>) {
+        if handed.goes_elsewhere() {
+            return self.goes_elsewhere(handed);
+        }
         let known = (self.arrived_mask, self.failed_mask, self.taken_mask);
         let (arrived, failed, taken) =
             (handed.delivered_mask, handed.failed_mask, handed.taken_mask);

@@ -201,7 +201,12 @@ impl Carriers {
         }
         self.unbind_retired(at, driver, now);
         busy |= self.callers[at].home.take_permits(now.steady_ms.ms());
-        self.callers[at].home.handle_time(now.steady_ms.ms());
+        let home = &mut self.callers[at].home;
+        home.handle_time(now.steady_ms.ms());
+        if let Some(advice) = home.take_advice() {
+            let carrier = &home.carrier().name;
+            tracing::warn!(carrier, advice, "receipts match no id as ids are set");
+        }
         busy |= self.callers[at].home.pass_receipts();
         busy |= self.answer(at, now);
         for line in 0..self.callers[at].lines.len() {
@@ -677,6 +682,7 @@ impl Takes<Desk<'_>> for Speaking {
                 {
                     self.session.close();
                 }
+                Some(Event::Alert { body }) => desk.home.handle_alert(&body),
                 Some(Event::LateAnswer { token, status, body }) => {
                     desk.home.handle_late_answer(token, status, &body);
                 }

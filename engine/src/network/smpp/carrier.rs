@@ -5,6 +5,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use wire::smpp::address::{Country, DestinationForm};
+use wire::smpp::coding::data_coding_of;
 use wire::smpp::id::IdForms;
 use wire::smpp::pdu::BindKind;
 
@@ -99,6 +100,14 @@ pub struct Carrier {
     pub long: Long,
     /// The data_coding of octets that are no text: 2 or 4.
     pub binary_coding: u8,
+    /// Its own data_coding for these TP-DCS.
+    pub codings: Vec<(u8, u8)>,
+    /// Type of number of a sender of digits.
+    pub source_ton: u8,
+    /// Numbering plan of a sender of digits.
+    pub source_npi: u8,
+    /// The messaging mode in esm_class.
+    pub mode: u8,
     /// service_type, at most 5 octets.
     pub service_type: String,
     /// After so long without an octet an enquire_link goes out, milliseconds; 0: never.
@@ -111,6 +120,10 @@ pub struct Carrier {
     pub tlvs: bool,
     /// How often the operator has had its sessions bound anew.
     pub rebinds: u32,
+    /// It takes cancel_sm.
+    pub cancels: bool,
+    /// It takes query_sm.
+    pub queries: bool,
     /// It takes no push for now; what it has is awaited all the same.
     pub paused: bool,
 }
@@ -127,6 +140,12 @@ fn permits(window: u16, sessions: u16, rate: u32, shards: usize) -> usize {
 }
 
 impl Carrier {
+    /// The data_coding that it wants for a TP-DCS.
+    pub fn data_coding(&self, tp_dcs: u8) -> u8 {
+        let own = self.codings.iter().find(|(dcs, _)| *dcs == tp_dcs);
+        own.map_or_else(|| data_coding_of(tp_dcs, self.binary_coding), |&(_, coding)| coding)
+    }
+
     /// Permits that each of so many shards has for it, the one of emergencies among them.
     pub fn permits(&self, shards: usize) -> usize {
         permits(self.window, self.sessions, self.rate, shards)

@@ -6,7 +6,7 @@
 //! taken only behind the permit whose answer it is about; a ring that is full holds up its
 //! carrier's session and nothing else; what is recalled is not sent once the recall is done.
 
-use crate::network::port::{AttemptSlot, CarrierReceipt, ReceiptReply};
+use crate::network::port::{AttemptSlot, CarrierQuestion, CarrierReceipt, ReceiptReply};
 use crate::network::routes::Routes;
 use crate::network::smpp::carrier::{Carrier, permits_max};
 use crate::network::smpp::outcome::Verdict;
@@ -14,11 +14,18 @@ use crate::network::smpp::receipts::Awaited;
 use crossbeam::queue::ArrayQueue;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use wire::terms::ids::Msn;
 
 /// Receipts under way from a carrier to one shard; also those recorded and not answered.
 pub(super) const RECEIPTS_UNDER_WAY_MAX: usize = 2_048;
 /// Recalls of one push that a home has not looked at; beyond it all pushes of the shard are.
 const RECALLS_MAX: usize = 256;
+
+/// Questions of one shard that a home has not looked at; no more are asked.
+const QUESTIONS_MAX: usize = 1_024;
+
+/// Phones of one shard that a carrier says are reachable again; of more it is not said.
+const REACHABLE_MAX: usize = 1_024;
 
 /// Leave to submit one push, filled with it; comes back with what the carrier answered.
 pub(super) struct Permit {
@@ -62,6 +69,8 @@ struct Lane {
     settled: ArrayQueue<Box<Permit>>,
     receipts: ArrayQueue<CarrierReceipt>,
     recorded: ArrayQueue<ReceiptReply>,
+    questions: ArrayQueue<CarrierQuestion>,
+    reachable: ArrayQueue<Msn>,
     recalls: Recalls,
     /// What the shard awaits at its start, once; taken by the home.
     awaited: Mutex<Option<Vec<Announced>>>,
@@ -106,9 +115,12 @@ figures! {
     in_hand "in_hand" false "Pushes under way";
     awaited "receipts_awaited" false "Segments whose receipts are awaited";
     receipts "receipts" true "Final receipts of segments that were awaited";
+    cancels "cancels" true "cancel_sm sent";
+    queries "queries" true "query_sm sent";
     early "receipts_early" true "Receipts that came before their answer";
     unmatched "receipts_unmatched" true "Receipts of ids that nobody awaits";
     oddities "peer_oddities" true "PDUs in which something was read around";
+    alerts "alerts" true "Phones that it said are reachable again";
     messages "messages" true "Messages of phones, which are acknowledged and kept nowhere";
 }
 
@@ -198,6 +210,8 @@ impl Exchange {
             settled: ArrayQueue::new(permits),
             receipts: ArrayQueue::new(RECEIPTS_UNDER_WAY_MAX),
             recorded: ArrayQueue::new(RECEIPTS_UNDER_WAY_MAX),
+            questions: ArrayQueue::new(QUESTIONS_MAX),
+            reachable: ArrayQueue::new(REACHABLE_MAX),
             recalls: Recalls::new(),
             awaited: Mutex::new(None),
         };
@@ -283,6 +297,14 @@ impl Exchange {
         &self.lanes[owner].recorded
     }
 
+    pub(super) fn questions(&self, owner: usize) -> &ArrayQueue<CarrierQuestion> {
+        &self.lanes[owner].questions
+    }
+
+    pub(super) fn reachable(&self, owner: usize) -> &ArrayQueue<Msn> {
+        &self.lanes[owner].reachable
+    }
+
     /// Shard `owner` wants this push back, or all of them, as far as they are not sent.
     pub(super) fn recall(&self, owner: usize, push: Option<u32>) {
         let recalls = &self.lanes[owner].recalls;
@@ -330,13 +352,18 @@ impl Exchange {
 
     /// Whether anything waits for shard `owner`.
     pub fn has_for(&self, owner: usize) -> bool {
-        !self.settled(owner).is_empty() || !self.receipts(owner).is_empty()
+        !self.settled(owner).is_empty()
+            || !self.receipts(owner).is_empty()
+            || !self.reachable(owner).is_empty()
     }
 
     /// Whether anything waits for the home.
     pub fn has_for_home(&self) -> bool {
         self.lanes.iter().any(|lane| {
-            !lane.permits.is_empty() || !lane.recorded.is_empty() || !lane.recalls.are_done()
+            !lane.permits.is_empty()
+                || !lane.recorded.is_empty()
+                || !lane.questions.is_empty()
+                || !lane.recalls.are_done()
         })
     }
 }

@@ -12,6 +12,7 @@
 //! counted.
 
 mod permits;
+mod questions;
 mod receiving;
 
 use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
@@ -19,9 +20,11 @@ use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::doubts::Doubts;
 use crate::network::smpp::exchange::{Exchange, KnownCarrier, Permit};
 use crate::network::smpp::outcome::failure_of;
+pub use crate::network::smpp::receipts::IdMutation;
 use crate::network::smpp::receipts::{Awaited, Receipts};
 use crate::network::smpp::submit::{Submit, TLVS_OCTETS_MAX, next_of};
 use crate::smsc::outcome::Failure;
+use questions::{Questions, is_question};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -99,6 +102,7 @@ pub struct Home {
     unannounced: Vec<usize>,
     receipts: Receipts,
     doubts: Doubts,
+    questions: Questions,
     /// SMS sent so far.
     sent: u32,
     /// By shard: receipts passed on whose record is not told of yet.
@@ -122,6 +126,7 @@ impl Home {
             unannounced: (0..shards).collect(),
             receipts: Receipts::new(carrier.ids, awaited_max),
             doubts: Doubts::default(),
+            questions: Questions::default(),
             sent: 0,
             under_way: vec![0; shards],
             called: 0,
@@ -129,6 +134,12 @@ impl Home {
             exchange,
             carrier,
         }
+    }
+
+    /// Makes an error on purpose, for tests.
+    #[doc(hidden)]
+    pub fn mutate_ids(&mut self, mutation: IdMutation) {
+        self.receipts.mutate(mutation);
     }
 
     /// What the carrier is set up with.
@@ -230,6 +241,9 @@ impl Home {
     ) -> bool {
         let exchange = Arc::clone(&self.exchange);
         let mut busy = self.return_expired(at, now_ms);
+        if !self.places[at].receives_only && !self.places[at].retiring {
+            busy |= self.ask(session, output, now_ms);
+        }
         while let Some(&hand) = self.places[at].waiting.front()
             && session.room() > 0
             && self.pace.take(1, now_ms) == 1
@@ -296,6 +310,10 @@ impl Home {
         oddities: Oddities,
         now_ms: u64,
     ) -> bool {
+        if is_question(token) {
+            self.question_answered(token, status, body);
+            return false;
+        }
         let (hand, segment) = self.answered(token);
         let exchange = Arc::clone(&self.exchange);
         let figures = &exchange.figures;
@@ -347,6 +365,9 @@ impl Home {
 
     /// A submit_sm has no answer: nobody knows whether the carrier took it.
     pub fn handle_doubt(&mut self, token: u64, now_ms: u64) {
+        if is_question(token) {
+            return self.question_lost(token);
+        }
         let (hand, segment) = self.answered(token);
         self.exchange.figures.add(|figures| &figures.in_doubt, 1);
         if let Some(in_hand) = &mut self.hands[hand as usize] {
@@ -360,6 +381,9 @@ impl Home {
 
     /// A submit_sm has not left: the carrier never saw it.
     pub fn handle_unsent(&mut self, token: u64) {
+        if is_question(token) {
+            return self.question_lost(token);
+        }
         let (hand, _) = self.answered(token);
         if let Some(in_hand) = &mut self.hands[hand as usize] {
             in_hand.permit.verdict.returned = true;
@@ -370,7 +394,7 @@ impl Home {
 
     /// The answer to a submit_sm that was in doubt.
     pub fn handle_late_answer(&mut self, token: u64, status: Status, body: &Body<'_>) {
-        if status.consequence() != Consequence::Taken {
+        if is_question(token) || status.consequence() != Consequence::Taken {
             // The push waits for its next try as it is.
             return;
         }

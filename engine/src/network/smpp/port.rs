@@ -9,7 +9,8 @@
 //! emergency's; a carrier that is gone stays here until its permits are back.
 
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, AwaitedSegment, CarrierReceipt, Outcome, ReceiptReply, Reports,
+    AttemptHandle, AttemptSlot, AwaitedSegment, CarrierQuestion, CarrierReceipt, Outcome,
+    ReceiptReply, Reports,
 };
 use crate::network::routes::{CarrierChoice, MEMBERS_MAX};
 use crate::network::smpp::carrier::Carrier;
@@ -18,6 +19,7 @@ use crate::network::smpp::outcome::Verdict;
 use crate::network::smpp::receipts::Awaited;
 use std::sync::Arc;
 use wire::terms::domain::Domain;
+use wire::terms::ids::Msn;
 use wire::terms::time::SteadyMs;
 
 /// How long a carrier whose turn it is and that is full is waited for, milliseconds.
@@ -370,6 +372,16 @@ impl CarrierPort {
         self.called |= 1 << end.exchange.home();
     }
 
+    /// Asks a carrier about an SMS that it has. Where it has been asked too much already nothing is
+    /// asked: its receipts say it too.
+    pub fn ask(&mut self, question: CarrierQuestion) {
+        let at = self.ends.iter().position(|end| end.exchange.number() == question.carrier);
+        let Some(end) = at.map(|at| &self.ends[at]) else { return };
+        if end.exchange.questions(self.shard).push(question).is_ok() {
+            self.called |= 1 << end.exchange.home();
+        }
+    }
+
     /// The shard starts with a segment that a carrier took before.
     pub fn await_receipt(&mut self, segment: AwaitedSegment<'_>) {
         let AwaitedSegment { token, push_id, msn, carrier, segment, id } = segment;
@@ -385,6 +397,11 @@ impl CarrierPort {
             end.exchange.announce(self.shard, std::mem::take(&mut end.announced));
             self.called |= 1 << end.exchange.home();
         }
+    }
+
+    /// The next phone that a carrier says is reachable again.
+    pub fn reachable(&mut self) -> Option<Msn> {
+        self.ends.iter().find_map(|end| end.exchange.reachable(self.shard).pop())
     }
 
     /// Whether anything waits for the shard.

@@ -11,7 +11,7 @@
 
 use crate::network::port::{ALL_SEGMENTS, CarrierReceipt, ReceiptReply, ReceiptSays, Token};
 use std::collections::{HashMap, VecDeque};
-use wire::smpp::id::{Id, IdForms};
+use wire::smpp::id::{Id, IdForm, IdForms};
 use wire::smpp::limits::MESSAGE_ID_OCTETS_MAX;
 use wire::terms::ids::Msn;
 
@@ -25,6 +25,8 @@ const EARLY_MAX: usize = 4_096;
 const DOUBLES_MAX: usize = 4_096;
 /// Entries of a queue that may be stale before they are looked for.
 const STALE_MAX: usize = 1_024;
+/// So many receipts in a row that match in other forms say that those are to be set.
+const ELSEWISE_MAX: u32 = 20;
 /// Last digits by which a receipt's number is compared with an msn: national and international
 /// forms have them alike.
 const COMPARED_DIGITS: usize = 8;
@@ -41,6 +43,34 @@ impl IdKey {
         match id {
             Id::Number(number) => Self::Number(number),
             Id::Text(text) => Self::Text(text.to_ascii_lowercase().into()),
+        }
+    }
+}
+
+/// What ids are compared by wrongly on purpose, for tests that show that this would be noticed.
+#[doc(hidden)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum IdMutation {
+    /// By nothing: they are compared as they are.
+    #[default]
+    None,
+    /// Their first octets alone count.
+    Prefix,
+    /// Zeros before them do not count.
+    ZerosStripped,
+}
+
+impl IdMutation {
+    fn apply(self, id: IdKey) -> IdKey {
+        match (self, id) {
+            (Self::Prefix, IdKey::Text(text)) => {
+                IdKey::Text(text[..text.len().saturating_sub(1)].into())
+            }
+            (Self::ZerosStripped, IdKey::Text(text)) => {
+                let zeros = text.iter().take_while(|&&octet| octet == b'0').count();
+                IdKey::Text(text[zeros..].into())
+            }
+            (_, id) => id,
         }
     }
 }
@@ -118,6 +148,10 @@ pub(super) struct Receipts {
     pub(super) unmatched: u64,
     /// Ids that were given again while they were awaited.
     pub(super) given_again: u64,
+    /// Receipts in a row that match nothing, and would in these other forms.
+    elsewise: (IdForms, u32),
+    advice: Option<&'static str>,
+    mutation: IdMutation,
 }
 
 impl Receipts {
@@ -138,6 +172,9 @@ impl Receipts {
             replies: VecDeque::new(),
             unmatched: 0,
             given_again: 0,
+            elsewise: (forms, 0),
+            advice: None,
+            mutation: IdMutation::None,
         }
     }
 
@@ -154,8 +191,15 @@ impl Receipts {
         };
         let awaited = std::mem::take(&mut self.awaited);
         self.awaited = awaited.into_iter().map(|(key, whose)| (rekeyed(key), whose)).collect();
+        let doubles = std::mem::take(&mut self.doubles);
+        self.doubles = doubles.into_iter().map(|(key, older)| (rekeyed(key), older)).collect();
         let order = std::mem::take(&mut self.order);
         self.order = order.into_iter().map(|(key, serial)| (rekeyed(key), serial)).collect();
+    }
+
+    /// Makes an error on purpose, for tests.
+    pub(super) fn mutate(&mut self, mutation: IdMutation) {
+        self.mutation = mutation;
     }
 
     /// Segments that are awaited.
@@ -170,7 +214,7 @@ impl Receipts {
 
     /// The carrier took a segment under this id. Whether its receipt has come already.
     pub(super) fn await_id(&mut self, id: &[u8], awaited: Awaited) -> bool {
-        let key = IdKey::of(self.forms.of_response(id));
+        let key = self.mutation.apply(IdKey::of(self.forms.of_response(id)));
         let serial = self.serial();
         let older = self.awaited.insert(key.clone(), (awaited, serial)).map(|(older, _)| older);
         if let Some(older) = older.filter(|older| older.push_id == awaited.push_id) {
@@ -215,10 +259,12 @@ impl Receipts {
             self.unmatched += 1;
             return Received::Useless;
         }
-        let key = IdKey::of(self.forms.of_receipt(id));
+        let key = self.mutation.apply(IdKey::of(self.forms.of_receipt(id)));
         if self.pass_on(&key, numbers, says, reply) {
+            self.elsewise.1 = 0;
             return Received::Matched;
         }
+        self.note_elsewise(id);
         if self.early.contains_key(&key) {
             return Received::Useless;
         }
@@ -237,6 +283,48 @@ impl Receipts {
             }
         }
         Received::Kept
+    }
+
+    /// A receipt matches nothing: would it, were ids written otherwise?
+    fn note_elsewise(&mut self, id: &[u8]) {
+        if self.elsewise.1 >= ELSEWISE_MAX || self.forms != IdForms::default() {
+            return;
+        }
+        let Ok(text) = std::str::from_utf8(id) else { return };
+        let awaits =
+            |text: String| self.awaited.contains_key(&IdKey::Text(text.into_bytes().into()));
+        let as_hex = text
+            .parse::<u128>()
+            .ok()
+            .is_some_and(|number| awaits(format!("{number:x}")) || awaits(format!("{number:08x}")));
+        let as_decimal = u128::from_str_radix(text, 16)
+            .ok()
+            .is_some_and(|number| awaits(number.to_string()) || awaits(format!("{number:010}")));
+        let (hex, decimal) = (IdForm::Hex, IdForm::Decimal);
+        let forms = match (as_hex, as_decimal) {
+            (true, _) => IdForms { response: hex, receipt: decimal },
+            (false, true) => IdForms { response: decimal, receipt: hex },
+            (false, false) => return self.elsewise.1 = 0,
+        };
+        let (before, count) = self.elsewise;
+        self.elsewise = (forms, if before == forms { count + 1 } else { 1 });
+        if self.elsewise.1 == ELSEWISE_MAX {
+            self.advice = Some(match as_hex {
+                true => "set --response-ids hex --receipt-ids decimal",
+                false => "set --response-ids decimal --receipt-ids hex",
+            });
+        }
+    }
+
+    /// Which forms of ids are to be set, once that is plain.
+    pub(super) fn take_advice(&mut self) -> Option<&'static str> {
+        self.advice.take()
+    }
+
+    /// A question was answered with what a receipt would say; its id is one of an answer.
+    pub(super) fn receive_answer(&mut self, arrived: Arrived<'_>) {
+        let key = IdKey::of(self.forms.of_response(arrived.id));
+        self.pass_on(&key, arrived.numbers, arrived.says, arrived.reply);
     }
 
     fn pass_on(
@@ -295,7 +383,8 @@ impl Receipts {
 
     /// Whether a receipt of this id is awaited.
     pub(super) fn awaits(&self, id: &[u8]) -> bool {
-        self.awaited.contains_key(&IdKey::of(self.forms.of_receipt(id)))
+        let key = self.mutation.apply(IdKey::of(self.forms.of_receipt(id)));
+        self.awaited.contains_key(&key) || self.doubles.contains_key(&key)
     }
 
     fn let_go(&mut self, key: &IdKey, serial: Serial) {
@@ -346,7 +435,6 @@ fn is_kept(early: &HashMap<IdKey, Early>, key: &IdKey, serial: Serial) -> bool {
 mod tests {
     use super::*;
     use wire::smpp::command::Command;
-    use wire::smpp::id::IdForm;
     use wire::smpp::session::RequestId;
 
     fn reply(sequence: u32) -> ReceiptReply {
@@ -368,6 +456,26 @@ mod tests {
 
     fn next(receipts: &mut Receipts) -> Option<u64> {
         receipts.matched.pop_front().map(|receipt| receipt.push_id)
+    }
+
+    #[test]
+    fn receipts_that_would_match_in_other_forms_say_which_are_to_be_set() {
+        let mut receipts = Receipts::new(IdForms::default(), 100);
+        for number in 0..40u64 {
+            receipts.await_id(format!("{:08X}", 0xB8BE00 + number).as_bytes(), awaited(number));
+        }
+        for number in 0..19 {
+            receive(&mut receipts, &(0xB8BE00 + number).to_string(), 1, 0);
+        }
+        receive(&mut receipts, "nobody's", 1, 0);
+        assert_eq!(receipts.take_advice(), None, "twenty in a row");
+        for number in 0..20 {
+            receive(&mut receipts, &(0xB8BE00 + number).to_string(), 1, 0);
+        }
+        let advice = receipts.take_advice().expect("plain by now");
+        assert!(advice.contains("--response-ids hex --receipt-ids decimal"), "{advice}");
+        receive(&mut receipts, &0xB8BE00.to_string(), 1, 0);
+        assert_eq!(receipts.take_advice(), None, "once");
     }
 
     #[test]

@@ -7,8 +7,8 @@
 use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
 use crate::network::smpp::carrier::{Carrier, Long, Validity};
 use wire::smpp::address;
-use wire::smpp::address::{OwnAddress, npi, ton};
-use wire::smpp::coding::{EsmClass, data_coding_of};
+use wire::smpp::address::OwnAddress;
+use wire::smpp::coding::EsmClass;
 use wire::smpp::pdu::Message;
 use wire::smpp::time;
 use wire::smpp::tlv::{Tag, TlvWriter, Tlvs};
@@ -108,7 +108,9 @@ impl Submit {
         let user_data = deliver.user_data;
         let part = if carrier.long == Long::Sar { Part::of(&user_data) } else { None };
         let is_bare = whole || part.is_some();
-        let source = address::source(slot.sender(), carrier.country, ton::INTERNATIONAL, npi::ISDN);
+        let (ton, npi) = (carrier.source_ton, carrier.source_npi);
+        let source = address::source(slot.sender(), carrier.country, ton, npi);
+        let has_header = user_data.header_indicated && !is_bare;
         let mut submit = Self {
             source,
             destination: address::destination(slot.msn, carrier.country, carrier.destination),
@@ -118,9 +120,9 @@ impl Submit {
             part,
             validity: [0; 16],
             validity_octets: 0,
-            esm_class: if user_data.header_indicated && !is_bare { EsmClass::HEADER } else { 0 },
+            esm_class: carrier.mode | if has_header { EsmClass::HEADER } else { 0 },
             protocol_id: deliver.protocol_identifier.0,
-            data_coding: data_coding_of(user_data.coding_scheme.0, carrier.binary_coding),
+            data_coding: carrier.data_coding(user_data.coding_scheme.0),
             priority: if carrier.priority { priority_of(slot.class) } else { 0 },
             receipt: if carrier.receipts { RECEIPT_WANTED } else { 0 },
             reference: reference_of(slot.push_id),

@@ -24,6 +24,8 @@ impl EsmClass {
     const TYPE: u8 = 0x3C;
     /// Bits of the mode.
     const MODE: u8 = 0x03;
+    /// The highest mode.
+    pub const MODE_MAX: u8 = Self::MODE;
     /// Mode of messages that are sent once and not stored.
     const DATAGRAM: u8 = 0x01;
 

@@ -25,6 +25,7 @@ impl Home {
         let is_out = !is_up || self.pace.is_choked(now_ms);
         let is_dealing = is_up && !is_paused;
         self.exchange.set_condition(is_dealing, is_out, now_ms);
+        self.take_questions();
         let exchange = Arc::clone(&self.exchange);
         let mut busy = false;
         for owner in 0..exchange.shards() {

@@ -7,11 +7,13 @@ use crate::network::smpp::outcome::receipt_of;
 use crate::network::smpp::receipts::{Arrived, Received};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use wire::smpp::address::msn_of;
 use wire::smpp::oddities::Oddities;
 use wire::smpp::pdu::Body;
 use wire::smpp::receipt::Receipt;
 use wire::smpp::session::RequestId;
 use wire::terms::code::Code;
+use wire::terms::ownership::shard_of;
 
 impl Home {
     /// Whether the ids of all pushes that were handed over before are here: only then may the
@@ -73,6 +75,24 @@ impl Home {
             return false;
         }
         self.receipts.receive(arrived, now_ms) == Received::Useless
+    }
+
+    /// alert_notification: the carrier says that a phone is reachable again, whose pushes need not
+    /// wait for their next time.
+    pub fn handle_alert(&mut self, body: &Body<'_>) {
+        let Body::Alert(alert) = body else { return };
+        let Some(msn) = msn_of(&alert.source, self.carrier.country) else { return };
+        self.exchange.figures.add(|figures| &figures.alerts, 1);
+        let owner = shard_of(msn, self.exchange.shards());
+        // Where too many are said at once they wait for their times.
+        if self.exchange.reachable(owner).push(msn).is_ok() {
+            self.called |= 1 << owner;
+        }
+    }
+
+    /// What is probably set wrong: how ids are written. Once.
+    pub fn take_advice(&mut self) -> Option<&'static str> {
+        self.receipts.take_advice()
     }
 
     /// Receipts that came early and whose ids stay unknown.

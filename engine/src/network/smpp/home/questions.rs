@@ -1,0 +1,127 @@
+//! What shards have a carrier asked about SMS that it has: cancel_sm and query_sm.
+//!
+//! Invariants: a question is put once and never again; what it does not settle, the receipt or the
+//! end of the wait for it does.
+
+use super::{HAND_BITS, Home, SEGMENT_BITS};
+use crate::network::port::{Asked, CarrierQuestion, ReceiptReply};
+use crate::network::smpp::outcome::receipt_of;
+use crate::network::smpp::receipts::Arrived;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use wire::smpp::address;
+use wire::smpp::address::OwnAddress;
+use wire::smpp::command::Command;
+use wire::smpp::pdu::{Body, Cancel, Query};
+use wire::smpp::receipt::MessageState;
+use wire::smpp::session::Session;
+use wire::smpp::status::Status;
+
+/// Room for one of them.
+const QUESTION_OCTETS_MAX: usize = 256;
+/// Questions that wait for room on a session; beyond it the oldest is let go.
+const QUESTIONS_MAX: usize = 4_096;
+/// In the place of a permit: it is a question that was sent.
+const NO_HAND: u64 = (1 << HAND_BITS) - 1;
+
+/// The questions of one carrier.
+#[derive(Default)]
+pub(super) struct Questions {
+    waiting: VecDeque<CarrierQuestion>,
+    sent: HashMap<u64, CarrierQuestion>,
+    number: u32,
+}
+
+/// Whether it is a question that was sent with this token.
+pub(super) fn is_question(token: u64) -> bool {
+    token >> SEGMENT_BITS & NO_HAND == NO_HAND
+}
+
+impl Home {
+    /// Takes what shards have the carrier asked, as far as it takes such questions.
+    pub(super) fn take_questions(&mut self) {
+        let exchange = Arc::clone(&self.exchange);
+        for owner in 0..exchange.shards() {
+            while let Some(question) = exchange.questions(owner).pop() {
+                let takes = match question.asked {
+                    Asked::Cancel => self.carrier.cancels,
+                    Asked::Query => self.carrier.queries,
+                };
+                if !takes {
+                    continue;
+                }
+                if self.questions.waiting.len() >= QUESTIONS_MAX {
+                    self.questions.waiting.pop_front();
+                }
+                self.questions.waiting.push_back(question);
+            }
+        }
+    }
+
+    /// Puts questions on a session that is bound, as long as its window allows; whether there were
+    /// any. They are no SMS, and none of the rate is theirs.
+    pub(super) fn ask(&mut self, session: &mut Session, output: &mut Vec<u8>, now_ms: u64) -> bool {
+        let mut busy = false;
+        while session.room() > 0
+            && let Some(question) = self.questions.waiting.pop_front()
+        {
+            busy = true;
+            let number = self.questions.number;
+            self.questions.number = number.wrapping_add(1);
+            let token = u64::from(number) << (SEGMENT_BITS + HAND_BITS) | NO_HAND << SEGMENT_BITS;
+            let mut pdu = [0; QUESTION_OCTETS_MAX];
+            let country = self.carrier.country;
+            let (ton, npi) = (self.carrier.source_ton, self.carrier.source_npi);
+            let sender = address::source(&question.sender, country, ton, npi);
+            let source = sender.as_ref().map(OwnAddress::as_address).unwrap_or_default();
+            let phone = address::destination(question.msn, country, self.carrier.destination);
+            let message_id = &question.id[..];
+            let (command, body) = match question.asked {
+                Asked::Query => (Command::QUERY_SM, Body::Query(Query { message_id, source })),
+                Asked::Cancel => {
+                    let service_type = self.carrier.service_type.as_bytes();
+                    let destination = phone.as_address();
+                    let cancel = Cancel { service_type, message_id, source, destination };
+                    (Command::CANCEL_SM, Body::Cancel(cancel))
+                }
+            };
+            let Ok(octets) = session.request(&mut pdu, command, &body, token, now_ms) else {
+                // What a session does not take, its receipt still says.
+                continue;
+            };
+            output.extend_from_slice(&pdu[..octets]);
+            let figures = &self.exchange.figures;
+            match question.asked {
+                Asked::Cancel => figures.add(|figures| &figures.cancels, 1),
+                Asked::Query => figures.add(|figures| &figures.queries, 1),
+            }
+            self.questions.sent.insert(token, question);
+        }
+        busy
+    }
+
+    /// The answer to a question. What a query says of an SMS that has ended counts as its receipt;
+    /// a cancel is settled by the receipt that follows.
+    pub(super) fn question_answered(&mut self, token: u64, status: Status, body: &Body<'_>) {
+        let Some(question) = self.questions.sent.remove(&token) else { return };
+        let Body::QueryResp(answer) = body else { return };
+        if status != Status::OK {
+            return;
+        }
+        let state = MessageState::from_number(u32::from(answer.message_state));
+        let Some(says) = state.and_then(receipt_of) else { return };
+        let carrier = self.exchange.number();
+        let digits = question.msn.digits();
+        self.receipts.receive_answer(Arrived {
+            id: &question.id,
+            says,
+            numbers: [&digits, &[]],
+            reply: ReceiptReply { carrier, session: (0, 0), request: None },
+        });
+    }
+
+    /// A question has no answer.
+    pub(super) fn question_lost(&mut self, token: u64) {
+        self.questions.sent.remove(&token);
+    }
+}
