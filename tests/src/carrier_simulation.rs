@@ -20,12 +20,12 @@ use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
 use hayauma::network::smpp::carrier::{Carrier, Long, Validity};
 use hayauma::network::smpp::exchange::{CarrierPlan, KnownCarrier};
-use hayauma::network::smpp::home::Home;
+use hayauma::network::smpp::home::{Home, IdMutation};
 use hayauma::network::smpp::port::CarrierPort;
 use hayauma::shard::open::Ground;
 use hayauma::shard::{NotificationResult, Origin, Reply, Shard, TurnBudget};
 use hayauma::smsc::mutation::Mutation as CoreMutation;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,6 +42,11 @@ use wire::terms::time::{SteadyMs, WallMs};
 /// Requests outstanding on a session, and sessions.
 const WINDOW: u16 = 4;
 const SESSIONS: usize = 2;
+/// Pushes that come at once now and then.
+const BURST: u64 = 40;
+/// Phones that may go before one whose SMS was sent too fast: those outstanding on the sessions,
+/// and those that waited for them.
+const OVERTAKEN_MAX: usize = 3 * WINDOW as usize * SESSIONS;
 /// The faults end after so long.
 const FAULTS_MS: u64 = 40_000;
 /// By then all has come to its end: lifetime, grace, and some more.
@@ -59,6 +64,8 @@ pub struct Options {
     pub session: Mutation,
     /// A deliberate fault of the message center.
     pub core: CoreMutation,
+    /// A deliberate fault in how ids are compared.
+    pub ids: IdMutation,
 }
 
 /// What a run met.
@@ -132,6 +139,14 @@ struct Smsc {
     copies: BTreeMap<String, Vec<Copy>>,
     receipts: VecDeque<Receipt>,
     next_id: u64,
+    /// SMS that it has given ids.
+    named: u64,
+    /// Phones that SMS came for.
+    seen: HashSet<String>,
+    /// Phones whose SMS was sent too fast: how many had been seen then.
+    throttled: HashMap<String, usize>,
+    /// The most phones that were seen first between such an SMS and its next try.
+    overtaken: usize,
     still_until_ms: u64,
     away_until_ms: u64,
 }
@@ -156,7 +171,7 @@ struct World<'a> {
     next_generation: u32,
     /// By reqid: the code that was told.
     told: BTreeMap<String, String>,
-    /// Answers of this turn and the one before, which no commit may cover yet.
+    /// Answers since the last commit and the one before, which none may cover yet.
     answered: [u64; 2],
 }
 
@@ -184,12 +199,18 @@ fn carrier() -> Carrier {
         packs: false,
         long: Long::Udh,
         binary_coding: 4,
+        codings: Vec::new(),
+        source_ton: 1,
+        source_npi: 1,
+        mode: 0,
         service_type: String::new(),
         enquire_link_ms: 30_000,
         response_ms: 5_000,
         meanings: Default::default(),
         tlvs: true,
         rebinds: 0,
+        cancels: false,
+        queries: false,
         paused: false,
     }
 }
@@ -227,6 +248,10 @@ pub fn run(directory: &Path, options: Options) -> Result<Met, String> {
             copies: BTreeMap::new(),
             receipts: VecDeque::new(),
             next_id: 1,
+            named: 0,
+            seen: HashSet::new(),
+            throttled: HashMap::new(),
+            overtaken: 0,
             still_until_ms: 0,
             away_until_ms: 0,
         },
@@ -245,8 +270,9 @@ pub fn run(directory: &Path, options: Options) -> Result<Met, String> {
             return Err(format!("push {missing:?} never came to its end"));
         }
         let faulty = age_ms < FAULTS_MS;
-        if next < all && world.chance.is(300) && station.accept(next, world.now_ms) {
-            next += 1;
+        let burst = if world.chance.is(6) { BURST } else { u64::from(world.chance.is(300)) };
+        for _ in 0..burst {
+            next += u64::from(next < all && station.accept(next, world.now_ms));
         }
         if !world.turn(&mut station, faulty)? {
             station = world.kill(station);
@@ -293,7 +319,8 @@ impl World<'_> {
         let simulated =
             SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
         let network = SideBySide { simulated, carriers: CarrierPort::new(0, &plan) };
-        let home = Home::new(&plan.carriers[0], 100_000, self.now_ms);
+        let mut home = Home::new(&plan.carriers[0], 100_000, self.now_ms);
+        home.mutate_ids(self.options.ids);
         let lines = (0..SESSIONS).map(|_| None).collect();
         Station { shard, network, home, lines, dial_ms: [0; SESSIONS] }
     }
@@ -321,6 +348,8 @@ impl World<'_> {
     /// The connection ends; what the SMSC has no answer for it sends again.
     fn cut(&mut self, station: &mut Station, at: usize, tells: bool) {
         let Some(mut line) = station.lines[at].take() else { return };
+        // What was not heard is in doubt, and waits for longer.
+        self.smsc.throttled.clear();
         self.smsc.receipts.extend(line.under_way.drain().map(|(_, receipt)| receipt));
         if tells {
             self.met.cuts += 1;
@@ -360,8 +389,11 @@ impl World<'_> {
         if faulty && self.chance.is(3) {
             return Ok(false);
         }
-        station.shard.commit_blocking().expect("a device that writes");
-        self.answered = [0, self.answered[0]];
+        // A device takes its time now and then.
+        if !faulty || self.chance.is(300) {
+            station.shard.commit_blocking().expect("a device that writes");
+            self.answered = [0, self.answered[0]];
+        }
         assert!(station.shard.write_books_blocking(WallMs::new(now_ms)), "a device with room");
         if let Some(sync) = station.shard.begin_billing_sync() {
             station.shard.finish_billing_sync(&sync);
@@ -495,12 +527,12 @@ impl World<'_> {
             6..8 if faulty => Status::SYSTEM_ERROR,
             _ => Status::OK,
         };
+        let phone = String::from_utf8_lossy(message.destination.digits).into_owned();
+        self.smsc.see(&phone, status);
         if status != Status::OK {
             return line.server_answers(request, status, "", now_ms);
         }
-        let phone = String::from_utf8_lossy(message.destination.digits).into_owned();
-        let id = format!("{:08X}", self.smsc.next_id);
-        self.smsc.next_id += 1;
+        let id = self.smsc.name();
         let delivered = !self.chance.is(100);
         let receipt_lost = faulty && self.chance.is(20);
         self.met.lost_receipts += u64::from(receipt_lost);
@@ -514,7 +546,9 @@ impl World<'_> {
         let early = faulty && self.chance.is(100);
         for _ in 0..copies {
             let due_ms = now_ms + if early { 0 } else { 10 + self.chance.below(5_000) };
-            let (id, phone) = (id.clone(), phone.clone());
+            // Some do not say whom they are about.
+            let phone = if self.chance.is(100) { String::new() } else { phone.clone() };
+            let id = id.clone();
             self.smsc.receipts.push_back(Receipt { due_ms, id, delivered, phone });
         }
         self.smsc.receipts.make_contiguous().sort_by_key(|receipt| receipt.due_ms);
@@ -617,11 +651,38 @@ impl World<'_> {
                 return Err(format!("push {number} was told as {code}, and the SMSC has {seen:?}"));
             }
         }
+        if self.smsc.overtaken > OVERTAKEN_MAX {
+            return Err(format!("{} went before what was throttled", self.smsc.overtaken));
+        }
         let most = self.met.in_doubt + self.met.exposed;
         if self.met.twice > most {
             return Err(format!("{} came twice, {most} at most: {:?}", self.met.twice, self.met));
         }
         Ok(())
+    }
+}
+
+impl Smsc {
+    /// Two of them differ in the zeros before them alone, sixteen in their last digit.
+    fn name(&mut self) -> String {
+        self.named += 1;
+        let number = self.named / 2;
+        match self.named % 2 {
+            0 => format!("{number:08X}"),
+            _ => format!("{:X}", number + 1),
+        }
+    }
+
+    /// An SMS came that is answered so.
+    fn see(&mut self, phone: &str, status: Status) {
+        self.seen.insert(phone.to_owned());
+        let seen = self.seen.len();
+        if let Some(before) = self.throttled.remove(phone) {
+            self.overtaken = self.overtaken.max(seen - before);
+        }
+        if status == Status::THROTTLED {
+            self.throttled.insert(phone.to_owned(), seen);
+        }
     }
 }
 

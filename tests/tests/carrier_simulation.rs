@@ -1,17 +1,19 @@
 //! A carrier with its faults in virtual time, many seeds, and proof that a broken engine is
 //! noticed.
 
+use hayauma::network::smpp::home::IdMutation;
 use hayauma::smsc::mutation::Mutation as CoreMutation;
 use tests::carrier_simulation::{Met, Options, run};
 use wire::smpp::session::Mutation;
 
 /// Seeds of the everyday run.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 /// Seeds within which a deliberate fault must be noticed.
 const SEEDS_TO_NOTICE: u64 = 60;
 
 fn options(seed: u64) -> Options {
-    Options { seed, pushes: 150, session: Mutation::None, core: CoreMutation::None }
+    let (session, core) = (Mutation::None, CoreMutation::None);
+    Options { seed, pushes: 150, session, core, ids: IdMutation::None }
 }
 
 fn run_in_place(options: Options) -> Result<Met, String> {
@@ -52,11 +54,17 @@ fn a_broken_engine_is_noticed() {
     let broken = sessions
         .into_iter()
         .map(|session| Options { session, ..options(0) })
-        .chain(CoreMutation::OF_CARRIERS.into_iter().map(|core| Options { core, ..options(0) }));
+        .chain(CoreMutation::OF_CARRIERS.into_iter().map(|core| Options { core, ..options(0) }))
+        .chain(
+            [IdMutation::Prefix, IdMutation::ZerosStripped]
+                .into_iter()
+                .map(|ids| Options { ids, ..options(0) }),
+        );
     for broken in broken {
         let noticed =
             (1..=SEEDS_TO_NOTICE).find_map(|seed| run_in_place(Options { seed, ..broken }).err());
         assert!(noticed.is_some(), "{broken:?} is not noticed");
-        println!("{:?} {:?}: {}", broken.session, broken.core, noticed.unwrap_or_default());
+        let Options { session, core, ids, .. } = broken;
+        println!("{session:?} {core:?} {ids:?}: {}", noticed.unwrap_or_default());
     }
 }
