@@ -124,7 +124,7 @@ fn carrier(mut table: toml::Table, file: &Path) -> Result<(String, CarrierChange
 
 /// A file that a file names lies beside it, unless its whole path is given.
 fn beside(file: &Path, named: &str) -> PathBuf {
-    file.parent().unwrap_or(Path::new("")).join(named)
+    file.with_file_name("").join(named)
 }
 
 fn renamed(mut table: toml::Table, named: &str, kept: &str) -> toml::Table {
