@@ -313,7 +313,12 @@ impl Connection {
         self.first_number == 0 && self.answers.is_empty()
     }
 
-    /// When the connection was taken, steady milliseconds.
+    /// The client can be heard from now on: its time for a first request begins.
+    pub(super) fn opens(&mut self, now_ms: SteadyMs) {
+        self.opened_ms = now_ms;
+    }
+
+    /// Since when the client can be heard, steady milliseconds.
     pub(super) fn opened_ms(&self) -> SteadyMs {
         self.opened_ms
     }

@@ -173,11 +173,20 @@ impl Front {
         let Some(index) = index else {
             unreachable!("the acceptor deals only what there are places for")
         };
-        self.begin_handshake(index, now);
+        let is_shaking = self.begin_handshake(index, now);
         let Some(connection) = self.connections.get_mut(index) else { return };
         self.visits.taken += 1;
         connection.read_on(driver);
+        if is_shaking {
+            // Its time for a first request begins behind the handshake.
+            return;
+        }
         let name = connection.stream.name();
+        self.note_silent(name);
+    }
+
+    /// A client can be heard from now on, and has not asked anything.
+    fn note_silent(&mut self, name: (u32, u32)) {
         if self.silent.len() >= 2 * self.limits.connections_max {
             // Those that have spoken, or are gone, stand behind one that has not.
             let connections = &mut self.connections;
@@ -200,13 +209,15 @@ impl Front {
     }
 
     /// Closes the connection that has waited longest for its first request, unless it came just
-    /// now.
+    /// now; else a handshake whose client says no more.
     fn make_room(&mut self, now: Now) {
         if let Some((index, since_ms)) = self.longest_silent()
             && now.steady_ms >= since_ms + SILENT_MS_MIN
         {
             self.visits.evicted += 1;
             self.dismiss(index);
+        } else {
+            self.drop_longest_awaited(now);
         }
         self.show_silent(now);
     }
@@ -222,7 +233,11 @@ impl Front {
                     self.visits.silent += 1;
                     self.dismiss(index);
                 }
-                _ => return self.door.show_silent_since(silent.map(|(_, since_ms)| since_ms)),
+                _ => {
+                    let since_ms = silent.map(|(_, since_ms)| since_ms);
+                    let since_ms = [since_ms, self.may_go_since_ms()].into_iter().flatten().min();
+                    return self.door.show_silent_since(since_ms);
+                }
             }
         }
     }
@@ -576,6 +591,7 @@ impl Front {
         };
         for index in indices {
             self.send_away(index);
+            self.hurry_handshake(index, half_until_ms);
             let Some(link) = self.connections.get_mut(index) else { continue };
             let is_hurried = link.session.is_half_since(half_until_ms)
                 && link.unconsumed() > HALF_REQUEST_OCTETS_KEPT;
@@ -676,7 +692,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use wire::terms::time::WallMs;
 
-    fn at(steady_ms: u64) -> Now {
+    pub(super) fn at(steady_ms: u64) -> Now {
         Now {
             wall_ms: WallMs::new(steady_ms),
             steady_ms: SteadyMs::new(steady_ms),
@@ -685,13 +701,22 @@ mod tests {
     }
 
     /// A shard of four places, so many of them taken at 1,000 ms by clients that say nothing.
-    fn visited(clients: usize) -> (Front, Driver, Vec<UnixStream>) {
+    pub(super) fn visited(clients: usize) -> (Front, Driver, Vec<UnixStream>) {
+        visited_over(clients, None)
+    }
+
+    /// The same over TLS.
+    pub(super) fn visited_over(
+        clients: usize,
+        acceptance: Option<crate::io::tls::Acceptance>,
+    ) -> (Front, Driver, Vec<UnixStream>) {
         let mut driver = Driver::new(DriverKind::Poll, 0, None).expect("a driver");
         let places = Places::new(1, 4).expect("places");
         let wakers = [Waker::into_the_void().expect("a waker")];
         let patience = Patience { request_ms: 10_000, idle_ms: 600_000 };
         let limits = FrontLimits { connections_max: 4, patience };
         let mut front = Front::new(limits, places.door(0), Budget::new());
+        acceptance.into_iter().for_each(|acceptance| front.accept_with(acceptance));
         let (clients, servers): (Vec<_>, Vec<_>) =
             (0..clients).map(|_| UnixStream::pair().expect("a pair")).unzip();
         servers.into_iter().for_each(|server| places.deal(server.into(), 0, &wakers));

@@ -48,12 +48,16 @@ pub(super) const SEND_OCTETS_MAX: usize = 64 * 1024;
 pub(super) const SEAL_OCTETS_MAX: usize = 64 * 1024;
 /// What TLS keeps of a connection beside its records: keys, and where its handshake stands.
 pub(super) const TLS_STATE_OCTETS: usize = 4 * 1024;
-/// Connections of a shard whose handshake is not over; beyond that the oldest of them goes.
-pub(super) const HANDSHAKES_MAX: usize = 1024;
-/// How long a client may take to its words of a handshake, all of them together.
-pub(super) const HANDSHAKE_MS_MAX: u64 = 10_000;
-/// How long the oldest of too many is given to its next word all the same.
-pub(super) const HANDSHAKE_KEPT_MS_MIN: u64 = 250;
+/// Connections of a shard whose handshake is not over; beyond that the longest awaited of them
+/// goes. Thousands of clients that come back at once have room while their next words are on the
+/// way.
+pub(super) const HANDSHAKES_MAX: usize = 4096;
+/// How long a client may take to its words of a handshake, all of them together, where nobody else
+/// wants its place: as long as clients themselves wait for an answer.
+pub(super) const HANDSHAKE_MS_MAX: u64 = 30_000;
+/// How long the longest awaited of too many is given to its next word all the same: a lost packet
+/// comes again within a second.
+pub(super) const HANDSHAKE_KEPT_MS_MIN: u64 = 1_500;
 /// Octets of a handshake's message that is not whole.
 pub(super) const HANDSHAKE_OCTETS_MAX: usize = 20 * 1024;
 /// Steps that a handshake may take: an honest one has two or three, and one for each record that
@@ -63,6 +67,11 @@ pub(super) const HANDSHAKE_STEPS_MAX: u8 = 32;
 pub(super) const HANDSHAKE_STEPS_PREFERRED: u8 = 3;
 /// Steps that may be due before no further client is taken.
 pub(super) const HANDSHAKE_STEPS_DUE_MAX: usize = 256;
+/// Records of a connection that hold nothing for the session: an honest one has a few, for new keys
+/// and its goodbye. A new key costs a shard as much as a request...
+pub(super) const HOLLOW_RECORDS_MAX: u64 = 256;
+/// ...and one more for each so many octets that it was sent.
+pub(super) const HOLLOW_RECORD_OCTETS: u64 = 64 * 1024;
 /// How often the kernel is asked whether a peer takes anything of what is being sent to it.
 pub(super) const SEND_LOOK_MS: u64 = 200;
 /// When the first such look is late.
@@ -109,6 +118,8 @@ pub(super) const SILENT_MS_MIN: u64 = 1_000;
 pub(super) const FIRST_REQUEST_MS: u64 = 60_000;
 /// The same while three quarters of the places are taken.
 pub(super) const FIRST_REQUEST_CROWDED_MS: u64 = 10_000;
+/// Half-done handshakes take this part of a shard's places at most, numerator and denominator.
+pub(super) const HANDSHAKE_PLACES: (usize, usize) = (3, 4);
 /// Timers expired in one turn.
 pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
 /// Parcels that one shard may have under way to all others together.
@@ -186,6 +197,10 @@ const _: () = assert!(
 const _: () = assert!(HELD_PER_LINK_MAX / BLOCKED_INPUT_PART == INPUT_PENDING_OCTETS_MAX);
 const _: () = assert!(
     SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS
+);
+const _: () = assert!(
+    SILENT_MS_MIN <= HANDSHAKE_KEPT_MS_MIN && HANDSHAKE_KEPT_MS_MIN < HANDSHAKE_MS_MAX,
+    "whoever is asked for room has somebody that may go"
 );
 const _: () = assert!(
     RECEIVE_BUFFER_OCTETS

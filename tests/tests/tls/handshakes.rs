@@ -13,6 +13,9 @@ use tests::wait;
 /// Clients that begin a handshake and say no more, where there are descriptors for them: many times
 /// what a shard keeps half done.
 const KNOCKING: usize = 10_000;
+/// What a shard keeps half done: three quarters of its places, which are 4,096 where descriptors
+/// suffice.
+const HALF_DONE_MAX: usize = 3_072;
 /// Descriptors that the test itself needs, and twice as many that the engine does.
 const OTHER_DESCRIPTORS: usize = 500;
 
@@ -53,17 +56,11 @@ fn clients_that_begin_a_handshake_and_say_no_more_stop_nobody() {
     // Before it stand the first steps of a quarter of them.
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     let admin = engine.admin();
-    wait::until_true("dropped handshakes", || admin.figure("tls_dropped") >= 400);
-    assert!(admin.figure("connections") <= 1_100, "{}", admin.figure("connections"));
-    // In the end all of them, and nobody that is done.
-    // Where places are few, those who say nothing make room before that.
-    let ended = || ["tls_dropped", "connections_evicted"].map(|name| admin.figure(name) as usize);
-    let begun = Instant::now();
-    while ended().iter().sum::<usize>() != knocking.len() {
-        let left = admin.figure("connections");
-        assert!(begun.elapsed() < 2 * wait::PATIENCE, "{:?} {left} {}", ended(), knocking.len());
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
+    assert!(admin.figure("connections") as usize <= HALF_DONE_MAX + 100);
+    // All that it keeps no place for are gone, and nobody that is done.
+    let least = knocking.len().saturating_sub(HALF_DONE_MAX);
+    wait::until_true("dropped handshakes", || admin.figure("tls_dropped") as usize >= least);
+    assert_eq!(admin.figure("connections_evicted"), 0);
     assert_eq!(client.ask(&push("among-many")).code(), "0001");
     engine.stop();
 }

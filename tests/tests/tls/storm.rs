@@ -2,6 +2,8 @@
 //! emergency pushes do not wait for them.
 //!
 //! `HAYAUMA_HANDSHAKES` says how many; `just heavy handshakes` lets 5,000 come to a release build.
+//! It tells what it saw: how long clients waited, how many handshakes a second that makes, and of
+//! those that were cut off how far each had come.
 
 use crate::{MSN, use_certificate};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -9,11 +11,13 @@ use rustls::client::Tls13ClientSessionValue;
 use rustls::client::{ClientSessionStore, Resumption, Tls12ClientSessionValue};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, NamedGroup};
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tests::admin::Admin;
 use tests::push::{Body, XPID};
 use tests::site::Site;
 use tests::tls::{Authority, Made, NAME, Secure};
@@ -22,6 +26,8 @@ use tests::tls::{Authority, Made, NAME, Secure};
 const CLIENTS: usize = 1_200;
 /// How long all of them may take.
 const DONE_WITHIN: Duration = Duration::from_secs(120);
+/// How long a client of the field waits for its answer before it gives up.
+const CLIENT_WITHIN: Duration = Duration::from_secs(30);
 /// What an emergency push may take while they come, ninety-nine times in a hundred.
 const EMERGENCY_WITHIN: Duration = Duration::from_millis(50);
 /// Emergency pushes before the storm.
@@ -79,6 +85,7 @@ struct Returning {
     socket: TcpStream,
     request: Option<Vec<u8>>,
     heard: Vec<u8>,
+    knocked: Instant,
 }
 
 impl Returning {
@@ -103,13 +110,22 @@ impl Returning {
                 return Ok(Some(String::from_utf8_lossy(code).into_owned()));
             }
             match self.tls.read_tls(&mut self.socket) {
-                Ok(0) => return Err("the engine has cut it off".to_owned()),
+                Ok(0) => return Err(format!("cut off {}", self.stage())),
                 Ok(_) => {
                     self.tls.process_new_packets().map_err(|error| error.to_string())?;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(format!("reading: {error}")),
+                Err(error) => return Err(format!("{error} {}", self.stage())),
             }
+        }
+    }
+
+    /// How far it has come.
+    fn stage(&self) -> &'static str {
+        match (self.tls.handshake_kind(), self.tls.is_handshaking()) {
+            (None, _) => "before the engine's first word",
+            (Some(_), true) => "in the middle of the handshake",
+            (Some(_), false) => "behind the handshake, before its answer",
         }
     }
 }
@@ -124,6 +140,8 @@ struct Returned {
     accepted: usize,
     resumed: usize,
     refused: Vec<String>,
+    /// How long each took that was answered, from its first knock on.
+    times: Vec<Duration>,
 }
 
 /// Lets so many clients come back at once, and waits until each was answered or is gone.
@@ -143,9 +161,13 @@ fn come_back(address: SocketAddr, config: &Arc<ClientConfig>, numbers: Vec<usize
     let (sender, arrivals) = std::sync::mpsc::channel();
     let knocking = std::thread::spawn(move || {
         for (tls, request) in prepared {
+            let knocked = Instant::now();
             let socket = TcpStream::connect(address).expect("room in the backlog");
             socket.set_nonblocking(true).expect("a socket");
-            let client = Returning { tls, socket, request: Some(request), heard: Vec::new() };
+            let (request, heard) = (Some(request), Vec::new());
+            let mut client = Returning { tls, socket, request, heard, knocked };
+            // A client says its first word as soon as it is connected, whatever others do.
+            client.go_on().expect("its hello leaves");
             sender.send(client).expect("a thread that waits for it");
         }
     });
@@ -153,10 +175,7 @@ fn come_back(address: SocketAddr, config: &Arc<ClientConfig>, numbers: Vec<usize
     let deadline = Instant::now() + DONE_WITHIN;
     loop {
         let are_all_there = knocking.is_finished();
-        for mut client in arrivals.try_iter() {
-            client.go_on().expect("its hello leaves");
-            coming.push(client);
-        }
+        coming.extend(arrivals.try_iter());
         if coming.is_empty() && are_all_there || Instant::now() > deadline {
             break;
         }
@@ -173,7 +192,10 @@ fn come_back(address: SocketAddr, config: &Arc<ClientConfig>, numbers: Vec<usize
             }
             match client.go_on() {
                 Ok(None) => return true,
-                Ok(Some(code)) if code == "0000" => returned.accepted += 1,
+                Ok(Some(code)) if code == "0000" => {
+                    returned.accepted += 1;
+                    returned.times.push(client.knocked.elapsed());
+                }
                 Ok(Some(code)) => returned.refused.push(code),
                 Err(why) => returned.refused.push(why),
             }
@@ -182,7 +204,8 @@ fn come_back(address: SocketAddr, config: &Arc<ClientConfig>, numbers: Vec<usize
             false
         });
     }
-    returned.refused.extend(coming.iter().map(|_| "nobody has answered it".to_owned()));
+    let unanswered = |client: &Returning| format!("left unanswered {}", client.stage());
+    returned.refused.extend(coming.iter().map(unanswered));
     returned
 }
 
@@ -207,6 +230,38 @@ fn emergencies(
 
 fn p99(times: &[Duration]) -> Duration {
     times[(times.len() * 99).div_ceil(100) - 1]
+}
+
+/// What became of the clients, for whoever reads what the test saw.
+fn told(all: &[Returned], admin: &Admin) -> String {
+    let mut times: Vec<Duration> = all.iter().flat_map(|one| one.times.clone()).collect();
+    times.sort_unstable();
+    let mut fates: BTreeMap<&str, usize> = BTreeMap::new();
+    for why in all.iter().flat_map(|one| &one.refused) {
+        *fates.entry(why).or_default() += 1;
+    }
+    let figures = [
+        "tls_handshakes",
+        "tls_resumed",
+        "tls_dropped",
+        "tls_failed",
+        "connections_evicted",
+        "connections_silent",
+    ];
+    let figures: Vec<String> =
+        figures.iter().map(|name| format!("{name} {}", admin.figure(name))).collect();
+    let Some(&slowest) = times.last() else {
+        return format!("none was answered; {fates:?}; {}", figures.join(", "));
+    };
+    format!(
+        "{} answered within {slowest:?} ({:.0} handshakes a second), half of them within {:?}, 99 \
+         % within {:?}; cut off: {fates:?}; the engine's figures: {}",
+        times.len(),
+        times.len() as f64 / slowest.as_secs_f64(),
+        times[times.len() / 2],
+        p99(&times),
+        figures.join(", ")
+    )
 }
 
 #[test]
@@ -252,19 +307,22 @@ fn clients_that_come_back_at_once_all_get_in_and_hold_up_no_emergency() {
     });
     let times = emergencies(&mut other, "storm", |sent| sent < 10 || !over.load(Ordering::Acquire));
     let all = joined.join().expect("no panic");
-    let refused: Vec<&String> = all.iter().flat_map(|one| &one.refused).collect();
     let accepted: usize = all.iter().map(|one| one.accepted).sum();
     let resumed: usize = all.iter().map(|one| one.resumed).sum();
+    let admin = engine.admin();
+    let seen = told(&all, &admin);
     println!(
-        "{count} clients came back: 99 % of {} emergency pushes took {:?}, without them {:?}",
+        "{count} clients came back: {seen}\n99 % of {} emergency pushes took {:?}, without them \
+         {:?}",
         times.len(),
         p99(&times),
         p99(&calm)
     );
-    assert_eq!(accepted, count, "{} refused: {:?}", refused.len(), refused.first());
-    assert_eq!(resumed, count);
-    let admin = engine.admin();
-    assert_eq!((admin.figure("tls_dropped"), admin.figure("tls_failed")), (0, 0));
+    assert_eq!(accepted, count, "{seen}");
+    assert_eq!(resumed, count, "{seen}");
+    assert_eq!((admin.figure("tls_dropped"), admin.figure("tls_failed")), (0, 0), "{seen}");
+    let slowest = all.iter().flat_map(|one| &one.times).max().copied().unwrap_or_default();
+    assert!(cfg!(debug_assertions) || slowest < CLIENT_WITHIN, "{seen}");
     assert_eq!(admin.figure("tls_resumed") as usize, shaken_before + count);
     // An unoptimised handshake takes several times as long, and neighbours may have the CPUs.
     let slack = if cfg!(debug_assertions) { 5 } else { 1 };

@@ -8,16 +8,19 @@
 //!
 //! Only those that wait for their *client* may go: beyond [`HANDSHAKES_MAX`] the one that has
 //! waited longest, and any that has waited for [`HANDSHAKE_MS_MAX`] in all. The time that a step
-//! waits for the shard counts for nobody. So clients that begin and say no more keep no place of
-//! those that speak, however many of either there are.
+//! waits for the shard counts for nobody, nor does it count towards the time for a first request,
+//! which begins behind the handshake. So clients that begin and say no more keep no place of those
+//! that speak, however many of either there are; and of those that come back at once nobody is cut
+//! off for want of the shard's own time.
 
 use super::Front;
 use crate::io::connection::Connection;
 use crate::io::desk::ShardDesk;
 use crate::io::driver::Driver;
 use crate::io::limits::{
-    HANDSHAKE_KEPT_MS_MIN, HANDSHAKE_MS_MAX, HANDSHAKE_STEPS_DUE_MAX, HANDSHAKE_STEPS_MAX,
-    HANDSHAKE_STEPS_PREFERRED, HANDSHAKES_MAX,
+    HALF_REQUEST_OCTETS_KEPT, HANDSHAKE_KEPT_MS_MIN, HANDSHAKE_MS_MAX, HANDSHAKE_PLACES,
+    HANDSHAKE_STEPS_DUE_MAX, HANDSHAKE_STEPS_MAX, HANDSHAKE_STEPS_PREFERRED, HANDSHAKES_MAX,
+    SILENT_MS_MIN,
 };
 use crate::io::link::tls::{Failure, Tls};
 use crate::io::link::{Fate, Link};
@@ -93,10 +96,10 @@ impl Front {
         self.handshakes.admission = self.handshakes.admission.wrapping_add(1);
     }
 
-    /// Has a connection that has just come speak TLS, where the port does.
-    pub(super) fn begin_handshake(&mut self, index: u32, now: Now) {
-        let Some(acceptance) = self.handshakes.acceptance.clone() else { return };
-        let Some(link) = self.connections.get_mut(index) else { return };
+    /// Has a connection that has just come speak TLS, where the port does; whether it does.
+    pub(super) fn begin_handshake(&mut self, index: u32, now: Now) -> bool {
+        let Some(acceptance) = self.handshakes.acceptance.clone() else { return false };
+        let Some(link) = self.connections.get_mut(index) else { return false };
         let mut tls = Tls::accepting(acceptance);
         tls.counted = true;
         tls.admission = self.handshakes.admission;
@@ -104,6 +107,54 @@ impl Front {
         self.handshakes.half_done += 1;
         self.await_client(index, now);
         self.drop_half_done(now);
+        true
+    }
+
+    /// Handshakes that may be half done at a time.
+    fn half_done_max(&self) -> usize {
+        let (part, of) = HANDSHAKE_PLACES;
+        HANDSHAKES_MAX.min(self.limits.connections_max * part / of).max(1)
+    }
+
+    /// Ends the handshake whose client is awaited longest, if that is long enough, because every
+    /// place is taken; whether it did.
+    pub(super) fn drop_longest_awaited(&mut self, now: Now) -> bool {
+        let Some((index, since_ms, _)) = self.longest_awaited() else { return false };
+        if now.steady_ms < since_ms + HANDSHAKE_KEPT_MS_MIN {
+            return false;
+        }
+        self.drop_awaited(index);
+        true
+    }
+
+    /// Since when somebody waits who may go for want of a place, were it a client that is silent
+    /// behind its handshake.
+    pub(super) fn may_go_since_ms(&mut self) -> Option<SteadyMs> {
+        let (_, since_ms, _) = self.longest_awaited()?;
+        Some(since_ms + (HANDSHAKE_KEPT_MS_MIN - SILENT_MS_MIN))
+    }
+
+    fn drop_awaited(&mut self, index: u32) {
+        self.visits.shaken.dropped += 1;
+        self.handshakes.awaited.pop_front();
+        self.dismiss(index);
+        self.count_out(index);
+    }
+
+    /// Ends a handshake of which half a message is there since then, if it takes more than a little
+    /// of what connections may hold.
+    pub(super) fn hurry_handshake(&mut self, index: u32, half_until_ms: SteadyMs) {
+        let Some(link) = self.connections.get_mut(index) else { return };
+        let is_hurried = !link.stream.is_closing()
+            && link.tls().is_some_and(|tls| {
+                let is_late = tls.awaited_since_ms.is_some_and(|since| since <= half_until_ms);
+                is_late && tls.counted && tls.unopened() > HALF_REQUEST_OCTETS_KEPT
+            });
+        if is_hurried {
+            self.visits.shaken.dropped += 1;
+            self.dismiss(index);
+            self.count_out(index);
+        }
     }
 
     /// The client's next word is awaited from now on.
@@ -136,15 +187,12 @@ impl Front {
     /// many.
     pub(super) fn drop_half_done(&mut self, now: Now) {
         while let Some((index, since_ms, before_ms)) = self.longest_awaited() {
-            let is_one_too_many = self.handshakes.half_done > HANDSHAKES_MAX;
+            let is_one_too_many = self.handshakes.half_done > self.half_done_max();
             let awaited_ms = before_ms + now.steady_ms.since(since_ms);
             if !is_one_too_many && awaited_ms < HANDSHAKE_MS_MAX {
                 return;
             }
-            self.visits.shaken.dropped += 1;
-            self.handshakes.awaited.pop_front();
-            self.dismiss(index);
-            self.count_out(index);
+            self.drop_awaited(index);
         }
     }
 
@@ -155,7 +203,7 @@ impl Front {
         if handshakes.due_first.len() + handshakes.due_next.len() >= HANDSHAKE_STEPS_DUE_MAX {
             return true;
         }
-        handshakes.half_done >= HANDSHAKES_MAX
+        handshakes.half_done >= self.half_done_max()
             && self
                 .longest_awaited()
                 .is_none_or(|(_, since_ms, _)| now.steady_ms < since_ms + HANDSHAKE_KEPT_MS_MIN)
@@ -251,8 +299,13 @@ impl Front {
                 self.visits.shaken.done += 1;
                 let is_resumed = link.tls().is_some_and(|tls| tls.is_resumed());
                 self.visits.shaken.resumed += u64::from(is_resumed);
+                link.session.opens(now.steady_ms);
             }
+            let is_open = link.is_open();
             link.read_on(driver);
+            if is_open {
+                self.note_silent((index, generation));
+            }
             self.touch(index);
             self.await_or_note(index, now);
             return true;
@@ -282,5 +335,94 @@ impl Handshakes {
     /// The connection whose step is taken next.
     fn next_due(&mut self) -> Option<Name> {
         self.due_next.pop_front().or_else(|| self.due_first.pop_front())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, visited_over};
+    use super::*;
+    use crate::io::budget::Share;
+    use crate::io::limits::{HALF_REQUEST_MS_MAX, HELD_OCTETS_MAX};
+    use crate::io::tls::TlsFiles;
+    use rcgen::generate_simple_self_signed;
+    use std::os::unix::net::UnixStream;
+
+    /// A record of a handshake that says it has so many octets.
+    fn head(octets: u16) -> Vec<u8> {
+        [&[22, 3, 1][..], &octets.to_be_bytes()].concat()
+    }
+
+    /// A shard of four places, some taken at 1,000 ms by clients that are to shake hands.
+    fn shaking(clients: usize) -> (Front, Driver, Vec<UnixStream>) {
+        let made = generate_simple_self_signed(["gateway".to_owned()]).expect("a certificate");
+        let place = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: String| {
+            let path = place.path().join(name);
+            std::fs::write(&path, text).expect("a writable directory");
+            path
+        };
+        let files = TlsFiles {
+            certificate: write("cert.pem", made.cert.pem()),
+            key: write("key.pem", made.signing_key.serialize_pem()),
+            client_ca: None,
+        };
+        let acceptance = Acceptance::read(&files, None).expect("good files");
+        visited_over(clients, Some(acceptance))
+    }
+
+    fn say(front: &mut Front, index: u32, octets: &[u8], now: Now) {
+        let link = front.connections.get_mut(index).expect("a place that is taken");
+        link.tls().expect("TLS").put(octets);
+        front.note_handshake(index, now);
+    }
+
+    #[test]
+    fn nobody_is_cut_off_while_its_step_waits_for_the_shard() {
+        let (mut front, mut driver, _clients) = shaking(3);
+        for index in 0..3 {
+            say(&mut front, index, &[&head(1)[..], &[1]].concat(), at(1_100));
+        }
+        for now_ms in [2_000, 11_000, 12_000, 61_000, 62_000] {
+            front.make_room(at(now_ms));
+            front.sweep(&mut driver, at(now_ms), 256);
+        }
+        let visits = front.visits;
+        assert_eq!((visits.evicted, visits.silent, visits.shaken.dropped), (0, 0, 0));
+        assert!(front.is_busy_with_handshakes(at(62_000)), "three quarters of the places");
+    }
+
+    #[test]
+    fn whoever_says_no_more_in_a_handshake_makes_room_once_it_had_its_time_for_a_word() {
+        let (mut front, mut driver, _clients) = shaking(3);
+        let kept_ms = 1_000 + HANDSHAKE_KEPT_MS_MIN;
+        assert!(front.is_busy_with_handshakes(at(kept_ms - 1)));
+        front.make_room(at(kept_ms - 1));
+        assert_eq!(front.visits.shaken.dropped, 0);
+        assert!(!front.is_busy_with_handshakes(at(kept_ms)));
+        front.make_room(at(kept_ms));
+        assert_eq!((front.visits.shaken.dropped, front.handshakes.half_done), (1, 2));
+        front.sweep(&mut driver, at(1_000 + HANDSHAKE_MS_MAX), 256);
+        assert_eq!((front.visits.shaken.dropped, front.handshakes.half_done), (3, 0));
+    }
+
+    #[test]
+    fn half_a_message_has_a_second_while_connections_hold_more_than_they_may() {
+        let half = |octets: usize| [head(16_000), vec![0; octets]].concat();
+        for (held, octets, is_dropped) in [
+            (HELD_OCTETS_MAX, 15_000, false),
+            (HELD_OCTETS_MAX + 1, 100, false),
+            (HELD_OCTETS_MAX + 1, 15_000, true),
+        ] {
+            let (mut front, mut driver, _clients) = shaking(1);
+            let mut others = Share::of(&front.budget);
+            others.note(held);
+            say(&mut front, 0, &half(octets), at(1_100));
+            front.sweep(&mut driver, at(999 + HALF_REQUEST_MS_MAX), 256);
+            assert_eq!(front.visits.shaken.dropped, 0);
+            front.sweep(&mut driver, at(1_000 + HALF_REQUEST_MS_MAX), 256);
+            let dropped = front.visits.shaken.dropped;
+            assert_eq!(dropped, u64::from(is_dropped), "{held} held, {octets} octets");
+        }
     }
 }

@@ -11,7 +11,10 @@
 //! Never here: a socket, or a certificate.
 
 use crate::gateway::certificate::CertificateDigest;
-use crate::io::limits::{HANDSHAKE_OCTETS_MAX, SEAL_OCTETS_MAX, TLS_STATE_OCTETS};
+use crate::io::limits::{
+    HANDSHAKE_OCTETS_MAX, HOLLOW_RECORD_OCTETS, HOLLOW_RECORDS_MAX, SEAL_OCTETS_MAX,
+    TLS_STATE_OCTETS,
+};
 use crate::io::tls::{Acceptance, Call};
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
@@ -80,6 +83,8 @@ pub(in crate::io) enum Failure {
     Plain,
     /// The handshake is longer than any honest one.
     Endless,
+    /// Too many records came that hold nothing.
+    Hollow,
     /// TLS failed.
     Tls(rustls::Error),
 }
@@ -89,6 +94,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Plain => write!(formatter, "the client speaks plain HTTP to a port for TLS"),
             Self::Endless => write!(formatter, "the handshake is longer than any needs to be"),
+            Self::Hollow => write!(formatter, "the other side sends records with nothing in them"),
             Self::Tls(error) => write!(formatter, "{}", crate::io::tls::clause(error)),
         }
     }
@@ -111,6 +117,10 @@ pub(in crate::io) struct Tls {
     peer_closed: bool,
     /// The socket's half is to be closed once all is sent.
     finishing: bool,
+    /// Records that were opened, those of them that held something for the session, and how much.
+    opened: u64,
+    full: u64,
+    full_octets: u64,
     /// Octets of the certificates that the peer showed, which are kept with its state.
     shown_octets: usize,
     /// Stands in the shard's line of handshakes.
@@ -148,6 +158,9 @@ impl Tls {
             failure: None,
             peer_closed: false,
             finishing: false,
+            opened: 0,
+            full: 0,
+            full_octets: 0,
             shown_octets: 0,
             listed: false,
             counted: false,
@@ -159,7 +172,7 @@ impl Tls {
     }
 
     /// Keeps octets that came, until they are opened.
-    pub(super) fn put(&mut self, octets: &[u8]) {
+    pub(in crate::io) fn put(&mut self, octets: &[u8]) {
         if self.is_shaking() {
             // Not twice as much as there is: nobody knows yet who that is.
             self.records.reserve_exact(octets.len());
@@ -182,6 +195,11 @@ impl Tls {
     pub(in crate::io) fn step_is_due(&self) -> bool {
         let has_news = self.records.len() > self.looked_at && has_record(&self.records);
         (has_news || self.word_due) && self.failure.is_none() && self.is_shaking()
+    }
+
+    /// Octets of records that came and are not opened.
+    pub(in crate::io) fn unopened(&self) -> usize {
+        self.records.len()
     }
 
     /// Whether the handshake was one by a ticket.
@@ -231,7 +249,15 @@ impl Tls {
                 Err(error) => return self.fail(Failure::Tls(error)),
             }
         }
-        match self.look(plain, &Words::None) {
+        let held = plain.len();
+        let seen = self.look(plain, &Words::None);
+        self.full_octets += (plain.len() - held) as u64;
+        let allowed = HOLLOW_RECORDS_MAX + self.full_octets / HOLLOW_RECORD_OCTETS;
+        // Those of a handshake have a bound of their own.
+        if !self.is_shaking() && self.opened.saturating_sub(self.full) > allowed {
+            return self.fail(Failure::Hollow);
+        }
+        match seen {
             Ok(Seen::Closed) => {
                 self.peer_closed = true;
                 Opened::Ended
@@ -269,6 +295,7 @@ impl Tls {
                 other => break other,
             }
         };
+        self.opened += records_in(&self.records[..opened]);
         self.records.drain(..opened);
         self.looked_at = self.records.len();
         seen
@@ -284,10 +311,12 @@ impl Tls {
         match &mut self.side {
             Side::Expected(_) | Side::ToCall(_) => (0, Ok(Seen::Rest)),
             Side::Server(connection) => {
-                act(connection.process_tls_records(records), plain, &mut self.sealed, words)
+                let (sealed, full) = (&mut self.sealed, &mut self.full);
+                act(connection.process_tls_records(records), (plain, full), sealed, words)
             }
             Side::Client(connection) => {
-                act(connection.process_tls_records(records), plain, &mut self.sealed, words)
+                let (sealed, full) = (&mut self.sealed, &mut self.full);
+                act(connection.process_tls_records(records), (plain, full), sealed, words)
             }
         }
     }
@@ -365,10 +394,21 @@ fn has_record(octets: &[u8]) -> bool {
     }
 }
 
+/// How many records these octets are: whole ones, one behind the other.
+fn records_in(mut octets: &[u8]) -> u64 {
+    let mut count = 0;
+    while let [_, _, _, high, low, rest @ ..] = octets {
+        let octets_in_record = usize::from(u16::from_be_bytes([*high, *low]));
+        octets = rest.get(octets_in_record..).unwrap_or_default();
+        count += 1;
+    }
+    count
+}
+
 /// Does what the state of the connection asks for; how many octets of the records are done with.
 fn act<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
-    plain: &mut Vec<u8>,
+    (plain, full): (&mut Vec<u8>, &mut u64),
     sealed: &mut Vec<u8>,
     words: &Words<'_>,
 ) -> (usize, Result<Seen, rustls::Error>) {
@@ -381,6 +421,7 @@ fn act<Data>(
                 Some(Err(error)) => break Err(error),
                 Some(Ok(record)) => {
                     discard += record.discard;
+                    *full += u64::from(!record.payload.is_empty());
                     plain.extend_from_slice(record.payload);
                 }
             }
@@ -735,6 +776,39 @@ mod tests {
         client.read_tls(&mut &sealed[..]).expect("a slice");
         let told = client.process_new_packets().expect_err("an alert");
         assert!(told.to_string().contains("CertificateRequired"), "{told}");
+    }
+
+    /// Each new key costs as much as a dozen requests, and holds nothing.
+    #[test]
+    fn records_with_nothing_in_them_break_the_connection_and_honest_ones_never_do() {
+        let (mut tls, mut client) = pair();
+        shake_hands(&mut tls, &mut client, 1 << 20);
+        let mut plain = Vec::new();
+        // A letter a record, and a new key every now and then.
+        for number in 0..5_000u32 {
+            client.writer().write_all(b"x").expect("room");
+            if number % 50 == 0 {
+                client.refresh_traffic_keys().expect("a key");
+            }
+            let octets = said(&mut client);
+            assert_eq!(take(&mut tls, &octets, 1 << 20, &mut plain), Opened::Goes, "{number}");
+            tls.seal(&mut b"x".to_vec(), &mut plain);
+            heard(&mut client, &mut tls);
+        }
+        let mut opened = Opened::Goes;
+        let mut keys = 0;
+        while opened == Opened::Goes && keys < 10_000 {
+            if keys % 30 == 0 {
+                client.writer().write_all(b"x").expect("room");
+            }
+            client.refresh_traffic_keys().expect("a key");
+            keys += 1;
+            opened = take(&mut tls, &said(&mut client), 1 << 20, &mut plain);
+            tls.seal(&mut b"x".to_vec(), &mut plain);
+            tls.sealed().clear();
+        }
+        assert_eq!((opened, tls.failure()), (Opened::Broken, Some(&Failure::Hollow)));
+        assert!(keys < 1_000, "{keys} keys");
     }
 
     #[test]
