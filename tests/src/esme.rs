@@ -1,9 +1,13 @@
 //! A customer that speaks SMPP down to the octets: its PDUs are written and read here a second
 //! time, from the specification and not with the engine's own code.
 
+use crate::tls::NAME;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// command_ids of requests.
@@ -41,6 +45,8 @@ pub mod tag {
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one look for octets takes.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A PDU that came.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -229,10 +235,51 @@ fn answer_pdu(command: u32, status: u32, sequence: u32, body: &[u8]) -> Vec<u8> 
     octets
 }
 
+/// What a customer speaks on.
+#[derive(Debug)]
+enum Line {
+    Plain(TcpStream),
+    Secure(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Line {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Secure(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Secure(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(octets),
+            Self::Secure(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Secure(stream) => stream.flush(),
+        }
+    }
+}
+
 /// A connection of a customer.
 #[derive(Debug)]
 pub struct Esme {
-    stream: TcpStream,
+    stream: Line,
     octets: Vec<u8>,
     sequence: u32,
     /// What came while something else was waited for.
@@ -249,7 +296,32 @@ impl Esme {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a listener");
         stream.set_nodelay(true).expect("a socket");
-        stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket");
+        stream.set_read_timeout(Some(LOOK)).expect("a socket");
+        Self::on(Line::Plain(stream))
+    }
+
+    /// Connects and shakes hands over TLS with a server of the tests' name.
+    ///
+    /// # Errors
+    /// What the other side or TLS said.
+    pub fn connect_secure(
+        address: SocketAddr,
+        config: &Arc<ClientConfig>,
+    ) -> std::io::Result<Self> {
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let name = ServerName::try_from(NAME).map_err(std::io::Error::other)?;
+        let tls = ClientConnection::new(Arc::clone(config), name);
+        let mut tls = tls.map_err(std::io::Error::other)?;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut socket)?;
+        }
+        socket.set_read_timeout(Some(LOOK))?;
+        Ok(Self::on(Line::Secure(Box::new(StreamOwned::new(tls, socket)))))
+    }
+
+    fn on(stream: Line) -> Self {
         Self { stream, octets: Vec::new(), sequence: 0, aside: VecDeque::new(), is_over: false }
     }
 
@@ -402,7 +474,7 @@ impl Esme {
     /// # Panics
     /// When the socket is none any more.
     pub fn set_write_timeout(&self, time: Duration) {
-        self.stream.set_write_timeout(Some(time)).expect("a socket");
+        self.stream.socket().set_write_timeout(Some(time)).expect("a socket");
     }
 
     /// Waits until the SMSC ends the connection; what it said before.

@@ -98,6 +98,25 @@ pub(crate) struct AdminState {
     names: Vec<String>,
 }
 
+impl AdminState {
+    fn new(
+        store: StoreHandle,
+        control: Arc<dyn Engine>,
+        access: caller::Access,
+        names: Vec<String>,
+    ) -> Self {
+        Self {
+            store,
+            metrics: Metrics::new(Arc::clone(&control)),
+            control,
+            access: Arc::new(access),
+            paused: AtomicBool::new(false),
+            started_ms: SteadyMs::from_ns(host::clock::monotonic_ns()),
+            names,
+        }
+    }
+}
+
 /// Where the admin doors listen.
 #[derive(Debug, Default)]
 pub struct Doors {
@@ -159,15 +178,8 @@ impl AdminServer {
         let is_secure = doors.tls.is_some();
         let Keeping { names, connections_max, tokens, own_token } = keeping;
         let (store, store_thread) = StoreHandle::start(store, Arc::clone(&control))?;
-        let state = Arc::new(AdminState {
-            store,
-            metrics: Metrics::new(Arc::clone(&control)),
-            control,
-            access: Arc::new(caller::Access::new(own_token, tokens)),
-            paused: AtomicBool::new(false),
-            started_ms: SteadyMs::from_ns(host::clock::monotonic_ns()),
-            names,
-        });
+        let access = caller::Access::new(own_token, tokens);
+        let state = Arc::new(AdminState::new(store, control, access, names));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let opened = {
             let _inside = runtime.enter();
@@ -268,7 +280,16 @@ fn probes(state: Arc<AdminState>) -> Router {
         .with_state(state)
 }
 
+/// What the socket and the port lead to: nobody gets past the guard who may not.
 fn router(state: Arc<AdminState>, more: Router) -> Router {
+    routes(&state)
+        .merge(more)
+        .layer(axum::middleware::from_fn_with_state(state, guard::admit))
+        .layer(RequestBodyTimeoutLayer::new(door::BODY_WAIT))
+}
+
+/// The handlers of this room, without the guard.
+fn routes(state: &Arc<AdminState>) -> Router {
     let client =
         get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
     let contract = get(contracts::list).post(contracts::add).delete(contracts::remove);
@@ -290,10 +311,7 @@ fn router(state: Arc<AdminState>, more: Router) -> Router {
         .route("/tokens/{name}", delete(tokens::remove))
         .fallback(orders::unknown_path)
         .method_not_allowed_fallback(orders::unknown_method)
-        .with_state(Arc::clone(&state))
-        .merge(more)
-        .layer(axum::middleware::from_fn_with_state(state, guard::admit))
-        .layer(RequestBodyTimeoutLayer::new(door::BODY_WAIT))
+        .with_state(Arc::clone(state))
 }
 
 #[cfg(test)]

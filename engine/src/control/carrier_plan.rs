@@ -82,6 +82,37 @@ impl CarrierOrders {
     }
 }
 
+impl CarrierOrders {
+    /// The plan with the files of each carrier's TLS read anew; `None` where no carrier speaks it.
+    /// One whose files cannot be used goes on with what it has, and the log says why.
+    pub fn reread_tls(&self, before: &CarrierPlan) -> Option<CarrierPlan> {
+        let mut carriers = before.carriers.to_vec();
+        let mut is_any = false;
+        for known in &mut carriers {
+            let number = known.exchange.number();
+            let settings = self.carriers.iter().find(|(there, _)| *there == number);
+            let Some((_, settings)) = settings.filter(|(_, settings)| settings.tls.on) else {
+                continue;
+            };
+            is_any = true;
+            let carrier = &settings.name;
+            match settings.tls.resolve(&settings.hosts) {
+                Ok(tls) => {
+                    known.carrier = Arc::new(Carrier { tls, ..Carrier::clone(&known.carrier) });
+                    tracing::info!(carrier, "SIGHUP: the carrier's files of TLS were read anew");
+                }
+                Err(error) => tracing::error!(
+                    carrier,
+                    "SIGHUP: what the carrier is spoken to with stays, the new files are not \
+                     taken: {error}"
+                ),
+            }
+        }
+        is_any
+            .then(|| CarrierPlan { carriers: carriers.into(), routes: Arc::clone(&before.routes) })
+    }
+}
+
 /// Whether nobody listens on the way to this address but who belongs there.
 pub(crate) fn is_closed(ip: IpAddr) -> bool {
     match ip {

@@ -46,6 +46,14 @@ impl CarrierTlsSettings {
         Ok(())
     }
 
+    /// The files that it is spoken with.
+    pub fn files(&self) -> CallingFiles {
+        CallingFiles {
+            authorities: is_named(&self.ca).then(|| self.ca.clone()),
+            shown: is_named(&self.key).then(|| (self.certificate.clone(), self.key.clone())),
+        }
+    }
+
     /// What the hosts are spoken to with, `HOST:PORT` each; `None` without TLS.
     ///
     /// # Errors
@@ -54,11 +62,7 @@ impl CarrierTlsSettings {
         if !self.on {
             return Ok(None);
         }
-        let files = CallingFiles {
-            authorities: is_named(&self.ca).then(|| self.ca.clone()),
-            shown: is_named(&self.key).then(|| (self.certificate.clone(), self.key.clone())),
-        };
-        let calling = Calling::read(&files).map_err(|error| error.to_string())?;
+        let calling = Calling::read(&self.files()).map_err(|error| error.to_string())?.of_smpp();
         let names: Vec<String> = hosts.iter().map(|host| self.name_of(host)).collect();
         for name in &names {
             calling.check_name(name)?;

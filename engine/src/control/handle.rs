@@ -193,6 +193,35 @@ impl EngineHandle {
         sent.into_iter().collect()
     }
 
+    /// Has every shard accept customers' connections with this from now on.
+    ///
+    /// # Errors
+    /// A shard does not take it.
+    pub fn accept_customers_with(&self, acceptance: &Acceptance) -> Result<(), ControlError> {
+        let message = || ShardMessage::CustomerAcceptance(acceptance.clone());
+        let sent: Vec<Result<(), ControlError>> =
+            self.ports.iter().map(|port| port.send(message())).collect();
+        sent.into_iter().collect()
+    }
+
+    /// Has the files of carriers' TLS read anew. Connections that are made from now on are secured
+    /// with what they hold; files that cannot be used change nothing, and the log says why. Whether
+    /// any carrier has such files.
+    pub fn reread_carriers(&self) -> bool {
+        let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (orders, before) = &*carriers;
+        let Some(plan) = orders.reread_tls(before) else { return false };
+        let (done, taken) = bounded(self.ports.len());
+        let told = self.ports.iter().try_for_each(|port| {
+            port.send(ShardMessage::Carriers { plan: plan.clone(), done: Done(done.clone()) })
+        });
+        match told.and_then(|()| self.wait(&taken, self.ports.len())) {
+            Ok(()) => carriers.1 = plan,
+            Err(_) => tracing::error!("SIGHUP: a shard took no carriers: send SIGHUP again"),
+        }
+        true
+    }
+
     /// Tells every shard, whichever of them does not take it, and waits until those have it that
     /// do.
     fn tell_all(&self, message: impl Fn(Done) -> ShardMessage) -> Result<(), ControlError> {

@@ -36,13 +36,13 @@ pub mod token;
 
 /// What the engine shows and does at the admin port, beside registrations and contracts.
 pub fn routes(
-    handle: &std::sync::Arc<handle::EngineHandle>,
+    engine: &std::sync::Arc<dyn engine::Engine>,
     desk: &std::sync::Arc<broadcasts::BroadcastDesk>,
 ) -> axum::Router {
-    parked::router(handle.clone())
-        .merge(lines::router(handle.clone()))
-        .merge(queue::router(handle.clone()))
-        .merge(pushes::router(handle.clone()))
-        .merge(carrier_orders::router(handle.clone()))
+    parked::router(engine.clone())
+        .merge(lines::router(engine.clone()))
+        .merge(queue::router(engine.clone()))
+        .merge(pushes::router(engine.clone()))
+        .merge(carrier_orders::router(engine.clone()))
         .merge(broadcasts::router(desk.clone()))
 }

@@ -124,6 +124,13 @@ impl Registration {
         self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&peer))
     }
 
+    /// Whether a connection with this certificate, or none, may be used for it: with one of its
+    /// own, if it names any.
+    pub fn takes_certificate(&self, shown: Option<CertificateDigest>) -> bool {
+        self.certificates.is_empty()
+            || shown.is_some_and(|shown| self.certificates.contains(&shown))
+    }
+
     /// Whether the registration can be used on its own; whether it goes together with the others,
     /// [`Registry::new`](super::registry::Registry::new) says.
     ///

@@ -278,9 +278,8 @@ impl Credential {
     /// nothing.
     #[cold]
     fn check(&self, registry: &Registry, registration: &Registration) -> Result<(), Code> {
-        let Registration { certificates, networks, .. } = registration;
-        let has_its = self.certificate.is_some_and(|shown| certificates.contains(&shown));
-        if !certificates.is_empty() && !has_its {
+        let networks = &registration.networks;
+        if !registration.takes_certificate(self.certificate) {
             let owner = |shown| registry.client_by_certificate.contains_key(&shown);
             return Err(match self.certificate.is_some_and(owner) {
                 true => Code::NOT_THIS_CLIENTS,

@@ -3,7 +3,7 @@
 //!
 //! What is checked is the address that is connected to, after the look-up of its name, so a name
 //! that leads elsewhere tomorrow is checked tomorrow. An IPv4 address counts as what it is in
-//! whatever IPv6 address it is written, that of a translator (NAT64) too.
+//! whatever IPv6 address it is written, that of a translator (NAT64) or of a tunnel (6to4) too.
 //!
 //! Never here: a question to the kernel. Where a published port of a container leads back to this
 //! engine by an address that is another host's, nobody here knows.
@@ -58,17 +58,18 @@ impl Guard {
     }
 }
 
-/// The IPv4 address that a translator reaches by this one (RFC 6052 section 2.1).
+/// The IPv4 address that a translator (RFC 6052 section 2.1, RFC 8215) or a tunnel (RFC 3056)
+/// reaches by this one, or that it is in the oldest spelling of such addresses (RFC 4291 section
+/// 2.5.5.1).
 fn translated(ip: IpAddr) -> Option<IpAddr> {
-    match ip {
-        IpAddr::V6(ip) => match ip.segments() {
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-                Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into())
-            }
-            _ => None,
-        },
-        IpAddr::V4(_) => None,
-    }
+    let IpAddr::V6(ip) = ip else { return None };
+    let (high, low) = match ip.segments() {
+        [0x64, 0xff9b, 0 | 1, _, _, _, high, low] => (high, low),
+        [0x2002, high, low, ..] => (high, low),
+        [0, 0, 0, 0, 0, 0, high @ 1.., low] => (high, low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into())
 }
 
 /// Whether it is a loopback address, or no further than the next link. An address that is not
@@ -120,6 +121,11 @@ mod tests {
             "[::ffff:10.0.0.5]:6379",
             "[64:ff9b::10.0.0.5]:6379",
             "[2001:db8::5]:6379",
+            "[64:ff9b:1::169.254.169.254]:80",
+            "[64:ff9b:1:2:3:4:7f00:1]:80",
+            "[2002:7f00:1::1]:80",
+            "[2002:a00:5::]:6379",
+            "[::127.0.0.1]:80",
         ] {
             let refusal = guard.refusal(address(near), &host()).expect(near).to_string();
             assert!(refusal.contains("--notify-allow") && !refusal.contains('\n'), "{refusal}");
@@ -129,6 +135,7 @@ mod tests {
             "10.0.0.1:80",
             "[64:ff9b::c000:201]:80",
             "[2001:db8::1]:443",
+            "[2002:c000:201::1]:443",
             "126.255.255.255:1",
         ] {
             assert_eq!(guard.refusal(address(far), &host()), None, "{far}");

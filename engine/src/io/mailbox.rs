@@ -48,11 +48,12 @@ pub(crate) const VISITS: [(&str, &str); 9] = [
 
 /// What customers of SMPP did, in the order in which a shard shows it; the second is whether it
 /// only grows.
-pub(crate) const CUSTOMERS: [(&str, bool, &str); 12] = [
+pub(crate) const CUSTOMERS: [(&str, bool, &str); 13] = [
     ("smpp_sessions", false, "Sessions that customers have bound"),
     ("smpp_binds", true, "Binds of customers that were taken"),
     ("smpp_bind_refusals", true, "Binds of customers that were refused"),
     ("smpp_turned_away", true, "Connections of customers closed at accept"),
+    ("smpp_tls_failed", true, "TLS handshakes of customers that failed"),
     ("smpp_submits", true, "submit_sm and data_sm of customers"),
     ("smpp_queries", true, "query_sm of customers"),
     ("smpp_cancels", true, "cancel_sm of customers"),
@@ -124,8 +125,10 @@ pub(crate) enum ShardMessage {
         paused: bool,
         done: Done,
     },
-    /// Connections that come from now on are accepted with this.
+    /// Push clients' connections that come from now on are accepted with this.
     Acceptance(Acceptance),
+    /// Customers' connections that come from now on are accepted with this.
+    CustomerAcceptance(Acceptance),
     /// Notifications are sent with this from now on.
     Outbound(Box<Outbound>),
 }
@@ -319,6 +322,7 @@ impl ShardStatus {
             counts.binds,
             counts.bind_refusals,
             counts.turned_away,
+            counts.handshakes_failed,
             counts.submits,
             counts.queries,
             counts.cancels,

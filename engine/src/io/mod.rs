@@ -92,6 +92,7 @@ struct Start {
     driver: DriverKind,
     limits: TurnLimits,
     acceptance: Option<Acceptance>,
+    customer_acceptance: Option<Acceptance>,
     outbound: Outbound,
     /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU
     /// alone.
@@ -127,6 +128,8 @@ pub struct Setup {
     pub idle_poll_us: u32,
     /// What push clients' connections are secured with; none on a plain port.
     pub acceptance: Option<Acceptance>,
+    /// What customers' connections are secured with; none on a plain port.
+    pub customer_acceptance: Option<Acceptance>,
     /// What notifications are sent with, and where they may not go.
     pub outbound: Outbound,
     /// The sync that fails, for tests; counted from 1.
@@ -173,6 +176,7 @@ impl Runtime {
                 driver: setup.driver,
                 limits: limits.clone(),
                 acceptance: setup.acceptance.clone(),
+                customer_acceptance: setup.customer_acceptance.clone(),
                 outbound: setup.outbound.clone(),
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
@@ -311,6 +315,9 @@ fn prepare(
     turn.notify_with(start.outbound);
     if let Some(acceptance) = start.acceptance {
         turn.accept_with(acceptance);
+    }
+    if let Some(acceptance) = start.customer_acceptance {
+        turn.accept_customers_with(acceptance);
     }
     turn
 }

@@ -14,6 +14,9 @@ pub use stream::{AdminTrust, SecureStream};
 
 mod asking;
 mod bounds;
+mod dates;
+
+pub use dates::{Dates, dates_in};
 
 use crate::gateway::certificate::CertificateDigest;
 use asking::Asking;
@@ -162,6 +165,13 @@ impl Acceptance {
         })
     }
 
+    /// The same for SMPP, which has no name among the protocols within TLS.
+    #[must_use]
+    pub fn of_smpp(mut self) -> Self {
+        Arc::make_mut(&mut self.config).alpn_protocols.clear();
+        self
+    }
+
     /// How long a signature takes by an RSA key, nanoseconds; `None`: it is of another kind, and
     /// quick.
     pub fn slow_signing_ns(&self) -> Option<u64> {
@@ -216,6 +226,13 @@ impl Calling {
         let shown = ["notification certificate", "notification key"];
         let config = client_config(roots, files.shown.as_ref(), shown)?;
         Ok(Self { config: Arc::new(config) })
+    }
+
+    /// The same for SMPP, which has no name among the protocols within TLS.
+    #[must_use]
+    pub fn of_smpp(mut self) -> Self {
+        Arc::make_mut(&mut self.config).alpn_protocols.clear();
+        self
     }
 
     /// The same with a memory of sessions of its own: each shard resumes its own, and waits for no

@@ -118,8 +118,8 @@ pub(super) struct ShardTurn {
     waiting_shown_ms: u64,
     draining_since_ms: Option<SteadyMs>,
     stopped: bool,
-    /// The last step of a handshake was one with a notification server.
-    servers_shook: bool,
+    /// Whose step of a handshake is looked for first in the next turn; see `shake_hands`.
+    shakes_first: usize,
     orders: WaitingOrders,
 }
 
@@ -171,7 +171,7 @@ impl ShardTurn {
             waiting_shown_ms: 0,
             draining_since_ms: None,
             stopped: false,
-            servers_shook: false,
+            shakes_first: 0,
             orders: WaitingOrders::default(),
         };
         turn.read_clocks();
@@ -184,21 +184,31 @@ impl ShardTurn {
         self.front.accept_with(acceptance);
     }
 
+    /// Customers of SMPP do.
+    pub(super) fn accept_customers_with(&mut self, acceptance: Acceptance) {
+        self.customers.accept_with(acceptance);
+    }
+
     /// Notifications are sent with this.
     pub(super) fn notify_with(&mut self, outbound: Outbound) {
         self.notifier.send_with(outbound);
     }
 
-    /// One step of one handshake: push clients' and notification servers' take turns.
+    /// One step of one handshake: notification servers', customers' and push clients' take turns.
     fn shake_hands(&mut self, now: Now) -> bool {
-        let (shard, driver) = (&mut self.shard, &mut self.driver);
-        let servers_turn = !std::mem::take(&mut self.servers_shook);
-        if servers_turn && self.notifier.shake_hands(shard, driver, now) {
-            self.servers_shook = true;
-            return true;
+        let (shard, driver, mesh) = (&mut self.shard, &mut self.driver, &mut self.mesh);
+        for whose in [0, 1, 2].map(|step| (self.shakes_first + step) % 3) {
+            let has_shaken = match whose {
+                0 => self.notifier.shake_hands(shard, driver, now),
+                1 => self.customers.shake_hands(driver, shard, mesh, now),
+                _ => self.front.shake_hands(driver, shard, mesh, now),
+            };
+            if has_shaken {
+                self.shakes_first = whose + 1;
+                return true;
+            }
         }
-        self.front.shake_hands(driver, shard, &mut self.mesh, now)
-            || !servers_turn && self.notifier.shake_hands(shard, driver, now)
+        false
     }
 
     /// The shard runs on the calling thread from now on.
@@ -702,6 +712,9 @@ impl ShardTurn {
                     self.orders.take(message, shard, network, now.wall_ms);
                 }
                 ShardMessage::Acceptance(acceptance) => self.front.accept_with(acceptance),
+                ShardMessage::CustomerAcceptance(acceptance) => {
+                    self.customers.accept_with(acceptance);
+                }
                 ShardMessage::Outbound(outbound) => self.notifier.send_with(*outbound),
                 ShardMessage::Pause { paused, done } => {
                     self.shard.pause(paused || self.draining_since_ms.is_some());

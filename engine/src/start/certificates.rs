@@ -1,16 +1,17 @@
-//! The certificates of the push port, the admin port and of notifications: read at the start, and
-//! again when SIGHUP
-//! asks for it.
+//! The certificates of the push port, the SMPP port, the admin port and of notifications: read at
+//! the start, and again when SIGHUP asks for it.
 //!
 //! What cannot be used replaces nothing: the ports go on with what they have, and the log says why.
 
-use crate::io::tls::{Acceptance, Calling, CallingFiles, TlsFiles};
+use crate::io::tls::{Acceptance, Calling, CallingFiles, TlsError, TlsFiles};
 use host::fatal::{Fatal, FatalReason};
 use std::sync::{Mutex, PoisonError};
 
 /// The certificates in use.
 pub(super) struct Certificates {
     files: TlsFiles,
+    /// Whether SMPP is spoken within it.
+    is_of_smpp: bool,
     current: Mutex<Acceptance>,
 }
 
@@ -20,10 +21,22 @@ impl Certificates {
     /// # Errors
     /// What is wrong with them.
     pub(super) fn read(files: TlsFiles) -> Result<Self, Fatal> {
-        let acceptance = Acceptance::read(&files, None)
+        Self::read_for(files, false)
+    }
+
+    /// Reads the files of the SMPP port.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn read_for_smpp(files: TlsFiles) -> Result<Self, Fatal> {
+        Self::read_for(files, true)
+    }
+
+    fn read_for(files: TlsFiles, is_of_smpp: bool) -> Result<Self, Fatal> {
+        let acceptance = accepting(&files, is_of_smpp, None)
             .map_err(|error| Fatal::told(FatalReason::Configuration, error.to_string()))?;
         warn_if_slow(&acceptance);
-        Ok(Self { files, current: Mutex::new(acceptance) })
+        Ok(Self { files, is_of_smpp, current: Mutex::new(acceptance) })
     }
 
     /// What is in use.
@@ -34,7 +47,7 @@ impl Certificates {
     /// Reads the files anew and has what is good taken by `tell`.
     pub(super) fn reload(&self, tell: impl FnOnce(Acceptance)) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        match Acceptance::read(&self.files, Some(&current)) {
+        match accepting(&self.files, self.is_of_smpp, Some(&current)) {
             Ok(acceptance) => {
                 warn_if_slow(&acceptance);
                 *current = acceptance.clone();
@@ -51,6 +64,15 @@ impl Certificates {
             }
         }
     }
+}
+
+fn accepting(
+    files: &TlsFiles,
+    is_of_smpp: bool,
+    before: Option<&Acceptance>,
+) -> Result<Acceptance, TlsError> {
+    let acceptance = Acceptance::read(files, before)?;
+    Ok(if is_of_smpp { acceptance.of_smpp() } else { acceptance })
 }
 
 /// Reads anew what notifications over TLS are sent with; `None` where it cannot be used.

@@ -110,6 +110,12 @@ pub struct Config {
     pub tls_client_ca: Option<PathBuf>,
     /// Where customers connect by SMPP, if they may.
     pub smpp: Vec<Address>,
+    /// The certificate of the SMPP port and its key; both or none.
+    pub smpp_tls_cert: Option<PathBuf>,
+    /// See `smpp_tls_cert`.
+    pub smpp_tls_key: Option<PathBuf>,
+    /// The authorities of client certificates, where every customer needs one.
+    pub smpp_tls_client_ca: Option<PathBuf>,
     /// Networks of this host and its links that notifications may go to.
     pub notify_allow: Vec<IpNet>,
     /// Authorities of notification servers beside the system's.
@@ -292,6 +298,9 @@ impl Config {
             tls_key: settings.tls_key,
             tls_client_ca: settings.tls_client_ca,
             smpp: settings.smpp.unwrap_or_default(),
+            smpp_tls_cert: settings.smpp_tls_cert,
+            smpp_tls_key: settings.smpp_tls_key,
+            smpp_tls_client_ca: settings.smpp_tls_client_ca,
             notify_allow: settings.notify_allow.unwrap_or_default(),
             notify_ca: settings.notify_ca,
             notify_cert: settings.notify_cert,
@@ -450,6 +459,13 @@ impl Config {
             return unfit(sentence.to_owned());
         }
         together("", [&self.tls_cert, &self.tls_key, &self.tls_client_ca])?;
+        let of_smpp = [&self.smpp_tls_cert, &self.smpp_tls_key, &self.smpp_tls_client_ca];
+        together("smpp-", of_smpp)?;
+        if self.smpp.is_empty() && self.smpp_tls_cert.is_some() {
+            let sentence = "smpp-tls-cert is given and there is no SMPP port: name one with \
+                            --smpp, or leave the certificate out";
+            return unfit(sentence.to_owned());
+        }
         let of_admin = [&self.admin_tls_cert, &self.admin_tls_key, &self.admin_tls_client_ca];
         together("admin-", of_admin)?;
         if self.admin.is_none() && self.admin_tls_cert.is_some() {
@@ -464,6 +480,12 @@ impl Config {
     pub fn admin_tls_files(&self) -> Option<TlsFiles> {
         let (certificate, key) = (self.admin_tls_cert.clone()?, self.admin_tls_key.clone()?);
         Some(TlsFiles { certificate, key, client_ca: self.admin_tls_client_ca.clone() })
+    }
+
+    /// The files of the SMPP port's TLS; none where it is plain.
+    pub fn smpp_tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.smpp_tls_cert.clone()?, self.smpp_tls_key.clone()?);
+        Some(TlsFiles { certificate, key, client_ca: self.smpp_tls_client_ca.clone() })
     }
 
     /// The files of the push port's TLS; none where it is plain.

@@ -12,6 +12,7 @@ use crate::control::admin::{AdminServer, AdminTls, Keeping};
 use crate::control::broadcasts::{BroadcastDesk, BroadcastKeeper};
 use crate::control::carrier_plan::is_closed;
 use crate::control::demo;
+use crate::control::engine::Engine;
 use crate::control::handle::EngineHandle;
 use crate::control::store::Store;
 use crate::gateway::contracts::ContractTable;
@@ -19,6 +20,7 @@ use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
+use crate::io::figures::ControlError;
 use crate::io::guard::Guard;
 use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
@@ -85,11 +87,10 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fatal> {
     let (lock, keys, store) = take_directory(&config)?;
-    let certificates = config.tls_files().map(Certificates::read).transpose()?;
+    let certified = Certified::read(&config)?;
     let listeners = bind("push port", "--listen", &config.listen)?;
     let for_customers = bind("SMPP port", "--smpp", &config.smpp)?;
-    let admin_certificates = config.admin_tls_files().map(Certificates::read).transpose()?;
-    let (doors, keeping) = doors::open(&config, &store, admin_certificates.as_ref())?;
+    let (doors, keeping) = doors::open(&config, &store, certified.admin.as_ref())?;
     let (push_addresses, customer_addresses) =
         (local_addresses(&listeners)?, local_addresses(&for_customers)?);
     let registrations = registrations(&store, &config)?;
@@ -110,11 +111,9 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let own = doors.addresses().chain(push_addresses.iter().copied());
     let own = own.chain(customer_addresses.iter().copied()).collect();
     let outbound = outbound(&config, own)?;
-    let reloading =
-        Reloading { certificates, of_admin: None, calling: config.calling_files(), outbound };
     let setup = Setup {
-        outbound: reloading.outbound.clone(),
-        ..setup(&config, shares, driver.kind, &carriers, reloading.certificates.as_ref())
+        outbound: outbound.clone(),
+        ..setup(&config, shares, driver.kind, &carriers, &certified)
     };
     let runtime = Runtime::start(&setup, shards, endpoints, (listeners, for_customers))?;
     let handle = EngineHandle::new(
@@ -130,11 +129,12 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         .follow_host_addresses()
         .map_err(|error| host_unfit("the thread that looks at addresses cannot start", &error))?;
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
-    let of_admin = admin_certificates.zip(doors.tls.clone());
-    obey(signals, &handle, Reloading { of_admin, ..reloading });
+    let (admin_tls, calling) = (doors.tls.clone(), config.calling_files());
+    obey(signals, &handle, Reloading { certified, admin_tls, calling, outbound });
     let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
     let (desk, keeper) = broadcasts(&config, &handle)?;
-    let routes = control::routes(&handle, &desk);
+    let engine: Arc<dyn Engine> = handle.clone();
+    let routes = control::routes(&engine, &desk);
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), routes)
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
     announce(&config, driver, (&push_addresses, &customer_addresses), &admin);
@@ -210,10 +210,27 @@ fn host_unfit(what: &str, error: &std::io::Error) -> Fatal {
     Fatal::new(FatalReason::HostUnfit, format!("{what} ({error})"))
 }
 
-/// What SIGHUP has read anew.
+/// The certificates of the ports that speak TLS.
+struct Certified {
+    push: Option<Certificates>,
+    smpp: Option<Certificates>,
+    admin: Option<Certificates>,
+}
+
+impl Certified {
+    fn read(config: &Config) -> Result<Self, Fatal> {
+        Ok(Self {
+            push: config.tls_files().map(Certificates::read).transpose()?,
+            smpp: config.smpp_tls_files().map(Certificates::read_for_smpp).transpose()?,
+            admin: config.admin_tls_files().map(Certificates::read).transpose()?,
+        })
+    }
+}
+
+/// What SIGHUP has read anew, beside what carriers are spoken to with.
 struct Reloading {
-    certificates: Option<Certificates>,
-    of_admin: Option<(Certificates, Arc<AdminTls>)>,
+    certified: Certified,
+    admin_tls: Option<Arc<AdminTls>>,
     calling: CallingFiles,
     outbound: Outbound,
 }
@@ -221,28 +238,39 @@ struct Reloading {
 /// Has signals drain the engine, and reload what can be reloaded.
 fn obey(signals: &Listener, handle: &Arc<EngineHandle>, reloading: Reloading) {
     signals.drains(handle.clone());
-    let Reloading { certificates, of_admin, calling, outbound } = reloading;
-    if certificates.is_none() && of_admin.is_none() && calling == CallingFiles::default() {
-        return;
-    }
     let handle = Arc::clone(handle);
-    signals.reloads(move || {
-        if let Some(certificates) = &certificates {
-            certificates.reload(|acceptance| {
-                if handle.accept_with(&acceptance).is_err() {
-                    tracing::error!("SIGHUP: a shard took no certificate: send SIGHUP again");
-                }
-            });
+    signals.reloads(move || reloading.reload(&handle));
+}
+
+impl Reloading {
+    fn reload(&self, handle: &EngineHandle) {
+        let Certified { push, smpp, admin } = &self.certified;
+        let check = |taken: Result<(), ControlError>| {
+            if taken.is_err() {
+                tracing::error!("SIGHUP: a shard took no certificate: send SIGHUP again");
+            }
+        };
+        if let Some(certificates) = push {
+            certificates.reload(|acceptance| check(handle.accept_with(&acceptance)));
         }
-        if let Some((certificates, tls)) = &of_admin {
+        if let Some(certificates) = smpp {
+            certificates.reload(|acceptance| check(handle.accept_customers_with(&acceptance)));
+        }
+        if let (Some(certificates), Some(tls)) = (admin, &self.admin_tls) {
             certificates.reload(|acceptance| tls.accept_with(acceptance));
         }
-        if calling != CallingFiles::default()
-            && let Some(calling) = reload_calling(&calling)
-        {
-            handle.notify_with(&Outbound { calling: Some(calling), ..outbound.clone() });
+        let calls = self.calling != CallingFiles::default();
+        if calls && let Some(calling) = reload_calling(&self.calling) {
+            handle.notify_with(&Outbound { calling: Some(calling), ..self.outbound.clone() });
         }
-    });
+        let has_carriers = handle.reread_carriers();
+        let has_ports = [push, smpp, admin].into_iter().any(Option::is_some);
+        if !has_ports && !calls && !has_carriers {
+            tracing::warn!(
+                "SIGHUP: there is nothing to reload; settings count from the next start on"
+            );
+        }
+    }
 }
 
 /// What notifications are sent with, and where they may not go.
@@ -259,7 +287,7 @@ fn setup(
     shares: DescriptorShares,
     driver: DriverKind,
     carriers: &CarrierPlan,
-    certificates: Option<&Certificates>,
+    certified: &Certified,
 ) -> Setup {
     let injected = |kind| {
         let found = config.inject.iter().find(|injection| injection.kind == kind);
@@ -278,7 +306,8 @@ fn setup(
         commit_delay_us_max: config.commit_delay_us_max,
         idle_poll_us: config.idle_poll_us,
         outbound: Outbound::default(),
-        acceptance: certificates.map(Certificates::acceptance),
+        acceptance: certified.push.as_ref().map(Certificates::acceptance),
+        customer_acceptance: certified.smpp.as_ref().map(Certificates::acceptance),
         inject_sync_failure: injected(InjectionKind::SyncFailure),
         inject_sync_hangs: injected(InjectionKind::SyncHangs),
         carriers: carriers.clone(),
@@ -357,8 +386,9 @@ fn announce(
         config.data_dir.display()
     );
     for address in customer_addresses {
-        text += &format!("customers bind by SMPP at {address}\n");
-        if !is_closed(address.ip()) {
+        let by = if config.smpp_tls_cert.is_some() { " over TLS" } else { "" };
+        text += &format!("customers bind by SMPP{by} at {address}\n");
+        if config.smpp_tls_cert.is_none() && !is_closed(address.ip()) {
             tracing::warn!(%address, "customers are spoken to without TLS on a public address");
         }
     }

@@ -7,3 +7,4 @@ mod lasting;
 mod messages;
 mod office;
 mod receipts;
+mod strangers;

@@ -12,12 +12,12 @@ use tests::wait;
 /// A line that nobody answers.
 const ABSENT: &str = "absent";
 
-fn query(esme: &mut Esme, id: &str) -> Pdu {
+pub(crate) fn query(esme: &mut Esme, id: &str) -> Pdu {
     let body = [id.as_bytes(), &[0, 0, 0, 0]].concat();
     esme.ask(command::QUERY_SM, &body)
 }
 
-fn cancel(esme: &mut Esme, id: &str, msn: Option<&str>) -> u32 {
+pub(crate) fn cancel(esme: &mut Esme, id: &str, msn: Option<&str>) -> u32 {
     let mut body = [&[0], id.as_bytes(), &[0, 0, 0, 0]].concat();
     body.extend([2, 1]);
     body.extend_from_slice(msn.unwrap_or_default().as_bytes());

@@ -115,6 +115,38 @@ fn a_carrier_that_asks_for_a_certificate_is_shown_one_and_another_name_may_be_se
 }
 
 #[test]
+fn what_carriers_are_spoken_to_with_is_read_anew_and_bad_files_change_nothing() {
+    let (before, after, recorder) = (Authority::new(), Authority::new(), Recorder::start());
+    let certified = after.certify(&["localhost"], Made::Well);
+    let smsc = Smsc::secure(Authority::server(&certified, None));
+    let site = site(&recorder, &smsc, &before, &[]);
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "later").request()).code(), "0000");
+    let why = "no authority that is trusted has issued";
+    wait::until_true(why, || engine.log().contains(why));
+    let path = site.path("carriers.pem");
+    std::fs::write(&path, "no PEM").expect("a writable file");
+    engine.signal(libc::SIGHUP);
+    wait::until_true("a refusal", || {
+        engine.log().contains("the new files are not taken")
+            && engine.log().contains("carriers.pem")
+    });
+    assert_eq!(smsc.binds(), 0);
+    std::fs::write(&path, after.pem()).expect("a writable file");
+    engine.signal(libc::SIGHUP);
+    recorder.await_about("later", 1);
+    assert_eq!((smsc.binds(), smsc.sms().len()), (1, 1));
+    // Whoever is bound stays so.
+    engine.signal(libc::SIGHUP);
+    let told = "the carrier's files of TLS were read anew";
+    wait::until_true(told, || engine.log().matches(told).count() >= 2);
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "same").request()).code(), "0000");
+    recorder.await_about("same", 1);
+    assert_eq!(smsc.binds(), 1);
+    engine.stop();
+}
+
+#[test]
 fn files_that_cannot_be_used_end_the_start_with_a_sentence() {
     let (authority, recorder) = (Authority::new(), Recorder::start());
     let smsc = Smsc::start();

@@ -1,9 +1,10 @@
-//! TLS 1.3 on the push port and with notification servers: what a connection is worth that speaks
+//! TLS 1.3 on every port and with whomever is called: what a connection is worth that speaks
 //! it, and who does not get in.
 
 mod admin;
 mod carriers;
 mod certified;
+mod customers;
 mod handshakes;
 mod load;
 mod notifications;

@@ -7,12 +7,11 @@ use std::io::{Read as _, Write as _};
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::control::broadcasts::{self, BroadcastDesk};
+use crate::control::broadcasts::BroadcastDesk;
 use crate::control::document::ClientDocument;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::limits::ADMIN_BODY_OCTETS_MAX;
 use crate::control::token::TokenChange;
-use crate::control::{carrier_orders, lines, parked, pushes, queue};
 
 const CLIENT: &str =
     r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
@@ -31,6 +30,11 @@ struct Port {
 
 impl Port {
     fn open() -> Self {
+        Self::open_with(Router::new())
+    }
+
+    /// With further routes.
+    fn open_with(further: Router) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path()).expect("a store");
         let engine = Arc::new(FakeEngine::default());
@@ -50,12 +54,7 @@ impl Port {
             ..Keeping::default()
         };
         let desk = BroadcastDesk::open(directory.path(), control.clone()).expect("a shelf");
-        let more = parked::router(control.clone())
-            .merge(lines::router(control.clone()))
-            .merge(queue::router(control.clone()))
-            .merge(pushes::router(control.clone()))
-            .merge(carrier_orders::router(control.clone()))
-            .merge(broadcasts::router(desk));
+        let more = crate::control::routes(&control, &desk).merge(further);
         let server = AdminServer::start(doors, keeping, store, control, more).expect("started");
         let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
         // A connection that the port has closed meanwhile is none to send an order by.

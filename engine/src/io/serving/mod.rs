@@ -7,15 +7,18 @@
 //!
 //! Never here: a decision about a push, a password. Invariants: a session has at most as many
 //! requests unanswered as its account's window; connections that have not bound have few places, of
-//! all and of one source; every bind that is refused is answered after the same second.
+//! all and of one source; every bind that is refused is answered after the same second. A
+//! registration that names a certificate is bound to with that certificate alone.
 
 pub(super) mod binding;
 mod desk;
 mod placed;
 pub(super) mod receipts;
 mod reqids;
+mod secured;
 mod session;
 
+use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Registered;
 use crate::gateway::smpp::SmppAccount;
 use crate::io::budget::Budget;
@@ -40,6 +43,7 @@ use host::clock;
 use placed::Applicant;
 use receipts::{Receipts, Rings};
 use reqids::Reqids;
+use secured::Securing;
 use session::Serving;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -67,6 +71,7 @@ pub(super) struct Counts {
     pub(super) binds: u64,
     pub(super) bind_refusals: u64,
     pub(super) turned_away: u64,
+    pub(super) handshakes_failed: u64,
     pub(super) submits: u64,
     pub(super) queries: u64,
     pub(super) cancels: u64,
@@ -98,6 +103,7 @@ pub(super) struct Customers {
     sweep_at: usize,
     draining: bool,
     counts: Counts,
+    securing: Securing,
 }
 
 impl Customers {
@@ -130,6 +136,7 @@ impl Customers {
             sweep_at: 0,
             draining: false,
             counts: Counts::default(),
+            securing: Securing::default(),
         }
     }
 
@@ -148,7 +155,10 @@ impl Customers {
     /// Whether a connection, a verdict or a peer's receipt waits.
     pub(super) fn has_arrivals(&self) -> bool {
         let Some((door, doorman)) = &self.reception else { return false };
-        door.has_arrivals() || doorman.has_verdicts() || self.receipts.has_arrivals()
+        door.has_arrivals()
+            || doorman.has_verdicts()
+            || self.receipts.has_arrivals()
+            || self.securing.is_due()
     }
 
     /// One turn's work beside completions: who comes, who may bind, receipts.
@@ -222,6 +232,7 @@ impl Customers {
         if let Some(source) = source {
             *self.unbound_of.entry(source).or_insert(0) += 1;
         }
+        self.secure(index);
         let Some(link) = self.sessions.get_mut(index) else { return };
         link.read_on(driver);
         let name = link.stream.name();
@@ -301,8 +312,9 @@ impl Customers {
         let Some(applicant) = link.session.applicant.take() else { return };
         let since_ms = applicant.since_ms;
         let source = link.session.source;
+        let proved = (source, link.session.certificate);
         let found = if is_right {
-            let judged = judge(shard, applicant, source, now);
+            let judged = judge(shard, applicant, proved, now);
             if judged == Err(Status::BIND_FAILED) {
                 doorman.note_failed(source);
             }
@@ -393,6 +405,7 @@ impl Customers {
             link.session.end_session();
             link.close();
         }
+        self.note_handshake(name.0);
         self.touch(name.0);
     }
 
@@ -571,11 +584,12 @@ impl Customers {
         for index in indices {
             let Some(link) = self.sessions.get_mut(index) else { continue };
             let is_due = link.session.keep_time(now.steady_ms);
+            let is_sent_away = self.securing.sends_away(link);
             if link.session.lingers_too_long(now.steady_ms)
                 || link.is_stuck(now.steady_ms, SEND_PROGRESS_MS_MAX)
             {
                 self.dismiss(index);
-            } else if is_due || !may_stay(&link.session, shard) {
+            } else if is_due || is_sent_away || !may_stay(&link.session, shard) {
                 if !is_due {
                     link.session.unbind(now.steady_ms);
                 }
@@ -648,23 +662,27 @@ fn account_of(shard: &Shard, applicant: Applicant) -> Option<(&Registered, &Smpp
 fn judge(
     shard: &Shard,
     applicant: Applicant,
-    source: Option<IpAddr>,
+    (source, certificate): (Option<IpAddr>, Option<CertificateDigest>),
     now: Now,
 ) -> Result<(), Status> {
     let (registered, account) = account_of(shard, applicant).ok_or(Status::INVALID_SYSTEM_ID)?;
     let registration = &registered.registration;
     let comes_from = source.is_some_and(|source| registration.may_come_from(source));
+    let has_its = registration.takes_certificate(certificate);
     let may = account.kinds.contains(applicant.kind) && registration.is_in_force(now.wall_ms);
-    if !comes_from || !may {
+    if !comes_from || !has_its || !may {
         return Err(Status::BIND_FAILED);
     }
     if registered.seats.take(account.binds_max) { Ok(()) } else { Err(Status::ALREADY_BOUND) }
 }
 
-/// Whether who has bound still has an account.
+/// Whether who has bound still has an account, and has proved what it asks for.
 fn may_stay(session: &Serving, shard: &Shard) -> bool {
     session.member.as_ref().is_none_or(|member| {
         let registered = shard.registry().find(member.xpid);
-        registered.is_some_and(|registered| registered.registration.smpp.is_some())
+        let registration = registered.map(|registered| &registered.registration);
+        registration.is_some_and(|registration| {
+            registration.smpp.is_some() && registration.takes_certificate(session.certificate)
+        })
     })
 }

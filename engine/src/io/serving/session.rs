@@ -5,6 +5,7 @@
 //! What a PDU means where the session stands `wire::smpp::session` knows, what a submit_sm means as
 //! a push `wire::smpp::customer`.
 
+use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Registered;
 use crate::gateway::smpp::{Seats, SmppAccount};
 use crate::io::connection::{Ending, Gate};
@@ -74,6 +75,8 @@ pub(super) struct Serving {
     session: Session,
     output: Vec<u8>,
     pub(super) source: Option<IpAddr>,
+    /// The certificate that the connection has proved to have.
+    pub(super) certificate: Option<CertificateDigest>,
     pub(super) applicant: Option<Applicant>,
     pub(super) member: Option<Member>,
     pending: VecDeque<PendingPdu>,
@@ -104,6 +107,7 @@ impl Serving {
             session: Session::new(Config::customer(), now_ms.ms()),
             output: Vec::new(),
             source,
+            certificate: None,
             applicant: None,
             member: None,
             pending: VecDeque::new(),
@@ -473,6 +477,10 @@ impl LinkSession for Serving {
         if self.pending.is_empty() {
             self.pending = VecDeque::new();
         }
+    }
+
+    fn certify(&mut self, certificate: Option<CertificateDigest>) {
+        self.certificate = certificate;
     }
 }
 

@@ -55,6 +55,16 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(default, deserialize_with = "one_or_several")]
     pub smpp: Option<Vec<Address>>,
+    /// Certificate of the SMPP port, PEM, with those that lead to its authority: the port speaks TLS
+    /// 1.3 then and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub smpp_tls_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub smpp_tls_key: Option<PathBuf>,
+    /// Authorities of client certificates, PEM: with them every customer of SMPP needs one
+    #[arg(long, value_name = "FILE")]
+    pub smpp_tls_client_ca: Option<PathBuf>,
     /// Network of this host or its links that notifications may go to, such as 127.0.0.0/8; may be
     /// repeated. No other loopback or link-local address is ever connected to
     #[arg(long, value_name = "NET")]
@@ -299,6 +309,9 @@ impl Settings {
             tls_key: self.tls_key.or(below.tls_key),
             tls_client_ca: self.tls_client_ca.or(below.tls_client_ca),
             smpp: self.smpp.or(below.smpp),
+            smpp_tls_cert: self.smpp_tls_cert.or(below.smpp_tls_cert),
+            smpp_tls_key: self.smpp_tls_key.or(below.smpp_tls_key),
+            smpp_tls_client_ca: self.smpp_tls_client_ca.or(below.smpp_tls_client_ca),
             notify_allow: self.notify_allow.or(below.notify_allow),
             notify_ca: self.notify_ca.or(below.notify_ca),
             notify_cert: self.notify_cert.or(below.notify_cert),
