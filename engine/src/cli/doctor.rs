@@ -9,8 +9,9 @@ use crate::start::config::{Config, Settings};
 
 /// Check whether this host can run the engine, and say how to mend what is amiss
 ///
-/// Looks at kernel, io_uring, limits, ports, data directory and sync latency; exits 1 if the engine
-/// could not run. Takes the settings of `serve`, so that what is checked is what would be run.
+/// Looks at kernel, io_uring, limits, ports, certificates, data directory and sync latency; exits 1
+/// if the engine could not run. Takes the settings of `serve`, so that what is checked is what
+/// would be run.
 #[derive(clap::Args, Debug)]
 pub(super) struct DoctorCommand {
     /// Configuration file in TOML

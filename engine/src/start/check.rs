@@ -1,10 +1,11 @@
-//! Whether this host can run the engine: kernel, driver, limits, CPUs, ports, data directory, sync
-//! latency.
+//! Whether this host can run the engine: kernel, driver, limits, CPUs, ports, certificates, data
+//! directory, sync latency.
 //!
 //! Each check gives a [`Finding`]: one sentence with, where something is amiss, the remedy. `serve`
 //! runs the quick ones and refuses to start on a fatal one; `doctor` runs all and prints each.
 //! Nothing here stays open or behind.
 
+mod certificates;
 mod descriptors;
 mod disk;
 
@@ -111,7 +112,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     let open_files = check_open_files(config);
     let choice = driver::choose(config.io);
     let has_rings = choice.as_ref().is_ok_and(|choice| choice.kind == DriverKind::Uring);
-    vec![
+    let mut findings = vec![
         check_kernel(),
         check_driver(choice),
         check_memlock(limit_of(libc::RLIMIT_MEMLOCK).map(|(soft, _)| soft), has_rings),
@@ -123,12 +124,16 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         check_port("port of probes", config.health.as_slice(), "--health"),
         check_environment(config),
         check_registrations(config),
+    ];
+    findings.extend(certificates::check_certificates(config));
+    findings.extend([
         disk::check_directory(config),
         disk::check_file_system(config),
         disk::check_room(config),
         disk::check_read_ahead(config),
         disk::check_sync_latency(config),
-    ]
+    ]);
+    findings
 }
 
 /// The first fatal finding as the reason to end, if there is one.
@@ -303,8 +308,8 @@ fn check_registrations(config: &Config) -> Finding {
 }
 
 /// What to do about registrations that ask for what no client can show.
-pub(super) const UNHEARD_CERTIFICATES_REMEDY: &str =
-    "give the push port a certificate with --tls-cert and --tls-key";
+pub(super) const UNHEARD_CERTIFICATES_REMEDY: &str = "give that port a certificate with --tls-cert and --tls-key, or --smpp-tls-cert and \
+     --smpp-tls-key";
 
 /// Registrations that ask for a certificate while the push port speaks no TLS: all their pushes are
 /// refused.
@@ -313,12 +318,25 @@ pub(super) fn unheard_certificates(
     registrations: &[Registration],
 ) -> Option<String> {
     let mut asking = registrations.iter().filter(|one| !one.certificates.is_empty());
-    let first = asking.next().filter(|_| config.tls_cert.is_none())?;
+    if config.tls_cert.is_none() {
+        let first = asking.next()?;
+        return Some(format!(
+            "the XPID {} and {} more ask for a certificate, and the push port speaks no TLS: \
+             their pushes are refused with 2001",
+            first.xpid,
+            asking.count()
+        ));
+    }
+    if config.smpp.is_empty() || config.smpp_tls_cert.is_some() {
+        return None;
+    }
+    let mut binding = asking.filter(|one| one.smpp.is_some());
+    let first = binding.next()?;
     Some(format!(
-        "the XPID {} and {} more ask for a certificate, and the push port speaks no TLS: their \
-         pushes are refused with 2001",
+        "the XPID {} and {} more ask for a certificate, and the SMPP port speaks no TLS: their \
+         binds are refused",
         first.xpid,
-        asking.count()
+        binding.count()
     ))
 }
 
@@ -370,7 +388,7 @@ mod tests {
     fn every_finding_that_is_not_good_names_a_remedy() {
         let directory = tempfile::tempdir().expect("a directory");
         let findings = examine(&config(directory.path()));
-        assert_eq!(findings.len(), 16);
+        assert_eq!(findings.len(), 17);
         for finding in &findings {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");
