@@ -1,8 +1,10 @@
 //! The documents say what the program does: their tables equal the code's, their examples are
 //! carried out, their links lead somewhere.
 
+use hayauma::control::admin::PATHS;
+use hayauma::control::roles::Role;
 use host::fatal::FatalReason;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::push::Request;
@@ -83,6 +85,28 @@ fn the_operating_page_lists_every_exit_status() {
     assert_eq!(documented, known.collect::<BTreeSet<u8>>());
 }
 
+#[test]
+fn the_operating_page_lists_every_request_of_the_admin_doors_with_the_role_it_takes() {
+    let rows = table(&read("docs/operating.md"), "Requests of the admin doors");
+    let documented: BTreeMap<String, String> = rows
+        .iter()
+        .flat_map(|row| {
+            let requests = row[1].split('`').skip(1).step_by(2);
+            requests.map(|request| (request.to_owned(), row[0].trim_matches('`').to_owned()))
+        })
+        .collect();
+    let of_engine: BTreeMap<String, String> = PATHS
+        .iter()
+        .map(|rule| {
+            let role = rule.needs.map_or("none", Role::word);
+            (format!("{} {}", rule.method, rule.path), role.to_owned())
+        })
+        .collect();
+    assert_eq!(documented, of_engine);
+    let mut orders = PATHS.iter().filter(|rule| rule.is_order());
+    assert!(orders.all(|rule| ![None, Some(Role::Read)].contains(&rule.needs)));
+}
+
 /// Every name of a test function in the sources.
 fn test_names(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).expect("a readable directory") {
@@ -120,21 +144,30 @@ fn every_promise_of_the_security_page_names_tests_that_there_are() {
 
 #[test]
 fn the_first_push_of_readme_and_of_the_interface_page_is_accepted_and_known_again() {
-    let mut site = Site::new(tests::programs!());
-    site.set("--demo", "true");
-    let engine = site.start();
     let page = read("docs/push-interface.md");
     let documented = first_block(&page, "A push in one request");
     let example = read("examples/text.xml");
     assert_eq!(documented, example, "the page shows examples/text.xml");
     assert!(read("README.md").contains("@examples/text.xml"), "and README sends it");
-    let first = engine.connect().ask(&Request::post(example.as_bytes()).octets());
-    assert_eq!((first.status(), first.code()), (200, "0000".to_owned()));
     let answer = page.split("```\n").nth(3).expect("the answer's block");
-    assert_eq!(first.text().replace("\r\n", "\n"), answer);
-    let again = engine.connect().ask(&Request::post(example.as_bytes()).octets());
-    assert_eq!(again.code(), "0001");
-    engine.stop();
+    let mut site = Site::new(tests::programs!());
+    site.set("--demo", "true");
+    // As a fresh host has it, and as most containers do.
+    for profile in [None, Some("no-io-uring")] {
+        let data = site.path(profile.unwrap_or("plain")).display().to_string();
+        site.set("--data-dir", &data);
+        let engine = profile.map_or_else(|| site.start(), |profile| site.start_without(profile));
+        let ask = || engine.connect().ask(&Request::post(example.as_bytes()).octets());
+        let first = ask();
+        assert_eq!((first.status(), first.code()), (200, "0000".to_owned()), "{profile:?}");
+        assert_eq!(first.text().replace("\r\n", "\n"), answer);
+        assert_eq!(ask().code(), "0001", "{profile:?}");
+        let said = fs::read_to_string(site.path("engine.out")).expect("what it said");
+        let says_why = |line: &&str| line.starts_with("driver: poll") && line.contains("seccomp");
+        let told = said.lines().filter(says_why).count();
+        assert!(told == 1 || profile.is_none(), "one line says what carries octets: {said}");
+        engine.stop();
+    }
 }
 
 #[test]

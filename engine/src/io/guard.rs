@@ -66,7 +66,7 @@ fn translated(ip: IpAddr) -> Option<IpAddr> {
     let (high, low) = match ip.segments() {
         [0x64, 0xff9b, 0 | 1, _, _, _, high, low] => (high, low),
         [0x2002, high, low, ..] => (high, low),
-        [0, 0, 0, 0, 0, 0, high @ 1.., low] => (high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if high > 0 => (high, low),
         _ => return None,
     };
     Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into())

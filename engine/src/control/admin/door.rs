@@ -79,6 +79,14 @@ enum Newcomer {
 }
 
 impl Newcomer {
+    /// What changes when the connection has to come in anew; none where nothing is asked for.
+    fn admission(&self) -> Option<watch::Receiver<u64>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secure(_, tls) => Some(tls.admission()),
+        }
+    }
+
     /// The connection's octets in clear, and how they come; `None` where it ended before.
     async fn open(self) -> Option<(Box<dyn Octets>, Arrival)> {
         match self {
@@ -300,6 +308,16 @@ pub(super) async fn serve(
     }
 }
 
+/// Waits until the connection has to come in anew; for ever where it never has.
+async fn outdated(admission: &mut Option<watch::Receiver<u64>>) {
+    if let Some(admission) = admission
+        && admission.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
 /// One connection from its first request to its last.
 async fn visit(
     (arrived, visitor): (Newcomer, Visitor),
@@ -307,6 +325,8 @@ async fn visit(
     doing: Arc<Doing>,
     mut stopping: watch::Receiver<()>,
 ) {
+    // Before the handshake: by which acceptance it comes in is told behind it.
+    let mut admission = arrived.admission();
     let opened = tokio::select! {
         opened = arrived.open() => opened,
         _ = stopping.changed() => return,
@@ -332,12 +352,12 @@ async fn visit(
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
     // What goes wrong on a connection is the client's to know, and ends it.
     tokio::select! {
-        _ = connection.as_mut() => {}
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            let busy = at_work.busy.load(Ordering::Relaxed);
-            let wait = if busy { SHUTDOWN_WAIT } else { QUIET_WAIT };
-            let _ = tokio::time::timeout(wait, connection).await;
-        }
+        _ = connection.as_mut() => return,
+        _ = stopping.changed() => {}
+        () = outdated(&mut admission) => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let busy = at_work.busy.load(Ordering::Relaxed);
+    let wait = if busy { SHUTDOWN_WAIT } else { QUIET_WAIT };
+    let _ = tokio::time::timeout(wait, connection).await;
 }

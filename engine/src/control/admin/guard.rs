@@ -56,6 +56,8 @@ pub(super) async fn admit(
 /// Who sends a request that may be made; `None` where everybody may make it.
 fn check(state: &AdminState, request: &Request) -> Result<Option<Identity>, AdminError> {
     let way = request.extensions().get::<Arrival>().cloned().unwrap_or_default();
+    refuse_ambiguous(request.headers())?;
+    refuse_other_authority(request.uri(), &state.names, &way)?;
     refuse_foreign(request.headers(), &state.names, &way)?;
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let rule = path.and_then(|path| paths::find(request.method(), path));
@@ -131,14 +133,41 @@ fn check_order(rule: &PathRule, headers: &HeaderMap) -> Result<(), AdminError> {
     )))
 }
 
+/// Refuses what somebody on the way may read otherwise than this port: a header twice that says who
+/// asks, or whom (RFC 9112 section 3.2).
+fn refuse_ambiguous(headers: &HeaderMap) -> Result<(), AdminError> {
+    for name in [header::HOST, header::ORIGIN, header::AUTHORIZATION] {
+        if headers.get_all(&name).iter().nth(1).is_some() {
+            let sentence = format!("the header {name} stands twice: send it once");
+            return Err(AdminError::new(StatusCode::BAD_REQUEST, sentence));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a request whose line names another host: that counts before `Host` (RFC 9112 section
+/// 3.2.2).
+fn refuse_other_authority(uri: &Uri, names: &[String], way: &Arrival) -> Result<(), AdminError> {
+    match uri.authority() {
+        Some(authority) if !is_own_host(authority.as_str(), names, way) => {
+            Err(not_called(authority.as_str()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_called(host: &str) -> AdminError {
+    forbidden(format!(
+        "the admin port does not go by the name {host:?}: use its IP address or localhost, or name \
+         it with --admin-name at the engine's start"
+    ))
+}
+
 /// Refuses what a page of another site makes a browser send. `names` are the port's own.
 fn refuse_foreign(headers: &HeaderMap, names: &[String], way: &Arrival) -> Result<(), AdminError> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_own_host(host, names, way) {
-        return Err(forbidden(format!(
-            "the admin port does not go by the name {host:?}: use its IP address or localhost, or \
-             name it with --admin-name at the engine's start"
-        )));
+        return Err(not_called(host));
     }
     let foreign = || forbidden("the admin port takes no requests from other sites' pages".into());
     let site = headers.get(FETCH_SITE);

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -29,6 +30,9 @@ const SPEAKS_PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: tex
 #[derive(Debug)]
 pub struct AdminTls {
     current: RwLock<Acceptance>,
+    /// Rises when those that came before have to come in anew: their authority may be trusted no
+    /// more.
+    admission: watch::Sender<u64>,
     /// When a failure was last told of, in milliseconds of the monotonic clock; 0: never.
     told_ms: AtomicU64,
 }
@@ -36,12 +40,24 @@ pub struct AdminTls {
 impl AdminTls {
     /// Secured with this.
     pub fn new(acceptance: Acceptance) -> Arc<Self> {
-        Arc::new(Self { current: RwLock::new(acceptance), told_ms: AtomicU64::new(0) })
+        let (admission, _) = watch::channel(0);
+        let current = RwLock::new(acceptance);
+        Arc::new(Self { current, admission, told_ms: AtomicU64::new(0) })
     }
 
-    /// From the next connection on with this.
+    /// From the next connection on with this. Where client certificates are asked for, connections
+    /// that came before end once they have their answers.
     pub fn accept_with(&self, acceptance: Acceptance) {
+        let ends_others = acceptance.needs_certificates();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = acceptance;
+        if ends_others {
+            self.admission.send_modify(|admission| *admission += 1);
+        }
+    }
+
+    /// Changes when a connection that comes now has to come in anew.
+    pub(super) fn admission(&self) -> watch::Receiver<u64> {
+        self.admission.subscribe()
     }
 
     /// Shakes hands; `None` where the client does not get so far. Why, the log says now and then.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -15,6 +15,11 @@ use wire::terms::calendar;
 
 /// The file of the month that runs.
 pub const FILE_NAME: &str = "audit.jsonl";
+
+/// What is wrong with a file that another one stands in place of.
+const REPLACED: &str = "another file has been put in its place: put the engine's own back";
+/// What is wrong with one that is shorter than what was written to it.
+const CUT: &str = "it was cut: put its lines back";
 
 /// Why an act was refused: its line could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,8 @@ pub struct AuditLog {
     head: Head,
     /// The last line, where its act was not done.
     undone: Option<AuditLine>,
+    /// Its last line is not the one that the registry knows.
+    is_broken_off: bool,
 }
 
 /// A line that may follow: the registry is told its hash before it is written.
@@ -115,6 +122,7 @@ impl AuditLog {
             first: 0,
             head: known.head,
             undone: None,
+            is_broken_off: false,
         };
         let path = log.path();
         log.read_end(known).map_err(|source| AuditError { path, source })?;
@@ -124,6 +132,12 @@ impl AuditLog {
     /// How much there is.
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// Whether it ends otherwise than the registry knows: lines were cut, put there, or are in a
+    /// file that is gone. What follows goes on from what the registry knows, so it shows.
+    pub fn is_broken_off(&self) -> bool {
+        self.is_broken_off
     }
 
     /// The line of an act that was not done, because the engine ended before; once.
@@ -165,6 +179,9 @@ impl AuditLog {
 
     fn write(&mut self, next: NextLine) -> io::Result<()> {
         if self.octets > 0 && next.month > self.month {
+            if let Some(file) = &self.file {
+                self.check_still_there(file)?;
+            }
             self.put_away()?;
         }
         let octets = self.octets;
@@ -184,13 +201,19 @@ impl AuditLog {
         Ok(())
     }
 
-    /// The file, made if there is none.
+    /// The file, made if there is none yet. It has to be the one that was written before, as long
+    /// as it was left: a line behind other octets, or in a file without a name, is no evidence.
     fn file(&mut self) -> io::Result<&File> {
-        if self.file.is_none() {
+        if let Some(file) = &self.file {
+            self.check_still_there(file)?;
+        } else {
             let path = self.path();
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(0o600);
+            options.write(true).create(self.octets == 0).truncate(false).mode(0o600);
             let file = options.open(path)?;
+            if file.metadata()?.len() < self.octets {
+                return Err(io::Error::other(CUT));
+            }
             // What lies beyond the whole lines is what a crash left of one that was never answered.
             file.set_len(self.octets)?;
             // However it came there: whoever made it may have failed before its name was kept.
@@ -198,6 +221,18 @@ impl AuditLog {
             self.file = Some(file);
         }
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether the name still leads to the open file, with all that was written to it.
+    fn check_still_there(&self, file: &File) -> io::Result<()> {
+        let (named, open) = (fs::metadata(self.path())?, file.metadata()?);
+        if (named.dev(), named.ino()) != (open.dev(), open.ino()) {
+            return Err(io::Error::other(REPLACED));
+        }
+        if open.len() < self.octets {
+            return Err(io::Error::other(CUT));
+        }
+        Ok(())
     }
 
     /// The month is over: the file gets its name, and the next line begins another.
@@ -238,6 +273,8 @@ impl AuditLog {
         if known.next_sha256 == Some(last_sha256) {
             self.head = Head { lines: known.head.lines + 1, last_sha256 };
             self.undone = json::read(&mut end.last).ok();
+        } else {
+            self.is_broken_off = known.head.lines > 0 && known.head.last_sha256 != last_sha256;
         }
         Ok(())
     }

@@ -259,3 +259,39 @@ fn a_copy_that_was_made_while_lines_were_written_ends_where_its_registry_does() 
     cut_behind(path, 0).expect("cut");
     assert_eq!(files(path).expect("readable").len(), 0);
 }
+
+#[test]
+fn no_line_is_written_where_the_file_was_replaced_moved_or_cut_while_it_was_open() {
+    let act = Act::new("pause");
+    for harm in ["replaced", "moved", "cut"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(FILE_NAME);
+        let mut log = AuditLog::open(directory.path(), known(Head::default())).expect("an audit");
+        append(&mut log, NOVEMBER_MS);
+        append(&mut log, NOVEMBER_MS + 1);
+        let whole = fs::read(&path).expect("readable");
+        let aside = directory.path().join("aside");
+        match harm {
+            "replaced" => {
+                fs::rename(&path, &aside).expect("its own");
+                fs::write(&path, &whole).expect("writable");
+            }
+            "moved" => fs::rename(&path, &aside).expect("its own"),
+            _ => {
+                let file = fs::OpenOptions::new().write(true).open(&path).expect("its own");
+                file.set_len(10).expect("writable");
+            }
+        }
+        let head = log.head();
+        // A copy that holds every line is as good as the file.
+        for _ in 0..if harm == "replaced" { 1 } else { 2 } {
+            let next = log.next(NOVEMBER_MS + 2, "uid:ada", &act);
+            let refused = log.append(next).expect_err(harm).to_string();
+            assert!(refused.contains("nothing is done without it"), "{harm}: {refused}");
+        }
+        assert_eq!(log.head(), head, "{harm}");
+        // Whoever opens it anew is told, and goes on from what the registry knows.
+        let again = AuditLog::open(directory.path(), known(head)).expect("an audit");
+        assert_eq!(again.is_broken_off(), harm != "replaced", "{harm}");
+    }
+}

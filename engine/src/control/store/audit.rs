@@ -70,6 +70,13 @@ impl Store {
             let head = written.inspect_err(|_| drop(keep(&self.connection, known)))?;
             keep(&self.connection, AuditKnown { head, next_sha256: None })?;
         }
+        if log.is_broken_off() {
+            tracing::error!(
+                lines = known.head.lines,
+                "the audit does not end with the line that the registry knows: see `hayauma audit \
+                 verify`, and put back what is missing"
+            );
+        }
         self.audit = Some(log);
         Ok(())
     }

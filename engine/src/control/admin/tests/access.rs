@@ -4,6 +4,9 @@
 use super::*;
 use crate::control::roles::{Role, RoleSet};
 use crate::control::token::{TokenDocument, TokenMade};
+use axum::http::StatusCode;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -109,6 +112,108 @@ fn every_path_is_let_through_to_its_roles_and_refused_to_all_others() {
     }
 }
 
+/// The statuses of every method of every path that the router has, without the guard before it.
+fn routed(router: Router) -> Vec<(String, &'static str, StatusCode)> {
+    // The router tells its paths by its `Debug` alone.
+    let shown = format!("{router:?}");
+    let mut paths: Vec<String> = shown
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.starts_with('/') && !text.contains("__private"))
+        .map(str::to_owned)
+        .collect();
+    paths.sort();
+    paths.dedup();
+    let service = TowerToHyperService::new(router);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let mut found = Vec::new();
+    for path in paths {
+        let target = path.replace(['{', '}'], "");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let request = axum::http::Request::builder().method(method).uri(&target);
+            let request = request.body(axum::body::Body::empty()).expect("a request");
+            let answer = runtime.block_on(service.call(request)).expect("no error");
+            found.push((path.clone(), method, answer.status()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_route_of_the_doors_has_a_rule_and_no_rule_is_of_a_path_that_is_not_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path()).expect("a store");
+    let control: Arc<dyn Engine> = Arc::new(FakeEngine::default());
+    let desk = BroadcastDesk::open(directory.path(), control.clone()).expect("a shelf");
+    let (store, _thread) = StoreHandle::start(store, control.clone()).expect("a thread");
+    let access = caller::Access::new(None, Vec::new());
+    let state = Arc::new(AdminState::new(store, control.clone(), access, Vec::new()));
+    let router = routes(&state).merge(crate::control::routes(&control, &desk));
+    let found = routed(router);
+    let there: Vec<(&str, &str)> = found
+        .iter()
+        .filter(|(path, _, status)| {
+            // What answers for paths that are not there stands at the root.
+            let is_there = path != "/" || *status != StatusCode::NOT_FOUND;
+            is_there && *status != StatusCode::METHOD_NOT_ALLOWED
+        })
+        .map(|(path, method, _)| (*method, path.as_str()))
+        .collect();
+    for (method, path) in &there {
+        let is_ruled = PATHS.iter().any(|rule| (rule.method, rule.path) == (*method, *path));
+        assert!(is_ruled, "{method} {path} is a route without a rule: nobody can use it");
+    }
+    for rule in PATHS {
+        assert!(there.contains(&(rule.method, rule.path)), "{} {}", rule.method, rule.path);
+    }
+    assert_eq!(there.len(), PATHS.len());
+    // Whom the guard has not let through the handlers of orders do not know.
+    for (path, method, status) in &found {
+        let rule = PATHS.iter().find(|rule| (rule.method, rule.path) == (*method, path.as_str()));
+        if rule.is_some_and(PathRule::is_order) {
+            assert!(status.is_client_error(), "{method} {path} acts for nobody: {status}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_says_twice_who_asks_or_whom_is_refused() {
+    let port = Port::open();
+    let head = |more: &str| {
+        format!("GET /clients HTTP/1.1\r\nHost: localhost\r\n{more}Connection: close\r\n\r\n")
+    };
+    assert!(port.send_by_socket(&head("")).starts_with("HTTP/1.1 200"));
+    for (name, more) in [
+        ("host", "Host: rebound.example\r\n"),
+        ("host", "Host: localhost\r\n"),
+        ("origin", "Origin: http://localhost\r\nOrigin: http://elsewhere.example\r\n"),
+        ("authorization", "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n"),
+    ] {
+        let answer = port.send_by_socket(&head(more));
+        assert!(answer.starts_with("HTTP/1.1 400"), "{more}: {answer}");
+        assert!(answer.contains(&format!("the header {name} stands twice")), "{answer}");
+    }
+    for (target, status) in [
+        ("http://localhost/clients", "200"),
+        ("http://rebound.example/clients", "403"),
+        ("http://somebody@localhost/clients", "403"),
+    ] {
+        let head = head("").replacen("/clients", target, 1);
+        let answer = port.send_by_socket(&head);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{target}: {answer}");
+    }
+    // A length that two readers would take for two lengths.
+    let smuggled = "POST /pause HTTP/1.1\r\nHost: localhost\r\nX-Hayauma-Order: 1\r\n\
+                    Content-Length: 0\r\nContent-Length: 5\r\n\r\n\
+                    POST /stop HTTP/1.1\r\nHost: localhost\r\nX-Hayauma-Order: 1\r\n\
+                    Connection: close\r\n\r\n";
+    let answer = port.send_by_socket(smuggled);
+    assert!(answer.starts_with("HTTP/1.1 400") && !answer.contains("HTTP/1.1 2"), "{answer}");
+    assert!(!port.engine.stopped.load(Ordering::Relaxed));
+}
+
 #[test]
 fn a_path_that_the_table_lacks_is_refused_whoever_asks() {
     let port = Port::open();
@@ -116,6 +221,10 @@ fn a_path_that_the_table_lacks_is_refused_whoever_asks() {
     assert_eq!(port.send_to(port.address(), "GET", "/nothing", "", &[]).0, 401);
     assert_eq!(port.send("DELETE", "/status", "").0, 405);
     assert_eq!(port.send("HEAD", "/status", "").0, 200);
+    // A route that was added and has no rule yet is nobody's.
+    let port = Port::open_with(Router::new().route("/figures", get(|| async { "all of them" })));
+    assert_eq!(port.send("GET", "/figures", "").0, 405);
+    assert_eq!(port.send_to(port.address(), "GET", "/figures", "", &[]).0, 401);
 }
 
 #[test]

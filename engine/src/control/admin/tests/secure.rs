@@ -116,3 +116,29 @@ fn a_certificate_of_the_admin_port_is_changed_while_it_is_open() {
     assert_eq!(ask(&mut port.connect().expect("a handshake"), "localhost"), "HTTP/1.1 200 OK");
     assert_eq!(ask(&mut old, "localhost"), "HTTP/1.1 200 OK", "a connection goes on");
 }
+
+#[test]
+fn a_connection_from_before_an_authority_was_changed_ends_and_answers_nothing_more() {
+    let port = SecurePort::open();
+    let mut old = port.connect().expect("a handshake");
+    let request = format!(
+        "GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\n\r\n"
+    );
+    old.write_all(request.as_bytes()).expect("taken");
+    let mut answer = [0; 12];
+    old.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    certify(port.directory.path());
+    let path = |name: &str| port.directory.path().join(name);
+    let files = TlsFiles {
+        certificate: path("cert.pem"),
+        key: path("key.pem"),
+        client_ca: Some(path("cert.pem")),
+    };
+    port.tls.accept_with(Acceptance::read(&files, None).expect("a pair"));
+    // The rest of the answer, and a goodbye.
+    let mut rest = Vec::new();
+    old.read_to_end(&mut rest).expect("a goodbye");
+    let _ = old.write_all(request.as_bytes());
+    assert_eq!(old.read(&mut answer).unwrap_or(0), 0, "nothing more is answered");
+}
