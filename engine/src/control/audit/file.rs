@@ -18,6 +18,8 @@ pub const FILE_NAME: &str = "audit.jsonl";
 
 /// What is wrong with a file that another one stands in place of.
 const REPLACED: &str = "another file has been put in its place: put the engine's own back";
+/// What is wrong with one that is gone.
+const MOVED: &str = "it was moved away: put it back";
 /// What is wrong with one that is shorter than what was written to it.
 const CUT: &str = "it was cut: put its lines back";
 
@@ -225,7 +227,11 @@ impl AuditLog {
 
     /// Whether the name still leads to the open file, with all that was written to it.
     fn check_still_there(&self, file: &File) -> io::Result<()> {
-        let (named, open) = (fs::metadata(self.path())?, file.metadata()?);
+        let named = fs::metadata(self.path()).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::other(MOVED),
+            _ => error,
+        })?;
+        let open = file.metadata()?;
         if (named.dev(), named.ino()) != (open.dev(), open.ino()) {
             return Err(io::Error::other(REPLACED));
         }

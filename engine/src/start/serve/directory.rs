@@ -113,8 +113,14 @@ fn is_ours(name: &str) -> bool {
         || beginnings.iter().any(|beginning| name.starts_with(beginning))
 }
 
+/// Whether others may read it. A link to a file leads to somebody else's; one to a directory is
+/// where an operator has put a part of this one.
 fn is_open(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|standing| standing.permissions().mode() & OTHERS != 0)
+    let leads_away = fs::symlink_metadata(path).is_ok_and(|named| named.is_symlink());
+    fs::metadata(path).is_ok_and(|standing| {
+        let is_foreign = leads_away && !standing.is_dir();
+        !is_foreign && standing.permissions().mode() & OTHERS != 0
+    })
 }
 
 fn close(path: &Path) -> io::Result<()> {
@@ -151,6 +157,13 @@ mod tests {
         close_to_others(&data);
         assert_eq!(paths.each_ref().map(|path| mode(path)), [0o600; 3]);
         assert_eq!([mode(&data), mode(&journal)], [0o700; 2]);
+        // A link with a name of ours leads to what is not.
+        let foreign = directory.path().join("foreign");
+        fs::write(&foreign, "x").expect("writable");
+        fs::set_permissions(&foreign, Permissions::from_mode(0o644)).expect("ours");
+        std::os::unix::fs::symlink(&foreign, data.join(ADMIN_SOCKET)).expect("writable");
+        close_to_others(&data);
+        assert_eq!(mode(&foreign), 0o644);
         // A directory that holds more than a data directory is somebody's own.
         let notes = data.join("notes.txt");
         fs::write(&notes, "x").expect("writable");
