@@ -27,13 +27,18 @@ clauses *TEXT:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, carriers, handed, power, timing, poll, alive, flood,
-# full-device, handshakes, lists, broadcasts, cluster-simulate, cluster-explore, fuzz TARGET.
+# Heavier runs for a quiet machine: simulate, simulate-seeds, kills, carriers, handed, power, timing, poll, alive,
+# flood, full-device, handshakes, lists, broadcasts, cluster-simulate, cluster-explore, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
 _heavy-simulate SEED="1":
     cargo run --release -p tests --bin simulate -- --seed {{SEED}} --pushes 1000000
+
+# Goes on where it was when it is given the same range again.
+_heavy-simulate-seeds FIRST="1" SEEDS="1000000" *ARGS:
+    cargo run --release -p tests --bin simulate -- --seed {{FIRST}} --seeds {{SEEDS}} --pushes 60 \
+      --bookmark target/simulate-seeds-{{FIRST}}-{{SEEDS}} {{ARGS}}
 
 _heavy-kills:
     HAYAUMA_TEST_KILLS=2000 cargo test -p tests --test kill_points -- --nocapture

@@ -33,6 +33,7 @@ pub mod recorder;
 pub mod rig;
 pub mod seccomp;
 pub mod seeded;
+pub mod seeds;
 pub mod simulation;
 pub mod site;
 pub mod small_device;
