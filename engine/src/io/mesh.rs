@@ -237,24 +237,39 @@ impl Mesh {
 
     /// The next request from any peer: theirs are taken in turn.
     pub(super) fn next_request(&mut self) -> Option<Box<Parcel>> {
-        let shards = self.shards();
-        let in_turn = (self.next.0..shards).chain(0..self.next.0);
-        let (peer, parcel) = in_turn
-            .filter_map(|peer| Some((peer, self.lanes.lane(peer, self.shard).requests.pop()?)))
-            .next()?;
-        self.next.0 = (peer + 1) % shards;
-        Some(parcel)
+        let mut peer = self.next.0;
+        for _ in 0..self.shards() {
+            let behind = self.behind(peer);
+            if peer != self.shard
+                && let Some(parcel) = self.lanes.lane(peer, self.shard).requests.pop()
+            {
+                self.next.0 = behind;
+                return Some(parcel);
+            }
+            peer = behind;
+        }
+        None
+    }
+
+    /// The shard whose turn comes after this one's.
+    fn behind(&self, shard: usize) -> usize {
+        if shard + 1 == self.shards() { 0 } else { shard + 1 }
     }
 
     /// The next answer from any peer, theirs in turn; hand the box back with [`Mesh::keep`].
     pub(super) fn next_answer(&mut self) -> Option<(usize, Box<Parcel>)> {
-        let shards = self.shards();
-        let in_turn = (self.next.1..shards).chain(0..self.next.1);
-        let (peer, parcel) = in_turn
-            .filter_map(|peer| Some((peer, self.lanes.lane(self.shard, peer).answers.pop()?)))
-            .next()?;
-        self.next.1 = (peer + 1) % shards;
-        Some((peer, parcel))
+        let mut peer = self.next.1;
+        for _ in 0..self.shards() {
+            let behind = self.behind(peer);
+            if peer != self.shard
+                && let Some(parcel) = self.lanes.lane(self.shard, peer).answers.pop()
+            {
+                self.next.1 = behind;
+                return Some((peer, parcel));
+            }
+            peer = behind;
+        }
+        None
     }
 
     /// Takes a box back for the next request to `peer`.

@@ -45,12 +45,15 @@ impl Journal {
     /// # Panics
     /// When nothing is held in that segment: a push was released twice.
     pub fn release(&mut self, position: Position) {
-        let octets = self.frame_octets_at(position);
         let segments = self.segments_at(position);
         let Some(index) = self.segment_index(position.segment) else {
             panic!("released a record of segment {}, which is retired", position.segment);
         };
         let segment = &mut self.segments[index];
+        let Some(octets) = segment.frame_octets_at(position.offset as usize) else {
+            self.panic_of_damage(position)
+        };
+        let octets = octets as u64;
         assert!(
             segment.live_octets >= octets,
             "a push was released twice in segment {}",
@@ -66,18 +69,22 @@ impl Journal {
 
     /// After opening: the push at `position` lives. (Appending holds by itself.)
     pub fn hold(&mut self, position: Position) {
-        let octets = self.frame_octets_at(position);
-        if let Some(index) = self.segment_index(position.segment) {
-            let segments = self.segments_at(position);
-            let segment = &mut self.segments[index];
-            segment.live_octets += octets;
-            // It was to be given back, yet the copy that was moved forward is lost: it must be
-            // walked again.
-            segment.cleaned = None;
-            self.live_octets += octets;
-            self.live_pushes += 1;
-            self.live_segments += segments;
-        }
+        let Some(index) = self.segment_index(position.segment) else {
+            self.panic_of_damage(position)
+        };
+        let segments = self.segments_at(position);
+        let segment = &mut self.segments[index];
+        let Some(octets) = segment.frame_octets_at(position.offset as usize) else {
+            self.panic_of_damage(position)
+        };
+        let octets = octets as u64;
+        segment.live_octets += octets;
+        // It was to be given back, yet the copy that was moved forward is lost: it must be
+        // walked again.
+        segment.cleaned = None;
+        self.live_octets += octets;
+        self.live_pushes += 1;
+        self.live_segments += segments;
     }
 
     /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or twice of
@@ -319,16 +326,6 @@ impl Journal {
             segment.keys > 0 && now_ms < segment.keys_ended_ms_max.saturating_add(KEY_KEEP_MS);
         let keys = if keys_count { u64::from(segment.keys) * KEY_FRAME_OCTETS } else { 0 };
         segment.live_octets + keys + segment.noted_octets
-    }
-
-    fn frame_octets_at(&self, position: Position) -> u64 {
-        let frame = self
-            .segment_index(position.segment)
-            .and_then(|index| self.segments[index].frame_octets_at(position.offset as usize));
-        match frame {
-            Some(octets) => octets as u64,
-            None => panic!("{}", self.damaged(position)),
-        }
     }
 }
 

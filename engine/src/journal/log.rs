@@ -235,14 +235,14 @@ impl Journal {
     }
 
     fn known_body(&self, position: Position) -> &[u8] {
-        let body = self.segment_index(position.segment).and_then(|index| {
-            self.segments[index].known_body(Kind::Accepted, position.offset as usize)
-        });
+        let body = self
+            .segment_of(position.segment)
+            .and_then(|segment| segment.known_body(Kind::Accepted, position.offset as usize));
         body.unwrap_or_else(|| self.panic_of_damage(position))
     }
 
     #[cold]
-    fn panic_of_damage(&self, position: Position) -> ! {
+    pub(super) fn panic_of_damage(&self, position: Position) -> ! {
         panic!("{}", self.damaged(position))
     }
 
@@ -546,12 +546,25 @@ impl Journal {
         }
     }
 
+    #[inline]
     pub(super) fn segment_index(&self, id: u32) -> Option<usize> {
         // What is asked for was mostly appended lately.
-        let last = self.segments.len().checked_sub(1)?;
-        if self.segments[last].header.id == id {
-            return Some(last);
+        match self.segments.back() {
+            Some(active) if active.header.id == id => Some(self.segments.len() - 1),
+            _ => self.index_of_older(id),
         }
+    }
+
+    /// The segment of this number.
+    #[inline]
+    pub(super) fn segment_of(&self, id: u32) -> Option<&Segment> {
+        match self.segments.back() {
+            Some(active) if active.header.id == id => Some(active),
+            _ => self.segments.get(self.index_of_older(id)?),
+        }
+    }
+
+    fn index_of_older(&self, id: u32) -> Option<usize> {
         let first = self.segments.front()?.header.id;
         let guess = id.checked_sub(first)? as usize;
         match self.segments.get(guess) {

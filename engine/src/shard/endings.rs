@@ -72,12 +72,10 @@ impl<L: Log> Shard<L> {
                 }
                 Effect::Ended(index) => self.journal_end(index),
                 Effect::Notify(push, kind) => {
-                    let by_smpp = self.core.ended_by(push).is_some_and(EndedPush::is_by_smpp);
-                    let orders = match by_smpp {
-                        true => &mut self.customer_orders,
-                        false => &mut self.notifications,
-                    };
-                    orders.push_back(NotificationOrder { push, kind });
+                    self.notifications.push_back(NotificationOrder { push, kind });
+                }
+                Effect::NotifyBySmpp(push, kind) => {
+                    self.customer_orders.push_back(NotificationOrder { push, kind });
                 }
                 Effect::Parked { push_id, position, kind, tries } => {
                     let xpid = xpid_of(&self.journal.accepted(Position::from_bits(position)));

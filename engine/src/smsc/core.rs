@@ -85,6 +85,8 @@ pub enum Effect {
     Ended(PushIndex),
     /// Send this notification now.
     Notify(EndedId, NotificationKind),
+    /// The same of a push that came by SMPP: its push client is told by a receipt.
+    NotifyBySmpp(EndedId, NotificationKind),
     /// Resends were given up after 24 hours, or for want of a place: journal it as parked. The push
     /// is listed by [`Core::parked`] until [`Core::replay`] sends what is parked again. It may be
     /// gone by the time that this is carried out: what the owner needs is here.

@@ -107,6 +107,7 @@ pub struct EndedPush {
 
 impl EndedPush {
     /// What goes on of a push in its final state.
+    #[inline]
     pub fn of(push: &Push) -> Self {
         let [a, b, c, d, e, ..] = push.msn().value().to_le_bytes();
         let [f, g, h, i, j, k, ..] = push.ended_ms().ms().to_le_bytes();
@@ -423,7 +424,7 @@ impl EndedPushes {
         assert_eq!(self.entry(index).next, NONE, "a push stands in one ring");
         let ring = self[index].ring();
         let hash = ring.hash();
-        let Some(last) = self.last_of(ring) else {
+        let Some(last) = self.last_of(ring, hash) else {
             self.entry_mut(index).next = index;
             let Self { rings, blocks, .. } = self;
             rings.insert(hash, index, |index| {
@@ -450,7 +451,7 @@ impl EndedPushes {
             self.rings.remove(hash, index);
             return None;
         }
-        let last = self.last_of(ring)?;
+        let last = self.last_of(ring, hash)?;
         let mut before = if last == index { next } else { last };
         let was_first = last != index && self.entry(last).next == index;
         while self.entry(before).next != index {
@@ -465,8 +466,8 @@ impl EndedPushes {
         was_first.then_some(next)
     }
 
-    fn last_of(&self, ring: Ring) -> Option<u32> {
-        self.rings.find(ring.hash(), |index| {
+    fn last_of(&self, ring: Ring, hash: u64) -> Option<u32> {
+        self.rings.find(hash, |index| {
             #[cfg(test)]
             self.steps.set(self.steps.get() + 1);
             self[index].ring() == ring
@@ -483,7 +484,7 @@ impl EndedPushes {
     }
 
     fn of_ring(&self, ring: Ring, most: usize) -> Vec<u32> {
-        let Some(last) = self.last_of(ring) else { return Vec::new() };
+        let Some(last) = self.last_of(ring, ring.hash()) else { return Vec::new() };
         let mut all = vec![self.entry(last).next];
         while let Some(&index) = all.last().filter(|&&index| index != last) {
             all.push(self.entry(index).next);

@@ -153,7 +153,8 @@ impl Core {
             && !push.has(ended_flag::NOTIFYING)
         {
             push.set(ended_flag::NOTIFYING, true);
-            self.effects.push_back(Effect::Notify(self.ended.id(index), kind));
+            let notify = if push.is_by_smpp() { Effect::NotifyBySmpp } else { Effect::Notify };
+            self.effects.push_back(notify(self.ended.id(index), kind));
         }
     }
 

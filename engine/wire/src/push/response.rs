@@ -216,6 +216,10 @@ impl<const OCTETS_MAX: usize> Line<OCTETS_MAX> {
     /// Appends decimal digits without leading zeros.
     #[inline]
     pub(super) fn put_number(&mut self, number: u64) {
+        // Most are counts of segments.
+        if number < 10 {
+            return self.put(&[b'0' + number as u8]);
+        }
         let mut digits = [0; 20];
         let mut at = digits.len();
         let mut rest = number;
