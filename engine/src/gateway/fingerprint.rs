@@ -29,6 +29,9 @@ enum Method {
     Keyed([u64; 2]),
     /// As before there were keys.
     Open,
+    /// All are one, as if somebody had found out how to meet another's.
+    #[cfg(test)]
+    Alike,
 }
 
 /// Makes fingerprints.
@@ -41,6 +44,8 @@ impl std::fmt::Debug for Fingerprints {
         formatter.write_str(match self.0 {
             Method::Keyed(_) => "Fingerprints(keyed)",
             Method::Open => "Fingerprints(open)",
+            #[cfg(test)]
+            Method::Alike => "Fingerprints(alike)",
         })
     }
 }
@@ -69,6 +74,12 @@ impl Fingerprints {
     /// As before there were keys.
     pub fn open() -> Self {
         Self(Method::Open)
+    }
+
+    /// One for all names.
+    #[cfg(test)]
+    pub(crate) fn alike() -> Self {
+        Self(Method::Alike)
     }
 
     /// A push's key (svcid, msn, reqid).
@@ -104,6 +115,8 @@ impl Fingerprints {
             Method::Keyed([low, high]) => SipHasher13::new_with_keys(low, high).hash(octets),
             // The first octet was the seed.
             Method::Open => xxh3_64_with_seed(&octets[1..], u64::from(octets[0])),
+            #[cfg(test)]
+            Method::Alike => 0x00A1_1CE5,
         }
     }
 }

@@ -113,3 +113,99 @@ fn is_push(accepted: &Accepted<'_>, xpid: Xpid, msn: Msn, reqid: Reqid) -> bool 
         && accepted.msn == msn.value()
         && accepted.reqid() == reqid.as_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fingerprint::FingerprintKeys;
+    use crate::gateway::registration::Registration;
+    use crate::gateway::registry::{Credential, Registry};
+    use crate::journal::{JournalConfig, SegmentFactory};
+    use crate::shard::{Durability, Origin, Reply, ShardConfig};
+    use crate::smsc::core::CoreLimits;
+    use std::sync::Arc;
+    use wire::push::client::{PushContent, PushFields, write_cancel, write_push};
+    use wire::submission::CancelTarget;
+    use wire::terms::code::Code;
+    use wire::terms::ids::Class;
+
+    const NOW_MS: WallMs = WallMs::new(1_795_000_000_000);
+
+    fn msn(number: u64) -> Msn {
+        Msn::from_value(9_000_000_000 + number).expect("an msn")
+    }
+
+    fn xpid(number: u64) -> Xpid {
+        Xpid::from_value(100_000_000 + number).expect("an XPID")
+    }
+
+    fn reqid(name: &[u8]) -> Reqid {
+        Reqid::parse(name).expect("a reqid")
+    }
+
+    fn config() -> ShardConfig {
+        let mut journal = JournalConfig::new(0, 64 << 20);
+        (journal.segment_octets, journal.without_syncs) = (1 << 20, true);
+        ShardConfig {
+            number: 0,
+            shards: 1,
+            durability: Durability::Process,
+            limits: CoreLimits { pushes_max: 100, waiting_per_msn_max: 10, ended_keys_max: 100 },
+            journal,
+            seed: 7,
+            time_scale: 1,
+            routes: Arc::default(),
+            fingerprints: FingerprintKeys { keyed: Fingerprints::alike(), older_until_ms: None },
+            injections: Vec::new(),
+            progress: Arc::default(),
+        }
+    }
+
+    fn ask(shard: &mut Shard, body: &[u8]) -> Code {
+        let origin = Origin { authorization: None, credential: &mut Credential::default() };
+        match shard.handle_request(body, origin, NOW_MS) {
+            Reply::Now(answer) | Reply::WhenDurable(answer, _) => answer.code,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn push(shard: &mut Shard, client: u64, phone: u64, name: &[u8]) -> Code {
+        let mut body = Vec::new();
+        let content = PushContent::Text("a warning");
+        write_push(&mut body, &PushFields::new(xpid(client), msn(phone), name, content));
+        ask(shard, &body)
+    }
+
+    fn cancel(shard: &mut Shard, client: u64, phone: u64, name: &[u8]) -> Code {
+        let mut body = Vec::new();
+        let target = CancelTarget::Push { msn: msn(phone), reqid: reqid(name) };
+        write_cancel(&mut body, Class::Standard, xpid(client), &target);
+        ask(shard, &body)
+    }
+
+    #[test]
+    fn whoever_meets_anothers_fingerprint_is_told_nothing_of_its_push_and_withdraws_none_of_it() {
+        let place = tempfile::tempdir().expect("a directory");
+        let factory = SegmentFactory::start().expect("a thread");
+        let registrations = [1, 2].map(|number| Registration::new(xpid(number), "client"));
+        let registry = Arc::new(Registry::new(registrations.to_vec()));
+        let opened = Shard::open(place.path(), &config(), &factory, registry, NOW_MS);
+        let mut shard = opened.expect("a fresh shard").0;
+        for (phone, client) in [(1, 1), (2, 2), (1, 2)] {
+            shard.contracts_mut().insert(msn(phone), xpid(client)).expect("room");
+        }
+        assert_eq!(push(&mut shard, 1, 1, b"theirs"), Code::ACCEPTED);
+        assert_eq!(push(&mut shard, 1, 1, b"theirs"), Code::REPEATED);
+        // The same content under another name, and each part of the name by itself.
+        for (client, phone, name) in [(2, 2, &b"mine"[..]), (2, 1, b"theirs"), (1, 1, b"other")] {
+            assert_eq!(
+                push(&mut shard, client, phone, name),
+                Code::REQID_REUSED,
+                "{client} {phone}"
+            );
+            assert_eq!(cancel(&mut shard, client, phone, name), Code::PUSH_NOT_FOUND);
+        }
+        assert_eq!(push(&mut shard, 1, 1, b"theirs"), Code::REPEATED, "it waits as before");
+        assert_eq!(cancel(&mut shard, 1, 1, b"theirs"), Code::ACCEPTED);
+    }
+}
