@@ -71,7 +71,10 @@ pub enum AudienceError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The disk.
-    #[error("the recipients cannot be written ({0}): look at the disk, and check again")]
+    #[error(
+        "the recipients cannot be written ({0}): free some space on the device of the data \
+         directory, then check again"
+    )]
     Disk(#[from] io::Error),
 }
 

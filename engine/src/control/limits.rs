@@ -54,6 +54,8 @@ pub const NOTIFY_DEPTH_MAX: u16 = 256;
 pub const BACKUP_TARGET_OCTETS_MAX: usize = 4_096;
 /// Longest line of the audit, in octets.
 pub const AUDIT_LINE_OCTETS_MAX: usize = 1 << 20;
+/// Lines of the audit about what has happened that wait for room; no act is done meanwhile.
+pub const AUDIT_LINES_OWED_MAX: usize = 64;
 /// Msns, or ranges of them, that one act shows.
 pub const AUDIT_MSNS_SHOWN_MAX: usize = 10;
 /// XPIDs whose new contracts the line of an import counts one by one.

@@ -13,11 +13,12 @@ mod rows;
 mod schema;
 mod tokens;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{
-    Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params,
+    Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, ffi, params,
 };
 
 use super::audit::{AuditError, AuditKnown, AuditLog, Head};
@@ -34,6 +35,18 @@ use wire::terms::ids::{Msn, Xpid};
 /// The store's file in the data directory.
 pub const STORE_FILE_NAME: &str = "registry.sqlite";
 
+/// What SQLite says of a file that cannot be written or grow: the log beside the store, and the
+/// memory that processes share over it.
+const WRITING_FAILED: [i32; 7] = [
+    ffi::SQLITE_IOERR_WRITE,
+    ffi::SQLITE_IOERR_FSYNC,
+    ffi::SQLITE_IOERR_DIR_FSYNC,
+    ffi::SQLITE_IOERR_TRUNCATE,
+    ffi::SQLITE_IOERR_SHMOPEN,
+    ffi::SQLITE_IOERR_SHMSIZE,
+    ffi::SQLITE_IOERR_SHMMAP,
+];
+
 /// One contract: this msn may be pushed to under this XPID.
 pub type Contract = (Msn, Xpid);
 
@@ -46,6 +59,8 @@ pub struct Store {
     audit: Option<AuditLog>,
     /// The audit with the line of the act that is being done, which its transaction counts.
     uncounted: Option<Head>,
+    /// Lines of the audit that there was no room for.
+    owed: VecDeque<audit::OwedLine>,
 }
 
 impl Store {
@@ -124,9 +139,15 @@ pub enum StoreError {
         /// What is wrong in it.
         detail: String,
     },
+    /// The device does not take what is written.
+    #[error(
+        "the registry cannot be written ({0}): free some space on the device of the data \
+         directory, then try again"
+    )]
+    NoRoom(rusqlite::Error),
     /// SQLite refused.
     #[error("the registry could not be read or written ({0}): check the device and free space")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// The XPID is registered already.
     #[error("XPID {0} is registered already: change it with `hayauma client set {0}`")]
     Exists(Xpid),
@@ -302,7 +323,8 @@ impl Store {
         let mut connection = connected.map_err(|error| unopenable(error.to_string()))?;
         connection.set_prepared_statement_cache_capacity(32);
         schema::bring_up_to_date(&mut connection, &path)?;
-        Ok(Self { connection, path, data_dir: data_dir.to_owned(), audit: None, uncounted: None })
+        let data_dir = data_dir.to_owned();
+        Ok(Self { connection, path, data_dir, audit: None, uncounted: None, owed: VecDeque::new() })
     }
 
     /// The data directory.
@@ -524,6 +546,18 @@ impl StoreError {
             _ => return None,
         };
         crate::journal::shards::has_journals(data_dir).then_some(Self::Lost { path, state })
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let extended = error.sqlite_error().map(|refused| refused.extended_code);
+        let is_writing = extended.is_some_and(|code| WRITING_FAILED.contains(&code));
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull | ErrorCode::CannotOpen) => Self::NoRoom(error),
+            Some(ErrorCode::SystemIoFailure) if is_writing => Self::NoRoom(error),
+            _ => Self::Sqlite(error),
+        }
     }
 }
 

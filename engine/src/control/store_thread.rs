@@ -44,6 +44,10 @@ impl StoreHandle {
                 while let Some(job) = waiting.blocking_recv() {
                     job(&mut store, control.as_ref());
                 }
+                // Lines of the audit that are owed: there may be room for them by now.
+                if let Err(error) = store.settle_audit() {
+                    tracing::error!(%error, "the audit lacks lines about what has happened");
+                }
             })?;
         Ok((Self { jobs }, thread))
     }

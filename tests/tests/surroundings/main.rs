@@ -5,6 +5,7 @@ mod addresses;
 mod damage;
 mod device;
 mod doors;
+mod full_acts;
 mod full_load;
 mod names;
 mod start;

@@ -22,6 +22,13 @@ pub enum ImportError {
     Write(#[from] WriteError),
 }
 
+impl ImportError {
+    /// Whether the disk did not take it: what came may be right.
+    pub fn is_of_disk(&self) -> bool {
+        matches!(self, Self::Write(WriteError::Disk(_)))
+    }
+}
+
 /// A version that was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Version {

@@ -23,7 +23,10 @@ use crate::broadcast::limits::{CHECKED_OCTETS, LIST_ROWS_MAX, PARAMETERS_OF_AN_A
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The disk.
-    #[error("the list cannot be written ({0}): look at the disk, and import it again")]
+    #[error(
+        "the list cannot be written ({0}), and nothing of it is kept: free some space on the \
+         device of the data directory, then import it again"
+    )]
     Disk(#[from] io::Error),
     /// Too many rows.
     #[error("the list has more than {LIST_ROWS_MAX} recipients: split it")]

@@ -74,11 +74,16 @@ impl Caller {
     /// Writes a line of the audit about what has happened, behind all that was asked for before.
     pub(super) fn leave_word(&self, word: impl FnOnce() -> Act + Send + 'static) {
         let name = self.name.clone();
-        self.store.leave(move |store, _| {
-            if let Err(error) = store.record(&name, &word()) {
-                tracing::error!(%error, "a line is missing in the audit");
-            }
-        });
+        self.store.leave(move |store, _| store.note(&name, word()));
+    }
+
+    /// Writes a line of the audit about what has happened, and waits until it stands or is owed.
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    pub async fn note(&self, word: Act) -> Result<(), AdminError> {
+        let name = self.name.clone();
+        Ok(self.store.run(move |store, _| store.note(&name, word)).await?)
     }
 
     /// Has the store thread do `work`, which records its acts in this name itself.

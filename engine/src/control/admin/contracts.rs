@@ -272,8 +272,8 @@ pub(super) async fn import(
         let import = on_its_way.import();
         (import.totals(), import.sum())
     };
-    caller.record(acts::import_ended(&sum)).await?;
     on_its_way.is_over = true;
+    caller.note(acts::import_ended(&sum)).await?;
     tracing::info!(imported = totals.imported, refused = totals.refused, "contracts imported");
     let reply = ImportReply {
         imported: totals.imported,

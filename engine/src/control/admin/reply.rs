@@ -66,7 +66,7 @@ impl From<StoreError> for AdminError {
             | StoreError::TooManyRoutes
             | StoreError::TooManyChoices(_)
             | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
-            StoreError::Audit(_) => StatusCode::INSUFFICIENT_STORAGE,
+            StoreError::Audit(_) | StoreError::NoRoom(_) => StatusCode::INSUFFICIENT_STORAGE,
             StoreError::NotRegistered(_)
             | StoreError::NoCarrier(_)
             | StoreError::NoRoute

@@ -9,7 +9,7 @@ use super::documents::{BroadcastDocument, CheckDocument, Stage};
 use super::refusal::{
     BroadcastRefusal, LIST_NOT_READY, REUSED, STATE, TOO_MANY_REFUSED, disk, refused,
 };
-use super::shelf::{rename, temporary};
+use super::shelf::Part;
 use crate::broadcast::audience::{LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{Manifest, OtherBroadcast};
@@ -66,28 +66,31 @@ impl BroadcastDesk {
         }
         let file = format!("recipients-{}", clock::unix_ms());
         let path = self.shelf.broadcast(broadcast).join(&file);
-        let (part, name) = temporary(&path)?;
-        let mut writer = RecipientsWriter::new(part)?;
+        let part = Part::of(&path)?;
+        let mut writer = RecipientsWriter::new(part.file.try_clone()?)?;
         let addressed = address(&manifest, &sources, &mut writer)?;
         writer.finish()?;
-        rename(&name, &path)?;
+        part.keep()?;
         let check = self.check_of(&manifest, &sources, addressed, file);
+        let mut before = None;
         let checked = self.alter(broadcast, |document| {
             let is_same = document.manifest == manifest
                 && !matches!(document.stage, Stage::Started | Stage::Ended);
             if !is_same {
                 return Err(refused(STATE, "the broadcast was changed meanwhile: check it again"));
             }
-            if let Some(before) = document.check.replace(check) {
-                // A file that stays costs room and nothing else.
-                let _ = fs::remove_file(path.with_file_name(before.file));
-            }
+            before = document.check.replace(check);
             document.approvals.clear();
             document.stage = Stage::Checked;
             Ok(())
         });
-        if checked.is_err() {
-            let _ = fs::remove_file(&path);
+        // The file that no document names any more; one that stays costs room and nothing else.
+        let unnamed = match (&checked, before) {
+            (Err(_), _) => Some(path),
+            (Ok(_), before) => before.map(|before| path.with_file_name(before.file)),
+        };
+        if let Some(unnamed) = unnamed {
+            let _ = fs::remove_file(unnamed);
         }
         checked
     }

@@ -95,6 +95,7 @@ impl BroadcastDesk {
     /// A document that cannot be read.
     pub fn open(data_dir: &Path, engine: Arc<dyn Engine>) -> io::Result<Arc<Self>> {
         let shelf = Shelf::new(data_dir);
+        shelf.sweep();
         let mut standing = Standing::default();
         for list in shelf.lists::<ListDocument>()? {
             standing.lists.insert(list.list.clone(), list);
@@ -193,8 +194,7 @@ impl BroadcastDesk {
             started: None,
             ended: None,
         };
-        self.shelf.make(&self.shelf.broadcast(&document.broadcast))?;
-        self.shelf.keep_broadcast(&document.broadcast, &document)?;
+        self.shelf.begin_broadcast(&document.broadcast, &document)?;
         let entry = Entry::of(document.clone());
         self.standing().broadcasts.insert(document.broadcast.clone(), entry);
         Ok(document)

@@ -225,7 +225,7 @@ async fn take_version(
     }
     drop(pieces);
     let imported = answered.await.map_err(|_| stopping())??;
-    caller.record(Act::new(format!("list import {list} ends")).after(&imported)).await?;
+    caller.note(Act::new(format!("list import {list} ends")).after(&imported)).await?;
     Ok(reply_json(StatusCode::CREATED, &imported))
 }
 

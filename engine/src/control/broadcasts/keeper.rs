@@ -12,7 +12,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::desk::{BroadcastDesk, Entry};
 use super::documents::{EndDocument, ProgressDocument, Stage};
 use super::refusal::{BroadcastRefusal, STATE, disk, refused};
-use super::shelf;
+use super::shelf::Part;
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::outcomes::{OUTCOMES, Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
@@ -60,11 +60,15 @@ impl Drop for BroadcastKeeper {
 }
 
 fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
+    let mut told = None;
     while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         let Some(desk) = desk.upgrade() else { return };
-        if let Err(refusal) = desk.look() {
-            tracing::warn!(error = refusal.sentence, "a broadcast's outcomes are not kept yet");
+        // What goes wrong in the same way for hours is said once.
+        let wrong = desk.look().err().map(|refusal| refusal.sentence);
+        if let Some(error) = wrong.as_ref().filter(|_| wrong != told) {
+            tracing::warn!(error, "a broadcast's outcomes are not kept yet: tried again");
         }
+        told = wrong;
     }
 }
 
@@ -112,13 +116,13 @@ impl BroadcastDesk {
     fn keep(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
         let (recipients, words) = self.words(broadcast)?;
         let path = self.shelf.outcomes(broadcast);
-        let (mut file, name) = shelf::temporary(&path)?;
+        let mut part = Part::of(&path)?;
         let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let checksum = crc32c::crc32c(&octets);
         octets.extend_from_slice(&checksum.to_le_bytes());
-        file.write_all(&octets)?;
-        file.sync_all()?;
-        shelf::rename(&name, &path)?;
+        part.file.write_all(&octets)?;
+        part.file.sync_all()?;
+        part.keep()?;
         let mut codes: BTreeMap<String, u64> = BTreeMap::new();
         for word in words.iter().filter_map(|word| RowWord::from_bits(*word)) {
             *codes.entry(format!("{:04}", word.code)).or_default() += 1;

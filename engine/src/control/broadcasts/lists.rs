@@ -10,7 +10,7 @@ use super::check::hexadecimal;
 use super::desk::BroadcastDesk;
 use super::documents::{ListDocument, ListWanted, Stage, VersionDocument};
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, refused, unknown};
-use super::shelf::{new_identifier, rename, temporary};
+use super::shelf::{Part, new_identifier};
 use crate::broadcast::limits::PARAMETER_COLUMNS_MAX;
 use crate::broadcast::lists::account::Account;
 use crate::broadcast::lists::delta::{Changes, Delta};
@@ -86,8 +86,7 @@ impl BroadcastDesk {
         }
         let (list, versions) = (new_identifier("li"), Vec::new());
         let document = ListDocument { list, name, purpose, consent, parameters, versions };
-        self.shelf.make(&self.shelf.list(&document.list))?;
-        self.shelf.keep_list(&document.list, &document)?;
+        self.shelf.begin_list(&document.list, &document)?;
         standing.lists.insert(document.list.clone(), document.clone());
         Ok(document)
     }
@@ -121,26 +120,18 @@ impl BroadcastDesk {
         let number = document.versions.last().map_or(1, |last| last.version + 1);
         let path = self.shelf.version(&wanted.list, number);
         let options = ReaderOptions { parameters: document.parameters, ..wanted.options };
-        let (file, name) = temporary(&path)?;
-        let written = match wanted.base {
-            None => whole(options, &folder, pieces, &file).map(|version| (version, None)),
+        let part = Part::of(&path)?;
+        let (version, changes) = match wanted.base {
+            None => (whole(options, &folder, pieces, &part.file)?, None),
             Some(base) => {
                 let base = File::open(self.shelf.version(&wanted.list, base)).map_err(|_| {
                     refused(LIST_NOT_READY, format!("the list has no version {base} to change"))
                 })?;
-                changed(options, &folder, pieces, (&Mapped::open(&base)?, &file))
-                    .map(|(version, changes)| (version, Some(changes)))
+                let files = (&Mapped::open(&base)?, &part.file);
+                let (version, changes) = changed(options, &folder, pieces, files)?;
+                (version, Some(changes))
             }
         };
-        let (version, changes) = match written {
-            Ok(written) => written,
-            Err(refusal) => {
-                // A name that nobody looks for, of a file that nobody needs.
-                let _ = fs::remove_file(&name);
-                return Err(refusal);
-            }
-        };
-        rename(&name, &path)?;
         let Version { account, digest } = version;
         let digest = hexadecimal(&digest);
         let is_refused = account.is_refused();
@@ -149,7 +140,9 @@ impl BroadcastDesk {
         if list.versions.last().is_some_and(|last| last.version >= number) {
             return Err(refused(STATE, "another import of the list came first: import again"));
         }
-        list.versions.push(VersionDocument {
+        part.keep()?;
+        let mut longer = list.clone();
+        longer.versions.push(VersionDocument {
             version: number,
             digest: digest.clone(),
             rows: account.rows,
@@ -158,10 +151,14 @@ impl BroadcastDesk {
             by: wanted.by,
             at: calendar::jst_text(clock::unix_ms()),
         });
-        self.shelf.keep_list(&wanted.list, &*list)?;
-        let list = list.list.clone();
+        self.shelf.keep_list(&wanted.list, &longer).inspect_err(|_| {
+            // A version that no document names takes no room.
+            let _ = fs::remove_file(&path);
+        })?;
+        *list = longer;
         drop(standing);
-        self.retire_versions(&list);
+        self.retire_versions(&wanted.list);
+        let list = wanted.list;
         Ok(Imported { list, version: number, digest, is_refused, account, changes })
     }
 
@@ -179,17 +176,26 @@ impl BroadcastDesk {
             .collect();
         let Some(document) = standing.lists.get_mut(list) else { return };
         let too_many = document.versions.len().saturating_sub(VERSIONS_KEPT);
-        let mut place = 0;
-        document.versions.retain(|version| {
+        let (mut place, mut gone) = (0, Vec::new());
+        let mut shorter = document.clone();
+        shorter.versions.retain(|version| {
             place += 1;
             let goes = place <= too_many && !pinned.contains(&version.version);
             if goes {
-                let _ = fs::remove_file(self.shelf.version(list, version.version));
+                gone.push(version.version);
             }
             !goes
         });
-        if self.shelf.keep_list(list, &*document).is_err() {
-            tracing::warn!(list, "the list's document still names versions that are gone");
+        if gone.is_empty() {
+            return;
+        }
+        // A document never names a version that is not there.
+        if self.shelf.keep_list(list, &shorter).is_err() {
+            return tracing::warn!(list, "the list keeps versions that are not needed any more");
+        }
+        *document = shorter;
+        for version in gone {
+            let _ = fs::remove_file(self.shelf.version(list, version));
         }
     }
 }
@@ -209,12 +215,11 @@ fn whole(
     mut pieces: Receiver<Piece>,
     file: &File,
 ) -> Result<Version, BroadcastRefusal> {
-    let failed = |error: &dyn std::fmt::Display| wrong(error.to_string());
-    let mut import = Import::new(options, folder).map_err(|error| failed(&error))?;
+    let mut import = Import::new(options, folder)?;
     while let Some(octets) = next(&mut pieces)? {
-        import.feed(&octets).map_err(|error| failed(&error))?;
+        import.feed(&octets)?;
     }
-    import.finish(file).map_err(|error| failed(&error))
+    Ok(import.finish(file)?)
 }
 
 fn changed(
@@ -223,12 +228,11 @@ fn changed(
     mut pieces: Receiver<Piece>,
     (base, file): (&Mapped, &File),
 ) -> Result<(Version, Changes), BroadcastRefusal> {
-    let failed = |error: &dyn std::fmt::Display| wrong(error.to_string());
     let view = ListView::open(base.as_ref())
         .map_err(|error| refused(LIST_NOT_READY, error.to_string()))?;
-    let mut delta = Delta::new(options, folder).map_err(|error| failed(&error))?;
+    let mut delta = Delta::new(options, folder)?;
     while let Some(octets) = next(&mut pieces)? {
-        delta.feed(&octets).map_err(|error| failed(&error))?;
+        delta.feed(&octets)?;
     }
-    delta.finish(&view, file).map_err(|error| failed(&error))
+    Ok(delta.finish(&view, file)?)
 }

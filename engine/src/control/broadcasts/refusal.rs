@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::broadcast::audience::AudienceError;
 use crate::broadcast::life::IllegalStep;
+use crate::broadcast::lists::delta::DeltaError;
+use crate::broadcast::lists::import::ImportError;
 use crate::broadcast::manifest::ManifestError;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::io::figures::ControlError;
@@ -117,6 +119,24 @@ impl From<AudienceError> for BroadcastRefusal {
     }
 }
 
+impl From<ImportError> for BroadcastRefusal {
+    fn from(error: ImportError) -> Self {
+        if error.is_of_disk() {
+            return disk(error.to_string());
+        }
+        AdminError::bad_request(error.to_string()).into()
+    }
+}
+
+impl From<DeltaError> for BroadcastRefusal {
+    fn from(error: DeltaError) -> Self {
+        match error {
+            DeltaError::Import(error) => error.into(),
+            DeltaError::Base { .. } => AdminError::bad_request(error.to_string()).into(),
+        }
+    }
+}
+
 impl From<IllegalStep> for BroadcastRefusal {
     fn from(error: IllegalStep) -> Self {
         refused(STATE, error.to_string())
@@ -131,6 +151,9 @@ pub(super) fn disk(sentence: impl Into<String>) -> BroadcastRefusal {
 
 impl From<std::io::Error> for BroadcastRefusal {
     fn from(error: std::io::Error) -> Self {
-        disk(format!("the data directory cannot be written or read ({error}): look at the disk"))
+        disk(format!(
+            "the data directory cannot be written or read ({error}): free some space on its device \
+             or correct its permissions, then try again"
+        ))
     }
 }

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::hash::BuildHasher as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,8 @@ const BROADCASTS: &str = "broadcasts";
 const LIST_DOCUMENT: &str = "list.json";
 const BROADCAST_DOCUMENT: &str = "broadcast.json";
 const OUTCOMES: &str = "outcomes";
+/// How the name of a file ends that is being written.
+const PART: &str = "part";
 /// A document of a broadcast may hold all of its texts.
 const DOCUMENT_OCTETS_MAX: u64 = 64 << 20;
 
@@ -52,8 +55,25 @@ impl Shelf {
         self.broadcast(broadcast).join(OUTCOMES)
     }
 
-    /// Makes a new folder.
-    pub(super) fn make(&self, folder: &Path) -> io::Result<()> {
+    /// Makes a new folder with its document; neither is there where that fails.
+    pub(super) fn begin_list(&self, list: &str, document: &impl Serialize) -> io::Result<()> {
+        let folder = self.list(list);
+        let made = self.make(&folder).and_then(|()| self.keep_list(list, document));
+        made.inspect_err(|_| drop(fs::remove_dir_all(folder)))
+    }
+
+    /// The same for a broadcast.
+    pub(super) fn begin_broadcast(
+        &self,
+        broadcast: &str,
+        document: &impl Serialize,
+    ) -> io::Result<()> {
+        let folder = self.broadcast(broadcast);
+        let made = self.make(&folder).and_then(|()| self.keep_broadcast(broadcast, document));
+        made.inspect_err(|_| drop(fs::remove_dir_all(folder)))
+    }
+
+    fn make(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         let mut at = folder;
         while let Some(parent) = at.parent()
@@ -63,6 +83,20 @@ impl Shelf {
             at = parent;
         }
         Ok(())
+    }
+
+    /// Takes away what was being written when the engine died.
+    pub(super) fn sweep(&self) {
+        for folder in [LISTS, BROADCASTS].map(|name| self.data_dir.join(name)) {
+            let folders = fs::read_dir(folder).into_iter().flatten().flatten();
+            let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten();
+            for file in files.flatten().map(|file| file.path()) {
+                if file.extension().is_some_and(|extension| extension == PART) {
+                    // One that stays costs room and nothing else.
+                    let _ = fs::remove_file(file);
+                }
+            }
+        }
     }
 
     /// The identifiers and documents of all lists.
@@ -88,25 +122,46 @@ impl Shelf {
     }
 }
 
-/// A new file for reading and writing, under a name that nobody looks for.
-pub(super) fn temporary(path: &Path) -> io::Result<(File, PathBuf)> {
-    let name = path.with_extension("part");
-    let file = File::options().read(true).write(true).create(true).truncate(true).open(&name)?;
-    Ok((file, name))
+/// A new file for reading and writing, under a name that nobody looks for. It goes when it gets no
+/// other: on a full device what was not finished takes no room.
+pub(super) struct Part {
+    /// What is written.
+    pub(super) file: File,
+    name: PathBuf,
+    to: PathBuf,
 }
 
-/// Gives a synced file its name.
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    to.parent().map_or(Ok(()), sync)
+impl Part {
+    /// What is to stand at `path` once it is whole. Two of the same path are two files.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = path.with_extension(format!("{number}.{PART}"));
+        let file =
+            File::options().read(true).write(true).create(true).truncate(true).open(&name)?;
+        Ok(Self { file, name, to: path.to_owned() })
+    }
+
+    /// Gives the file, which was synced, its name.
+    pub(super) fn keep(self) -> io::Result<()> {
+        fs::rename(&self.name, &self.to)?;
+        self.to.parent().map_or(Ok(()), sync)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Under its new name it is not here any more.
+        let _ = fs::remove_file(&self.name);
+    }
 }
 
 /// Writes a whole file in the place of another.
 pub(super) fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
-    let (mut file, name) = temporary(path)?;
-    file.write_all(octets)?;
-    file.sync_all()?;
-    rename(&name, path)
+    let mut part = Part::of(path)?;
+    part.file.write_all(octets)?;
+    part.file.sync_all()?;
+    part.keep()
 }
 
 fn octets_of(document: &impl Serialize) -> io::Result<Vec<u8>> {

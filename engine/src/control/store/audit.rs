@@ -5,11 +5,15 @@
 //! written; the act's transaction, which counts the line too; for an act that has none, a
 //! transaction of its own before it. A process that ends in between leaves a line that does not
 //! count, whose act was not done.
+//!
+//! What has happened already, or was not done after all, has a line too. Where the device has no
+//! room for it, the line is owed: the next act waits until it is written.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Store, StoreError, integer};
 use crate::control::audit::{Act, AuditKnown, AuditLog, Head, Verdict, verify};
+use crate::control::limits::AUDIT_LINES_OWED_MAX;
 use host::clock;
 
 /// Who writes the lines that nobody asked for.
@@ -17,8 +21,12 @@ const ENGINE_ACTOR: &str = "engine";
 /// How often the audit is looked at again where it was written to meanwhile.
 const LOOKS_MAX: usize = 8;
 
-fn tell_unrecorded(error: &impl std::fmt::Display) {
-    tracing::error!(%error, "what was not done stands in the audit as done");
+/// A line that could not be written when its time was.
+pub(super) struct OwedLine {
+    actor: String,
+    act: Act,
+    /// It says what became of the last line of all.
+    of_last: bool,
 }
 
 impl Store {
@@ -29,7 +37,12 @@ impl Store {
     /// There is no line, or none that counts, and the act must not be done.
     pub fn record(&mut self, actor: &str, act: &Act) -> Result<(), StoreError> {
         let head = self.write_line(actor, act)?;
-        // Where it does not count it is read again, and said not to be done.
+        self.count(head)
+    }
+
+    /// From now on the line that was written last counts. Where it does not it is read again, and
+    /// said not to be done.
+    fn count(&mut self, head: Head) -> Result<(), StoreError> {
         keep(&self.connection, AuditKnown { head, next_sha256: None })
             .inspect_err(|_| self.audit = None)
     }
@@ -46,11 +59,26 @@ impl Store {
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         self.record(actor, act)?;
-        work().inspect_err(|error| self.record_failure(actor, &act.failed(&error.to_string())))
+        work().inspect_err(|error| self.record_failure(actor, act.failed(&error.to_string())))
     }
 
-    fn record_failure(&mut self, actor: &str, line: &Act) {
-        let _ = self.record(actor, line).inspect_err(tell_unrecorded);
+    /// Writes a line about what has happened: nobody is refused any more where it cannot be
+    /// written. Then it is owed, and no act is done before it stands.
+    pub fn note(&mut self, actor: &str, line: Act) {
+        self.note_after(actor, line, false);
+    }
+
+    fn record_failure(&mut self, actor: &str, line: Act) {
+        self.note_after(actor, line, true);
+    }
+
+    fn note_after(&mut self, actor: &str, act: Act, of_last: bool) {
+        let Err(error) = self.record(actor, &act) else { return };
+        if self.owed.len() == AUDIT_LINES_OWED_MAX {
+            return tracing::error!(%error, "the audit lacks a line about what has happened");
+        }
+        tracing::warn!(%error, "the audit lacks a line for now: no order is taken without it");
+        self.owed.push_back(OwedLine { actor: actor.to_owned(), act, of_last });
     }
 
     /// Opens the audit, and says of the last act before a crash that it was not done, if that is
@@ -59,16 +87,37 @@ impl Store {
     /// # Errors
     /// It cannot be read or written.
     pub fn settle_audit(&mut self) -> Result<(), StoreError> {
+        self.open_audit()?;
+        while let Some(OwedLine { actor, act, .. }) = self.owed.front() {
+            let (actor, act) = (actor.clone(), act.clone());
+            let head = self.append_line(&actor, &act)?;
+            self.count(head)?;
+            self.owed.pop_front();
+        }
+        Ok(())
+    }
+
+    fn open_audit(&mut self) -> Result<(), StoreError> {
         if self.audit.is_some() {
             return Ok(());
         }
         let known = self.audit_known()?;
         let mut log = AuditLog::open(self.data_dir(), known)?;
         if let Some(line) = log.take_undone() {
-            let written = self.follow(&mut log, ENGINE_ACTOR, &Act::undone(&line));
+            // Whoever did not do it knows why better.
+            let owed = self.owed.front().filter(|owed| owed.of_last);
+            let (actor, act) = match owed {
+                Some(owed) => (owed.actor.clone(), owed.act.clone()),
+                None => (ENGINE_ACTOR.to_owned(), Act::undone(&line)),
+            };
+            let is_owed = owed.is_some();
+            let written = self.follow(&mut log, &actor, &act);
             // Where that cannot be written either, the next opening is to know as much.
             let head = written.inspect_err(|_| drop(keep(&self.connection, known)))?;
             keep(&self.connection, AuditKnown { head, next_sha256: None })?;
+            if is_owed {
+                self.owed.pop_front();
+            }
         }
         if log.is_broken_off() {
             tracing::error!(
@@ -84,6 +133,10 @@ impl Store {
     /// Writes the line of an act, synced; it does not count yet.
     fn write_line(&mut self, actor: &str, act: &Act) -> Result<Head, StoreError> {
         self.settle_audit()?;
+        self.append_line(actor, act)
+    }
+
+    fn append_line(&mut self, actor: &str, act: &Act) -> Result<Head, StoreError> {
         // Gone after an error: what stands in the file is read again.
         let Some(mut log) = self.audit.take() else { unreachable!("it was opened") };
         let head = self.follow(&mut log, actor, act)?;
@@ -136,7 +189,7 @@ impl Store {
                 self.uncounted = None;
                 let why = error.to_string();
                 let line = if steps == 0 { act.failed(&why) } else { act.done_in_part(&why) };
-                self.record_failure(actor, &line);
+                self.record_failure(actor, line);
             }
         }
         done
@@ -290,6 +343,60 @@ mod tests {
         store.settle_audit().expect("settled");
         assert_eq!(acts(&store), ["client add", "not done: client add", "client add"]);
         assert_eq!(store.registrations().expect("readable").len(), 1);
+        is_intact(&store);
+    }
+
+    /// From now on no line of the audit can be counted; by another connection, as a full device is
+    /// none of the store's doing.
+    fn fill_device(directory: &std::path::Path) {
+        let other = Connection::open(directory.join("registry.sqlite")).expect("a registry");
+        let full = "CREATE TRIGGER full BEFORE INSERT ON audit_head
+            BEGIN SELECT RAISE(ABORT, 'the device is full'); END";
+        other.execute_batch(full).expect("set up");
+    }
+
+    fn make_room(directory: &std::path::Path) {
+        let other = Connection::open(directory.join("registry.sqlite")).expect("a registry");
+        other.execute_batch("DROP TRIGGER full").expect("set up");
+    }
+
+    #[test]
+    fn a_line_about_what_has_happened_is_owed_while_there_is_no_room_and_no_act_comes_before_it() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(place.path()).expect("a store");
+        store.record("ada", &Act::new("contract import begins")).expect("recorded");
+        fill_device(place.path());
+        store.note("ada", Act::new("contract import ends"));
+        assert!(store.record("ada", &Act::new("stop")).is_err(), "no act without that line");
+        make_room(place.path());
+        store.record("ada", &Act::new("pause")).expect("recorded");
+        assert_eq!(acts(&store), ["contract import begins", "contract import ends", "pause"]);
+        is_intact(&store);
+    }
+
+    #[test]
+    fn an_act_that_a_full_device_kept_from_being_done_is_said_not_to_be_once_there_is_room() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(place.path()).expect("a store");
+        let refusal = || StoreError::AuditUnreadable(std::io::ErrorKind::StorageFull.into());
+        // One that is none of the registry: its line counts before it is done.
+        let done = store.act_elsewhere("ada", &Act::new("list create"), || {
+            fill_device(place.path());
+            Err::<(), _>(refusal())
+        });
+        assert!(done.is_err());
+        make_room(place.path());
+        // One of the registry: its line counts with it.
+        let done = store.act("ada", &Act::new("client add"), |_| {
+            fill_device(place.path());
+            Err::<(), _>(refusal())
+        });
+        assert!(done.is_err());
+        make_room(place.path());
+        store.record("ada", &Act::new("pause")).expect("recorded");
+        let wanted =
+            ["list create", "not done: list create", "client add", "not done: client add", "pause"];
+        assert_eq!(acts(&store), wanted);
         is_intact(&store);
     }
 
