@@ -6,7 +6,7 @@ use loadgen::msns::Msns;
 use loadgen::plan::Plan;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use wire::terms::ids::{Msn, Xpid};
 
@@ -154,13 +154,13 @@ impl Carried {
     }
 }
 
-fn command(words: &[&str], data_dir: &std::path::Path) -> Result<(), String> {
+fn command(words: &[&str], data_dir: &Path) -> Result<(), String> {
     let place = [OsStr::new("--data-dir"), data_dir.as_os_str()];
     let arguments: Vec<&OsStr> = words.iter().map(OsStr::new).chain(place).collect();
     run_command(&arguments).map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn register(setup: &Setup<'_>, data_dir: &PathBuf) -> Result<(), String> {
+fn register(setup: &Setup<'_>, data_dir: &Path) -> Result<(), String> {
     let xpid = format!("{XPID:011}");
     let range = format!("{FIRST_MSN:011}-{:011}", FIRST_MSN + PHONES - 1);
     let mut client = vec!["client", "add", &xpid, "--client", "bench", "--sender", "Hayauma"];
