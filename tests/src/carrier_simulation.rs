@@ -19,7 +19,7 @@ use hayauma::network::side_by_side::SideBySide;
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
 use hayauma::network::smpp::carrier::{Carrier, Long, Validity};
-use hayauma::network::smpp::exchange::{CarrierPlan, KnownCarrier};
+use hayauma::network::smpp::exchange::{CarrierPlan, KnownCarrier, Spread};
 use hayauma::network::smpp::home::{Home, IdMutation};
 use hayauma::network::smpp::port::CarrierPort;
 use hayauma::shard::open::Ground;
@@ -154,7 +154,8 @@ struct Smsc {
 /// The engine's side: what dies with it.
 struct Station {
     shard: Shard,
-    network: SideBySide,
+    simulated: SimulatedNetwork,
+    carriers: CarrierPort,
     home: Home,
     lines: Vec<Option<Line>>,
     dial_ms: [u64; SESSIONS],
@@ -218,7 +219,7 @@ fn carrier() -> Carrier {
 fn plan() -> CarrierPlan {
     let rule =
         Rule { prefix: "0".to_owned(), xpid: None, class: None, choice: CarrierChoice::of(1) };
-    let carriers = vec![KnownCarrier::new(carrier(), 1)].into();
+    let carriers = vec![KnownCarrier::new(carrier(), Spread::even(1))].into();
     CarrierPlan { carriers, routes: Arc::new(Routes::new(vec![rule]).expect("one choice")) }
 }
 
@@ -318,11 +319,11 @@ impl World<'_> {
         let lines = LineStates::parse("", PhoneLine::HOME).expect("a good file");
         let simulated =
             SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
-        let network = SideBySide { simulated, carriers: CarrierPort::new(0, &plan) };
+        let carriers = CarrierPort::new(0, &plan);
         let mut home = Home::new(&plan.carriers[0], 100_000, self.now_ms);
         home.mutate_ids(self.options.ids);
         let lines = (0..SESSIONS).map(|_| None).collect();
-        Station { shard, network, home, lines, dial_ms: [0; SESSIONS] }
+        Station { shard, simulated, carriers, home, lines, dial_ms: [0; SESSIONS] }
     }
 
     fn note_doubts(&mut self, station: &Station) {
@@ -383,8 +384,9 @@ impl World<'_> {
             self.listen(station, at);
         }
         station.shard.keep_time(WallMs::new(now_ms), SteadyMs::new(now_ms));
-        station.network.carriers.see(SteadyMs::new(now_ms));
-        station.shard.turn(&mut station.network, WallMs::new(now_ms), &BUDGET);
+        station.carriers.see(SteadyMs::new(now_ms));
+        let mut network = SideBySide::lent(&mut station.simulated, 0, &mut station.carriers);
+        station.shard.turn(&mut network, WallMs::new(now_ms), &BUDGET);
         self.take_notifications(station);
         if faulty && self.chance.is(3) {
             return Ok(false);

@@ -6,7 +6,7 @@
 use super::carriers::CarrierSettings;
 use crate::network::routes::{Routes, Rule, TooManyChoices};
 use crate::network::smpp::carrier::Carrier;
-use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier};
+use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Spread};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl CarrierOrders {
     pub fn plan(
         &self,
         before: &CarrierPlan,
-        shards: usize,
+        spread: Spread,
         look_up: impl Fn(&str, u16) -> Vec<SocketAddr>,
     ) -> Result<CarrierPlan, PlanError> {
         let mut carriers = Vec::new();
@@ -65,7 +65,7 @@ impl CarrierOrders {
                     let exchange = Arc::clone(&known.exchange);
                     KnownCarrier { exchange, carrier: Arc::new(carrier) }
                 }
-                None => KnownCarrier::new(carrier, shards),
+                None => KnownCarrier::new(carrier, spread),
             });
         }
         let mut rules = self.rules.clone();
@@ -164,12 +164,12 @@ mod tests {
             asked.borrow_mut().push((name.to_owned(), port));
             name.parse().map(|ip: IpAddr| vec![SocketAddr::new(ip, port)]).unwrap_or_default()
         };
-        let plan = orders.plan(&CarrierPlan::default(), 2, look_up).expect("a plan");
+        let plan = orders.plan(&CarrierPlan::default(), Spread::even(2), look_up).expect("a plan");
         let hosts: Vec<_> = plan.carriers.iter().map(|known| known.carrier.hosts.len()).collect();
         assert_eq!(hosts, [0, 1]);
         assert_eq!(asked.borrow()[1], ("::1".to_owned(), 2775));
         let found = |_: &str, port| vec![SocketAddr::from(([192, 0, 2, 1], port))];
-        let next = orders.plan(&plan, 2, found).expect("a plan");
+        let next = orders.plan(&plan, Spread::even(2), found).expect("a plan");
         assert!(Arc::ptr_eq(&plan.carriers[0].exchange, &next.carriers[0].exchange));
         assert_eq!(next.carriers[0].carrier.hosts.len(), 1);
         assert!(!next.carriers[0].carrier.rebinds_for(&plan.carriers[0].carrier), "found at last");

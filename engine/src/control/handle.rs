@@ -14,23 +14,25 @@ use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
 use crate::io::limits::PARKED_LISTED_MAX;
 use crate::io::mailbox::{
-    CUSTOMERS, Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, TROUBLES, VISITS,
+    CUSTOMERS, Done, Ports, ShardMessage, TAKEN_TIMEOUT, TROUBLES, ThreadMessage, ThreadPort,
+    ThreadStatus, VISITS,
 };
 use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
 use crate::io::orders::BroadcastMessage;
+use crate::io::shard_status::ShardStatus;
 use crate::io::tls::Acceptance;
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
-use crate::network::smpp::exchange::{CarrierPlan, CarrierState};
+use crate::network::smpp::exchange::{CarrierPlan, CarrierState, Spread};
 use crate::shard::figures::{NAMES, Rises};
 use crate::shard::{
     CLASSES, LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally,
 };
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use host::clock;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wire::terms::ids::{Class, Msn, Xpid};
@@ -52,7 +54,7 @@ const LINES_PER_MESSAGE: usize = 1024;
 
 /// The running engine, as the control plane holds it.
 pub struct EngineHandle {
-    ports: Vec<Arc<ShardPort>>,
+    ports: Ports,
     /// Held while a change is told, so that the shards are told everything in one order.
     registry: Mutex<Arc<Registry>>,
     /// A shard has not taken it yet.
@@ -65,7 +67,7 @@ pub struct EngineHandle {
 
 impl EngineHandle {
     pub(crate) fn new(
-        ports: Vec<Arc<ShardPort>>,
+        ports: Ports,
         registry: Arc<Registry>,
         names: HostNames,
         (driver, orders, plan): (DriverKind, CarrierOrders, CarrierPlan),
@@ -74,6 +76,10 @@ impl EngineHandle {
         let carriers = Mutex::new((orders, plan));
         let [unpublished, stopping] = [false; 2].map(AtomicBool::new);
         Arc::new(Self { ports, registry, unpublished, names, stopping, driver, carriers })
+    }
+
+    fn spread(&self) -> Spread {
+        Spread { threads: self.ports.threads.len(), shards: self.ports.shards.len() }
     }
 
     /// From now on the shards are told when the address of a notification host has changed.
@@ -91,12 +97,12 @@ impl EngineHandle {
             registry.iter().map(|registered| registered.registration.clone()).collect();
         let endpoints = Arc::new(self.names.plans(&registrations));
         // Nobody waits for it this time: what has a place in the mailbox is taken in its turn.
-        let (done, _) = bounded(self.ports.len());
+        let (done, _) = bounded(self.ports.threads.len());
         let mut taken = true;
-        for port in &self.ports {
+        for port in &self.ports.threads {
             let (registry, endpoints) = (Arc::clone(registry), Arc::clone(&endpoints));
             let done = Done(done.clone());
-            let message = ShardMessage::Registrations { registry, endpoints, done };
+            let message = ThreadMessage::Registrations { registry, endpoints, done };
             taken &= port.sender.try_send(message).is_ok();
             port.wake();
         }
@@ -116,8 +122,8 @@ impl EngineHandle {
         });
         let addresses = Arc::new(addresses.collect::<Vec<_>>());
         let mut taken = true;
-        for port in &self.ports {
-            taken &= port.sender.try_send(ShardMessage::Addresses(Arc::clone(&addresses))).is_ok();
+        for port in &self.ports.threads {
+            taken &= port.sender.try_send(ThreadMessage::Addresses(Arc::clone(&addresses))).is_ok();
             port.wake();
         }
         drop(registry);
@@ -130,17 +136,17 @@ impl EngineHandle {
         let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
         let (orders, before) = &mut *carriers;
         let look_up = |name: &str, port| self.names.addresses(name, port);
-        let Ok(plan) = orders.plan(before, self.ports.len(), look_up) else { return true };
+        let Ok(plan) = orders.plan(before, self.spread(), look_up) else { return true };
         let hosts = |plan: &CarrierPlan| {
             plan.carriers.iter().map(|known| known.carrier.hosts.clone()).collect::<Vec<_>>()
         };
         if hosts(&plan) == hosts(before) {
             return true;
         }
-        let (done, _) = bounded(self.ports.len());
+        let (done, _) = bounded(self.ports.threads.len());
         let mut taken = true;
-        for port in &self.ports {
-            let message = ShardMessage::Carriers { plan: plan.clone(), done: Done(done.clone()) };
+        for port in &self.ports.threads {
+            let message = ThreadMessage::Carriers { plan: plan.clone(), done: Done(done.clone()) };
             taken &= port.sender.try_send(message).is_ok();
             port.wake();
         }
@@ -158,22 +164,23 @@ impl EngineHandle {
         let names = orders.carriers.iter().flat_map(|(_, settings)| settings.names());
         self.names.want_hosts(names.collect());
         let look_up = |name: &str, port| self.names.addresses(name, port);
-        let plan = orders.plan(before, self.ports.len(), look_up);
+        let plan = orders.plan(before, self.spread(), look_up);
         let plan = plan.map_err(|error| ControlError::NotTold(error.to_string()))?;
         *before = plan.clone();
-        let (done, taken) = bounded(self.ports.len());
-        for port in &self.ports {
+        let (done, taken) = bounded(self.ports.threads.len());
+        for port in &self.ports.threads {
             let done = Done(done.clone());
-            port.send(ShardMessage::Carriers { plan: plan.clone(), done })?;
+            port.send(ThreadMessage::Carriers { plan: plan.clone(), done })?;
         }
-        self.wait(&taken, self.ports.len())
+        self.wait(&taken, self.ports.threads.len())
     }
 
     /// Of an engine that has drained: events that wait in the journal for room in the books, and
     /// requests whose counts found no room in them.
     pub fn unbilled(&self) -> (u64, u64) {
         let sum = |which: usize| {
-            self.ports.iter().map(|port| port.status.unbilled[which].load(Ordering::Relaxed)).sum()
+            let shards = self.ports.shards.iter();
+            shards.map(|status| status.unbilled[which].load(Ordering::Relaxed)).sum()
         };
         (sum(0), sum(1))
     }
@@ -188,8 +195,9 @@ impl EngineHandle {
     /// # Errors
     /// A shard does not take it.
     pub fn accept_with(&self, acceptance: &Acceptance) -> Result<(), ControlError> {
-        let send = |port: &Arc<ShardPort>| port.send(ShardMessage::Acceptance(acceptance.clone()));
-        let sent: Vec<Result<(), ControlError>> = self.ports.iter().map(send).collect();
+        let send =
+            |port: &Arc<ThreadPort>| port.send(ThreadMessage::Acceptance(acceptance.clone()));
+        let sent: Vec<Result<(), ControlError>> = self.ports.threads.iter().map(send).collect();
         sent.into_iter().collect()
     }
 
@@ -198,9 +206,9 @@ impl EngineHandle {
     /// # Errors
     /// A shard does not take it.
     pub fn accept_customers_with(&self, acceptance: &Acceptance) -> Result<(), ControlError> {
-        let message = || ShardMessage::CustomerAcceptance(acceptance.clone());
+        let message = || ThreadMessage::CustomerAcceptance(acceptance.clone());
         let sent: Vec<Result<(), ControlError>> =
-            self.ports.iter().map(|port| port.send(message())).collect();
+            self.ports.threads.iter().map(|port| port.send(message())).collect();
         sent.into_iter().collect()
     }
 
@@ -211,11 +219,12 @@ impl EngineHandle {
         let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
         let (orders, before) = &*carriers;
         let Some(plan) = orders.reread_tls(before) else { return false };
-        let (done, taken) = bounded(self.ports.len());
-        let told = self.ports.iter().try_for_each(|port| {
-            port.send(ShardMessage::Carriers { plan: plan.clone(), done: Done(done.clone()) })
+        let threads = &self.ports.threads;
+        let (done, taken) = bounded(threads.len());
+        let told = threads.iter().try_for_each(|port| {
+            port.send(ThreadMessage::Carriers { plan: plan.clone(), done: Done(done.clone()) })
         });
-        match told.and_then(|()| self.wait(&taken, self.ports.len())) {
+        match told.and_then(|()| self.wait(&taken, threads.len())) {
             Ok(()) => carriers.1 = plan,
             Err(_) => tracing::error!("SIGHUP: a shard took no carriers: send SIGHUP again"),
         }
@@ -224,24 +233,24 @@ impl EngineHandle {
 
     /// Tells every shard, whichever of them does not take it, and waits until those have it that
     /// do.
-    fn tell_all(&self, message: impl Fn(Done) -> ShardMessage) -> Result<(), ControlError> {
-        let (done, taken) = bounded(self.ports.len());
+    fn tell_all(&self, message: impl Fn(Done) -> ThreadMessage) -> Result<(), ControlError> {
+        let (done, taken) = bounded(self.ports.threads.len());
         let deadline = clock::instant() + TAKEN_TIMEOUT;
-        let told = self.ports.iter().filter(|port| {
+        let told = self.ports.threads.iter().filter(|port| {
             let is_told = port.sender.send_deadline(message(Done(done.clone())), deadline).is_ok();
             port.wake();
             is_told
         });
         let told = told.count();
         self.wait(&taken, told)?;
-        if told == self.ports.len() { Ok(()) } else { Err(ControlError::Stopping) }
+        if told == self.ports.threads.len() { Ok(()) } else { Err(ControlError::Stopping) }
     }
 
     /// Has every shard send notifications with this from now on.
     pub fn notify_with(&self, outbound: &Outbound) {
-        for port in &self.ports {
+        for port in &self.ports.threads {
             // One that is stopping sends none.
-            let _ = port.send(ShardMessage::Outbound(Box::new(outbound.clone())));
+            let _ = port.send(ThreadMessage::Outbound(Box::new(outbound.clone())));
         }
     }
 
@@ -255,8 +264,10 @@ impl EngineHandle {
         loop {
             match reply.recv_deadline(deadline.min(clock::instant() + ENDED_LOOK)) {
                 Ok(reply) => return Ok(reply),
+                // The shard has left its thread, or is not there: nobody answers.
+                Err(RecvTimeoutError::Disconnected) => return Err(ControlError::Stopping),
                 Err(_) if clock::instant() >= deadline => return Err(ControlError::Stopping),
-                Err(_) if self.ports.iter().any(|port| port.status.has_ended()) => {
+                Err(_) if self.ports.threads.iter().any(|port| port.status.has_ended()) => {
                     // It may have replied as the last thing it did.
                     return reply.try_recv().map_err(|_| ControlError::Stopping);
                 }
@@ -268,10 +279,11 @@ impl EngineHandle {
     /// Has every shard publish its figures now: what happened before the question is counted in the
     /// answer.
     fn refresh_figures(&self) {
-        let (done, published) = bounded(self.ports.len());
-        let running = self.ports.iter().filter(|port| !port.status.has_ended());
-        let asked = running
-            .filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
+        let (done, published) = bounded(self.ports.threads.len());
+        let running = self.ports.threads.iter().filter(|port| !port.status.has_ended());
+        let asked = running.filter(|port| {
+            port.sender.try_send(ThreadMessage::Figures(Done(done.clone()))).is_ok()
+        });
         let asked = asked.inspect(|port| port.wake()).count();
         let deadline = clock::instant() + FIGURES_TIMEOUT;
         for _ in 0..asked {
@@ -286,10 +298,10 @@ impl EngineHandle {
         &self,
         message: impl Fn(Sender<T>) -> BroadcastMessage,
     ) -> Result<Vec<T>, ControlError> {
-        let mut asked = Vec::with_capacity(self.ports.len());
-        for port in &self.ports {
+        let mut asked = Vec::with_capacity(self.ports.shards.len());
+        for shard in 0..self.ports.shards.len() {
             let (reply, taken) = bounded(1);
-            port.send(ShardMessage::Broadcast(message(reply)))?;
+            self.ports.send(shard, ShardMessage::Broadcast(message(reply)))?;
             asked.push(taken);
         }
         asked.iter().map(|taken| self.taken(taken)).collect()
@@ -300,14 +312,15 @@ impl EngineHandle {
         rows: &[(Msn, Xpid)],
         message: impl Fn(Vec<(Msn, Xpid)>, Done) -> ShardMessage,
     ) -> Result<(), ControlError> {
-        let mut slices: Vec<Vec<(Msn, Xpid)>> = self.ports.iter().map(|_| Vec::new()).collect();
+        let shards = self.ports.shards.len();
+        let mut slices: Vec<Vec<(Msn, Xpid)>> = (0..shards).map(|_| Vec::new()).collect();
         for &row in rows {
-            slices[shard_of(row.0, self.ports.len())].push(row);
+            slices[shard_of(row.0, shards)].push(row);
         }
-        for (port, slice) in self.ports.iter().zip(slices) {
+        for (shard, slice) in slices.into_iter().enumerate() {
             for rows in slice.chunks(CONTRACTS_PER_MESSAGE) {
                 let (done, taken) = bounded(1);
-                port.send(message(rows.to_vec(), Done(done)))?;
+                self.ports.send(shard, message(rows.to_vec(), Done(done)))?;
                 self.wait(&taken, 1)?;
             }
         }
@@ -324,7 +337,7 @@ impl Engine for EngineHandle {
             tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
         }
         *current = Arc::clone(&registry);
-        let told = self.tell_all(|done| ShardMessage::Registrations {
+        let told = self.tell_all(|done| ThreadMessage::Registrations {
             registry: Arc::clone(&registry),
             endpoints: Arc::clone(&endpoints),
             done,
@@ -346,7 +359,7 @@ impl Engine for EngineHandle {
     }
 
     fn pause(&self, paused: bool) -> Result<(), ControlError> {
-        self.tell_all(|done| ShardMessage::Pause { paused, done })
+        self.tell_all(|done| ThreadMessage::Pause { paused, done })
     }
 
     fn driver(&self) -> DriverKind {
@@ -375,12 +388,17 @@ impl Engine for EngineHandle {
     }
 
     fn stalled_shards(&self) -> Vec<usize> {
-        (0..self.ports.len()).filter(|&shard| self.ports[shard].status.is_stalled()).collect()
+        let stalled = self.ports.threads.iter().enumerate();
+        let stalled = stalled.filter(|(_, port)| port.status.is_stalled());
+        let mut shards: Vec<usize> =
+            stalled.flat_map(|(thread, _)| self.ports.held_by(thread)).collect();
+        shards.sort_unstable();
+        shards
     }
 
     fn obstacles(&self) -> Vec<Obstacle> {
         let any = |flag: fn(&ShardStatus) -> &AtomicBool| {
-            self.ports.iter().any(|port| flag(&port.status).load(Ordering::Relaxed))
+            self.ports.shards.iter().any(|status| flag(status).load(Ordering::Relaxed))
         };
         let stopping = self.is_stopping();
         let told = [
@@ -395,76 +413,37 @@ impl Engine for EngineHandle {
     }
 
     fn classes_taken(&self) -> &'static [Class] {
-        let of_shard = |port: &Arc<ShardPort>| port.status.classes_taken.load(Ordering::Relaxed);
-        let taken = self.ports.iter().map(of_shard).min().unwrap_or_default();
+        let of_shard = |status: &Arc<ShardStatus>| status.classes_taken.load(Ordering::Relaxed);
+        let taken = self.ports.shards.iter().map(of_shard).min().unwrap_or_default();
         if self.obstacles().is_empty() { &CLASSES[..usize::from(taken)] } else { &[] }
     }
 
     fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.ports.iter().for_each(|port| port.ask_to_drain());
+        self.ports.threads.iter().for_each(|port| port.ask_to_drain());
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {
-        let tallies = self.ports.iter().map(|port| port.status.waiting.lock());
+        let tallies = self.ports.shards.iter().map(|status| status.waiting.lock());
         tallies.map(|tally| tally.unwrap_or_else(PoisonError::into_inner).clone()).collect()
     }
 
+    /// What a thread shows stands with the first of its shards: sums over the shards are right, and
+    /// where each thread has one shard it is that one's.
     fn figures(&self) -> Vec<ShardFigures> {
         self.refresh_figures();
-        let counter = |name, help, value| Figure { name, help, kind: FigureKind::Counter, value };
-        self.ports
-            .iter()
-            .enumerate()
-            .map(|(shard, port)| {
-                let status = &port.status;
-                let mut figures: Vec<Figure> = NAMES
-                    .iter()
-                    .zip(&status.figures)
-                    .map(|(&(name, help, rises), value)| Figure {
-                        name,
-                        help,
-                        kind: if rises == Rises::Always {
-                            FigureKind::Counter
-                        } else {
-                            FigureKind::Gauge
-                        },
-                        value: value.load(Ordering::Relaxed),
-                    })
-                    .collect();
-                figures.push(Figure {
-                    name: "connections",
-                    help: "Push clients' connections",
-                    kind: FigureKind::Gauge,
-                    value: status.connections.load(Ordering::Relaxed),
-                });
-                figures.push(Figure {
-                    name: "connection_octets",
-                    help: "Octets that connections hold: not parsed, waiting to be answered, not \
-                        sent",
-                    kind: FigureKind::Gauge,
-                    value: status.held.load(Ordering::Relaxed),
-                });
-                let troubles = TROUBLES.iter().zip(&status.troubles);
-                for (&(name, help), count) in VISITS.iter().zip(&status.visits).chain(troubles) {
-                    figures.push(counter(name, help, count.load(Ordering::Relaxed)));
-                }
-                for (&(name, grows, help), count) in CUSTOMERS.iter().zip(&status.customers) {
-                    let kind = if grows { FigureKind::Counter } else { FigureKind::Gauge };
-                    let value = count.load(Ordering::Relaxed);
-                    figures.push(Figure { name, help, kind, value });
-                }
-                figures.push(counter(
-                    "syncs",
-                    "Journal syncs",
-                    status.syncs.load(Ordering::Relaxed),
-                ));
-                figures.push(counter("turns", "Turns of the shard's loop", status.turns()));
-                let wakes = status.wakes.load(Ordering::Relaxed);
-                figures.push(counter("watchdog_wakes", "Times the watchdog woke the shard", wakes));
-                ShardFigures { shard, figures, times: status.times() }
-            })
-            .collect()
+        let threads = 0..self.ports.threads.len();
+        let firsts: Vec<_> = threads.map(|thread| self.ports.held_by(thread).next()).collect();
+        let mut all: Vec<ShardFigures> = Vec::with_capacity(self.ports.shards.len());
+        for (shard, status) in self.ports.shards.iter().enumerate() {
+            let thread = firsts.iter().position(|&first| first == Some(shard));
+            let port = thread.map(|thread| &*self.ports.threads[thread]);
+            let mut figures = shard_figures(status);
+            figures.append(&mut thread_figures(port));
+            let times = port.map(|port| port.status.times()).unwrap_or_default();
+            all.push(ShardFigures { shard, figures, times });
+        }
+        all
     }
 
     fn parked(
@@ -473,11 +452,11 @@ impl Engine for EngineHandle {
         action: ParkedAction,
     ) -> Result<Vec<ParkedNotification>, ControlError> {
         let mut all = Vec::new();
-        for port in &self.ports {
+        for shard in 0..self.ports.shards.len() {
             let (mut from, mut of_shard) = (Some(0), 0);
             while let Some(at) = from.filter(|_| of_shard < PARKED_LISTED_MAX) {
                 let (reply, taken) = bounded(1);
-                port.send(ShardMessage::Parked { xpid, action, from: at, reply })?;
+                self.ports.send(shard, ShardMessage::Parked { xpid, action, from: at, reply })?;
                 let page = self.taken(&taken)?;
                 from = page.next;
                 of_shard += page.parked.len();
@@ -489,12 +468,13 @@ impl Engine for EngineHandle {
 
     fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError> {
         let (reply, taken) = bounded(1);
-        self.ports[shard_of(msn, self.ports.len())].send(ShardMessage::Live { msn, reply })?;
+        let shard = shard_of(msn, self.ports.shards.len());
+        self.ports.send(shard, ShardMessage::Live { msn, reply })?;
         self.taken(&taken)
     }
 
     fn shards(&self) -> usize {
-        self.ports.len()
+        self.ports.shards.len()
     }
 
     fn start_broadcast(&self, broadcast: &Arc<RunningBroadcast>) -> Result<(), ControlError> {
@@ -503,9 +483,10 @@ impl Engine for EngineHandle {
     }
 
     fn all_broadcasts_told(&self) {
-        for port in &self.ports {
+        for shard in 0..self.ports.shards.len() {
             // One that is stopping cleans nothing.
-            let _ = port.send(ShardMessage::Broadcast(BroadcastMessage::AllTold));
+            let told = ShardMessage::Broadcast(BroadcastMessage::AllTold);
+            let _ = self.ports.send(shard, told);
         }
     }
 
@@ -515,8 +496,9 @@ impl Engine for EngineHandle {
     }
 
     fn forget_broadcast(&self, ordinal: u32) {
-        for port in &self.ports {
-            let _ = port.send(ShardMessage::Broadcast(BroadcastMessage::Forget(ordinal)));
+        for shard in 0..self.ports.shards.len() {
+            let forget = ShardMessage::Broadcast(BroadcastMessage::Forget(ordinal));
+            let _ = self.ports.send(shard, forget);
         }
     }
 
@@ -533,19 +515,21 @@ impl Engine for EngineHandle {
         let (reply, taken) = bounded(1);
         let (from, most) = (places.start, places.end - places.start);
         let message = BroadcastMessage::Words { ordinal, from, most, reply };
-        self.ports[shard].send(ShardMessage::Broadcast(message))?;
+        self.ports.send(shard, ShardMessage::Broadcast(message))?;
         self.taken(&taken)
     }
 
     fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError> {
-        let mut slices: Vec<Vec<Msn>> = self.ports.iter().map(|_| Vec::new()).collect();
+        let shards = self.ports.shards.len();
+        let mut slices: Vec<Vec<Msn>> = (0..shards).map(|_| Vec::new()).collect();
         for &msn in msns {
-            slices[shard_of(msn, self.ports.len())].push(msn);
+            slices[shard_of(msn, shards)].push(msn);
         }
-        for (port, slice) in self.ports.iter().zip(slices) {
+        for (shard, slice) in slices.into_iter().enumerate() {
             for msns in slice.chunks(LINES_PER_MESSAGE) {
                 let (reply, taken) = bounded(1);
-                port.send(ShardMessage::Lines { msns: msns.to_vec(), line, reply })?;
+                let lines = ShardMessage::Lines { msns: msns.to_vec(), line, reply };
+                self.ports.send(shard, lines)?;
                 let told = self.taken(&taken)?;
                 told.map_err(ControlError::NotTold)?;
             }
@@ -554,26 +538,75 @@ impl Engine for EngineHandle {
     }
 }
 
+/// What a shard shows, and its syncs.
+fn shard_figures(status: &ShardStatus) -> Vec<Figure> {
+    let named = NAMES.iter().zip(&status.figures);
+    let mut figures: Vec<Figure> = named
+        .map(|(&(name, help, rises), value)| {
+            let grows = rises == Rises::Always;
+            figure((name, grows, help), value.load(Ordering::Relaxed))
+        })
+        .collect();
+    figures.push(figure(("syncs", true, "Journal syncs"), status.syncs.load(Ordering::Relaxed)));
+    figures
+}
+
+/// What a thread shows; zeros where there is none.
+fn thread_figures(port: Option<&ThreadPort>) -> Vec<Figure> {
+    let status = port.map(|port| &port.status);
+    let of = |value: &dyn Fn(&ThreadStatus) -> u64| status.map_or(0, value);
+    let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
+    let held = "Octets that connections hold: not parsed, waiting to be answered, not sent";
+    let mut figures = vec![
+        figure(
+            ("connections", false, "Push clients' connections"),
+            of(&|status| load(&status.connections)),
+        ),
+        figure(("connection_octets", false, held), of(&|status| load(&status.held))),
+    ];
+    for (at, &(name, help)) in VISITS.iter().enumerate() {
+        figures.push(figure((name, true, help), of(&|status| load(&status.visits[at]))));
+    }
+    for (at, &(name, help)) in TROUBLES.iter().enumerate() {
+        figures.push(figure((name, true, help), of(&|status| load(&status.troubles[at]))));
+    }
+    for (at, &said) in CUSTOMERS.iter().enumerate() {
+        figures.push(figure(said, of(&|status| load(&status.customers[at]))));
+    }
+    let turns = ("turns", true, "Turns of the shards' loop");
+    figures.push(figure(turns, of(&|status| status.turns())));
+    let wakes = ("watchdog_wakes", true, "Times the watchdog woke the shards' thread");
+    figures.push(figure(wakes, of(&|status| load(&status.wakes))));
+    figures
+}
+
+/// One figure, by its name, whether it only grows, and what it says.
+fn figure((name, grows, help): (&'static str, bool, &'static str), value: u64) -> Figure {
+    let kind = if grows { FigureKind::Counter } else { FigureKind::Gauge };
+    Figure { name, help, kind, value }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::io::names::{Hanging, INTERVALS};
 
     /// Leaves no room in a mailbox.
-    fn fill(port: &ShardPort) {
+    fn fill(port: &ThreadPort) {
         let (done, _) = bounded(1);
-        let pause = || ShardMessage::Pause { paused: false, done: Done(done.clone()) };
+        let pause = || ThreadMessage::Pause { paused: false, done: Done(done.clone()) };
         while port.sender.try_send(pause()).is_ok() {}
     }
 
     #[test]
     fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
-        let port = ShardPort::new();
+        let ports = Ports::new(1, 1);
+        let port = Arc::clone(&ports.threads[0]);
         fill(&port);
         let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
         let handle = EngineHandle::new(
-            vec![Arc::clone(&port)],
+            ports,
             registry,
             names,
             (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
@@ -586,12 +619,12 @@ mod tests {
 
     #[test]
     fn a_change_does_not_wait_for_a_shard_that_has_ended() {
-        let port = ShardPort::new();
-        port.status.note_ended();
+        let ports = Ports::new(1, 1);
+        ports.threads[0].status.note_ended();
         let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
         let handle = EngineHandle::new(
-            vec![port],
+            ports,
             registry,
             names,
             (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),

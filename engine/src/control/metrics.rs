@@ -153,7 +153,8 @@ fn encode_times(
     encoder: &mut DescriptorEncoder<'_>,
     shards: &[ShardFigures],
 ) -> Result<(), fmt::Error> {
-    let Some(first) = shards.first() else { return Ok(()) };
+    // Only the first shard of each thread has any.
+    let Some(first) = shards.iter().find(|shard| !shard.times.is_empty()) else { return Ok(()) };
     for (at, times) in first.times.iter().enumerate() {
         let mut family =
             encoder.encode_descriptor(times.name, times.help, None, MetricType::Histogram)?;

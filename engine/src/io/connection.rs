@@ -16,6 +16,7 @@ use crate::io::limits::{
     INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
 };
 use crate::io::link::{Session, Takes};
+use crate::io::marks::Marks;
 use crate::io::waits::{Moment, Waits};
 use crate::shard::retry_after_seconds;
 use std::collections::VecDeque;
@@ -38,8 +39,9 @@ const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Gate {
     Open,
-    /// When the durable mark has reached this sequence; when the request arrived.
-    Durable(u64, Moment),
+    /// When the durable mark of the shard in this place has reached this sequence; when the request
+    /// arrived.
+    Durable(u16, u64, Moment),
     /// When another shard has answered.
     Elsewhere,
 }
@@ -238,7 +240,7 @@ impl Connection {
     //= push http in order
     pub(super) fn write_answers(
         &mut self,
-        durable: u64,
+        durable: &Marks,
         date: &[u8; 29],
         waits: &mut Waits,
         leaves: Moment,
@@ -246,8 +248,10 @@ impl Connection {
         while let Some(front) = self.answers.front() {
             match front.gate {
                 Gate::Open => {}
-                Gate::Durable(sequence, arrived) if sequence <= durable => {
-                    waits.answered(arrived, leaves)
+                Gate::Durable(place, sequence, arrived)
+                    if durable.have_reached(place, sequence) =>
+                {
+                    waits.answered(usize::from(place), arrived, leaves);
                 }
                 _ => break,
             }
@@ -267,9 +271,30 @@ impl Connection {
         }
     }
 
-    /// Whether the front answer waits for the durable mark.
-    pub(super) fn waits_for_durable(&self) -> bool {
-        matches!(self.answers.front(), Some(PendingAnswer { gate: Gate::Durable(..), .. }))
+    /// The shard in this place leaves the thread: nothing waits for it any more, and what its mark
+    /// has not reached is 9002. Whether any answer waited for it.
+    pub(super) fn part_from(&mut self, place: u16, durable: &Marks) -> bool {
+        let mut any = false;
+        for pending in &mut self.answers {
+            if let Gate::Durable(its, sequence, _) = pending.gate
+                && its == place
+            {
+                any = true;
+                pending.gate = Gate::Open;
+                if !durable.have_reached(place, sequence) {
+                    pending.answer.code = Code::NOT_DURABLE;
+                }
+            }
+        }
+        any
+    }
+
+    /// The place of the shard for whose durable mark the front answer waits.
+    pub(super) fn waits_for_durable(&self) -> Option<u32> {
+        match self.answers.front()?.gate {
+            Gate::Durable(place, ..) => Some(u32::from(place)),
+            Gate::Open | Gate::Elsewhere => None,
+        }
     }
 
     /// Whether it ends now; `unsent` octets of what it said are on their way.

@@ -1,49 +1,48 @@
-//! What a push client's connection asks of its shard: each request is read, taken, handed to the
-//! shard that owns the msn, or asked of every shard.
+//! What a push client's connection asks of its thread: each request is read, taken by the shard
+//! that owns the msn, handed to the thread that holds that shard, or asked of every shard.
 
 use crate::gateway::registry::Credential;
 use crate::io::connection::{Desk, Gate};
-use crate::io::gathering::{Asker, Gathering, Gatherings, Part};
-use crate::io::mesh;
-use crate::io::mesh::{Mesh, Parcel, Sender};
+use crate::io::gathering::{Asker, Gathering, Gatherings, Saying};
+use crate::io::mesh::{Mesh, Sender};
 use crate::io::now::Now;
+use crate::io::parts::Parts;
 use crate::io::portions::Portion;
+use crate::io::taking_part::{Call, call, origin_of, put_saying};
 use crate::io::waits::Moment;
-use crate::shard::{Foreseen, Origin, Reply, Shard};
-use std::collections::VecDeque;
+use crate::shard::{Foreseen, Origin, Reply};
 use wire::push::response::Answer;
 use wire::terms::code::Code;
 use wire::terms::time::SteadyMs;
 
-/// What waits for the durable mark besides the connections' own answers.
-pub(super) enum Gated {
-    /// A peer's request, and when it arrived here.
-    Parcel(Box<Parcel>, Moment),
-    /// This shard's part of a whole alert's cancel.
-    Part(u32, Part),
-}
-
-/// What a request needs of the shard while its connection is borrowed.
-pub(super) struct ShardDesk<'a> {
-    pub(super) shard: &'a mut Shard,
+/// What a request needs of the thread while its connection is borrowed.
+pub(super) struct ThreadDesk<'a> {
+    pub(super) parts: &'a mut Parts,
     pub(super) mesh: &'a mut Mesh,
     pub(super) gatherings: &'a mut Gatherings,
-    pub(super) gated: &'a mut VecDeque<(u64, Gated)>,
     pub(super) connection: u32,
     pub(super) generation: u32,
     pub(super) now: Now,
     pub(super) arrived: Moment,
 }
 
-impl Desk for ShardDesk<'_> {
+impl Desk for ThreadDesk<'_> {
     type Foreseen<'body> = Foreseen<'body>;
 
     fn foresee<'body>(&self, body: &'body [u8]) -> Foreseen<'body> {
-        self.shard.foresee(body)
+        match self.parts.reader().and_then(|place| self.parts.get(place)) {
+            Some(part) => {
+                part.shard.foresee_for(body, |owner| self.parts.place_of(owner).is_some())
+            }
+            None => Foreseen::of_nobody(body),
+        }
     }
 
     fn fetch(&self, foreseen: &Foreseen<'_>) {
-        self.shard.fetch(foreseen);
+        let place = foreseen.owner().and_then(|owner| self.parts.place_of(owner));
+        if let Some(part) = place.and_then(|place| self.parts.get(place)) {
+            part.shard.fetch(foreseen);
+        }
     }
 
     fn now_ms(&self) -> SteadyMs {
@@ -57,15 +56,24 @@ impl Desk for ShardDesk<'_> {
         credential: &mut Credential,
         number: u64,
     ) -> Option<(Answer, Gate)> {
+        let owner = foreseen.owner().and_then(|owner| self.parts.place_of(owner));
+        let place = owner.or_else(|| self.parts.reader());
+        let Some(part) = place.and_then(|place| self.parts.get_mut(place)) else {
+            return Some((foreseen.refused_for_overload(), Gate::Open));
+        };
         let origin = Origin { authorization, credential };
-        Some(match self.shard.handle_foreseen(foreseen, origin, self.now.wall_ms) {
+        let (place, own) = (part.gate_place(), part.shard.number());
+        Some(match part.shard.handle_foreseen(foreseen, origin, self.now.wall_ms) {
             Reply::Now(answer) => (answer, Gate::Open),
-            Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence, self.arrived)),
+            Reply::WhenDurable(answer, sequence) => {
+                (answer, Gate::Durable(place, sequence, self.arrived))
+            }
             Reply::Owner { shard, client } => {
-                return self.hand_over(foreseen, number, (shard, client));
+                return self.hand_over(foreseen, (place, number), (shard, client));
             }
             Reply::EveryShard { client, answer, withdrawn, sequence } => {
-                self.gather_from_all(foreseen, (number, client), (answer, withdrawn), sequence)
+                let saying = Saying { shard: own, code: answer.code, withdrawn };
+                self.gather_from_all(foreseen, (number, client), answer, (place, saying, sequence))
             }
         })
     }
@@ -75,16 +83,19 @@ impl Desk for ShardDesk<'_> {
 const PLACEHOLDER: Answer =
     Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
 
-/// What a request of this connection is known by in another shard.
-pub(super) fn origin_of(shard: &Shard, asker: Asker, gathering: Option<u32>) -> mesh::Origin {
-    let Asker { connection, generation, answer } = asker;
-    let (shard, is_customer) = (shard.number() as u16, false);
-    mesh::Origin { shard, connection, generation, answer, gathering, is_customer }
-}
-
-impl ShardDesk<'_> {
+impl ThreadDesk<'_> {
     fn asker(&self, answer: u64) -> Asker {
         Asker { connection: self.connection, generation: self.generation, answer }
+    }
+
+    /// The answer of the shard in this place, which has read the request, where the owner cannot be
+    /// handed it.
+    fn refuse(&mut self, foreseen: &Foreseen<'_>, place: u16) -> (Answer, Gate) {
+        let answer = match self.parts.get_mut(u32::from(place)) {
+            Some(part) => part.shard.refuse_for_overload(foreseen, self.now.wall_ms),
+            None => foreseen.refused_for_overload(),
+        };
+        (answer, Gate::Open)
     }
 
     /// Hands the owner a request. A client that has its portion of the boxes under way waits for
@@ -92,53 +103,51 @@ impl ShardDesk<'_> {
     fn hand_over(
         &mut self,
         foreseen: &Foreseen<'_>,
-        number: u64,
+        (place, number): (u16, u64),
         (owner, client): (usize, u32),
     ) -> Option<(Answer, Gate)> {
-        let origin = origin_of(self.shard, self.asker(number), None);
+        let Some(to) = self.mesh.addressee(owner) else {
+            return Some(self.refuse(foreseen, place));
+        };
+        let origin = origin_of(self.mesh, self.asker(number), None);
         let sender = Sender { client, is_urgent: foreseen.is_emergency() };
-        let shard = &mut *self.shard;
-        let write = |form: &mut Vec<u8>| shard.write_form(foreseen, form);
-        match self.mesh.send_request(owner, origin, sender, false, write) {
+        let part = self.parts.get_mut(u32::from(place))?;
+        let write = |form: &mut Vec<u8>| part.shard.write_form(foreseen, form);
+        match self.mesh.send_request(to, origin, sender, false, write) {
             Portion::Free => Some((PLACEHOLDER, Gate::Elsewhere)),
             Portion::Used => {
-                self.shard.put_off();
+                part.shard.put_off();
                 None
             }
-            Portion::Nothing => {
-                Some((self.shard.refuse_for_overload(foreseen, self.now.wall_ms), Gate::Open))
-            }
+            Portion::Nothing => Some(self.refuse(foreseen, place)),
         }
     }
 
-    /// Has every shard take part in the cancel of a whole alert.
+    /// Has every shard take part in the cancel of a whole alert. The one in this place has done so,
+    /// and says this once its record is durable.
     fn gather_from_all(
         &mut self,
         foreseen: &Foreseen<'_>,
         (number, client): (u64, u32),
-        (answer, withdrawn): (Answer, u32),
-        sequence: u64,
+        answer: Answer,
+        (place, saying, sequence): (u16, Saying, u64),
     ) -> (Answer, Gate) {
         let (asker, shards) = (self.asker(number), self.mesh.shards());
         let mut form = Vec::new();
-        self.shard.write_form(foreseen, &mut form);
+        if let Some(part) = self.parts.get_mut(u32::from(place)) {
+            part.shard.write_form(foreseen, &mut form);
+        }
         let gathering = Gathering::new((asker, client), form.clone(), answer, shards);
         let Some(index) = self.gatherings.begin(gathering) else {
-            return (self.shard.refuse_for_overload(foreseen, self.now.wall_ms), Gate::Open);
+            return self.refuse(foreseen, place);
         };
-        let own = self.shard.number();
-        for peer in (0..shards).filter(|&peer| peer != own) {
-            let origin = origin_of(self.shard, asker, Some(index));
-            let write = |parcel: &mut Vec<u8>| parcel.extend_from_slice(&form);
-            let sender = Sender { client, is_urgent: true };
-            if self.mesh.send_request(peer, origin, sender, false, write) != Portion::Free {
-                // The client asks again; what was withdrawn stays withdrawn.
-                let part = Part { shard: peer, code: Code::OVERLOAD, withdrawn: 0 };
-                self.gated.push_back((0, Gated::Part(index, part)));
-            }
+        put_saying(self.parts, place, sequence, (index, saying));
+        let sender = Sender { client, is_urgent: true };
+        let origin = origin_of(self.mesh, asker, Some(index));
+        for shard in (0..shards).filter(|&shard| shard != saying.shard) {
+            let asked = Call { shard, index, form: &form, found_elsewhere: false, origin, sender };
+            call(&asked, self.parts, self.mesh, self.now.wall_ms);
         }
-        let part = Part { shard: own, code: answer.code, withdrawn };
-        self.gated.push_back((sequence, Gated::Part(index, part)));
         (PLACEHOLDER, Gate::Elsewhere)
     }
 }

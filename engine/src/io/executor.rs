@@ -4,11 +4,11 @@
 //!
 //! The published glommio can mistake "preempted" for "idle" and park with work at hand. So the loop
 //! never awaits and the executor never parks: a shard without work rests in its own driver, by one
-//! wait with a time-out ([`ShardTurn::rest`]). The [watchdog](crate::io::watchdog) is the alarm.
+//! wait with a time-out ([`ThreadTurn::rest`]). The [watchdog](crate::io::watchdog) is the alarm.
 //! Only this file names glommio.
 
 use crate::io::driver::DriverKind;
-use crate::io::turn::ShardTurn;
+use crate::io::turn::ThreadTurn;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use std::num::NonZeroU64;
 
@@ -44,7 +44,7 @@ impl ShardThread {
         driver: DriverKind,
         shard: usize,
         cpu: usize,
-        prepare: impl FnOnce() -> ShardTurn + Send + 'static,
+        prepare: impl FnOnce() -> ThreadTurn + Send + 'static,
     ) -> Result<Self, String> {
         let name = format!("shard-{shard}");
         match driver {
@@ -80,7 +80,7 @@ impl ShardThread {
 }
 
 /// Runs the shard to its end, without ever giving the executor a chance to park.
-fn run(mut turn: ShardTurn) {
+fn run(mut turn: ThreadTurn) {
     turn.show_thread();
     while !turn.is_stopped() {
         if !turn.turn() {

@@ -64,6 +64,9 @@ pub enum ControlError {
     /// The core network cannot be told.
     #[error("{0}")]
     NotTold(String),
+    /// No thread of this engine holds the shard.
+    #[error("shard {0} is not served here at this moment: ask again")]
+    Elsewhere(usize),
     /// A shard has no room for the change.
     #[error(
         "a shard has no room for it ({0}): the change is in the store and counts from the next \

@@ -25,7 +25,7 @@ pub(super) struct Asker {
 
 /// What one shard says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(super) struct Saying {
     pub(super) shard: usize,
     /// 0000, 0001, 3002, or why it did nothing.
     pub(super) code: Code,
@@ -90,14 +90,14 @@ impl Gathering {
     }
 
     /// Takes a shard's part.
-    pub(super) fn take(&mut self, part: Part) -> Next {
+    pub(super) fn take(&mut self, saying: Saying) -> Next {
         self.left -= 1;
-        self.withdrawn += part.withdrawn;
-        match part.code {
+        self.withdrawn += saying.withdrawn;
+        match saying.code {
             Code::ACCEPTED => {}
             Code::REPEATED => self.repeated = true,
             Code::PUSH_NOT_FOUND if self.closing => {}
-            Code::PUSH_NOT_FOUND => self.unknowing.push(part.shard),
+            Code::PUSH_NOT_FOUND => self.unknowing.push(saying.shard),
             code => self.failed = Some(code),
         }
         if self.left > 0 {
@@ -168,7 +168,7 @@ mod tests {
         let mut next = Next::Wait;
         for (shard, &(code, withdrawn)) in parts.iter().enumerate() {
             assert_eq!(next, Next::Wait);
-            next = gathering.take(Part { shard, code, withdrawn });
+            next = gathering.take(Saying { shard, code, withdrawn });
         }
         (gathering, next)
     }
@@ -192,10 +192,10 @@ mod tests {
             let (mut gathering, next) = after(&[nothing, known, nothing]);
             assert_eq!(next, Next::Close(vec![0, 2]));
             // A push of it came to a shard in between, or had been cancelled there.
-            let part = Part { shard: 0, code: Code::REPEATED, withdrawn: 0 };
-            assert_eq!(gathering.take(part), Next::Wait);
-            let part = Part { shard: 2, code: Code::PUSH_NOT_FOUND, withdrawn: 0 };
-            assert_eq!(gathering.take(part), answered(code));
+            let saying = Saying { shard: 0, code: Code::REPEATED, withdrawn: 0 };
+            assert_eq!(gathering.take(saying), Next::Wait);
+            let saying = Saying { shard: 2, code: Code::PUSH_NOT_FOUND, withdrawn: 0 };
+            assert_eq!(gathering.take(saying), answered(code));
         }
     }
 

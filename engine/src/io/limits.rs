@@ -4,9 +4,11 @@
 pub(super) const RING_ENTRIES: u32 = 1024;
 /// Entries of its completion queue: a turn's worth of receives, sends and syncs.
 pub(super) const RING_COMPLETIONS: u32 = 8192;
-/// What the committing thread of the driver `poll` may be asked for at a time: the writes of a
-/// commit, and a write or the syncs of the billing log.
-pub(super) const COMMITTING_MAX: usize = 16;
+/// Shards of one thread.
+pub(super) const PARTS_PER_THREAD_MAX: usize = 256;
+/// What the committing thread of the driver `poll` may be asked for at a time: of each shard the
+/// writes of a commit, and a write or the syncs of the billing log.
+pub(super) const COMMITTING_MAX: usize = 16 * PARTS_PER_THREAD_MAX;
 /// Receive buffers of a shard; a power of two.
 pub(super) const RECEIVE_BUFFERS: u16 = 512;
 /// Octets of one receive buffer: holds a whole request of the largest size.
@@ -122,16 +124,18 @@ pub(super) const FIRST_REQUEST_CROWDED_MS: u64 = 10_000;
 pub(super) const HANDSHAKE_PLACES: (usize, usize) = (3, 4);
 /// Timers expired in one turn.
 pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
-/// Parcels that one shard may have under way to all others together.
-const PARCELS_PER_SHARD: usize = 8192;
-/// Fewest parcels to one other shard, however many there are.
+/// Of all these a shard may do so many in a turn, however many shards its thread has.
+pub(super) const WORK_PER_SHARD_MIN: usize = 16;
+/// Parcels that one thread may have under way to all others together.
+const PARCELS_PER_THREAD: usize = 8192;
+/// Fewest parcels to one other thread, however many there are.
 const PARCELS_PER_PEER_MIN: usize = 256;
-/// Most parcels to one other shard.
+/// Most parcels to one other thread.
 const PARCELS_PER_PEER_MAX: usize = 4096;
 
-/// Parcels that may be under way from one shard to one other, in an engine of `shards`.
-pub(super) fn parcels_per_peer(shards: usize) -> usize {
-    (PARCELS_PER_SHARD / shards.saturating_sub(1).max(1))
+/// Parcels that may be under way from one thread to one other, in an engine of `threads`.
+pub(super) fn parcels_per_peer(threads: usize) -> usize {
+    (PARCELS_PER_THREAD / threads.saturating_sub(1).max(1))
         .clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
 }
 
@@ -144,7 +148,10 @@ pub(super) const URGENT_PARCELS_PART: usize = 8;
 /// not.
 pub(super) const BOXLESS_PER_SWEEP: usize = 64;
 
-/// Control messages that may wait for a shard.
+/// How long a shard that is to leave its thread is waited for: attempts that are under way, and
+/// notifications that are not answered.
+pub(super) const CLOSED_MS_MAX: u64 = 5_000;
+/// Control messages that may wait for a thread.
 pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
 /// Threads that look up the names of notification hosts at a time: so many look-ups may hang
 /// without holding up others.

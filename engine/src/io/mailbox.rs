@@ -1,4 +1,8 @@
-//! How the control plane reaches the shards: bounded message queues in, published figures out.
+//! How the control plane reaches the shards: a bounded message queue into each thread, published
+//! figures out.
+//!
+//! A message to a shard goes to the thread that holds it. One that has left meanwhile answers
+//! nothing: whoever waits sees at once that nobody will.
 
 use crate::gateway::registry::Registry;
 use crate::io::driver::Waker;
@@ -6,23 +10,26 @@ use crate::io::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::io::figures::{ControlError, Times};
 use crate::io::front::Visits;
 use crate::io::host_addresses::HostAddresses;
-use crate::io::limits::CONTROL_MESSAGES_MAX;
+use crate::io::limits::{CLOSED_MS_MAX, CONTROL_MESSAGES_MAX};
 use crate::io::notifier::{EndpointPlan, Outbound, Troubles};
 use crate::io::now::Now;
 use crate::io::orders::BroadcastMessage;
 use crate::io::serving::Counts;
+use crate::io::shard_status::ShardStatus;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
+use crate::network::simulated::InNetwork;
 use crate::network::smpp::exchange::CarrierPlan;
-use crate::shard::figures::NAMES;
-use crate::shard::{LivePush, Obstacles, ParkedAction, ParkedPage, WaitingTally};
+use crate::network::smpp::port::CarrierPort;
+use crate::shard::{LivePush, ParkedAction, ParkedPage, Shard};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::ids::{Msn, Xpid};
+use wire::terms::ownership::Holders;
 use wire::terms::time::SteadyMs;
 
 /// How long the control plane waits for a shard to take a change.
@@ -83,6 +90,48 @@ impl Done {
 
 /// What a shard can be told.
 pub(crate) enum ShardMessage {
+    AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
+    RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
+    Parked { xpid: Option<Xpid>, action: ParkedAction, from: u64, reply: Sender<ParkedPage> },
+    Live { msn: Msn, reply: Sender<Vec<LivePush>> },
+    Lines { msns: Vec<Msn>, line: Line, reply: Sender<Result<(), String>> },
+    Broadcast(BroadcastMessage),
+}
+
+/// A shard on its way to a thread, whole: it was opened and given its room beside the threads.
+pub struct OpenedShard {
+    /// The shard.
+    pub shard: Shard,
+    /// Its end of the carriers.
+    pub carriers: CarrierPort,
+    /// What it will have under way in the network.
+    pub in_network: InNetwork,
+}
+
+/// Why a shard did not come to a thread, or did not leave it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotMoved {
+    /// The thread has as many shards as it can have.
+    #[error("the thread has as many shards as it can have")]
+    NoPlace,
+    /// The shard is there already, or is none of this engine's.
+    #[error("the shard is there already, or none of this engine")]
+    NotExpected,
+    /// Another shard is leaving the thread.
+    #[error("another shard is leaving the thread: ask again")]
+    NotYet,
+    /// The shard is not there.
+    #[error("the shard is not there")]
+    NotHere,
+    /// The engine drains.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+/// What a thread can be told.
+pub(crate) enum ThreadMessage {
+    /// A word to the shard with this number.
+    To(usize, ShardMessage),
     Registrations {
         registry: Arc<Registry>,
         endpoints: Arc<Vec<EndpointPlan>>,
@@ -91,36 +140,12 @@ pub(crate) enum ShardMessage {
     Addresses(Arc<Vec<(Xpid, Vec<SocketAddr>)>>),
     /// This host has these addresses from now on.
     HostAddresses(HostAddresses),
-    AddContracts {
-        rows: Vec<(Msn, Xpid)>,
-        done: Done,
-    },
-    RemoveContracts {
-        rows: Vec<(Msn, Xpid)>,
-        done: Done,
-    },
-    Parked {
-        xpid: Option<Xpid>,
-        action: ParkedAction,
-        from: u64,
-        reply: Sender<ParkedPage>,
-    },
-    Live {
-        msn: Msn,
-        reply: Sender<Vec<LivePush>>,
-    },
-    Lines {
-        msns: Vec<Msn>,
-        line: Line,
-        reply: Sender<Result<(), String>>,
-    },
     /// These are the carriers and routes from now on.
     Carriers {
         plan: CarrierPlan,
         done: Done,
     },
     Figures(Done),
-    Broadcast(BroadcastMessage),
     Pause {
         paused: bool,
         done: Done,
@@ -131,9 +156,21 @@ pub(crate) enum ShardMessage {
     CustomerAcceptance(Acceptance),
     /// Notifications are sent with this from now on.
     Outbound(Box<Outbound>),
+    /// A shard comes to the thread; it comes back where it finds no place.
+    Open {
+        opened: Box<OpenedShard>,
+        status: Arc<ShardStatus>,
+        reply: Sender<Result<(), (NotMoved, Box<OpenedShard>)>>,
+    },
+    /// A shard is to leave the thread: it comes back once nothing of it is under way, or is to be
+    /// waited for.
+    Close {
+        shard: usize,
+        reply: Sender<Result<Box<Shard>, NotMoved>>,
+    },
 }
 
-/// Durations as a shard shows them.
+/// Durations as a thread shows them.
 struct ShownDurations {
     counts: [AtomicU64; BUCKETS],
     sum_ns: AtomicU64,
@@ -162,34 +199,21 @@ impl ShownDurations {
     }
 }
 
-/// What a shard shows of itself.
-pub(crate) struct ShardStatus {
-    /// The system's number of the shard's thread; 0 before it runs.
+/// What a thread shows of itself.
+pub(crate) struct ThreadStatus {
+    /// The system's number of the thread; 0 before it runs.
     pub(crate) thread: AtomicU32,
     pub(crate) turns: AtomicU64,
     /// When the last turn began, steady milliseconds.
     pub(crate) turned_ms: AtomicU64,
-    pub(crate) paused: AtomicBool,
-    pub(crate) full: AtomicBool,
-    pub(crate) crowded: AtomicBool,
-    pub(crate) behind: AtomicBool,
-    pub(crate) lost: AtomicBool,
-    /// How many classes find room, the one that matters most first.
-    pub(crate) classes_taken: AtomicU8,
-    pub(crate) figures: Vec<AtomicU64>,
     pub(crate) connections: AtomicU64,
     pub(crate) visits: [AtomicU64; VISITS.len()],
     pub(crate) troubles: [AtomicU64; TROUBLES.len()],
     pub(crate) customers: [AtomicU64; CUSTOMERS.len()],
     /// Octets that connections hold.
     pub(crate) held: AtomicU64,
-    pub(crate) syncs: AtomicU64,
     pub(crate) wakes: AtomicU64,
     pub(crate) ended: AtomicBool,
-    /// At the end: events that wait in the journal for room in the books, and requests whose counts
-    /// are lost.
-    pub(crate) unbilled: [AtomicU64; 2],
-    pub(crate) waiting: Mutex<WaitingTally>,
     answers: ShownDurations,
     own: ShownDurations,
     commits: ShownDurations,
@@ -197,7 +221,7 @@ pub(crate) struct ShardStatus {
     working: ShownDurations,
 }
 
-impl ShardStatus {
+impl ThreadStatus {
     pub(crate) const PUBLISH_INTERVAL_MS: u64 = 50;
 
     fn new() -> Self {
@@ -205,23 +229,13 @@ impl ShardStatus {
             thread: AtomicU32::new(0),
             turns: AtomicU64::new(0),
             turned_ms: AtomicU64::new(0),
-            paused: AtomicBool::new(false),
-            full: AtomicBool::new(false),
-            crowded: AtomicBool::new(false),
-            behind: AtomicBool::new(false),
-            lost: AtomicBool::new(false),
-            classes_taken: AtomicU8::new(Class::BY_WEIGHT.len() as u8),
-            figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: AtomicU64::new(0),
             visits: [const { AtomicU64::new(0) }; VISITS.len()],
             troubles: [const { AtomicU64::new(0) }; TROUBLES.len()],
             customers: [const { AtomicU64::new(0) }; CUSTOMERS.len()],
             held: AtomicU64::new(0),
-            syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
-            unbilled: Default::default(),
-            waiting: Mutex::default(),
             answers: ShownDurations::new(),
             own: ShownDurations::new(),
             commits: ShownDurations::new(),
@@ -230,19 +244,19 @@ impl ShardStatus {
         }
     }
 
-    /// The shard runs on the calling thread.
+    /// It is the calling thread.
     pub(crate) fn note_thread(&self) {
         self.thread.store(host::threads::this_thread(), Ordering::Relaxed);
     }
 
-    /// The system's number of the thread on which the shard runs; `None` before it does.
+    /// The system's number of the thread; `None` before it runs.
     pub(crate) fn thread(&self) -> Option<u32> {
         Some(self.thread.load(Ordering::Relaxed)).filter(|&thread| thread != 0)
     }
 
     pub(crate) fn note_turn(&self, now_ms: SteadyMs) {
         self.turned_ms.store(now_ms.ms(), Ordering::Relaxed);
-        // Only this shard writes: a plain add, not a locked one.
+        // Only this thread writes: a plain add, not a locked one.
         self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
@@ -250,30 +264,14 @@ impl ShardStatus {
         self.turns.load(Ordering::Relaxed)
     }
 
-    /// What of the books could not be written before the end.
-    pub(crate) fn note_unbilled(&self, (events, requests): (u64, u64)) {
-        self.unbilled[0].store(events, Ordering::Relaxed);
-        self.unbilled[1].store(requests, Ordering::Relaxed);
-    }
-
-    /// Whether the shard should have made a turn within the last second, and has not.
+    /// Whether the thread should have made a turn within the last second, and has not.
     pub(crate) fn is_stalled(&self) -> bool {
         let since_ms =
             Now::read().steady_ms.ms().saturating_sub(self.turned_ms.load(Ordering::Relaxed));
         since_ms > HEALTHY_TURN_MS_MAX && !self.has_ended()
     }
 
-    /// Shows what stands in the way of new pushes.
-    pub(crate) fn show_obstacles(&self, obstacles: Obstacles) {
-        self.paused.store(obstacles.paused, Ordering::Relaxed);
-        self.full.store(obstacles.full, Ordering::Relaxed);
-        self.crowded.store(obstacles.crowded, Ordering::Relaxed);
-        self.behind.store(obstacles.behind, Ordering::Relaxed);
-        self.classes_taken.store(obstacles.classes_taken, Ordering::Relaxed);
-        self.lost.store(obstacles.lost, Ordering::Relaxed);
-    }
-
-    /// The shard has drained: it makes no more turns.
+    /// The thread has drained: it makes no more turns.
     pub(crate) fn note_ended(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }
@@ -286,10 +284,7 @@ impl ShardStatus {
         self.wakes.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn publish(&self, values: &[u64], connections: u64, visits: Visits, syncs: u64) {
-        for (shown, value) in self.figures.iter().zip(values) {
-            shown.store(*value, Ordering::Relaxed);
-        }
+    pub(super) fn publish(&self, connections: u64, visits: Visits) {
         self.connections.store(connections, Ordering::Relaxed);
         let shaken = visits.shaken;
         let visits = [
@@ -307,7 +302,6 @@ impl ShardStatus {
             .iter()
             .zip(visits)
             .for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
-        self.syncs.store(syncs, Ordering::Relaxed);
     }
 
     pub(super) fn publish_troubles(&self, troubles: Troubles) {
@@ -370,41 +364,36 @@ impl ShardStatus {
                 .times("turn_seconds", "Turns of the shard's loop that found anything to do"),
         ]
     }
-
-    /// Shows a count of what waits; whether it could: somebody may be looking at the last one.
-    pub(crate) fn publish_waiting(&self, tally: &WaitingTally) -> bool {
-        self.waiting.try_lock().map(|mut shown| shown.clone_from(tally)).is_ok()
-    }
 }
 
-/// One shard's mailbox and status.
-pub(crate) struct ShardPort {
-    pub(crate) sender: Sender<ShardMessage>,
-    pub(crate) receiver: Receiver<ShardMessage>,
-    pub(crate) status: ShardStatus,
+/// One thread's mailbox and status.
+pub(crate) struct ThreadPort {
+    pub(crate) sender: Sender<ThreadMessage>,
+    pub(crate) receiver: Receiver<ThreadMessage>,
+    pub(crate) status: ThreadStatus,
     waker: OnceLock<Waker>,
     /// Set once: a full mailbox must not lose the order to end.
     drain_asked: AtomicBool,
 }
 
-impl ShardPort {
+impl ThreadPort {
     pub(crate) fn new() -> Arc<Self> {
         let (sender, receiver) = bounded(CONTROL_MESSAGES_MAX);
         Arc::new(Self {
             sender,
             receiver,
-            status: ShardStatus::new(),
+            status: ThreadStatus::new(),
             waker: OnceLock::new(),
             drain_asked: AtomicBool::new(false),
         })
     }
 
-    /// The shard runs: it can be woken.
+    /// The thread runs: it can be woken.
     pub(super) fn set_waker(&self, waker: Waker) {
         let _ = self.waker.set(waker);
     }
 
-    pub(crate) fn next_message(&self) -> Option<ShardMessage> {
+    pub(crate) fn next_message(&self) -> Option<ThreadMessage> {
         self.receiver.try_recv().ok()
     }
 
@@ -412,7 +401,7 @@ impl ShardPort {
         !self.receiver.is_empty()
     }
 
-    /// Whether the shard is to drain.
+    /// Whether the thread is to drain.
     pub(crate) fn is_drain_asked(&self) -> bool {
         // In one order with the waker's and the sleeper's words, as every look before a sleep.
         self.drain_asked.load(Ordering::SeqCst)
@@ -429,16 +418,88 @@ impl ShardPort {
         }
     }
 
-    /// Ends the shard's rest, whatever it says of itself.
+    /// Ends the thread's rest, whatever it says of itself.
     pub(crate) fn rouse(&self) {
         if let Some(waker) = self.waker.get() {
             waker.rouse();
         }
     }
 
-    pub(crate) fn send(&self, message: ShardMessage) -> Result<(), ControlError> {
+    pub(crate) fn send(&self, message: ThreadMessage) -> Result<(), ControlError> {
         self.sender.send_timeout(message, TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
         self.wake();
         Ok(())
+    }
+}
+
+/// All threads and shards of an engine, as whoever is beside them reaches them.
+#[derive(Clone)]
+pub struct Ports {
+    pub(crate) threads: Vec<Arc<ThreadPort>>,
+    /// By the shards' numbers.
+    pub(crate) shards: Vec<Arc<ShardStatus>>,
+    pub(crate) holders: Arc<Holders>,
+}
+
+impl Ports {
+    /// So many shards, dealt to so many threads.
+    pub(crate) fn new(threads: usize, shards: usize) -> Self {
+        Self {
+            threads: (0..threads).map(|_| ThreadPort::new()).collect(),
+            shards: (0..shards).map(|_| ShardStatus::new()).collect(),
+            holders: Arc::new(Holders::dealt(shards, threads)),
+        }
+    }
+
+    /// The thread that holds a shard.
+    fn of_shard(&self, shard: usize) -> Option<&Arc<ThreadPort>> {
+        self.threads.get(self.holders.thread_of(shard)?)
+    }
+
+    /// Sends a word to a shard.
+    ///
+    /// # Errors
+    /// Its thread does not take it, or none holds the shard.
+    pub(crate) fn send(&self, shard: usize, message: ShardMessage) -> Result<(), ControlError> {
+        let port = self.of_shard(shard).ok_or(ControlError::Elsewhere(shard))?;
+        port.send(ThreadMessage::To(shard, message))
+    }
+
+    /// The shards that a thread holds, in the order of their numbers.
+    pub(crate) fn held_by(&self, thread: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.shards.len()).filter(move |&shard| self.holders.thread_of(shard) == Some(thread))
+    }
+
+    /// Has a shard come to a thread, which takes it whole.
+    ///
+    /// # Errors
+    /// Why it did not; the shard is gone then, and whoever opened it opens it anew.
+    pub fn open(&self, thread: usize, opened: OpenedShard) -> Result<(), ControlError> {
+        let number = opened.shard.number();
+        let port = self.threads.get(thread).ok_or(ControlError::Elsewhere(number))?;
+        let status = self.shards.get(number).ok_or(ControlError::Elsewhere(number))?;
+        let (reply, taken) = bounded(1);
+        let (opened, status) = (Box::new(opened), Arc::clone(status));
+        port.send(ThreadMessage::Open { opened, status, reply })?;
+        match taken.recv_timeout(TAKEN_TIMEOUT) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err((why, _))) => Err(ControlError::NotTold(why.to_string())),
+            Err(_) => Err(ControlError::Stopping),
+        }
+    }
+
+    /// Has a shard leave the thread that holds it; it comes back whole.
+    ///
+    /// # Errors
+    /// Why it did not.
+    pub fn close(&self, shard: usize) -> Result<Box<Shard>, ControlError> {
+        let port = self.of_shard(shard).ok_or(ControlError::Elsewhere(shard))?;
+        let (reply, taken) = bounded(1);
+        port.send(ThreadMessage::Close { shard, reply })?;
+        match taken.recv_timeout(TAKEN_TIMEOUT + Duration::from_millis(CLOSED_MS_MAX)) {
+            Ok(Ok(shard)) => Ok(shard),
+            Ok(Err(why)) => Err(ControlError::NotTold(why.to_string())),
+            Err(_) => Err(ControlError::Stopping),
+        }
     }
 }

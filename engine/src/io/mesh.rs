@@ -1,9 +1,10 @@
-//! How shards speak: parcels on bounded rings, one pair of rings for each pair of shards.
+//! How threads speak: parcels on bounded rings, one pair of rings for each pair of threads.
 //!
-//! A parcel carries a request's binary form to the shard that owns the msn, and the answer back in
-//! the same box. Each shard owns a fixed number of boxes for each peer, so nothing is allocated per
-//! push once their buffers have grown, and a slow peer is felt as "no box left", never as a growing
-//! queue. A batch of parcels costs one wake-up.
+//! A parcel carries a request's binary form to the thread that holds the shard of the msn, and the
+//! answer back in the same box. It names the shard: a thread has several. Each thread owns a fixed
+//! number of boxes for each peer, so nothing is allocated per push once their buffers have grown,
+//! and a slow peer is felt as "no box left", never as a growing queue. A batch of parcels costs one
+//! wake-up.
 //!
 //! The boxes have portions (`io::portions`): a client that has its own under way waits for them to
 //! come home, and takes no other client's. Some are kept for what cannot wait. A peer's parcels are
@@ -18,11 +19,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wire::push::response::Answer;
 use wire::terms::code::Code;
+use wire::terms::ownership::{Holder, Holders};
 
-/// Whose request it is: which answer of which connection of which shard.
+/// Whose request it is: which answer of which connection of which thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Origin {
-    pub(super) shard: u16,
+    pub(super) thread: u16,
     pub(super) connection: u32,
     pub(super) generation: u32,
     /// The number of the answer on its connection, counted from 0.
@@ -36,6 +38,8 @@ pub(super) struct Origin {
 /// A request on its way to the owner of its msn, or its answer on the way back.
 pub(super) struct Parcel {
     pub(super) origin: Origin,
+    /// The shard that it is for.
+    pub(super) shard: usize,
     /// Whose portion of the boxes it is of.
     client: u32,
     /// The request's binary form (`wire::submission::form`); kept on the way back so that its
@@ -58,29 +62,29 @@ struct Lane {
     answers: ArrayQueue<Box<Parcel>>,
 }
 
-/// The rings between all shards; shared by them.
+/// The rings between all threads; shared by them.
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
-    shards: usize,
-    /// Which shards owe nobody anything while the engine drains.
+    threads: usize,
+    /// Which threads owe nobody anything while the engine drains.
     quiet: Vec<AtomicBool>,
 }
 
 impl Lanes {
-    pub(super) fn new(shards: usize) -> Arc<Self> {
+    pub(super) fn new(threads: usize) -> Arc<Self> {
         let lane = || Lane {
-            requests: ArrayQueue::new(parcels_per_peer(shards)),
-            answers: ArrayQueue::new(parcels_per_peer(shards)),
+            requests: ArrayQueue::new(parcels_per_peer(threads)),
+            answers: ArrayQueue::new(parcels_per_peer(threads)),
         };
         Arc::new(Self {
-            lanes: (0..shards * shards).map(|_| lane()).collect(),
-            shards,
-            quiet: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+            lanes: (0..threads * threads).map(|_| lane()).collect(),
+            threads,
+            quiet: (0..threads).map(|_| AtomicBool::new(false)).collect(),
         })
     }
 
     fn lane(&self, from: usize, to: usize) -> &Lane {
-        &self.lanes[from * self.shards + to]
+        &self.lanes[from * self.threads + to]
     }
 }
 
@@ -93,7 +97,7 @@ pub(super) struct Sender {
     pub(super) is_urgent: bool,
 }
 
-/// A shard's boxes for one peer.
+/// A thread's boxes for one peer.
 struct Boxes {
     #[allow(
         clippy::vec_box,
@@ -106,10 +110,20 @@ struct Boxes {
     kept: usize,
 }
 
-/// One shard's end of the mesh.
+/// To whom a request goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Addressee {
+    /// The thread that holds the shard.
+    pub(super) thread: usize,
+    /// The shard.
+    pub(super) shard: usize,
+}
+
+/// One thread's end of the mesh.
 pub(super) struct Mesh {
-    shard: usize,
+    thread: usize,
     lanes: Arc<Lanes>,
+    holders: Arc<Holders>,
     wakers: Vec<Waker>,
     boxes: Vec<Boxes>,
     woken: Vec<bool>,
@@ -118,11 +132,16 @@ pub(super) struct Mesh {
 }
 
 impl Mesh {
-    pub(super) fn new(shard: usize, lanes: Arc<Lanes>, wakers: Vec<Waker>) -> Self {
-        let shards = wakers.len();
+    pub(super) fn new(
+        thread: usize,
+        lanes: Arc<Lanes>,
+        holders: Arc<Holders>,
+        wakers: Vec<Waker>,
+    ) -> Self {
+        let threads = wakers.len();
         let parcel = || {
             let origin = Origin {
-                shard: shard as u16,
+                thread: thread as u16,
                 connection: 0,
                 generation: 0,
                 answer: 0,
@@ -131,6 +150,7 @@ impl Mesh {
             };
             Box::new(Parcel {
                 origin,
+                shard: 0,
                 client: 0,
                 form: Vec::new(),
                 answer: None,
@@ -141,7 +161,7 @@ impl Mesh {
             })
         };
         let boxes = |peer: usize| {
-            let count = if peer == shard { 0 } else { parcels_per_peer(shards) };
+            let count = if peer == thread { 0 } else { parcels_per_peer(threads) };
             Boxes {
                 home: (0..count).map(|_| parcel()).collect(),
                 portions: Portions::default(),
@@ -149,31 +169,58 @@ impl Mesh {
             }
         };
         Self {
-            shard,
+            thread,
             lanes,
+            holders,
             wakers,
-            boxes: (0..shards).map(boxes).collect(),
-            woken: vec![false; shards],
+            boxes: (0..threads).map(boxes).collect(),
+            woken: vec![false; threads],
             next: (0, 0),
         }
     }
 
-    pub(super) fn shards(&self) -> usize {
+    /// This thread.
+    pub(super) fn thread(&self) -> usize {
+        self.thread
+    }
+
+    fn threads(&self) -> usize {
         self.wakers.len()
     }
 
-    /// Sends `peer` a request, whose form `write` appends, where the sender may have a box for it;
+    /// Shards in all, wherever they are.
+    pub(super) fn shards(&self) -> usize {
+        self.holders.partitions()
+    }
+
+    /// Where a shard is, if another thread of this engine holds it.
+    pub(super) fn addressee(&self, shard: usize) -> Option<Addressee> {
+        let thread = self.holders.thread_of(shard)?;
+        (thread != self.thread && thread < self.threads()).then_some(Addressee { thread, shard })
+    }
+
+    /// From now on this thread holds the shard, or holds it no more.
+    pub(super) fn show_held(&self, shard: usize, is_held: bool) {
+        let own = Holder::Thread(self.thread as u16);
+        if is_held {
+            self.holders.set(shard, own);
+        } else if self.holders.of(shard) == own {
+            self.holders.set(shard, Holder::Nobody);
+        }
+    }
+
+    /// Sends `to` a request, whose form `write` appends, where the sender may have a box for it;
     /// it is under way if [`Portion::Free`] is given. Of a whole alert's cancel, `found_elsewhere`
-    /// says that pushes of the alert wait in another shard than `peer`.
+    /// says that pushes of the alert wait in another shard.
     pub(super) fn send_request(
         &mut self,
-        peer: usize,
+        to: Addressee,
         origin: Origin,
         sender: Sender,
         found_elsewhere: bool,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Portion {
-        let mut parcel = match self.take_box(peer, sender) {
+        let mut parcel = match self.take_box(to, sender) {
             Ok(parcel) => parcel,
             Err(portion) => return portion,
         };
@@ -184,32 +231,32 @@ impl Mesh {
         (parcel.seek, parcel.found) = (None, None);
         parcel.form.clear();
         write(&mut parcel.form);
-        self.post(peer, parcel);
+        self.post(to.thread, parcel);
         Portion::Free
     }
 
-    /// Asks `peer` for a push by its message id, where the sender may have a box for it.
+    /// Asks `to` for a push by its message id, where the sender may have a box for it.
     pub(super) fn send_seek(
         &mut self,
-        peer: usize,
+        to: Addressee,
         origin: Origin,
         sender: Sender,
         seek: Seek,
     ) -> Portion {
-        let mut parcel = match self.take_box(peer, sender) {
+        let mut parcel = match self.take_box(to, sender) {
             Ok(parcel) => parcel,
             Err(portion) => return portion,
         };
         parcel.origin = origin;
         (parcel.answer, parcel.seek, parcel.found) = (None, Some(seek), None);
         parcel.form.clear();
-        self.post(peer, parcel);
+        self.post(to.thread, parcel);
         Portion::Free
     }
 
     /// A box for this sender; why there is none.
-    fn take_box(&mut self, peer: usize, sender: Sender) -> Result<Box<Parcel>, Portion> {
-        let boxes = &mut self.boxes[peer];
+    fn take_box(&mut self, to: Addressee, sender: Sender) -> Result<Box<Parcel>, Portion> {
+        let boxes = &mut self.boxes[to.thread];
         let kept = if sender.is_urgent { 0 } else { boxes.kept };
         let portion = boxes.portions.of(sender.client, boxes.home.len(), kept);
         if portion != Portion::Free {
@@ -217,20 +264,20 @@ impl Mesh {
         }
         let mut parcel = boxes.home.pop().ok_or(Portion::Nothing)?;
         boxes.portions.take(sender.client);
-        parcel.client = sender.client;
+        (parcel.client, parcel.shard) = (sender.client, to.shard);
         Ok(parcel)
     }
 
     fn post(&mut self, peer: usize, parcel: Box<Parcel>) {
-        let refused = self.lanes.lane(self.shard, peer).requests.push(parcel);
+        let refused = self.lanes.lane(self.thread, peer).requests.push(parcel);
         assert!(refused.is_ok(), "there are as many boxes as places on the ring");
         self.woken[peer] = true;
     }
 
     /// Sends an answered parcel back to where it came from.
     pub(super) fn send_answer(&mut self, parcel: Box<Parcel>) {
-        let peer = usize::from(parcel.origin.shard);
-        let refused = self.lanes.lane(peer, self.shard).answers.push(parcel);
+        let peer = usize::from(parcel.origin.thread);
+        let refused = self.lanes.lane(peer, self.thread).answers.push(parcel);
         assert!(refused.is_ok(), "there are as many boxes as places on the ring");
         self.woken[peer] = true;
     }
@@ -238,10 +285,10 @@ impl Mesh {
     /// The next request from any peer: theirs are taken in turn.
     pub(super) fn next_request(&mut self) -> Option<Box<Parcel>> {
         let mut peer = self.next.0;
-        for _ in 0..self.shards() {
+        for _ in 0..self.threads() {
             let behind = self.behind(peer);
-            if peer != self.shard
-                && let Some(parcel) = self.lanes.lane(peer, self.shard).requests.pop()
+            if peer != self.thread
+                && let Some(parcel) = self.lanes.lane(peer, self.thread).requests.pop()
             {
                 self.next.0 = behind;
                 return Some(parcel);
@@ -251,18 +298,18 @@ impl Mesh {
         None
     }
 
-    /// The shard whose turn comes after this one's.
-    fn behind(&self, shard: usize) -> usize {
-        if shard + 1 == self.shards() { 0 } else { shard + 1 }
+    /// The thread whose turn comes after this one's.
+    fn behind(&self, thread: usize) -> usize {
+        if thread + 1 == self.threads() { 0 } else { thread + 1 }
     }
 
     /// The next answer from any peer, theirs in turn; hand the box back with [`Mesh::keep`].
     pub(super) fn next_answer(&mut self) -> Option<(usize, Box<Parcel>)> {
         let mut peer = self.next.1;
-        for _ in 0..self.shards() {
+        for _ in 0..self.threads() {
             let behind = self.behind(peer);
-            if peer != self.shard
-                && let Some(parcel) = self.lanes.lane(self.shard, peer).answers.pop()
+            if peer != self.thread
+                && let Some(parcel) = self.lanes.lane(self.thread, peer).answers.pop()
             {
                 self.next.1 = behind;
                 return Some((peer, parcel));
@@ -279,24 +326,36 @@ impl Mesh {
         boxes.home.push(parcel);
     }
 
-    /// Says whether this shard owes nobody anything; returns whether that is so of every shard.
+    /// Says whether this thread owes nobody anything; returns whether that is so of every thread.
     pub(super) fn all_quiet(&self, quiet: bool) -> bool {
-        self.lanes.quiet[self.shard].store(quiet, Ordering::SeqCst);
+        self.lanes.quiet[self.thread].store(quiet, Ordering::SeqCst);
         self.lanes.quiet.iter().all(|quiet| quiet.load(Ordering::SeqCst))
     }
 
-    /// Whether anything waits for this shard.
+    /// Whether anything waits for this thread.
     pub(super) fn has_arrivals(&self) -> bool {
-        (0..self.shards()).any(|peer| {
-            !self.lanes.lane(peer, self.shard).requests.is_empty()
-                || !self.lanes.lane(self.shard, peer).answers.is_empty()
+        (0..self.threads()).any(|peer| {
+            !self.lanes.lane(peer, self.thread).requests.is_empty()
+                || !self.lanes.lane(self.thread, peer).answers.is_empty()
         })
     }
 
     /// Peers, a bit each, got something by another way: they are woken with the others.
     pub(super) fn note_called(&mut self, peers: u64) {
         for (peer, woken) in self.woken.iter_mut().enumerate() {
-            *woken |= peer != self.shard && peers >> (peer % 64) & 1 == 1;
+            *woken |= peer != self.thread && peers >> (peer % 64) & 1 == 1;
+        }
+    }
+
+    /// As above for threads of shards: a bit each, the 64th after the first has the same.
+    pub(super) fn note_called_shards(&mut self, shards: u64) {
+        if shards == 0 {
+            return;
+        }
+        for shard in (0..self.shards()).filter(|shard| shards >> (shard % 64) & 1 == 1) {
+            if let Some(Addressee { thread, .. }) = self.addressee(shard) {
+                self.woken[thread] = true;
+            }
         }
     }
 
@@ -310,7 +369,7 @@ impl Mesh {
     }
 }
 
-/// Two shards' ends of a mesh with nobody behind them: the hand-over by itself, for measurements
+/// Two threads' ends of a mesh with nobody behind them: the hand-over by itself, for measurements
 /// and tests.
 pub struct HandOver {
     ends: [Mesh; 2],
@@ -324,7 +383,9 @@ impl HandOver {
     pub fn new() -> std::io::Result<Self> {
         let lanes = Lanes::new(2);
         let wakers = vec![Waker::into_the_void()?, Waker::into_the_void()?];
-        let end = |shard| Mesh::new(shard, Arc::clone(&lanes), wakers.clone());
+        let holders = Arc::new(Holders::dealt(2, 2));
+        let end =
+            |thread| Mesh::new(thread, Arc::clone(&lanes), Arc::clone(&holders), wakers.clone());
         Ok(Self { ends: [end(0), end(1)] })
     }
 
@@ -337,7 +398,7 @@ impl HandOver {
     ) -> Option<Code> {
         let [home, owner] = &mut self.ends;
         let origin = Origin {
-            shard: 0,
+            thread: 0,
             connection: 1,
             generation: 1,
             answer: 0,
@@ -345,7 +406,8 @@ impl HandOver {
             is_customer: false,
         };
         let sender = Sender { client: 0, is_urgent: false };
-        if home.send_request(1, origin, sender, false, write) != Portion::Free {
+        let to = Addressee { thread: 1, shard: 1 };
+        if home.send_request(to, origin, sender, false, write) != Portion::Free {
             return None;
         }
         let mut parcel = owner.next_request()?;
@@ -377,18 +439,52 @@ mod tests {
         assert!(hand_over.ends.iter().all(|end| !end.has_arrivals()));
     }
 
-    fn ends(shards: usize) -> Vec<Mesh> {
-        let lanes = Lanes::new(shards);
+    fn ends(threads: usize) -> Vec<Mesh> {
+        let lanes = Lanes::new(threads);
         let waker = || Waker::into_the_void().expect("an eventfd");
-        let wakers: Vec<Waker> = (0..shards).map(|_| waker()).collect();
-        (0..shards).map(|shard| Mesh::new(shard, Arc::clone(&lanes), wakers.clone())).collect()
+        let wakers: Vec<Waker> = (0..threads).map(|_| waker()).collect();
+        let holders = Arc::new(Holders::dealt(2 * threads, threads));
+        let end =
+            |thread| Mesh::new(thread, Arc::clone(&lanes), Arc::clone(&holders), wakers.clone());
+        (0..threads).map(end).collect()
     }
 
-    /// Sends shard 1 as many requests of shard 0 as the sender may; what stops it.
-    fn flood(home: &mut Mesh, peer: usize, sender: Sender) -> (usize, Portion) {
-        let shard = home.shard as u16;
+    /// The first shard of a thread.
+    fn first_of(thread: usize) -> Addressee {
+        Addressee { thread, shard: thread }
+    }
+
+    #[test]
+    fn a_parcel_names_the_shard_and_goes_to_the_thread_that_holds_it_at_that_moment() {
+        let [mut home, mut owner] = ends(2).try_into().unwrap_or_else(|_| unreachable!("two"));
+        assert_eq!((home.addressee(2), home.addressee(4)), (None, None), "its own, and none");
+        let to = home.addressee(3).expect("the other thread holds it");
+        assert_eq!(to, Addressee { thread: 1, shard: 3 });
         let origin = Origin {
-            shard,
+            thread: 0,
+            connection: 0,
+            generation: 0,
+            answer: 0,
+            gathering: None,
+            is_customer: false,
+        };
+        let sender = Sender { client: 0, is_urgent: false };
+        assert_eq!(home.send_request(to, origin, sender, false, |_| {}), Portion::Free);
+        assert_eq!(owner.next_request().map(|parcel| parcel.shard), Some(3));
+        owner.show_held(3, false);
+        assert_eq!(home.addressee(3), None, "nobody holds it");
+        home.show_held(3, true);
+        owner.show_held(3, false);
+        assert_eq!(owner.addressee(3), Some(Addressee { thread: 0, shard: 3 }));
+        home.wake_peers();
+        home.note_called_shards(1 << 1 | 1 << 2);
+        assert_eq!(home.woken, [false, true], "of the threads that hold them");
+    }
+
+    /// Sends a peer as many requests of this thread as the sender may; what stops it.
+    fn flood(home: &mut Mesh, peer: usize, sender: Sender) -> (usize, Portion) {
+        let origin = Origin {
+            thread: home.thread as u16,
             connection: 0,
             generation: 0,
             answer: 0,
@@ -397,7 +493,7 @@ mod tests {
         };
         let mut sent = 0;
         loop {
-            match home.send_request(peer, origin, sender, false, |_| {}) {
+            match home.send_request(first_of(peer), origin, sender, false, |_| {}) {
                 Portion::Free => sent += 1,
                 stopped => return (sent, stopped),
             }
@@ -436,18 +532,18 @@ mod tests {
         let sender = Sender { client: 0, is_urgent: false };
         let (flooding, _) = flood(&mut ends[0], 2, sender);
         let origin = Origin {
-            shard: 1,
+            thread: 1,
             connection: 0,
             generation: 0,
             answer: 0,
             gathering: None,
             is_customer: false,
         };
-        assert_eq!(ends[1].send_request(2, origin, sender, false, |_| {}), Portion::Free);
+        assert_eq!(ends[1].send_request(first_of(2), origin, sender, false, |_| {}), Portion::Free);
         let mut from = Vec::new();
         for _ in 0..3 {
             let mut parcel = ends[2].next_request().expect("more than three wait");
-            from.push(parcel.origin.shard);
+            from.push(parcel.origin.thread);
             parcel.answer = Some(Answer::bare(Code::ACCEPTED));
             ends[2].send_answer(parcel);
         }

@@ -1,8 +1,8 @@
 //! The runtime room: what carries octets between the world and the shards.
 //!
-//! A thread per CPU runs a shard's turns; the shard's driver carries its sockets and its journal's
-//! commits: its own io_uring, or an epoll and a thread beside it. Nothing outside this room names a
-//! socket or the executor, nothing inside decides about a push.
+//! A thread per CPU runs the turns of its shards, one or several; its driver carries its sockets
+//! and its shards' commits: its own io_uring, or an epoll and a thread beside it. Nothing outside
+//! this room names a socket or the executor, nothing inside decides about a push.
 
 mod acceptor;
 mod budget;
@@ -14,23 +14,31 @@ mod durations;
 mod executor;
 pub mod figures;
 mod front;
+mod gated;
 mod gathering;
 pub mod guard;
 pub mod host_addresses;
 pub mod limits;
 mod link;
 pub mod mailbox;
+mod marks;
 mod mesh;
 pub mod names;
 pub mod notifier;
 mod now;
 pub(crate) mod orders;
 mod pace;
+mod part;
+mod parts;
 mod places;
 mod portions;
 mod serving;
+pub(crate) mod shard_status;
 mod slots;
 mod stream;
+mod taking_part;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 mod turn;
 mod waits;
@@ -38,22 +46,26 @@ mod watchdog;
 
 pub use mesh::HandOver;
 
+use crate::gateway::registry::Registry;
 use crate::io::connection::Patience;
 use crate::io::driver::{Driver, DriverKind, DriverRefusal, Waker};
 use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
-use crate::io::mailbox::ShardPort;
+use crate::io::mailbox::{OpenedShard, Ports, ThreadPort};
 use crate::io::mesh::{Lanes, Mesh};
 use crate::io::notifier::{EndpointPlan, Outbound};
+use crate::io::part::Faults;
+use crate::io::parts::Parts;
 use crate::io::places::{Door, Places};
 use crate::io::serving::Reception;
 use crate::io::serving::binding;
 use crate::io::serving::receipts::Rings;
+use crate::io::shard_status::ShardStatus;
 use crate::io::tls::Acceptance;
-use crate::io::turn::{ShardTurn, TurnLimits};
-use crate::network::side_by_side::SideBySide;
+use crate::io::turn::{Fitting, ThreadTurn, TurnLimits};
+use crate::network::simulated::SimulatedNetwork;
 use crate::network::smpp::exchange::CarrierPlan;
-use crate::shard::{Durability, Shard};
+use crate::shard::Durability;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use host::fatal::{Fatal, FatalReason};
 use std::net::TcpListener;
@@ -69,8 +81,8 @@ pub fn uring_refusal() -> Option<DriverRefusal> {
 
 /// The shards' threads.
 pub struct Runtime {
-    ports: Vec<Arc<ShardPort>>,
-    shards: Vec<ShardThread>,
+    ports: Ports,
+    threads: Vec<ShardThread>,
     acceptor: std::thread::JoinHandle<()>,
     /// What serves customers, if there is a port for them.
     counter: Option<Counter>,
@@ -84,8 +96,21 @@ struct Counter {
     binds: std::thread::JoinHandle<()>,
 }
 
-/// What every shard's thread starts from.
+/// What a thread begins with.
+pub struct ThreadShards {
+    /// The network that it lends to its shards.
+    pub network: SimulatedNetwork,
+    /// Its shards: those whose numbers [`thread_of`](wire::terms::ownership::thread_of) deals to
+    /// it.
+    pub shards: Vec<OpenedShard>,
+}
+
+/// What every thread starts from.
 struct Start {
+    thread: usize,
+    port: Arc<ThreadPort>,
+    ports: Ports,
+    registry: Arc<Registry>,
     lanes: Arc<Lanes>,
     door: Door,
     reception: Option<Reception>,
@@ -94,8 +119,7 @@ struct Start {
     acceptance: Option<Acceptance>,
     customer_acceptance: Option<Acceptance>,
     outbound: Outbound,
-    /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU
-    /// alone.
+    /// Where the kernel's workers may write this thread's commits, if not on its own CPU alone.
     worker_cpus: Option<Vec<usize>>,
     endpoints: Vec<EndpointPlan>,
     ready: Sender<(usize, Waker)>,
@@ -107,13 +131,13 @@ struct Start {
 pub struct Setup {
     /// What carries octets.
     pub driver: DriverKind,
-    /// The shards' CPUs; with fewer than shards they share them in turn.
+    /// The threads' CPUs; with fewer than threads they share them in turn.
     pub cpus: Vec<usize>,
-    /// Connections of push clients that one shard holds.
+    /// Connections of push clients that one thread holds.
     pub push_connections_max: usize,
-    /// Connections to notification servers that one shard holds.
+    /// Connections to notification servers that one thread holds.
     pub notification_connections_max: usize,
-    /// Sessions of customers that one shard holds.
+    /// Sessions of customers that one thread holds.
     pub customer_sessions_max: usize,
     /// How long a request may take to come, and a connection to be idle; milliseconds.
     pub request_timeout_ms: u64,
@@ -143,33 +167,38 @@ pub struct Setup {
 }
 
 impl Runtime {
-    /// Starts the shards on their CPUs, each with the network of its thread; they take requests
+    /// Starts the threads on their CPUs, each with its shards and its network; they take requests
     /// from `listeners` at once, and from customers those of `for_customers`. `endpoints` is where
     /// notifications go for now.
     ///
     /// # Errors
-    /// When the shards' threads or drivers cannot be set up.
+    /// When the threads or their drivers cannot be set up.
     pub fn start(
         setup: &Setup,
-        shards: Vec<(Shard, SideBySide)>,
+        threads: Vec<ThreadShards>,
+        registry: &Arc<Registry>,
         endpoints: Vec<EndpointPlan>,
         (listeners, for_customers): (Vec<TcpListener>, Vec<TcpListener>),
     ) -> Result<Self, Fatal> {
-        let count = shards.len();
-        let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
+        let count = threads.len();
+        let ports = Ports::new(count, threads.iter().map(|thread| thread.shards.len()).sum());
         let (ready_sender, ready) = bounded(count);
         let lanes = Lanes::new(count);
         let limits = turn_limits(setup);
         let places = Places::new(count, limits.front.connections_max)
             .map_err(|error| lacks("a wake-up of the acceptor", &error))?;
         let mut opening = Opening::of(setup, count, for_customers)?;
-        let mut threads = Vec::with_capacity(count);
+        let mut running = Vec::with_capacity(count);
         let mut waker_senders = Vec::with_capacity(count);
-        for (number, shard) in shards.into_iter().enumerate() {
+        for (number, shards) in threads.into_iter().enumerate() {
             let cpu = setup.cpus[number % setup.cpus.len()];
             let (waker_sender, wakers) = bounded(1);
             waker_senders.push(waker_sender);
             let start = Start {
+                thread: number,
+                port: Arc::clone(&ports.threads[number]),
+                ports: ports.clone(),
+                registry: Arc::clone(registry),
                 lanes: Arc::clone(&lanes),
                 door: places.door(number),
                 reception: opening.as_mut().and_then(Opening::next_reception),
@@ -183,28 +212,16 @@ impl Runtime {
                 ready: ready_sender.clone(),
                 wakers,
             };
-            let port = Arc::clone(&ports[number]);
-            let thread = ShardThread::start(setup.driver, number, cpu, move || {
-                prepare(number, shard, port, start)
-            });
-            threads.push(thread.map_err(|error| {
+            let thread =
+                ShardThread::start(setup.driver, number, cpu, move || prepare(shards, start));
+            running.push(thread.map_err(|error| {
                 Fatal::new(
                     FatalReason::HostUnfit,
-                    format!("the thread of shard {number} cannot start ({error})"),
+                    format!("thread {number} cannot start ({error})"),
                 )
             })?);
         }
-        let mut wakers: Vec<Option<Waker>> = vec![None; count];
-        for _ in 0..count {
-            let Ok((number, waker)) = ready.recv() else {
-                return Err(Fatal::new(
-                    FatalReason::HostUnfit,
-                    "a shard's thread ended while it was starting",
-                ));
-            };
-            wakers[number] = Some(waker);
-        }
-        let wakers: Vec<Waker> = wakers.into_iter().flatten().collect();
+        let wakers = gather_wakers(&ready, count)?;
         for sender in waker_senders {
             let _ = sender.send(wakers.clone());
         }
@@ -212,19 +229,19 @@ impl Runtime {
         let acceptor = acceptor::start(listeners, places, wakers, setup.cpus.clone());
         let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
-        let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;
-        Ok(Self { ports, shards: threads, acceptor, counter, watchdog, stop_watching })
+        let watchdog = start_watchdog(ports.threads.clone(), Arc::clone(&stop_watching))?;
+        Ok(Self { ports, threads: running, acceptor, counter, watchdog, stop_watching })
     }
 
-    /// The shards' mailboxes, for the control plane.
-    pub(crate) fn ports(&self) -> Vec<Arc<ShardPort>> {
+    /// The mailboxes of threads and shards, for the control plane.
+    pub fn ports(&self) -> Ports {
         self.ports.clone()
     }
 
     /// Waits until every shard has drained.
     pub fn join(self) {
-        for shard in self.shards {
-            if let Err(error) = shard.join() {
+        for thread in self.threads {
+            if let Err(error) = thread.join() {
                 Fatal::new(FatalReason::Bug, format!("a shard's thread ended badly ({error})"))
                     .end_process();
             }
@@ -277,7 +294,7 @@ impl Opening {
         Ok(Some(Self { listeners, places, receptions, binds, wakers }))
     }
 
-    /// What the next shard serves customers with.
+    /// What the next thread serves customers with.
     fn next_reception(&mut self) -> Option<Reception> {
         self.receptions.next()
     }
@@ -291,27 +308,44 @@ impl Opening {
     }
 }
 
-/// On the shard's thread: its driver, its end of the mesh, its sockets.
-fn prepare(
-    number: usize,
-    shard: (Shard, SideBySide),
-    port: Arc<ShardPort>,
-    start: Start,
-) -> ShardTurn {
+/// What the threads are woken by, in their order, once all of them are there.
+fn gather_wakers(ready: &Receiver<(usize, Waker)>, count: usize) -> Result<Vec<Waker>, Fatal> {
+    let mut wakers: Vec<Option<Waker>> = vec![None; count];
+    for _ in 0..count {
+        let Ok((number, waker)) = ready.recv() else {
+            return Err(Fatal::new(
+                FatalReason::HostUnfit,
+                "a shard's thread ended while it was starting",
+            ));
+        };
+        wakers[number] = Some(waker);
+    }
+    Ok(wakers.into_iter().flatten().collect())
+}
+
+/// On the thread itself: its driver, its end of the mesh, its sockets, its shards.
+fn prepare(ThreadShards { network, shards }: ThreadShards, start: Start) -> ThreadTurn {
+    let number = start.thread;
     let driver =
         Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
             let cause = format!(
-                "the driver {} could not be set up for shard {number} ({error})",
+                "the driver {} could not be set up for thread {number} ({error})",
                 start.driver
             );
             Fatal::new(FatalReason::HostUnfit, cause).end_process()
         });
-    port.set_waker(driver.waker());
+    start.port.set_waker(driver.waker());
     let _ = start.ready.send((number, driver.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
-    let mesh = Mesh::new(number, start.lanes, wakers);
+    let mesh = Mesh::new(number, start.lanes, Arc::clone(&start.ports.holders), wakers);
+    let parts = Parts::new(start.ports.shards.len(), start.registry);
+    let fitting = Fitting { thread: number, network, port: start.port, parts };
     let doors = (start.door, start.reception);
-    let mut turn = ShardTurn::new(driver, shard, mesh, port, doors, start.limits, &start.endpoints);
+    let mut turn = ThreadTurn::new(driver, fitting, mesh, doors, start.limits, &start.endpoints);
+    for opened in shards {
+        let status: &Arc<ShardStatus> = &start.ports.shards[opened.shard.number()];
+        turn.start_with(opened, Arc::clone(status));
+    }
     turn.notify_with(start.outbound);
     if let Some(acceptance) = start.acceptance {
         turn.accept_with(acceptance);
@@ -336,7 +370,7 @@ fn worker_cpus(cpu: usize, shard_cpus: &[usize]) -> Option<Vec<usize>> {
 }
 
 fn start_watchdog(
-    ports: Vec<Arc<ShardPort>>,
+    ports: Vec<Arc<ThreadPort>>,
     stop: Arc<AtomicBool>,
 ) -> Result<std::thread::JoinHandle<()>, Fatal> {
     let thread = std::thread::Builder::new().name("watchdog".to_owned());
@@ -365,8 +399,10 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
             Durability::Process => 0,
         },
         idle_poll_us: u64::from(setup.idle_poll_us),
-        inject_sync_failure: setup.inject_sync_failure,
-        inject_sync_hangs: setup.inject_sync_hangs,
+        faults: Faults {
+            sync_failure: setup.inject_sync_failure,
+            sync_hangs: setup.inject_sync_hangs,
+        },
         carriers: setup.carriers.clone(),
         receipts_awaited_max: setup.receipts_awaited_max,
     }

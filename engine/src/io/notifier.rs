@@ -7,7 +7,7 @@
 //! or that was sent and not acknowledged, goes back to the message center, which resends by the
 //! schedule and parks it in the end. An acknowledgement counts only for the push that it names.
 //!
-//! All endpoints of a shard share one table of connections. One that carries nothing for a minute
+//! All endpoints of a thread share one table of connections. One that carries nothing for a minute
 //! is closed. In a full table a client with something due comes before a second connection of
 //! another: clients without a connection wait in line for places, the longest idle connections are
 //! closed for them, then second ones end with their last answer.
@@ -28,9 +28,10 @@ use crate::io::limits::{
 };
 use crate::io::link::{Fate, Link, Session, Takes};
 use crate::io::now::Now;
+use crate::io::parts::{PartName, PartOrder, Parts, take_out};
 use crate::io::slots::Slots;
 use crate::io::stream::Stream;
-use crate::shard::{NotificationOrder, NotificationResult, Shard};
+use crate::shard::NotificationResult;
 pub use outbound::Outbound;
 pub(super) use outbound::Troubles;
 use places::Place;
@@ -90,7 +91,7 @@ impl EndpointPlan {
 struct Endpoint {
     plan: EndpointPlan,
     /// With the time since which each waits.
-    queue: VecDeque<(NotificationOrder, SteadyMs)>,
+    queue: VecDeque<(PartOrder, SteadyMs)>,
     /// When it last answered.
     heard_ms: SteadyMs,
     connections: Vec<u32>,
@@ -107,7 +108,7 @@ struct Endpoint {
 
 /// A notification that was sent.
 struct UnderWay {
-    order: NotificationOrder,
+    order: PartOrder,
     subject: Subject,
     deadline_ms: SteadyMs,
 }
@@ -143,7 +144,7 @@ struct Notifying {
 
 /// What a response is settled with.
 struct Settling<'a> {
-    shard: &'a mut Shard,
+    parts: &'a mut Parts,
     now: Now,
 }
 
@@ -164,7 +165,7 @@ pub(super) struct Notifier {
     /// Connections that may be begun in this turn.
     connects_left: usize,
     /// What waited for endpoints that are gone.
-    left_behind: VecDeque<VecDeque<(NotificationOrder, SteadyMs)>>,
+    left_behind: VecDeque<VecDeque<(PartOrder, SteadyMs)>>,
     outbound: Outbound,
     host: HostAddresses,
     /// Connections whose TLS handshake can go on, each once.
@@ -244,14 +245,14 @@ impl Notifier {
     }
 
     /// What waited for endpoints that are gone has failed.
-    fn fail_what_was_left_behind(&mut self, shard: &mut Shard, now: Now, budget: &mut usize) {
+    fn fail_what_was_left_behind(&mut self, parts: &mut Parts, now: Now, budget: &mut usize) {
         while *budget > 0
             && let Some(orders) = self.left_behind.front_mut()
         {
             match orders.pop_front() {
                 Some((order, _)) => {
                     *budget -= 1;
-                    shard.settle_notification(order, FAILED, now.wall_ms);
+                    parts.settle(order, FAILED, now);
                 }
                 None => drop(self.left_behind.pop_front()),
             }
@@ -297,35 +298,68 @@ impl Notifier {
         count
     }
 
-    /// Takes the shard's orders and puts as many on the wire as the endpoints' connections carry.
-    pub(super) fn send_orders(&mut self, shard: &mut Shard, driver: &mut Driver, now: Now) -> bool {
+    /// A shard is to leave the thread: what waits here for it fails, some of it at a time, and is
+    /// resent by the schedule. Whether nothing of it waits or is under way any more.
+    pub(super) fn give_back(
+        &mut self,
+        name: PartName,
+        parts: &mut Parts,
+        now: Now,
+        mut budget: usize,
+    ) -> bool {
+        let queues = self.endpoints.values_mut().map(|endpoint| &mut endpoint.queue);
+        for queue in queues.chain(&mut self.left_behind) {
+            let given = take_out(queue, budget, |(due, _)| due.part == name);
+            budget -= given.len();
+            given.into_iter().for_each(|(due, _)| parts.settle(due, FAILED, now));
+        }
+        let is_under_way = |outgoing: &mut Outgoing| {
+            outgoing.link.session.under_way.iter().any(|sent| sent.order.part == name)
+        };
+        let indices = self.outgoing.indices();
+        budget > 0
+            && !indices.iter().any(|&index| self.outgoing.get_mut(index).is_some_and(is_under_way))
+    }
+
+    /// Takes the shards' orders and puts as many on the wire as the endpoints' connections carry.
+    pub(super) fn send_orders(&mut self, parts: &mut Parts, driver: &mut Driver, now: Now) -> bool {
         let mut busy = false;
         // Each takes a record of the journal; after a start there may be a million of them.
-        for _ in 0..ORDERS_PER_TURN_MAX {
-            let Some(order) = shard.take_notification() else { break };
-            busy = true;
-            let key = shard.notification_xpid(order).value();
-            match self.endpoints.get_mut(&key) {
-                Some(endpoint) => {
-                    if endpoint.queue.is_empty() {
-                        self.ready.push(key);
-                    }
-                    endpoint.queue.push_back((order, now.steady_ms));
-                }
-                None => shard.settle_unaddressed(order, now.wall_ms),
-            }
+        let most = ORDERS_PER_TURN_MAX.div_ceil(parts.len().max(1));
+        for nth in 0..parts.len() {
+            busy |= self.take_orders(nth, most, parts, now);
         }
         self.connects_left = CONNECTS_PER_TURN_MAX;
         let mut ready = std::mem::take(&mut self.ready);
         for key in ready.drain(..) {
-            self.serve(key, shard, driver, now);
+            self.serve(key, parts, driver, now);
         }
         ready.append(&mut self.ready);
         self.ready = ready;
         busy || self.connects_left == 0
     }
 
-    fn serve(&mut self, key: u64, shard: &mut Shard, driver: &mut Driver, now: Now) {
+    /// Takes so many orders at most of the shard whose turn is the n-th; whether it had any.
+    fn take_orders(&mut self, nth: usize, most: usize, parts: &mut Parts, now: Now) -> bool {
+        let Some(name) = parts.name_at(nth) else { return false };
+        let Some(part) = parts.at(nth).filter(|part| !part.closes()) else { return false };
+        for taken in 0..most {
+            let Some(order) = part.shard.take_notification() else { return taken > 0 };
+            let key = part.shard.notification_xpid(order).value();
+            match self.endpoints.get_mut(&key) {
+                Some(endpoint) => {
+                    if endpoint.queue.is_empty() {
+                        self.ready.push(key);
+                    }
+                    endpoint.queue.push_back((PartOrder { part: name, order }, now.steady_ms));
+                }
+                None => part.shard.settle_unaddressed(order, now.wall_ms),
+            }
+        }
+        true
+    }
+
+    fn serve(&mut self, key: u64, parts: &mut Parts, driver: &mut Driver, now: Now) {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return };
         let depth = if endpoint.closes { 1 } else { usize::from(endpoint.plan.depth) };
         let mut at = 0;
@@ -343,7 +377,10 @@ impl Notifier {
                 let plan = &endpoint.plan;
                 let signing = (&plan.secrets[..], now.wall_ms.ms() / 1000);
                 let out = &mut link.session.output;
-                let written = shard.write_signed_notification(order, &plan.url, signing, out);
+                // A part that has left tells of it where it is now.
+                let Some(part) = parts.named(order.part) else { continue };
+                let shard = &mut part.shard;
+                let written = shard.write_signed_notification(order.order, &plan.url, signing, out);
                 let Some(subject) = written else { continue };
                 let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
                 link.session.under_way.push_back(UnderWay { order, subject, deadline_ms });
@@ -375,7 +412,7 @@ impl Notifier {
                     self.ready.push(key);
                     break;
                 }
-                if !self.open(key, shard, driver, now) {
+                if !self.open(key, parts, driver, now) {
                     break;
                 }
                 self.connects_left -= 1;
@@ -383,13 +420,13 @@ impl Notifier {
         }
     }
 
-    fn open(&mut self, key: u64, shard: &mut Shard, driver: &mut Driver, now: Now) -> bool {
+    fn open(&mut self, key: u64, parts: &mut Parts, driver: &mut Driver, now: Now) -> bool {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
         endpoint.place = Place::NotAwaited;
         if now.steady_ms < endpoint.resting_until_ms {
             return false;
         }
-        let Some(address) = self.next_address(key, shard, now) else { return false };
+        let Some(address) = self.next_address(key, parts, now) else { return false };
         let Some(endpoint) = self.endpoints.get(&key) else { return false };
         let layer = self.layer(endpoint);
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
@@ -434,7 +471,7 @@ impl Notifier {
         &mut self,
         completion: &Completion,
         driver: &mut Driver,
-        shard: &mut Shard,
+        parts: &mut Parts,
         now: Now,
     ) {
         let index = completion.token.index;
@@ -457,7 +494,7 @@ impl Notifier {
                 alive
             }
             _ => {
-                let mut settling = Settling { shard, now };
+                let mut settling = Settling { parts, now };
                 let fate = outgoing.link.received(completion, driver, &mut settling);
                 outgoing.link.count();
                 fate == Fate::Goes
@@ -493,14 +530,14 @@ impl Notifier {
             }
         }
         if !alive {
-            self.give_up(index, shard, now);
+            self.give_up(index, parts, now);
         }
         self.note_handshake(index);
         self.remove_if_quiet(index);
     }
 
     /// The connection is no good: what was under way on it goes back to the message center.
-    fn give_up(&mut self, index: u32, shard: &mut Shard, now: Now) {
+    fn give_up(&mut self, index: u32, parts: &mut Parts, now: Now) {
         let Some(outgoing) = self.outgoing.get_mut(index) else { return };
         if outgoing.link.stream.is_closing() {
             return;
@@ -520,7 +557,7 @@ impl Notifier {
             }
         }
         for sent in unanswered {
-            shard.settle_notification(sent.order, FAILED, now.wall_ms);
+            parts.settle(sent.order, FAILED, now);
         }
         self.troubles.insecure += u64::from(failure.is_some());
         if let Some(endpoint) = self.endpoints.get_mut(&key) {
@@ -551,7 +588,7 @@ impl Notifier {
     /// Looks at some connections for answers that are overdue, and at endpoints whose rest is over.
     pub(super) fn sweep(
         &mut self,
-        shard: &mut Shard,
+        parts: &mut Parts,
         driver: &mut Driver,
         now: Now,
         budget: usize,
@@ -568,7 +605,7 @@ impl Notifier {
             let stuck = !outgoing.connected && is_late && !is_ours;
             let (idle, used_ms) = (outgoing.is_idle(), outgoing.link.session.used_ms);
             if (is_overdue && !idle || stuck) && !is_closing {
-                self.give_up(index, shard, now);
+                self.give_up(index, parts, now);
             } else if idle && is_overdue {
                 self.part_from(index);
             } else if idle && now.steady_ms >= used_ms + BUFFERS_KEPT_MS {
@@ -578,9 +615,9 @@ impl Notifier {
         }
         self.make_places();
         let mut budget = QUEUED_FAILED_PER_SWEEP_MAX;
-        self.fail_what_was_left_behind(shard, now, &mut budget);
+        self.fail_what_was_left_behind(parts, now, &mut budget);
         for (&key, endpoint) in &mut self.endpoints {
-            endpoint.fail_what_waited_too_long(shard, now, &mut budget);
+            endpoint.fail_what_waited_too_long(parts, now, &mut budget);
             if !endpoint.queue.is_empty() && now.steady_ms >= endpoint.resting_until_ms {
                 self.ready.push(key);
             }
@@ -597,7 +634,7 @@ impl Endpoint {
     /// A client that cannot be reached, or takes connections and answers nothing, has failed the
     /// orders that wait for it as much as those that were sent: their resends and their parking go
     /// by the schedule.
-    fn fail_what_waited_too_long(&mut self, shard: &mut Shard, now: Now, budget: &mut usize) {
+    fn fail_what_waited_too_long(&mut self, parts: &mut Parts, now: Now, budget: &mut usize) {
         let patience_ms =
             if self.failures > 0 { CONNECT_TIMEOUT_MS } else { NOTIFICATION_TIMEOUT_MS };
         while *budget > 0
@@ -606,7 +643,7 @@ impl Endpoint {
         {
             *budget -= 1;
             self.queue.pop_front();
-            shard.settle_notification(order, FAILED, now.wall_ms);
+            parts.settle(order, FAILED, now);
         }
     }
 
@@ -690,7 +727,7 @@ impl Takes<Settling<'_>> for Notifying {
         {
             return (octets.len() <= RESPONSE_OCTETS_MAX).then_some(0);
         }
-        let consumed = self.take_responses(octets, false, desk.shard, desk.now)?;
+        let consumed = self.take_responses(octets, false, desk.parts, desk.now)?;
         let left = octets.len() - consumed;
         self.partial = (left > 0).then(Arrival::default);
         let is_done = self.ends() && self.under_way.is_empty();
@@ -699,7 +736,7 @@ impl Takes<Settling<'_>> for Notifying {
 
     fn end(&mut self, unconsumed: &[u8], desk: &mut Settling<'_>) {
         if !unconsumed.is_empty() {
-            let _ = self.take_responses(unconsumed, true, desk.shard, desk.now);
+            let _ = self.take_responses(unconsumed, true, desk.parts, desk.now);
         }
     }
 }
@@ -729,7 +766,7 @@ impl Notifying {
         &mut self,
         octets: &[u8],
         at_end: bool,
-        shard: &mut Shard,
+        parts: &mut Parts,
         now: Now,
     ) -> Option<usize> {
         let mut at = 0;
@@ -753,7 +790,7 @@ impl Notifying {
                         let retry_after_seconds = response.retry_after_seconds(now.wall_ms.ms());
                         NotificationResult::Failed { retry_after_seconds }
                     };
-                    shard.settle_notification(order, result, now.wall_ms);
+                    parts.settle(order, result, now);
                     self.closes |= !response.keep_alive;
                     at += response.octets;
                 }

@@ -1,7 +1,7 @@
-//! How a shard trades answer time for company, by how busy it is: when the next commit begins, and
-//! whether the shard looks up for each completion or for several at once.
+//! How a thread trades answer time for company, by how busy it is: when the next commit of each of
+//! its shards begins, and whether the thread looks up for each completion or for several at once.
 //!
-//! A shard with time on its hands commits as soon as the device is free and wakes at once: an
+//! A thread with time on its hands commits as soon as the device is free and wakes at once: an
 //! answer waits for nothing but its sync. The busier it is, the longer records gather for one sync,
 //! up to the configured bound, and the more completions it takes in one turn: what it saves there
 //! is what it needs to keep up.
@@ -39,16 +39,28 @@ pub(super) const PACED_COMPLETIONS: usize = 16;
 
 const _: () = assert!(GATHER_FROM < GATHER_FULLY_FROM && PACED_FROM <= GATHER_FROM);
 
-/// The pace of one shard.
+/// When one shard's commits begin.
+#[derive(Debug, Default)]
+pub(super) struct Rhythm {
+    began_ns: u64,
+    /// Since when there are records to commit that no answer waits for.
+    unawaited_since_ns: Option<u64>,
+}
+
+impl Rhythm {
+    /// A commit of everything so far begins.
+    pub(super) fn note_commit(&mut self, now_ns: u64) {
+        (self.began_ns, self.unawaited_since_ns) = (now_ns, None);
+    }
+}
+
+/// The pace of one thread.
 #[derive(Debug)]
 pub(super) struct Pace {
     gather_ns_max: u64,
     window_began_ns: u64,
     busy_ns: u64,
     busy_share: u64,
-    commit_began_ns: u64,
-    /// Since when there are records to commit that no answer waits for.
-    unawaited_since_ns: Option<u64>,
     poll_ns: u64,
     /// When the last turn ended that found anything to do.
     worked_ns: u64,
@@ -63,8 +75,6 @@ impl Pace {
             window_began_ns: 0,
             busy_ns: 0,
             busy_share: 0,
-            commit_began_ns: 0,
-            unawaited_since_ns: None,
             poll_ns: poll_us * 1000,
             worked_ns: 0,
         }
@@ -88,23 +98,23 @@ impl Pace {
         }
     }
 
-    /// When the next commit begins, on the monotonic clock; `None` while there is nothing to
-    /// commit.
-    pub(super) fn commit_due_ns(&mut self, uncommitted: Uncommitted, now_ns: u64) -> Option<u64> {
-        let gathered_ns = self.commit_began_ns + self.gather_ns();
+    /// When the next commit of a shard begins, on the monotonic clock; `None` while there is
+    /// nothing to commit.
+    pub(super) fn commit_due_ns(
+        &self,
+        rhythm: &mut Rhythm,
+        uncommitted: Uncommitted,
+        now_ns: u64,
+    ) -> Option<u64> {
+        let gathered_ns = rhythm.began_ns + self.gather_ns();
         match uncommitted {
             Uncommitted::Nothing => None,
             Uncommitted::Awaited => Some(gathered_ns),
             Uncommitted::Unawaited => {
-                let since_ns = *self.unawaited_since_ns.get_or_insert(now_ns);
+                let since_ns = *rhythm.unawaited_since_ns.get_or_insert(now_ns);
                 Some(gathered_ns.max(since_ns + self.gather_ns_max.min(UNAWAITED_NS_MAX)))
             }
         }
-    }
-
-    /// A commit of everything so far begins.
-    pub(super) fn note_commit(&mut self, now_ns: u64) {
-        (self.commit_began_ns, self.unawaited_since_ns) = (now_ns, None);
     }
 
     /// Until when a shard without work looks for more instead of sleeping, on the monotonic clock.
@@ -167,24 +177,39 @@ mod tests {
 
     #[test]
     fn what_an_answer_waits_for_is_committed_at_once_and_the_rest_with_it_or_in_bounded_time() {
-        let mut pace = Pace::new(1_000, 0);
-        assert_eq!(pace.commit_due_ns(Uncommitted::Nothing, 5_000_000), None);
+        let (pace, mut rhythm) = (Pace::new(1_000, 0), Rhythm::default());
+        assert_eq!(pace.commit_due_ns(&mut rhythm, Uncommitted::Nothing, 5_000_000), None);
         assert!(
-            pace.commit_due_ns(Uncommitted::Awaited, 5_000_000)
+            pace.commit_due_ns(&mut rhythm, Uncommitted::Awaited, 5_000_000)
                 .is_some_and(|due_ns| due_ns <= 5_000_000)
         );
-        assert_eq!(pace.commit_due_ns(Uncommitted::Unawaited, 6_000_000), Some(7_000_000));
-        assert_eq!(pace.commit_due_ns(Uncommitted::Unawaited, 6_900_000), Some(7_000_000));
+        assert_eq!(
+            pace.commit_due_ns(&mut rhythm, Uncommitted::Unawaited, 6_000_000),
+            Some(7_000_000)
+        );
+        assert_eq!(
+            pace.commit_due_ns(&mut rhythm, Uncommitted::Unawaited, 6_900_000),
+            Some(7_000_000)
+        );
         assert!(
-            pace.commit_due_ns(Uncommitted::Awaited, 6_950_000)
+            pace.commit_due_ns(&mut rhythm, Uncommitted::Awaited, 6_950_000)
                 .is_some_and(|due_ns| due_ns <= 6_950_000)
         );
-        pace.note_commit(6_950_000);
-        assert_eq!(pace.commit_due_ns(Uncommitted::Unawaited, 8_000_000), Some(9_000_000));
-        let mut patient = Pace::new(1_000_000, 0);
-        assert_eq!(patient.commit_due_ns(Uncommitted::Unawaited, 8_000_000), Some(9_000_000));
-        let mut never = Pace::new(0, 0);
-        assert_eq!(never.commit_due_ns(Uncommitted::Unawaited, 8_000_000), Some(8_000_000));
+        rhythm.note_commit(6_950_000);
+        assert_eq!(
+            pace.commit_due_ns(&mut rhythm, Uncommitted::Unawaited, 8_000_000),
+            Some(9_000_000)
+        );
+        let (patient, mut slow) = (Pace::new(1_000_000, 0), Rhythm::default());
+        assert_eq!(
+            patient.commit_due_ns(&mut slow, Uncommitted::Unawaited, 8_000_000),
+            Some(9_000_000)
+        );
+        let (never, mut at_once) = (Pace::new(0, 0), Rhythm::default());
+        assert_eq!(
+            never.commit_due_ns(&mut at_once, Uncommitted::Unawaited, 8_000_000),
+            Some(8_000_000)
+        );
     }
 
     #[test]

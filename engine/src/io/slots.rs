@@ -54,6 +54,10 @@ impl<T> Slots<T> {
         Some(index)
     }
 
+    pub(super) fn get(&self, index: u32) -> Option<&T> {
+        self.slots.get(index as usize)?.item.as_ref()
+    }
+
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         self.slots.get_mut(index as usize)?.item.as_mut()
     }

@@ -6,7 +6,7 @@
 //! that would run but is given no CPU is as well as the machine lets it be, and a start would get
 //! no CPU either.
 
-use crate::io::mailbox::ShardPort;
+use crate::io::mailbox::ThreadPort;
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use host::threads::ThreadMoment;
@@ -72,7 +72,7 @@ impl Seen {
 }
 
 /// Watches the shards from an ordinary thread until `stop`.
-pub(super) fn watch(ports: &[Arc<ShardPort>], stop: &AtomicBool) {
+pub(super) fn watch(ports: &[Arc<ThreadPort>], stop: &AtomicBool) {
     let mut seen = vec![Seen::default(); ports.len()];
     let mut looked_ns = clock::monotonic_ns();
     while !stop.load(Ordering::Relaxed) {
@@ -92,7 +92,7 @@ pub(super) fn watch(ports: &[Arc<ShardPort>], stop: &AtomicBool) {
     }
 }
 
-fn act(shard: usize, port: &ShardPort, alarm: Alarm) {
+fn act(shard: usize, port: &ThreadPort, alarm: Alarm) {
     if alarm == Alarm::None {
         return;
     }

@@ -44,6 +44,10 @@ pub const SIMULATED_DELAY_MS_MAX: u64 = 864_000_000;
 /// Bad lines of a line-state file that are named one by one; the rest is only counted.
 pub const BAD_LINES_NAMED_MAX: usize = 20;
 
+/// A shard takes no further slot of its thread's network while it has so many times as many as are
+/// free, where the thread has other shards.
+pub const SLOTS_PORTION_OF_FREE: usize = 8;
+
 /// Longest line-state file in octets: some fifty million lines.
 pub const LINE_STATES_OCTETS_MAX: u64 = 1 << 30;
 

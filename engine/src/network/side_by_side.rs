@@ -1,4 +1,5 @@
-//! The network of a thread: the simulated core network, and beside it the carriers.
+//! The network as it is lent to a shard: its thread's simulated core network, and beside it the
+//! shard's end of the carriers.
 //!
 //! A push goes by the route that it was given when it was accepted: 0 is the core network, others
 //! are carriers. Where no carrier is set up, nothing here costs more than a look at an empty list.
@@ -13,15 +14,26 @@ use crate::network::smpp::port::CarrierPort;
 use wire::terms::ids::Msn;
 use wire::terms::time::EvenMs;
 
-/// Both networks.
-pub struct SideBySide {
-    /// The core network.
-    pub simulated: SimulatedNetwork,
-    /// The carriers.
-    pub carriers: CarrierPort,
+/// Both networks, for as long as they are lent.
+pub struct SideBySide<'a> {
+    simulated: &'a mut SimulatedNetwork,
+    carriers: &'a mut CarrierPort,
 }
 
-impl Network for SideBySide {
+impl<'a> SideBySide<'a> {
+    /// For the shard in this place among its thread's, with its own end of the carriers.
+    #[inline]
+    pub fn lent(
+        simulated: &'a mut SimulatedNetwork,
+        place: usize,
+        carriers: &'a mut CarrierPort,
+    ) -> Self {
+        simulated.lend_to(place);
+        Self { simulated, carriers }
+    }
+}
+
+impl Network for SideBySide<'_> {
     fn last_route(&self) -> u8 {
         self.carriers.last_route()
     }

@@ -1,5 +1,9 @@
 //! The embedded simulated core network: an HLR and terminals behind the port, one for each thread.
 //!
+//! The slots are the thread's. What is under way of each of its shards stands apart
+//! ([`InNetwork`]), so that a shard to which the network is lent meets its own attempts only. No
+//! shard takes all slots where there are others.
+//!
 //! An attempt rests in its slot for the configured latency. When it is due, the GMSC asks the
 //! simulated HLR for the line's state at that moment, decides, and walks the segments through the
 //! domains of the route; the terminal reads each SMS-DELIVER and answers it with an
@@ -11,7 +15,7 @@
 //! go astray. The same seed, calls and times yield the same outcomes.
 //!
 //! Invariants:
-//! - every attempt submitted yields exactly one outcome;
+//! - every attempt submitted yields exactly one outcome, unless its shard is closed before;
 //! - an attempt without a latency is due at once; attempts due at the same time end in the order of
 //!   submission;
 //! - whatever waits (slots, delays, alerts) has room that was taken at construction.
@@ -20,7 +24,7 @@ use std::sync::Arc;
 
 use crate::network::gmsc;
 use crate::network::gmsc::{Decision, ROWS, Route};
-use crate::network::limits::CHANGED_LINES_MAX;
+use crate::network::limits::{CHANGED_LINES_MAX, SLOTS_PORTION_OF_FREE};
 use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
 use crate::network::outcome_rates::{ReportFate, Strike};
 use crate::network::pending::{AwaitedLines, Delays};
@@ -49,10 +53,12 @@ pub struct SimulatedNetwork {
     changed_lines: LineMap,
     slots: Box<[AttemptSlot]>,
     free: Vec<u32>,
-    delays: Delays,
-    alerts: AwaitedLines,
-    status_reports: PendingReports,
-    deferred: DeferredOutcomes<Attempted>,
+    /// Of the shard that it is lent to.
+    own: InNetwork,
+    lent_to: usize,
+    /// Of the other shards, by their places; nothing stands in the place of the one above.
+    others: Vec<Option<InNetwork>>,
+    shards: usize,
     random: Random,
     /// The reports of the attempt polled last.
     reports: Reports,
@@ -60,12 +66,63 @@ pub struct SimulatedNetwork {
     delivers_sent: u64,
 }
 
+/// What of one shard is under way in a network.
+pub struct InNetwork {
+    delays: Delays,
+    alerts: AwaitedLines,
+    status_reports: PendingReports,
+    deferred: DeferredOutcomes<Attempted>,
+}
+
+impl InNetwork {
+    /// Of one shard among so many of a thread; takes its room at once.
+    pub fn new(configuration: &SimulationConfig, shards: usize) -> Self {
+        Self::with_room(
+            configuration.in_flight_max,
+            configuration.latency_jitter_ms > 0,
+            configuration.alerts_waiting_max.div_ceil(shards.max(1)),
+        )
+    }
+
+    fn with_room(in_flight_max: usize, has_jitter: bool, alerts_max: usize) -> Self {
+        Self {
+            delays: Delays::new(in_flight_max, has_jitter),
+            alerts: AwaitedLines::new(alerts_max),
+            status_reports: PendingReports::new(),
+            deferred: DeferredOutcomes::new(),
+        }
+    }
+
+    /// Slots that it has.
+    fn taken(&self) -> usize {
+        self.delays.len() + self.deferred.len()
+    }
+}
+
+/// The network is lent to nobody.
+const NOBODY: usize = usize::MAX;
+
 impl SimulatedNetwork {
-    /// A network with room for `configuration.in_flight_max` attempts.
+    /// A network with room for `configuration.in_flight_max` attempts, lent to one shard, in the
+    /// first place.
     ///
     /// # Errors
     /// A configured value out of its range.
     pub fn new(
+        configuration: SimulationConfig,
+        line_states: Arc<LineStates>,
+    ) -> Result<Self, ConfigurationError> {
+        let mut network = Self::of_nobody(configuration, line_states)?;
+        network.open(0, InNetwork::new(&network.configuration, 1));
+        network.lend_to(0);
+        Ok(network)
+    }
+
+    /// A network as above, of a thread that has no shard yet.
+    ///
+    /// # Errors
+    /// A configured value out of its range.
+    pub fn of_nobody(
         configuration: SimulationConfig,
         line_states: Arc<LineStates>,
     ) -> Result<Self, ConfigurationError> {
@@ -79,16 +136,70 @@ impl SimulatedNetwork {
             changed_lines: LineMap::default(),
             slots: slots.into_boxed_slice(),
             free: (0..in_flight_max as u32).rev().collect(),
-            delays: Delays::new(in_flight_max, configuration.latency_jitter_ms > 0),
-            alerts: AwaitedLines::new(configuration.alerts_waiting_max),
-            status_reports: PendingReports::new(),
-            deferred: DeferredOutcomes::new(),
+            own: InNetwork::with_room(0, false, 0),
+            lent_to: NOBODY,
+            others: Vec::new(),
+            shards: 0,
             random: Random::new(configuration.seed),
             reports: Reports::new(),
             decisions_by_row: [0; ROWS as usize + 1],
             delivers_sent: 0,
             configuration,
         })
+    }
+
+    /// A shard comes to the thread, in this place; `own` was made for it.
+    ///
+    /// # Panics
+    /// When there is one in that place.
+    pub fn open(&mut self, place: usize, own: InNetwork) {
+        if self.others.len() <= place {
+            self.others.resize_with(place + 1, || None);
+        }
+        assert!(self.lent_to != place && self.others[place].is_none(), "a place has one shard");
+        self.others[place] = Some(own);
+        self.shards += 1;
+    }
+
+    /// The shard in this place leaves the thread: nothing comes back of what it has under way.
+    pub fn close(&mut self, place: usize) {
+        self.lend_to(place);
+        let mut own = std::mem::replace(&mut self.own, InNetwork::with_room(0, false, 0));
+        self.lent_to = NOBODY;
+        self.shards -= 1;
+        while let Some(slot) = own.delays.pop(EvenMs::new(u64::MAX)) {
+            self.free.push(slot);
+        }
+        while let Some((slot, ..)) = own.deferred.pop(EvenMs::new(u64::MAX)) {
+            self.free.push(slot);
+        }
+    }
+
+    /// Whatever is asked of the network from now on, the shard in this place asks.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[inline]
+    pub fn lend_to(&mut self, place: usize) {
+        if self.lent_to != place {
+            self.pass_to(place);
+        }
+    }
+
+    fn pass_to(&mut self, place: usize) {
+        let Some(next) = self.others.get_mut(place).and_then(Option::take) else {
+            panic!("the network is lent to the shard in place {place}, where there is none");
+        };
+        let before = std::mem::replace(&mut self.own, next);
+        if self.lent_to != NOBODY {
+            self.others[self.lent_to] = Some(before);
+        }
+        self.lent_to = place;
+    }
+
+    /// Whether the shard has as many slots as it may while others want some.
+    fn has_its_portion(&self) -> bool {
+        self.shards > 1 && self.own.taken() > SLOTS_PORTION_OF_FREE * self.free.len()
     }
 
     /// Changes a line from now on. When that makes it ready and an attempt at it has failed for
@@ -107,7 +218,7 @@ impl SimulatedNetwork {
         }
         self.changed_lines.insert(msn, line);
         if line.is_ready() {
-            self.alerts.raise(msn, now_ms);
+            self.own.alerts.raise(msn, now_ms);
         }
         Ok(())
     }
@@ -122,9 +233,9 @@ impl SimulatedNetwork {
         &self.decisions_by_row
     }
 
-    /// Attempts submitted and not yet polled.
+    /// Attempts submitted and not yet polled, of the shard that it is lent to.
     pub fn in_flight(&self) -> usize {
-        self.delays.len() + self.deferred.len()
+        self.own.taken()
     }
 
     /// SMS-DELIVERs sent to terminals so far.
@@ -271,7 +382,7 @@ impl SimulatedNetwork {
                 scts: slot.scts,
                 is_cs: domain == Some(Domain::Cs),
             };
-            self.status_reports.push(due_ms, report);
+            self.own.status_reports.push(due_ms, report);
         }
     }
 
@@ -296,13 +407,16 @@ impl SimulatedNetwork {
             let returns_after_ms = self.configuration.scaled(self.configuration.returns_after_ms);
             let due_ms =
                 (attempted.is_passing && returns_after_ms > 0).then(|| now_ms + returns_after_ms);
-            self.alerts.await_line(msn, due_ms);
+            self.own.alerts.await_line(msn, due_ms);
         }
     }
 }
 
 impl Network for SimulatedNetwork {
     fn reserve(&mut self, _route: u8) -> Option<AttemptHandle> {
+        if self.has_its_portion() {
+            return None;
+        }
         let index = self.free.pop()?;
         self.slots[index as usize].clear();
         Some(AttemptHandle(index))
@@ -319,7 +433,7 @@ impl Network for SimulatedNetwork {
             jitter_ms => self.random.below(jitter_ms + 1),
         };
         let latency_ms = self.configuration.scaled(self.configuration.latency_ms + jitter_ms);
-        self.delays.push(now_ms + latency_ms, handle.0);
+        self.own.delays.push(now_ms + latency_ms, handle.0);
     }
 
     fn release(&mut self, handle: AttemptHandle) {
@@ -328,12 +442,12 @@ impl Network for SimulatedNetwork {
 
     fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>> {
         let (index, attempted) = loop {
-            if let Some((index, attempted, reports)) = self.deferred.pop(now_ms) {
+            if let Some((index, attempted, reports)) = self.own.deferred.pop(now_ms) {
                 self.reports = *reports;
                 break (index, attempted);
             }
-            let index = self.delays.pop(now_ms)?;
-            if let Some(next) = self.delays.next_slot() {
+            let index = self.own.delays.pop(now_ms)?;
+            if let Some(next) = self.own.delays.next_slot() {
                 prefetch(&self.slots[next as usize]);
             }
             self.reports.clear();
@@ -342,7 +456,7 @@ impl Network for SimulatedNetwork {
                 None => break (index, attempted),
                 Some(due_ms) => {
                     let reports = std::mem::take(&mut self.reports);
-                    self.deferred.push(due_ms, index, attempted, reports);
+                    self.own.deferred.push(due_ms, index, attempted, reports);
                 }
             }
         };
@@ -366,28 +480,28 @@ impl Network for SimulatedNetwork {
     }
 
     fn next_token(&self) -> Option<Token> {
-        self.delays.next_slot().map(|slot| self.slots[slot as usize].token)
+        self.own.delays.next_slot().map(|slot| self.slots[slot as usize].token)
     }
 
     fn reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
-        self.status_reports.pop(now_ms)
+        self.own.status_reports.pop(now_ms)
     }
 
     fn await_reachable(&mut self, msn: Msn, now_ms: EvenMs) {
         let is_ready = self.line_state(msn).is_ready();
-        self.alerts.await_line(msn, is_ready.then_some(now_ms));
+        self.own.alerts.await_line(msn, is_ready.then_some(now_ms));
     }
 
     fn reachable(&mut self, now_ms: EvenMs) -> Option<Msn> {
-        self.alerts.pop(now_ms)
+        self.own.alerts.pop(now_ms)
     }
 
     fn next_due_ms(&self) -> Option<EvenMs> {
         [
-            self.delays.next_due_ms(),
-            self.alerts.next_due_ms(),
-            self.deferred.next_due_ms(),
-            self.status_reports.next_due_ms(),
+            self.own.delays.next_due_ms(),
+            self.own.alerts.next_due_ms(),
+            self.own.deferred.next_due_ms(),
+            self.own.status_reports.next_due_ms(),
         ]
         .into_iter()
         .flatten()

@@ -20,7 +20,7 @@ use wire::push::scan;
 use wire::push::scan::{Request, ScanRefusal};
 use wire::sms::segment::Content;
 use wire::submission::form::{self, Order};
-use wire::submission::{Door, Submission};
+use wire::submission::{CancelTarget, Door, Submission};
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind, Msn};
 use wire::terms::mix::mix;
@@ -41,11 +41,36 @@ pub struct Origin<'a> {
 /// A request as a shard has read it.
 pub struct Foreseen<'a> {
     request: Result<Request<'a>, ScanRefusal<'a>>,
-    /// The fingerprint of the push's key, where it is a push of this shard's.
+    /// The shard that owns its msn, or [`NOBODY`].
+    owner: usize,
+    /// The fingerprint of the push's key, where it is a push of a shard that is here.
     key: u64,
 }
 
+/// No shard owns what the request is about: it cannot be read, or is about all of them.
+const NOBODY: usize = usize::MAX;
+
+impl<'a> Foreseen<'a> {
+    /// A request on a thread that has no shard: nobody takes it there.
+    pub fn of_nobody(body: &'a [u8]) -> Self {
+        Self { request: scan::scan(body), owner: NOBODY, key: 0 }
+    }
+}
+
 impl Foreseen<'_> {
+    /// The shard that owns the msn, where the request is about one.
+    pub fn owner(&self) -> Option<usize> {
+        (self.owner != NOBODY).then_some(self.owner)
+    }
+
+    /// The answer where nobody can take it now: 8002, or what is wrong with it.
+    pub fn refused_for_overload(&self) -> Answer {
+        match &self.request {
+            Ok(request) => Named::of_request(request).answer(Code::OVERLOAD, 0),
+            Err(refusal) => refusal.answer(),
+        }
+    }
+
     /// Whether it is an emergency push.
     pub fn is_emergency(&self) -> bool {
         matches!(&self.request, Ok(Request::Push(push)) if push.class == Class::Emergency)
@@ -56,14 +81,34 @@ impl<L: Log> Shard<L> {
     /// Reads a request's body. Whoever has several requests reads some, fetches for all of them,
     /// and handles them then.
     pub fn foresee<'a>(&self, body: &'a [u8]) -> Foreseen<'a> {
+        self.foresee_for(body, |owner| owner == self.number)
+    }
+
+    /// As [`Self::foresee`] for all shards that are here: each of them can then fetch and handle
+    /// what it owns.
+    #[inline]
+    pub fn foresee_for<'a>(
+        &self,
+        body: &'a [u8],
+        is_here: impl FnOnce(usize) -> bool,
+    ) -> Foreseen<'a> {
         let request = scan::scan(body);
-        let key = match &request {
-            Ok(Request::Push(push)) if shard_of(push.msn, self.shards) == self.number => {
-                self.fingerprints.push_key(push.xpid, push.msn, push.reqid)
+        let (mut owner, mut key) = (NOBODY, 0);
+        match &request {
+            Ok(Request::Push(push)) => {
+                owner = shard_of(push.msn, self.shards);
+                if is_here(owner) {
+                    key = self.fingerprints.push_key(push.xpid, push.msn, push.reqid);
+                }
             }
-            _ => 0,
-        };
-        Foreseen { request, key }
+            Ok(Request::Cancel(cancellation)) => {
+                if let CancelTarget::Push { msn, .. } = cancellation.target {
+                    owner = shard_of(msn, self.shards);
+                }
+            }
+            Err(_) => {}
+        }
+        Foreseen { request, owner, key }
     }
 
     /// Has the processor fetch what the push in a request will ask for: looks into four tables that
@@ -173,11 +218,8 @@ impl<L: Log> Shard<L> {
             Ok(registered) => registered,
             Err(code) => return self.refuse(named, code, now_ms),
         };
-        if named.msn != Msn::ALL {
-            let owner = shard_of(named.msn, self.shards);
-            if owner != self.number {
-                return Reply::Owner { shard: owner, client: registered.index };
-            }
+        if foreseen.owner != self.number && foreseen.owner != NOBODY {
+            return Reply::Owner { shard: foreseen.owner, client: registered.index };
         }
         match request {
             Request::Push(push) => {
@@ -208,7 +250,7 @@ impl<L: Log> Shard<L> {
                 Reply::Now(answer) => answer,
                 _ => unreachable!("a refusal leaves at once"),
             },
-            Err(refusal) => refusal.answer(),
+            Err(_) => foreseen.refused_for_overload(),
         }
     }
 

@@ -37,6 +37,8 @@ pub use values::{Io, Octets};
 pub const SHARDS_MAX: usize = 64;
 /// A segment is a whole number of these, in octets.
 pub const SEGMENT_OCTETS_STEP: u64 = 4096;
+/// Most partitions of one data directory.
+pub const PARTITIONS_MAX: usize = 256;
 /// Default room for the whole queue on the device, in octets.
 pub const QUEUE_OCTETS_DEFAULT: u64 = 8 << 30;
 /// Unless told otherwise segments are so small that a shard's room holds at least this many: whole
@@ -141,8 +143,11 @@ pub struct Config {
     pub health: Option<Address>,
     /// The directory of journal, registry and billing files.
     pub data_dir: PathBuf,
-    /// How many shards, 1 to [`SHARDS_MAX`].
+    /// How many shards, each a thread, 1 to [`SHARDS_MAX`].
     pub shards: usize,
+    /// How many slices msn space has: a multiple of the shards, which share them evenly, at most
+    /// [`PARTITIONS_MAX`]. The data directory is laid out for so many.
+    pub partitions: usize,
     /// The CPUs that shards are pinned to, in turn; never empty, all of them in the process's
     /// affinity mask.
     pub cpus: Vec<usize>,
@@ -291,6 +296,7 @@ impl Config {
         let cpus = settings.cpus.map_or_else(|| cpus_allowed.to_vec(), |list| list.0);
         let latency_ms = settings.network_latency_ms.unwrap_or(NETWORK_LATENCY_MS_DEFAULT);
         let shards = settings.shards.unwrap_or_else(|| cpus.len().clamp(1, SHARDS_MAX));
+        let partitions = settings.partitions.unwrap_or(shards);
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         Self {
             listen: settings.listen.unwrap_or_else(|| vec![loopback(8080)]),
@@ -314,14 +320,16 @@ impl Config {
             health: settings.health,
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
             shards,
+            partitions,
             cpus,
             durability: settings.durability.unwrap_or(Durability::Power),
             io: settings.io.unwrap_or_default(),
             demo: settings.demo.unwrap_or(false),
             queue_octets,
-            segment_octets: settings
-                .segment_bytes
-                .map_or_else(|| default_segment_octets(queue_octets, shards), |octets| octets.0),
+            segment_octets: settings.segment_bytes.map_or_else(
+                || default_segment_octets(queue_octets, partitions),
+                |octets| octets.0,
+            ),
             pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
             waiting_per_msn_max: settings
                 .waiting_per_msn_max
@@ -374,6 +382,15 @@ impl Config {
 
     fn check_shards(&self, cpus_allowed: &[usize]) -> Result<(), ConfigError> {
         within("shards", self.shards, 1, SHARDS_MAX)?;
+        within("partitions", self.partitions, 1, PARTITIONS_MAX)?;
+        if !self.partitions.is_multiple_of(self.shards) {
+            let (partitions, shards) = (self.partitions, self.shards);
+            let fit = partitions.div_ceil(shards) * shards;
+            return unfit(format!(
+                "partitions = {partitions} is no multiple of shards = {shards}, which share them \
+                 evenly: use {fit}, or leave it out for {shards}"
+            ));
+        }
         if self.cpus.is_empty() {
             return unfit("cpus is empty: name at least one CPU, such as cpus = 0".to_owned());
         }
@@ -403,12 +420,12 @@ impl Config {
                 self.segment_octets
             ));
         }
-        let needed = self.shards as u64 * BUDGET_SEGMENTS_MIN * self.segment_octets;
+        let needed = self.partitions as u64 * BUDGET_SEGMENTS_MIN * self.segment_octets;
         if self.queue_octets < needed {
             return unfit(format!(
                 "queue-bytes = {} is too small for {} shards with segments of {}: use at \
                  least {needed}, or smaller segments",
-                self.queue_octets, self.shards, self.segment_octets
+                self.queue_octets, self.partitions, self.segment_octets
             ));
         }
         Ok(())
@@ -545,8 +562,8 @@ fn together(port: &str, files: [&Option<PathBuf>; 3]) -> Result<(), ConfigError>
 }
 
 /// The largest usual segment, a power of two, of which a shard's room holds enough.
-fn default_segment_octets(queue_octets: u64, shards: usize) -> u64 {
-    let enough = queue_octets / shards.max(1) as u64 / SEGMENTS_PER_SHARD_DEFAULT_MIN;
+fn default_segment_octets(queue_octets: u64, partitions: usize) -> u64 {
+    let enough = queue_octets / partitions.max(1) as u64 / SEGMENTS_PER_SHARD_DEFAULT_MIN;
     let power = enough.checked_ilog2().map_or(0, |exponent| 1u64 << exponent);
     power.clamp(SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_DEFAULT.into())
 }

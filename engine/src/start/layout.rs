@@ -37,7 +37,8 @@ const GENERATIONS_MAX: u64 = SEQUENCE_END >> LAYOUT_BITS;
 /// How often a data directory can be laid out for another number of shards.
 pub const RESHARDINGS_MAX: u64 = GENERATIONS_MAX - 1;
 
-const _: () = assert!(crate::start::config::SHARDS_MAX as u64 <= 1 << (LAYOUT_BITS - SHARD_BITS));
+const _: () =
+    assert!(crate::start::config::PARTITIONS_MAX as u64 <= 1 << (LAYOUT_BITS - SHARD_BITS));
 const _: () = assert!(RESHARDINGS_MAX == 255, "FORMAT.md says so");
 
 /// The layout of a data directory.
@@ -281,14 +282,15 @@ mod tests {
                 last = first + (1 << 45);
                 assert!(!is_copied(last) && origin(last) == shard as u8);
             }
-            layout = layout.next(crate::start::config::SHARDS_MAX).expect("far from the last one");
+            layout =
+                layout.next(crate::start::config::PARTITIONS_MAX).expect("far from the last one");
         }
     }
 
     #[test]
     fn every_sequence_of_the_last_layout_is_one_that_the_journal_reads() {
         let last = Layout { shards: 1, generation: 254 }
-            .next(crate::start::config::SHARDS_MAX)
+            .next(crate::start::config::PARTITIONS_MAX)
             .expect("the 255th");
         assert_eq!(last.next(2), None);
         let beyond = last.start(last.shards - 1) + (1 << SHARD_BITS);

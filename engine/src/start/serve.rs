@@ -3,6 +3,7 @@
 mod carriers;
 mod directory;
 mod doors;
+mod opening;
 mod resharding;
 
 use crate::billing;
@@ -15,7 +16,6 @@ use crate::control::demo;
 use crate::control::engine::Engine;
 use crate::control::handle::EngineHandle;
 use crate::control::store::Store;
-use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
@@ -25,22 +25,10 @@ use crate::io::guard::Guard;
 use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
 use crate::io::tls::{Calling, CallingFiles};
-use crate::io::{Runtime, Setup};
+use crate::io::{Runtime, Setup, ThreadShards};
 use crate::journal::shards::shard_directory;
-use crate::journal::{
-    DataDirLock, JournalConfig, JournalError, LockError, Names, NamesWatch, SegmentFactory,
-};
-use crate::network::limits::LINE_STATES_OCTETS_MAX;
-use crate::network::line_states::{Line, LineStates};
-use crate::network::side_by_side::SideBySide;
-use crate::network::simulated::SimulatedNetwork;
-use crate::network::simulation_config::SimulationConfig;
+use crate::journal::{DataDirLock, LockError, Names, NamesWatch, SegmentFactory};
 use crate::network::smpp::exchange::CarrierPlan;
-use crate::network::smpp::port::CarrierPort;
-use crate::shard::{
-    Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
-};
-use crate::smsc::core::CoreLimits;
 use crate::start::certificates::{Certificates, reload_calling};
 use crate::start::check::{
     DescriptorShares, UNHEARD_CERTIFICATES_REMEDY, port_fatal, unheard_certificates,
@@ -49,7 +37,6 @@ use crate::start::config::Config;
 use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
 use crate::start::layout;
-use crate::start::layout::Layout;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
@@ -58,24 +45,13 @@ use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use host::log;
 use host::log::Stream;
-use host::reading::read_bounded;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::terms::calendar::Day;
 use wire::terms::ids::Xpid;
-use wire::terms::ownership::shard_of;
 use wire::terms::time::WallMs;
 
-/// Attempts that one shard may have in the core network at a time.
-const ATTEMPTS_IN_FLIGHT_MAX: usize = 8192;
-/// Ended keys remembered for each push that may be kept.
-const ENDED_KEYS_PER_PUSH: u64 = 8;
-/// How often the opening is looked at, and told of.
-const OPENING_LOOK: Duration = Duration::from_millis(5);
-const OPENING_TOLD_EVERY_NS: u64 = 1_000_000_000;
-/// Contracts read between two looks.
-const CONTRACTS_PER_LOOK: u64 = 1 << 14;
 /// How long a push port in use is tried again, in nanoseconds.
 const PORT_WAIT_NS: u64 = 3_000_000_000;
 /// Between two tries.
@@ -100,11 +76,11 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let layout = resharding::lay_out(&config, &factory)?;
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
-    let (orders, carriers) = carriers::load(&store, &names_of_hosts, config.shards)?;
-    let mut shards =
-        open_shards(&config, (layout, keys), &factory, (&registry, &carriers), &store)?;
-    let billing_files = make_billing_files_ahead(&config, &mut shards)?;
-    let (names, names_watch) = watch_names(&config, &mut shards)?;
+    let (orders, carriers) = carriers::load(&store, &names_of_hosts, opening::spread(&config))?;
+    let mut threads =
+        opening::open_shards(&config, (layout, keys), &factory, (&registry, &carriers), &store)?;
+    let billing_files = make_billing_files_ahead(&config, &mut threads)?;
+    let (names, names_watch) = watch_names(&config, &mut threads)?;
     restore_volumes(&config, &registry)?;
     let shares = DescriptorShares::of(&config);
     let endpoints = names_of_hosts.plans(&registrations);
@@ -115,7 +91,8 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         outbound: outbound.clone(),
         ..setup(&config, shares, driver.kind, &carriers, &certified)
     };
-    let runtime = Runtime::start(&setup, shards, endpoints, (listeners, for_customers))?;
+    let runtime =
+        Runtime::start(&setup, threads, &registry, endpoints, (listeners, for_customers))?;
     let handle = EngineHandle::new(
         runtime.ports(),
         registry,
@@ -331,23 +308,25 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
 /// Has a thread open every shard's billing files from now on.
 fn make_billing_files_ahead(
     config: &Config,
-    shards: &mut [(Shard, SideBySide)],
+    threads: &mut [ThreadShards],
 ) -> Result<BillingFiles, Fatal> {
     let files = BillingFiles::start_off(config.cpus.clone())
         .map_err(|error| host_unfit("the thread that makes billing files cannot start", &error))?;
-    shards.iter_mut().for_each(|(shard, _)| shard.make_billing_files_ahead(&files));
+    let opened = threads.iter_mut().flat_map(|thread| &mut thread.shards);
+    opened.for_each(|opened| opened.shard.make_billing_files_ahead(&files));
     Ok(files)
 }
 
 /// Has every shard learn when the files of the journals lose their names.
 fn watch_names(
     config: &Config,
-    shards: &mut [(Shard, SideBySide)],
+    threads: &mut [ThreadShards],
 ) -> Result<(Arc<Names>, NamesWatch), Fatal> {
     let names = Arc::new(Names::default());
-    shards.iter_mut().for_each(|(shard, _)| shard.set_names(Arc::clone(&names)));
+    let opened = threads.iter_mut().flat_map(|thread| &mut thread.shards);
+    opened.for_each(|opened| opened.shard.set_names(Arc::clone(&names)));
     let directories: Vec<_> =
-        (0..config.shards).map(|number| shard_directory(&config.data_dir, number)).collect();
+        (0..config.partitions).map(|number| shard_directory(&config.data_dir, number)).collect();
     let watch =
         NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
             let directory = config.data_dir.display();
@@ -378,10 +357,14 @@ fn announce(
     let urls: Vec<String> =
         push_addresses.iter().map(|address| format!("{scheme}://{address}/smsgw/")).collect();
     let mut text = format!(
-        "hayauma {} takes pushes on {} ({} shards, durability {}, data in {})\n",
+        "hayauma {} takes pushes on {} ({} shards{}, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
         urls.join(" and "),
         config.shards,
+        match config.partitions == config.shards {
+            true => String::new(),
+            false => format!(" with {} partitions", config.partitions),
+        },
         config.durability,
         config.data_dir.display()
     );
@@ -445,234 +428,6 @@ fn lock_fatal(error: &LockError) -> Fatal {
     Fatal::told(reason, error.to_string())
 }
 
-/// Opens every shard, each on a thread of its own: recovery reads whole journals. Meanwhile this
-/// thread reads the contracts and says how far all is.
-fn open_shards(
-    config: &Config,
-    as_it_stands: (Layout, FingerprintKeys),
-    factory: &SegmentFactory,
-    (registry, carriers): (&Arc<Registry>, &CarrierPlan),
-    store: &Store,
-) -> Result<Vec<(Shard, SideBySide)>, Fatal> {
-    let line_states = Arc::new(line_states(config)?);
-    let progress: Vec<Arc<OpenProgress>> = (0..config.shards).map(|_| Arc::default()).collect();
-    let (contracts, opened) = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..config.shards)
-            .map(|number| {
-                let registry = Arc::clone(registry);
-                let progress = Arc::clone(&progress[number]);
-                scope.spawn(move || {
-                    open_shard(
-                        config,
-                        as_it_stands,
-                        number,
-                        factory,
-                        (registry, carriers),
-                        progress,
-                    )
-                })
-            })
-            .collect();
-        let mut teller = Teller::new(&progress);
-        let contracts = load_contracts(store, config.shards, &mut teller);
-        while !threads.iter().all(|thread| thread.is_finished()) {
-            std::thread::park_timeout(OPENING_LOOK);
-            teller.tell(None);
-        }
-        let opened: Vec<Result<_, Fatal>> = threads
-            .into_iter()
-            .map(|thread| {
-                thread.join().unwrap_or_else(|_| {
-                    Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly"))
-                })
-            })
-            .collect();
-        (contracts, opened)
-    });
-    let mut shards = Vec::with_capacity(config.shards);
-    for (number, (result, contracts)) in opened.into_iter().zip(contracts?).enumerate() {
-        let (mut shard, report) = result?;
-        tell(number, &report);
-        shard.set_contracts(contracts);
-        let simulated = network(config, number, &line_states)?;
-        let carriers = CarrierPort::new(number, carriers);
-        shards.push((shard, SideBySide { simulated, carriers }));
-    }
-    Ok(shards)
-}
-
-/// Says once a second how far the opening is.
-struct Teller<'a> {
-    progress: &'a [Arc<OpenProgress>],
-    begun_ns: u64,
-    told_ns: u64,
-}
-
-impl<'a> Teller<'a> {
-    fn new(progress: &'a [Arc<OpenProgress>]) -> Self {
-        let now_ns = clock::monotonic_ns();
-        Self { progress, begun_ns: now_ns, told_ns: now_ns }
-    }
-
-    /// `contracts`: how many are read, as long as they are being read.
-    fn tell(&mut self, contracts: Option<u64>) {
-        let now_ns = clock::monotonic_ns();
-        if now_ns - self.told_ns < OPENING_TOLD_EVERY_NS {
-            return;
-        }
-        self.told_ns = now_ns;
-        let seconds = (now_ns - self.begun_ns) / 1_000_000_000;
-        if let Some(contracts) = contracts {
-            tracing::info!(seconds, contracts, "opening: reading the contracts");
-        }
-        for (shard, progress) in self.progress.iter().enumerate() {
-            let records = progress.records();
-            match progress.stage() {
-                OpenStage::Reading => {
-                    let percent = progress.percent();
-                    tracing::info!(
-                        seconds,
-                        shard,
-                        records,
-                        percent,
-                        "opening: reading the journal"
-                    );
-                }
-                OpenStage::Restoring => {
-                    tracing::info!(seconds, shard, records, "opening: putting pushes to work")
-                }
-                OpenStage::Done => {}
-            }
-        }
-    }
-}
-
-fn open_shard(
-    config: &Config,
-    (layout, fingerprints): (Layout, FingerprintKeys),
-    number: usize,
-    factory: &SegmentFactory,
-    (registry, carriers): (Arc<Registry>, &CarrierPlan),
-    progress: Arc<OpenProgress>,
-) -> Result<(Shard, ShardReport), Fatal> {
-    let mut journal = journal_config(config, number, layout.shards, layout.first_sequence(number));
-    journal.hands_over = !carriers.carriers.is_empty();
-    let shard_config = ShardConfig {
-        number,
-        shards: config.shards,
-        durability: config.durability,
-        limits: limits_of(config, config.pushes_max / config.shards as u64),
-        journal,
-        seed: config.network.seed.wrapping_add(number as u64),
-        time_scale: config.rehearsal_time_scale,
-        routes: Arc::clone(&carriers.routes),
-        fingerprints,
-        injections: config.inject.clone(),
-        progress,
-    };
-    let directory = shard_directory(&config.data_dir, number);
-    let now_ms = WallMs::new(clock::unix_ms());
-    Shard::open(&directory, &shard_config, factory, registry, now_ms).map_err(
-        |error| match &error {
-            OpenError::TooManyPushes(_) => {
-                Fatal::told(FatalReason::Configuration, error.to_string())
-            }
-            OpenError::Journal(JournalError::NoSegment { .. }) => {
-                Fatal::new(FatalReason::StorageFull, error.to_string())
-            }
-            _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
-        },
-    )
-}
-
-/// The simulated network of the thread with this number.
-fn network(
-    config: &Config,
-    number: usize,
-    line_states: &Arc<LineStates>,
-) -> Result<SimulatedNetwork, Fatal> {
-    SimulatedNetwork::new(simulation(config, number), Arc::clone(line_states))
-        .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))
-}
-
-/// A shard's bounds when it may keep so many pushes.
-fn limits_of(config: &Config, pushes_max: u64) -> CoreLimits {
-    let pushes_max = pushes_max.max(1);
-    CoreLimits {
-        pushes_max: pushes_max as usize,
-        waiting_per_msn_max: config.waiting_per_msn_max,
-        ended_keys_max: (pushes_max * ENDED_KEYS_PER_PUSH) as usize,
-    }
-}
-
-/// The journal of shard `number` of so many.
-fn journal_config(
-    config: &Config,
-    number: usize,
-    shards: usize,
-    first_sequence: u64,
-) -> JournalConfig {
-    let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards as u64);
-    journal.segment_octets = config.segment_octets as u32;
-    journal.without_syncs = config.durability == Durability::Process;
-    journal.first_sequence = first_sequence;
-    journal
-}
-
-fn tell(number: usize, report: &ShardReport) {
-    let journal = &report.journal;
-    tracing::info!(
-        shard = number,
-        records = journal.records,
-        unfinished = report.live,
-        billing_events_added = report.billed,
-        "journal recovered"
-    );
-    if let Some(torn) = &journal.torn {
-        tracing::info!(
-            shard = number,
-            file = %torn.file.display(),
-            offset = torn.offset,
-            "torn end, as a crash leaves it"
-        );
-    }
-    for damage in &journal.damages {
-        tracing::error!(
-            shard = number,
-            file = %damage.file.display(),
-            offset = damage.offset,
-            octets = damage.octets,
-            records_missing = damage.records_missing,
-            "damaged journal segment; every intact record is kept"
-        );
-    }
-}
-
-fn line_states(config: &Config) -> Result<LineStates, Fatal> {
-    let wrong = |cause: String| Fatal::new(FatalReason::Configuration, cause);
-    let default = Line::parse(&config.network.default_line_state)
-        .map_err(|error| wrong(format!("default_line_state: {error}")))?;
-    let Some(path) = &config.network.line_states else { return Ok(LineStates::uniform(default)) };
-    let text = read_bounded(path, LINE_STATES_OCTETS_MAX).map_err(|error| {
-        wrong(format!("the line states {} cannot be read ({error})", path.display()))
-    })?;
-    LineStates::parse(&text, default).map_err(|error| wrong(format!("{}: {error}", path.display())))
-}
-
-fn simulation(config: &Config, number: usize) -> SimulationConfig {
-    let network = &config.network;
-    SimulationConfig {
-        latency_ms: u64::from(network.latency_ms - network.latency_jitter_ms),
-        latency_jitter_ms: 2 * u64::from(network.latency_jitter_ms),
-        rates: network.outcome_rates,
-        seed: network.seed.wrapping_add(number as u64),
-        in_flight_max: ATTEMPTS_IN_FLIGHT_MAX,
-        alerts_waiting_max: network.alerts_max as usize,
-        time_scale: network.time_scale.max(1.0) as u64,
-        ..SimulationConfig::default()
-    }
-}
-
 /// The day's volume (2007) goes on counting where the last run left it.
 fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
     for (xpid, error) in registry.refused() {
@@ -693,28 +448,4 @@ fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
         }
     }
     Ok(())
-}
-
-/// The contract table of each shard.
-fn load_contracts(
-    store: &Store,
-    shards: usize,
-    teller: &mut Teller<'_>,
-) -> Result<Vec<ContractTable>, Fatal> {
-    let each = (store.contracts_in_all().map_err(Fatal::from)? as usize).div_ceil(shards);
-    // The slices are even up to a few in a thousand.
-    let mut tables: Vec<_> =
-        (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
-    let mut read = 0u64;
-    let loaded = store.for_each_contract(|msn, xpid| {
-        // The store keeps the bound of ten XPIDs per msn, so the table takes every row.
-        let _ = tables[shard_of(msn, shards)].insert(msn, xpid);
-        read += 1;
-        if read.is_multiple_of(CONTRACTS_PER_LOOK) {
-            teller.tell(Some(read));
-        }
-    });
-    let rows = loaded.map_err(Fatal::from)?;
-    tracing::info!(rows, "contracts loaded");
-    Ok(tables)
 }

@@ -2,7 +2,7 @@
 
 use super::EngineHandle;
 use crate::io::host_addresses::HostAddresses;
-use crate::io::mailbox::{ShardMessage, ShardPort};
+use crate::io::mailbox::{ThreadMessage, ThreadPort};
 use std::sync::{Arc, Weak};
 use std::thread::Builder;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl EngineHandle {
 fn follow(handle: &Weak<EngineHandle>) {
     let mut told = Vec::new();
     while let Some(handle) = handle.upgrade() {
-        tell(&handle.ports, &HostAddresses::read(), &mut told);
+        tell(&handle.ports.threads, &HostAddresses::read(), &mut told);
         drop(handle);
         #[expect(clippy::disallowed_methods, reason = "a thread of its own that nobody waits for")]
         std::thread::sleep(LOOK_EVERY);
@@ -34,11 +34,11 @@ fn follow(handle: &Weak<EngineHandle>) {
 
 /// Tells the shards that have been told something else; one whose mailbox is full is told the next
 /// time.
-fn tell(ports: &[Arc<ShardPort>], host: &HostAddresses, told: &mut Vec<Option<HostAddresses>>) {
+fn tell(ports: &[Arc<ThreadPort>], host: &HostAddresses, told: &mut Vec<Option<HostAddresses>>) {
     told.resize(ports.len(), None);
     for (port, told) in ports.iter().zip(told) {
         let is_news = told.as_ref() != Some(host);
-        if is_news && port.sender.try_send(ShardMessage::HostAddresses(host.clone())).is_ok() {
+        if is_news && port.sender.try_send(ThreadMessage::HostAddresses(host.clone())).is_ok() {
             *told = Some(host.clone());
             port.wake();
         }
@@ -51,20 +51,20 @@ mod tests {
 
     #[test]
     fn a_shard_is_told_of_other_addresses_once_and_later_where_it_has_no_room() {
-        let ports = [ShardPort::new(), ShardPort::new()];
+        let ports = [ThreadPort::new(), ThreadPort::new()];
         let [here, there] = ["192.0.2.1", "192.0.2.2"]
             .map(|text| HostAddresses::of(vec![text.parse().expect("an address")]));
         let mut told = Vec::new();
         tell(&ports, &here, &mut told);
         tell(&ports, &here, &mut told);
         assert!(ports.iter().all(|port| port.receiver.len() == 1), "told once");
-        let again = || ShardMessage::HostAddresses(here.clone());
+        let again = || ThreadMessage::HostAddresses(here.clone());
         while ports[1].sender.try_send(again()).is_ok() {}
         tell(&ports, &there, &mut told);
         assert_eq!(ports[0].receiver.len(), 2);
         while ports[1].next_message().is_some() {}
         tell(&ports, &there, &mut told);
         assert!(matches!(ports[1].next_message(),
-            Some(ShardMessage::HostAddresses(host)) if host == there));
+            Some(ThreadMessage::HostAddresses(host)) if host == there));
     }
 }

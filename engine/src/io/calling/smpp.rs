@@ -111,7 +111,7 @@ struct Desk<'a> {
 
 /// The carriers of a thread.
 pub(crate) struct Carriers {
-    shard: usize,
+    thread: usize,
     callers: Vec<Caller>,
     outgoing: Slots<Outgoing>,
     awaited_max: usize,
@@ -124,16 +124,16 @@ pub(crate) struct Carriers {
 }
 
 impl Carriers {
-    /// Those of `exchanges` whose home is shard `shard`; each awaits at most so many receipts.
+    /// Those of `exchanges` whose home is thread `thread`; each awaits at most so many receipts.
     pub(crate) fn new(
-        shard: usize,
+        thread: usize,
         plan: &CarrierPlan,
         awaited_max: usize,
         budget: Rc<Budget>,
         now: Now,
     ) -> Self {
         let mut carriers = Self {
-            shard,
+            thread,
             callers: Vec::new(),
             outgoing: Slots::with_capacity(2 * CARRIERS_MAX * usize::from(SESSIONS_MAX)),
             awaited_max,
@@ -151,7 +151,7 @@ impl Carriers {
     /// bound with; others end when their last answers are there, and are bound anew.
     pub(crate) fn change(&mut self, plan: &CarrierPlan, now: Now) {
         let now_ms = now.steady_ms.ms();
-        let own = || plan.carriers.iter().filter(|known| known.exchange.home() == self.shard);
+        let own = || plan.carriers.iter().filter(|known| known.exchange.home() == self.thread);
         for caller in &mut self.callers {
             let number = caller.home.exchange().number();
             caller.gone = own().all(|known| known.exchange.number() != number);
@@ -501,7 +501,7 @@ impl Carriers {
         self.callers.iter().any(|caller| caller.home.exchange().has_for_home())
     }
 
-    /// The shards that something was put before since the last call.
+    /// The shards that something was put before since the last call, as [`Home::take_called`] says.
     pub(crate) fn take_called(&mut self) -> u64 {
         std::mem::take(&mut self.called)
     }

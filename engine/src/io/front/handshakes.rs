@@ -15,7 +15,7 @@
 
 use super::Front;
 use crate::io::connection::Connection;
-use crate::io::desk::ShardDesk;
+use crate::io::desk::ThreadDesk;
 use crate::io::driver::Driver;
 use crate::io::limits::{
     HALF_REQUEST_OCTETS_KEPT, HANDSHAKE_KEPT_MS_MIN, HANDSHAKE_MS_MAX, HANDSHAKE_PLACES,
@@ -26,9 +26,9 @@ use crate::io::link::tls::{Failure, Tls};
 use crate::io::link::{Fate, Link};
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
+use crate::io::parts::Parts;
 use crate::io::slots::Slots;
 use crate::io::tls::Acceptance;
-use crate::shard::Shard;
 use std::collections::VecDeque;
 use wire::terms::time::SteadyMs;
 
@@ -265,7 +265,7 @@ impl Front {
     pub(in crate::io) fn shake_hands(
         &mut self,
         driver: &mut Driver,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         now: Now,
     ) -> bool {
@@ -278,11 +278,10 @@ impl Front {
             if link.stream.is_closing() {
                 continue;
             }
-            let mut desk = ShardDesk {
-                shard,
+            let mut desk = ThreadDesk {
+                parts,
                 mesh,
                 gatherings: &mut self.gatherings,
-                gated: &mut self.gated,
                 connection: index,
                 generation,
                 now,

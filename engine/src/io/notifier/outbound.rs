@@ -14,8 +14,9 @@ use crate::io::limits::{HANDSHAKE_STEPS_MAX, QUEUED_FAILED_PER_SWEEP_MAX};
 use crate::io::link::Fate;
 use crate::io::link::tls::Tls;
 use crate::io::now::Now;
+use crate::io::parts::Parts;
 use crate::io::tls::Calling;
-use crate::shard::{NotificationResult, Shard};
+use crate::shard::NotificationResult;
 use std::net::{IpAddr, SocketAddr};
 use wire::terms::ids::Xpid;
 
@@ -65,7 +66,7 @@ impl Notifier {
     pub(super) fn next_address(
         &mut self,
         key: u64,
-        shard: &mut Shard,
+        parts: &mut Parts,
         now: Now,
     ) -> Option<SocketAddr> {
         let endpoint = self.endpoints.get_mut(&key)?;
@@ -93,7 +94,7 @@ impl Notifier {
         let waiting: Vec<_> = endpoint.queue.drain(..count).collect();
         self.troubles.forbidden += waiting.len() as u64;
         for (order, _) in waiting {
-            shard.settle_notification(order, NotificationResult::Gone, now.wall_ms);
+            parts.settle(order, NotificationResult::Gone, now);
         }
         None
     }
@@ -126,7 +127,7 @@ impl Notifier {
     /// Takes one step of one handshake.
     pub(in crate::io) fn shake_hands(
         &mut self,
-        shard: &mut Shard,
+        parts: &mut Parts,
         driver: &mut Driver,
         now: Now,
     ) -> bool {
@@ -143,7 +144,7 @@ impl Notifier {
             }
             // The server's time to its next word begins.
             outgoing.opened_ms = now.steady_ms;
-            let fate = outgoing.link.open(&mut Settling { shard, now });
+            let fate = outgoing.link.open(&mut Settling { parts, now });
             if fate == Fate::Goes && !is_endless {
                 outgoing.connected = outgoing.link.is_open();
                 outgoing.link.flush(driver, now.steady_ms);
@@ -151,7 +152,7 @@ impl Notifier {
                 self.ready.push(outgoing.endpoint);
                 self.note_handshake(index);
             } else {
-                self.give_up(index, shard, now);
+                self.give_up(index, parts, now);
                 self.remove_if_quiet(index);
             }
             return true;

@@ -2,12 +2,15 @@ use super::*;
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::gateway::registry::{Credential, Registry};
 use crate::io::driver::DriverKind;
+use crate::io::shard_status::ShardStatus;
 use crate::journal::{JournalConfig, SegmentFactory};
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
+use crate::network::smpp::exchange::CarrierPlan;
+use crate::network::smpp::port::CarrierPort;
 use crate::shard::figures::NAMES;
-use crate::shard::{Durability, Origin, Reply, ShardConfig, TurnBudget};
+use crate::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget};
 use crate::smsc::core::CoreLimits;
 use std::sync::Arc;
 use wire::terms::code::Code;
@@ -35,7 +38,7 @@ fn plan(xpid: u64, url: &str, address: &str) -> EndpointPlan {
 
 /// A shard with so many notifications for its client, each of another phone's push.
 struct Due {
-    shard: Shard,
+    parts: Parts,
     _factory: SegmentFactory,
     _place: tempfile::TempDir,
 }
@@ -75,7 +78,10 @@ impl Due {
             let msn = Msn::from_value(FIRST_MSN + number).expect("an msn");
             shard.contracts_mut().insert(msn, xpid).expect("a contract more");
         }
-        let mut due = Self { shard, _factory: factory, _place: place };
+        let mut parts = Parts::new(1, Arc::clone(shard.registry()));
+        let carriers = CarrierPort::new(0, &CarrierPlan::default());
+        parts.open(shard, carriers, ShardStatus::new()).expect("a place");
+        let mut due = Self { parts, _factory: factory, _place: place };
         (0..notifications).for_each(|number| due.push_and_cancel(number));
         due.end();
         due
@@ -88,8 +94,8 @@ impl Due {
         let mut network = network.expect("a network");
         let budget = TurnBudget { timers: 1_024, attempts: 0, outcomes: 512 };
         for _ in 0..64 {
-            self.shard.turn(&mut network, now().wall_ms, &budget);
-            self.shard.commit_blocking().expect("a device that writes");
+            self.shard().turn(&mut network, now().wall_ms, &budget);
+            self.shard().commit_blocking().expect("a device that writes");
         }
     }
 
@@ -106,15 +112,15 @@ impl Due {
             "<lifetime>01</lifetime>\r\n<ctrlflg>0</ctrlflg>\r\n<data>FFFFFFFFFF</data>\r\n";
         for body in [named("0101", content), named("0201", "")] {
             while self.ask(&body) == Code::OVERLOAD {
-                self.shard.commit_blocking().expect("a device that writes");
+                self.shard().commit_blocking().expect("a device that writes");
             }
         }
-        self.shard.commit_blocking().expect("a device that writes");
+        self.shard().commit_blocking().expect("a device that writes");
     }
 
     fn ask(&mut self, body: &str) -> Code {
         let origin = Origin { authorization: None, credential: &mut Credential::default() };
-        let reply = self.shard.handle_request(body.as_bytes(), origin, now().wall_ms);
+        let reply = self.shard().handle_request(body.as_bytes(), origin, now().wall_ms);
         let (Reply::Now(answer) | Reply::WhenDurable(answer, _)) = reply else {
             panic!("{reply:?}");
         };
@@ -122,13 +128,17 @@ impl Due {
         answer.code
     }
 
-    fn failed(&self) -> u64 {
+    fn shard(&mut self) -> &mut Shard {
+        &mut self.parts.at(0).expect("there is one").shard
+    }
+
+    fn failed(&mut self) -> u64 {
         self.figure("notifications_failed")
     }
 
-    fn figure(&self, name: &str) -> u64 {
+    fn figure(&mut self, name: &str) -> u64 {
         let at = NAMES.iter().position(|(known, ..)| *known == name);
-        self.shard.figures().values()[at.expect("a figure")]
+        self.shard().figures().values()[at.expect("a figure")]
     }
 }
 
@@ -163,7 +173,7 @@ fn a_client_with_much_to_be_told_holds_up_no_turn_when_it_comes_nor_when_it_goes
     };
     notifier.set_plans(&[nowhere]);
     let mut turns = 0;
-    while notifier.send_orders(&mut due.shard, &mut driver, now()) {
+    while notifier.send_orders(&mut due.parts, &mut driver, now()) {
         turns += 1;
         let taken = notifier.endpoints[&CLIENT].queue.len();
         assert!(taken <= turns * ORDERS_PER_TURN_MAX, "{taken} in {turns} turns");
@@ -175,7 +185,7 @@ fn a_client_with_much_to_be_told_holds_up_no_turn_when_it_comes_nor_when_it_goes
     let mut sweeps = 0;
     while due.failed() < NOTIFICATIONS as u64 {
         let before = due.failed();
-        notifier.sweep(&mut due.shard, &mut driver, now(), 16);
+        notifier.sweep(&mut due.parts, &mut driver, now(), 16);
         sweeps += 1;
         let settled = due.failed() - before;
         assert!((1..=QUEUED_FAILED_PER_SWEEP_MAX as u64).contains(&settled), "{settled}");
@@ -193,9 +203,9 @@ fn no_turn_begins_more_connections_than_it_has_time_for() {
         connections: CONNECTIONS,
         ..plan(CLIENT, "http://192.0.2.1/", "192.0.2.1:80")
     }]);
-    assert!(notifier.send_orders(&mut due.shard, &mut driver, now()));
+    assert!(notifier.send_orders(&mut due.parts, &mut driver, now()));
     assert_eq!(notifier.outgoing.len(), CONNECTS_PER_TURN_MAX);
-    notifier.send_orders(&mut due.shard, &mut driver, now());
+    notifier.send_orders(&mut due.parts, &mut driver, now());
     assert_eq!(notifier.outgoing.len(), usize::from(CONNECTIONS), "the rest in the next turn");
 }
 
@@ -221,10 +231,10 @@ fn a_name_that_leads_where_none_may_go_parks_nothing_and_an_address_parks_a_part
         // Nothing is sought yet.
         let address = "127.0.0.1:80";
         notifier.set_plans(&[EndpointPlan { addresses: Vec::new(), ..plan(CLIENT, url, address) }]);
-        while notifier.send_orders(&mut due.shard, &mut driver, now()) {}
+        while notifier.send_orders(&mut due.parts, &mut driver, now()) {}
         let client = Xpid::from_value(CLIENT).expect("an XPID");
         notifier.set_addresses(&[(client, vec![address.parse().expect("an address")])]);
-        notifier.send_orders(&mut due.shard, &mut driver, now());
+        notifier.send_orders(&mut due.parts, &mut driver, now());
         assert_eq!(due.figure("notifications_parked"), parked as u64, "{url}");
         assert_eq!(notifier.endpoints[&CLIENT].queue.len(), NOTIFICATIONS - parked, "{url}");
         let why = notifier.trouble_of(client);

@@ -1,18 +1,20 @@
-//! What a customer's session asks of its shard: a submit_sm is read, taken, or handed to the shard
-//! that owns the msn; a query or cancel goes to whoever may know the push.
+//! What a customer's session asks of its thread: a submit_sm is read, taken by the shard that owns
+//! the msn, or handed to the thread that holds it; a query or cancel goes to whoever may know the
+//! push.
 
 use crate::io::connection::Gate;
 use crate::io::limits::REFUSALS_MAX;
 use crate::io::mesh;
 use crate::io::mesh::{Mesh, Sender};
 use crate::io::now::Now;
+use crate::io::parts::Parts;
 use crate::io::portions::Portion;
 use crate::io::serving::Counts;
 use crate::io::serving::binding::{Doorman, Password};
 use crate::io::serving::placed::{Applicant, Outcome, Settled};
 use crate::io::serving::reqids::Reqids;
 use crate::io::waits::Moment;
-use crate::shard::{FoundPush, Reply, Seek, Shard};
+use crate::shard::{FoundPush, Reply, Seek};
 use std::net::IpAddr;
 use wire::smpp::address::{Address, Country, msn_of};
 use wire::smpp::customer::{Room, Terms, submission};
@@ -45,9 +47,9 @@ pub(super) fn put_refusal(refusals: &mut Vec<Refusal>, refusal: Refusal) {
 /// What an answer is made of: what it tells, when it leaves, and shards whose word is to come.
 pub(super) type Placed = (Outcome, Gate, u16);
 
-/// What a session needs of the shard while its link is borrowed.
+/// What a session needs of the thread while its link is borrowed.
 pub(super) struct CustomerDesk<'a> {
-    pub(super) shard: &'a mut Shard,
+    pub(super) parts: &'a mut Parts,
     pub(super) mesh: &'a mut Mesh,
     pub(super) doorman: Option<&'a Doorman>,
     pub(super) refusals: &'a mut Vec<Refusal>,
@@ -86,7 +88,7 @@ impl CustomerDesk<'_> {
         bind: &Bind<'_>,
         source: Option<IpAddr>,
     ) -> Option<Applicant> {
-        let registered = self.shard.registry().of_system_id(bind.system_id);
+        let registered = self.parts.registry().of_system_id(bind.system_id);
         let account = registered.and_then(|one| Some((one, one.registration.smpp.as_ref()?)));
         let (Some((registered, account)), Some(doorman)) = (account, self.doorman) else {
             self.doorman.inspect(|doorman| doorman.note_failed(source));
@@ -117,7 +119,7 @@ impl CustomerDesk<'_> {
     pub(super) fn submit(&mut self, xpid: Xpid, message: &Message<'_>, number: u64) -> Placed {
         self.counts.submits += 1;
         let now = self.now;
-        let Some(registered) = self.shard.registry().find(xpid) else {
+        let Some(registered) = self.parts.registry().find(xpid) else {
             return (Outcome::Refused(Status::SUBMIT_FAILED), Gate::Open, 0);
         };
         let registration = &registered.registration;
@@ -140,23 +142,31 @@ impl CustomerDesk<'_> {
         if !submission.sender.is_none_or(is_registered) {
             return (Outcome::Refused(Status::INVALID_SOURCE), Gate::Open, 0);
         }
-        let key = self.shard.message_key(xpid, submission.msn, submission.reqid);
+        let owner = self.parts.place_of(shard_of(submission.msn, self.mesh.shards()));
+        let place = owner.or_else(|| self.parts.reader());
+        let Some(part) = place.and_then(|place| self.parts.get_mut(place)) else {
+            return (Outcome::Refused(Status::THROTTLED), Gate::Open, 0);
+        };
+        let place = part.gate_place();
+        let key = part.shard.message_key(xpid, submission.msn, submission.reqid);
         let told = |code| Outcome::Submitted { key, code };
-        match self.shard.handle_submission(&submission, now.wall_ms) {
+        match part.shard.handle_submission(&submission, now.wall_ms) {
             Reply::Now(answer) => (told(answer.code), Gate::Open, 0),
             Reply::WhenDurable(answer, sequence) => {
-                (told(answer.code), Gate::Durable(sequence, self.arrived), 0)
+                (told(answer.code), Gate::Durable(place, sequence, self.arrived), 0)
             }
             Reply::Owner { shard: owner, client } => {
-                let origin = origin_of(self.shard, self.session, number);
+                let origin = origin_of(self.mesh, self.session, number);
                 let is_urgent = submission.class == Class::Emergency;
                 let sender = Sender { client, is_urgent };
                 let write = |form: &mut Vec<u8>| form::write_submission(&submission, form);
-                let portion = self.mesh.send_request(owner, origin, sender, false, write);
-                if portion == Portion::Free {
+                let is_under_way = self.mesh.addressee(owner).is_some_and(|to| {
+                    self.mesh.send_request(to, origin, sender, false, write) == Portion::Free
+                });
+                if is_under_way {
                     return (told(Code::INTERNAL), Gate::Elsewhere, 1);
                 }
-                let answer = self.shard.refuse_submission(&submission, now.wall_ms);
+                let answer = part.shard.refuse_submission(&submission, now.wall_ms);
                 (told(answer.code), Gate::Open, 0)
             }
             Reply::EveryShard { .. } => unreachable!("one push has one owner"),
@@ -185,7 +195,10 @@ impl CustomerDesk<'_> {
         let Some(id) = OwnId::parse(cancel.message_id) else {
             return (Outcome::Cancelled { found: FoundPush::NOTHING }, Gate::Open, 0);
         };
-        if let Err(code) = self.shard.may_cancel(xpid, self.now.wall_ms) {
+        let part = self.parts.reader().and_then(|place| self.parts.get(place));
+        let may =
+            part.map_or(Err(Code::OVERLOAD), |part| part.shard.may_cancel(xpid, self.now.wall_ms));
+        if let Err(code) = may {
             let found = FoundPush { code, ..FoundPush::NOTHING };
             return (Outcome::Cancelled { found }, Gate::Open, 0);
         }
@@ -194,30 +207,37 @@ impl CustomerDesk<'_> {
         (Outcome::Cancelled { found }, gate, left)
     }
 
-    /// Asks the shard that owns the destination, or all of them.
+    /// Asks the shard that owns the destination, or all of them: first those of this thread.
     fn seek(
         &mut self,
         seek: &Seek,
         destination: Option<&Address<'_>>,
         number: u64,
     ) -> (FoundPush, Gate, u16) {
-        let (own, shards) = (self.shard.number(), self.mesh.shards());
+        let shards = self.mesh.shards();
         let owner = destination
             .and_then(|address| msn_of(address, Country::JAPAN))
             .map(|msn| shard_of(msn, shards));
-        if owner.is_none_or(|owner| owner == own) {
-            let (found, sequence) = self.shard.seek(seek, self.now.wall_ms);
+        let is_asked = |shard: usize| owner.is_none_or(|owner| owner == shard);
+        for shard in (0..shards).filter(|&shard| is_asked(shard)) {
+            let Some(part) = self.parts.of_number(shard) else { continue };
+            let (found, sequence) = part.shard.seek(seek, self.now.wall_ms);
             if found.code != Code::PUSH_NOT_FOUND {
-                return (found, Gate::Durable(sequence, self.arrived), 0);
+                let gate = Gate::Durable(part.gate_place(), sequence, self.arrived);
+                return (found, gate, 0);
             }
         }
-        let origin = origin_of(self.shard, self.session, number);
-        let registered = self.shard.registry().find(seek.xpid);
+        let origin = origin_of(self.mesh, self.session, number);
+        let registered = self.parts.registry().find(seek.xpid);
         let client = registered.map_or(0, |registered| registered.index);
         let sender = Sender { client, is_urgent: false };
-        let asked = (0..shards)
-            .filter(|&peer| peer != own && owner.is_none_or(|owner| owner == peer))
-            .map(|peer| self.mesh.send_seek(peer, origin, sender, *seek) == Portion::Free);
+        let others =
+            (0..shards).filter(|&shard| is_asked(shard) && self.parts.place_of(shard).is_none());
+        let asked = others.map(|shard| {
+            self.mesh
+                .addressee(shard)
+                .is_some_and(|to| self.mesh.send_seek(to, origin, sender, *seek) == Portion::Free)
+        });
         let asked: Vec<bool> = asked.collect();
         if asked.contains(&false) {
             // The customer asks again. Who was asked may answer, and nobody waits for it.
@@ -230,10 +250,10 @@ impl CustomerDesk<'_> {
     }
 }
 
-/// What a customer's request is known by in another shard.
-fn origin_of(shard: &Shard, (index, generation): (u32, u32), answer: u64) -> mesh::Origin {
+/// What a customer's request is known by on another thread.
+fn origin_of(mesh: &Mesh, (index, generation): (u32, u32), answer: u64) -> mesh::Origin {
     mesh::Origin {
-        shard: shard.number() as u16,
+        thread: mesh.thread() as u16,
         connection: index,
         generation,
         answer,

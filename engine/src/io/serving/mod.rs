@@ -1,7 +1,7 @@
 //! Customers: whoever binds to this SMSC by SMPP and pushes there, beside the push clients of HTTP.
 //!
 //! Connections come from an acceptor of their own, dealt out as push clients' are, and live on the
-//! shard that took them. What a PDU means `wire::smpp` knows; here are sockets, places, deadlines,
+//! thread that took them. What a PDU means `wire::smpp` knows; here are sockets, places, deadlines,
 //! and who may bind. A push goes to its owner as one of HTTP does, and its answer leaves when it is
 //! durable.
 //!
@@ -30,13 +30,15 @@ use crate::io::limits::{
     SEND_PROGRESS_MS_MAX, SILENT_MS_MIN, UNBOUND_MAX, UNBOUND_PER_SOURCE_MAX,
 };
 use crate::io::link::{Fate, Link};
+use crate::io::marks::Marks;
 use crate::io::mesh;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
+use crate::io::parts::{PartName, Parts};
 use crate::io::places::Door;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
-use crate::shard::{FoundPush, Shard};
+use crate::shard::FoundPush;
 use binding::{Doorman, Verdict};
 use desk::{CustomerDesk, Refusal, put_refusal};
 use host::clock;
@@ -56,7 +58,7 @@ use wire::smpp::session::CloseReason;
 use wire::smpp::status::Status;
 use wire::terms::time::SteadyMs;
 
-/// What a shard serves customers with; nothing of it is there where no port is asked for.
+/// What a thread serves customers with; nothing of it is there where no port is asked for.
 pub(super) struct Reception {
     pub(super) door: Door,
     pub(super) doorman: Doorman,
@@ -82,7 +84,7 @@ pub(super) struct Counts {
     pub(super) receipts_waiting: u64,
 }
 
-/// The customers of a shard.
+/// The customers of a thread.
 pub(super) struct Customers {
     reception: Option<(Door, Doorman)>,
     sessions: Slots<Link<Serving>>,
@@ -95,11 +97,8 @@ pub(super) struct Customers {
     unbound_of: HashMap<IpAddr, u32>,
     scratch: Room,
     reqids: Reqids,
-    /// Sessions whose front answer waits for the durable mark.
-    waiting: Vec<u32>,
     /// Sessions to look at in this turn.
     touched: Vec<u32>,
-    flushed_durable: u64,
     sweep_at: usize,
     draining: bool,
     counts: Counts,
@@ -108,7 +107,7 @@ pub(super) struct Customers {
 
 impl Customers {
     pub(super) fn new(
-        shard: usize,
+        thread: usize,
         reception: Option<Reception>,
         budget: Rc<Budget>,
         now: Now,
@@ -123,16 +122,14 @@ impl Customers {
             reception,
             sessions: Slots::with_capacity(sessions_max),
             budget,
-            receipts: Receipts::new(shard, rings),
+            receipts: Receipts::new(thread, rings),
             refusals: Vec::new(),
             silent: VecDeque::new(),
             unbound: 0,
             unbound_of: HashMap::new(),
             scratch: Room::default(),
-            reqids: Reqids::new(shard, now.wall_ms),
-            waiting: Vec::new(),
+            reqids: Reqids::new(thread, now.wall_ms),
             touched: Vec::new(),
-            flushed_durable: 0,
             sweep_at: 0,
             draining: false,
             counts: Counts::default(),
@@ -165,20 +162,20 @@ impl Customers {
     pub(super) fn work(
         &mut self,
         driver: &mut Driver,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         now: Now,
     ) -> bool {
         let mut busy = false;
         if self.reception.is_some() {
             busy |= self.take_visitors(driver, now);
-            busy |= self.take_verdicts(shard, mesh, now);
+            busy |= self.take_verdicts(parts, mesh, now);
             busy |= self.refuse_due(now);
         }
         // Orders come without a port too, of pushes that came while there was one.
         busy |= match self.draining {
-            true => self.receipts.finish(shard, mesh, now),
-            false => self.receipts.work(&mut self.sessions, shard, mesh, now),
+            true => self.receipts.finish(parts, mesh, now),
+            false => self.receipts.work(&mut self.sessions, parts, mesh, now),
         };
         let touched = std::mem::take(&mut self.receipts.touched);
         touched.into_iter().for_each(|index| self.touch(index));
@@ -293,18 +290,18 @@ impl Customers {
         self.touch(index);
     }
 
-    fn take_verdicts(&mut self, shard: &mut Shard, mesh: &mut Mesh, now: Now) -> bool {
+    fn take_verdicts(&mut self, parts: &mut Parts, mesh: &mut Mesh, now: Now) -> bool {
         let mut busy = false;
         while let Some((_, doorman)) = &self.reception
             && let Some(verdict) = doorman.next_verdict()
         {
             busy = true;
-            self.take_verdict(verdict, shard, mesh, now);
+            self.take_verdict(verdict, parts, mesh, now);
         }
         busy
     }
 
-    fn take_verdict(&mut self, verdict: Verdict, shard: &Shard, mesh: &mut Mesh, now: Now) {
+    fn take_verdict(&mut self, verdict: Verdict, parts: &Parts, mesh: &mut Mesh, now: Now) {
         let Verdict { session: name, is_right } = verdict;
         let (index, generation) = name;
         let Some((_, doorman)) = &self.reception else { return };
@@ -314,7 +311,7 @@ impl Customers {
         let source = link.session.source;
         let proved = (source, link.session.certificate);
         let found = if is_right {
-            let judged = judge(shard, applicant, proved, now);
+            let judged = judge(parts, applicant, proved, now);
             if judged == Err(Status::BIND_FAILED) {
                 doorman.note_failed(source);
             }
@@ -323,7 +320,7 @@ impl Customers {
             Err(Status::INVALID_PASSWORD)
         };
         match found {
-            Ok(()) => self.admit(index, applicant, shard, mesh, now),
+            Ok(()) => self.admit(index, applicant, parts, mesh, now),
             Err(status) => {
                 let refusal = Refusal { session: name, status, since_ms };
                 put_refusal(&mut self.refusals, refusal);
@@ -335,11 +332,11 @@ impl Customers {
         &mut self,
         index: u32,
         applicant: Applicant,
-        shard: &Shard,
+        parts: &Parts,
         mesh: &mut Mesh,
         now: Now,
     ) {
-        let Some((registered, account)) = account_of(shard, applicant) else { return };
+        let Some((registered, account)) = account_of(parts, applicant) else { return };
         let Some(link) = self.sessions.get_mut(index) else { return };
         link.session.admit(registered, account, applicant.kind, now.steady_ms);
         self.counts.binds += 1;
@@ -378,7 +375,7 @@ impl Customers {
         &mut self,
         completion: &Completion,
         driver: &mut Driver,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         now: Now,
         arrived: Moment,
@@ -389,7 +386,7 @@ impl Customers {
             return;
         };
         let mut desk = CustomerDesk {
-            shard,
+            parts,
             mesh,
             doorman: self.reception.as_ref().map(|(_, doorman)| doorman),
             refusals: &mut self.refusals,
@@ -450,63 +447,81 @@ impl Customers {
         }
     }
 
-    /// Whether an answer waits for what has become durable since the last flush.
-    pub(super) fn holds_answers_for(&self, durable: u64) -> bool {
-        durable > self.flushed_durable && !self.waiting.is_empty()
-    }
-
-    /// Lets go what the durable mark has passed, writes answers and starts sends.
+    /// Lets go what the shards' durable marks, as they were looked at last, have passed; writes
+    /// answers and starts sends.
     pub(super) fn flush(
         &mut self,
         driver: &mut Driver,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         waits: &mut Waits,
         now: Now,
     ) -> bool {
-        let durable = shard.answerable();
-        if durable > self.flushed_durable {
-            self.flushed_durable = durable;
-            let mut waiting = std::mem::take(&mut self.waiting);
+        parts.for_each(|part| {
+            let durable = part.shard.answerable();
+            let mut waiting = part.customers.take(durable);
             for index in waiting.drain(..) {
-                if let Some(link) = self.sessions.get_mut(index) {
-                    link.session.listed = false;
-                    self.touch(index);
-                }
+                self.unlist(index);
             }
-            self.waiting = waiting;
-        }
+            part.customers.keep(waiting);
+        });
         if self.touched.is_empty() {
             return false;
         }
         let leaves = waits.moment(clock::monotonic_ns());
         let mut touched = std::mem::take(&mut self.touched);
         for index in touched.drain(..) {
-            self.flush_session(index, (durable, leaves), driver, shard, mesh, waits, now);
+            self.flush_session(index, leaves, driver, parts, mesh, waits, now);
         }
         std::mem::swap(&mut self.touched, &mut touched);
         self.touched.append(&mut touched);
         !self.touched.is_empty()
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of a shard that a session meets")]
+    /// A shard is to leave the thread: receipts that wait for it fail.
+    pub(super) fn give_back(&mut self, name: PartName, parts: &mut Parts, now: Now) {
+        self.receipts.give_back(name, parts, now);
+    }
+
+    /// The session stands in no shard's list any more.
+    fn unlist(&mut self, index: u32) {
+        if let Some(link) = self.sessions.get_mut(index) {
+            link.session.listed = false;
+            self.touch(index);
+        }
+    }
+
+    /// The shard in this place leaves the thread: whoever waits for its mark waits no longer.
+    pub(super) fn part_from(&mut self, place: u32, parts: &mut Parts) {
+        let listed = parts.get_mut(place).map(|part| part.customers.take_all());
+        listed.into_iter().flatten().for_each(|index| self.unlist(index));
+        for index in self.sessions.indices() {
+            if let Some(link) = self.sessions.get_mut(index)
+                && link.session.part_from(place as u16, parts.marks())
+            {
+                self.touch(index);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of a thread that a session meets")]
     fn flush_session(
         &mut self,
         index: u32,
-        (durable, leaves): (u64, Moment),
+        leaves: Moment,
         driver: &mut Driver,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         waits: &mut Waits,
         now: Now,
     ) {
         let Some(link) = self.sessions.get_mut(index) else { return };
         link.session.touched = false;
-        link.session.write_answers(durable, waits, leaves, now.steady_ms);
+        link.session.write_answers(parts.marks(), waits, leaves, now.steady_ms);
         let name = link.stream.name();
         if link.session.resumes(link.unconsumed()) && !link.stream.is_closing() {
             let mut desk = CustomerDesk {
-                shard,
+                parts,
                 mesh,
                 doorman: self.reception.as_ref().map(|(_, doorman)| doorman),
                 refusals: &mut self.refusals,
@@ -520,7 +535,7 @@ impl Customers {
             };
             link.resume(driver, &mut desk);
             // What was resumed may have been answered at once, and nothing else would send it.
-            link.session.write_answers(durable, waits, leaves, now.steady_ms);
+            link.session.write_answers(parts.marks(), waits, leaves, now.steady_ms);
         } else {
             link.read_on(driver);
         }
@@ -533,9 +548,13 @@ impl Customers {
             Ending::AtOnce => link.close(),
         }
         let is_over = link.stream.is_over();
-        if link.session.waits_for_durable() && !link.session.listed && !is_over {
+        if let Some(place) = link.session.waits_for_durable()
+            && !link.session.listed
+            && !is_over
+            && let Some(part) = parts.get_mut(place)
+        {
             link.session.listed = true;
-            self.waiting.push(index);
+            part.customers.push(index);
         }
         let parts = link.session.closed().filter(|_| !link.session.has_parted);
         if let Some(reason) = parts {
@@ -574,13 +593,13 @@ impl Customers {
     pub(super) fn sweep(
         &mut self,
         driver: &mut Driver,
-        shard: &mut Shard,
+        parts: &mut Parts,
         now: Now,
         budget: usize,
     ) {
         let (indices, next) = self.sessions.sweep(self.sweep_at, budget);
         self.sweep_at = next;
-        self.receipts.sweep(shard, now);
+        self.receipts.sweep(parts, now);
         for index in indices {
             let Some(link) = self.sessions.get_mut(index) else { continue };
             let is_due = link.session.keep_time(now.steady_ms);
@@ -589,7 +608,7 @@ impl Customers {
                 || link.is_stuck(now.steady_ms, SEND_PROGRESS_MS_MAX)
             {
                 self.dismiss(index);
-            } else if is_due || is_sent_away || !may_stay(&link.session, shard) {
+            } else if is_due || is_sent_away || !may_stay(&link.session, parts) {
                 if !is_due {
                     link.session.unbind(now.steady_ms);
                 }
@@ -607,7 +626,7 @@ impl Customers {
         for index in self.sessions.indices() {
             if let Some(link) = self.sessions.get_mut(index) {
                 let (waits, moment) = (&mut Waits::default(), Moment::default());
-                link.session.write_answers(0, waits, moment, now_ms);
+                link.session.write_answers(&Marks::NONE, waits, moment, now_ms);
                 link.send_now();
             }
         }
@@ -653,19 +672,19 @@ impl Customers {
 const DRAINED_MS_MAX: u64 = DRAIN_SILENCE_MS + wire::smpp::limits::UNBIND_MS;
 
 /// The account of whoever wants to bind, if it is there still.
-fn account_of(shard: &Shard, applicant: Applicant) -> Option<(&Registered, &SmppAccount)> {
-    let registered = shard.registry().find(applicant.xpid)?;
+fn account_of(parts: &Parts, applicant: Applicant) -> Option<(&Registered, &SmppAccount)> {
+    let registered = parts.registry().find(applicant.xpid)?;
     Some((registered, registered.registration.smpp.as_ref()?))
 }
 
 /// Whether a customer whose password is right may bind; takes its seat.
 fn judge(
-    shard: &Shard,
+    parts: &Parts,
     applicant: Applicant,
     (source, certificate): (Option<IpAddr>, Option<CertificateDigest>),
     now: Now,
 ) -> Result<(), Status> {
-    let (registered, account) = account_of(shard, applicant).ok_or(Status::INVALID_SYSTEM_ID)?;
+    let (registered, account) = account_of(parts, applicant).ok_or(Status::INVALID_SYSTEM_ID)?;
     let registration = &registered.registration;
     let comes_from = source.is_some_and(|source| registration.may_come_from(source));
     let has_its = registration.takes_certificate(certificate);
@@ -677,9 +696,9 @@ fn judge(
 }
 
 /// Whether who has bound still has an account, and has proved what it asks for.
-fn may_stay(session: &Serving, shard: &Shard) -> bool {
+fn may_stay(session: &Serving, parts: &Parts) -> bool {
     session.member.as_ref().is_none_or(|member| {
-        let registered = shard.registry().find(member.xpid);
+        let registered = parts.registry().find(member.xpid);
         let registration = registered.map(|registered| &registered.registration);
         registration.is_some_and(|registration| {
             registration.smpp.is_some() && registration.takes_certificate(session.certificate)

@@ -1,10 +1,10 @@
 //! Receipts: ends of pushes on their way to the sessions that their customers have bound.
 //!
-//! A push's end is told by the shard that owns it. Its receipt goes out on a session of this shard,
-//! or by a bounded ring to a shard that has one, which says on another ring how it was taken. Each
-//! customer has a queue of its own and its sessions their windows, so one that takes nothing holds
-//! up nobody else. Where no session receives, nothing is tried and nothing counted: what waits goes
-//! when one binds. After a day it is parked.
+//! A push's end is told by the shard that owns it. Its receipt goes out on a session of this
+//! thread, or by a bounded ring to one that has one, which says on another ring how it was taken.
+//! Each customer has a queue of its own and its sessions their windows, so one that takes nothing
+//! holds up nobody else. Where no session receives, nothing is tried and nothing counted: what
+//! waits goes when one binds. After a day it is parked.
 //!
 //! **Never here:** the order of an msn's receipts, which is the message center's: it hands over the
 //! next when the one before is settled.
@@ -16,10 +16,11 @@ use crate::io::limits::{
 use crate::io::link::Link;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
+use crate::io::parts::{PartName, PartOrder, Parts, take_out};
 use crate::io::serving::placed::Settled;
 use crate::io::serving::session::{Member, Serving};
 use crate::io::slots::Slots;
-use crate::shard::{NotificationOrder, NotificationResult, Shard};
+use crate::shard::NotificationResult;
 use crossbeam::queue::ArrayQueue;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -31,10 +32,10 @@ use wire::terms::ids::Xpid;
 /// Not acknowledged: sent again by the schedule.
 const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
 
-/// A receipt on its way to a shard that has a session for it.
+/// A receipt on its way to a thread that has a session for it.
 struct Errand {
     xpid: Xpid,
-    order: NotificationOrder,
+    order: PartOrder,
     told: Told,
 }
 
@@ -49,7 +50,7 @@ enum Fared {
 
 struct Report {
     xpid: Xpid,
-    order: NotificationOrder,
+    order: PartOrder,
     fared: Fared,
 }
 
@@ -58,60 +59,60 @@ struct Ring {
     reports: ArrayQueue<Report>,
 }
 
-/// The rings between all shards; shared by them.
+/// The rings between all threads; shared by them.
 pub(in crate::io) struct Rings {
-    shards: usize,
+    threads: usize,
     rings: Vec<Ring>,
     /// How often a session that receives was bound.
     bound: AtomicU64,
 }
 
 impl Rings {
-    pub(in crate::io) fn new(shards: usize) -> Arc<Self> {
+    pub(in crate::io) fn new(threads: usize) -> Arc<Self> {
         let ring = || Ring {
             errands: ArrayQueue::new(RECEIPTS_PER_PEER_MAX),
             reports: ArrayQueue::new(RECEIPTS_PER_PEER_MAX),
         };
-        let rings = (0..shards * shards).map(|_| ring()).collect();
-        Arc::new(Self { shards, rings, bound: AtomicU64::new(0) })
+        let rings = (0..threads * threads).map(|_| ring()).collect();
+        Arc::new(Self { threads, rings, bound: AtomicU64::new(0) })
     }
 
     fn ring(&self, from: usize, to: usize) -> &Ring {
-        &self.rings[from * self.shards + to]
+        &self.rings[from * self.threads + to]
     }
 }
 
 /// A receipt on a session.
 struct Sent {
     xpid: Xpid,
-    order: NotificationOrder,
-    /// The shard whose it is.
+    order: PartOrder,
+    /// The thread whose shard's it is.
     home: usize,
 }
 
 /// What is due to one customer.
 struct Mailbox {
-    queue: VecDeque<NotificationOrder>,
-    /// Of other shards, for the sessions here.
-    foreign: VecDeque<(usize, NotificationOrder, Told)>,
-    /// Sessions of this shard that receive.
+    queue: VecDeque<PartOrder>,
+    /// Of other threads, for the sessions here.
+    foreign: VecDeque<(usize, PartOrder, Told)>,
+    /// Sessions of this thread that receive.
     sessions: Vec<u32>,
-    /// Receipts that other shards have.
+    /// Receipts that other threads have.
     afield: usize,
     /// Stands in the list of those to be served.
     is_ready: bool,
     turn: usize,
 }
 
-/// A shard's part.
+/// A thread's part.
 pub(super) struct Receipts {
-    shard: usize,
+    thread: usize,
     rings: Arc<Rings>,
     boxes: HashMap<u64, Mailbox>,
     ready: VecDeque<u64>,
     sent: HashMap<u64, Sent>,
     next_token: u64,
-    /// Errands that each peer has of this shard.
+    /// Errands that each peer has of this thread.
     afield: Vec<usize>,
     bound_seen: u64,
     pub(super) settled: Settled,
@@ -125,10 +126,10 @@ pub(super) struct Receipts {
 type Sessions = Slots<Link<Serving>>;
 
 impl Receipts {
-    pub(super) fn new(shard: usize, rings: Arc<Rings>) -> Self {
+    pub(super) fn new(thread: usize, rings: Arc<Rings>) -> Self {
         Self {
-            shard,
-            afield: vec![0; rings.shards],
+            thread,
+            afield: vec![0; rings.threads],
             rings,
             boxes: HashMap::new(),
             ready: VecDeque::new(),
@@ -149,7 +150,7 @@ impl Receipts {
         queued + self.sent.len() + self.afield.iter().sum::<usize>()
     }
 
-    /// Receipts on sessions of this shard that are not answered.
+    /// Receipts on sessions of this thread that are not answered.
     pub(super) fn under_way(&self) -> usize {
         self.sent.len()
     }
@@ -183,7 +184,7 @@ impl Receipts {
         let mailbox = self.mailbox(member.xpid);
         mailbox.sessions.push(index);
         if mailbox.sessions.len() == 1 {
-            seats.show_receivers(self.shard, true);
+            seats.show_receivers(self.thread, true);
             self.rings.bound.fetch_add(1, Ordering::SeqCst);
             // Whoever has something for it looks now.
             mesh.note_called(u64::MAX);
@@ -193,13 +194,13 @@ impl Receipts {
 
     /// A session has ended; what it had under way is in [`Settled::lost`].
     pub(super) fn session_gone(&mut self, index: u32, member: &Member, mesh: &mut Mesh) {
-        let (shard, xpid) = (self.shard, member.xpid);
+        let (thread, xpid) = (self.thread, member.xpid);
         let mailbox = self.mailbox(xpid);
         mailbox.sessions.retain(|&other| other != index);
         if !mailbox.sessions.is_empty() {
             return;
         }
-        member.seats().show_receivers(shard, false);
+        member.seats().show_receivers(thread, false);
         for (home, order, _) in std::mem::take(&mut self.mailbox(xpid).foreign) {
             self.report(home, Report { xpid, order, fared: Fared::NobodyHere }, mesh);
         }
@@ -207,32 +208,32 @@ impl Receipts {
     }
 
     fn report(&mut self, home: usize, report: Report, mesh: &mut Mesh) {
-        let refused = self.rings.ring(home, self.shard).reports.push(report);
+        let refused = self.rings.ring(home, self.thread).reports.push(report);
         assert!(refused.is_ok(), "there are no more reports than errands");
         mesh.note_called(1 << (home % 64));
     }
 
-    /// Whether another shard has put anything before this one.
+    /// Whether another thread has put anything before this one.
     pub(super) fn has_arrivals(&self) -> bool {
-        let own = self.shard;
+        let own = self.thread;
         self.rings.bound.load(Ordering::SeqCst) != self.bound_seen
-            || (0..self.rings.shards).any(|peer| {
+            || (0..self.rings.threads).any(|peer| {
                 !self.rings.ring(peer, own).errands.is_empty()
                     || !self.rings.ring(own, peer).reports.is_empty()
             })
     }
 
-    /// One turn: what peers sent, what sessions said, what the shard has to tell.
+    /// One turn: what peers sent, what sessions said, what the shards have to tell.
     pub(super) fn work(
         &mut self,
         sessions: &mut Sessions,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         now: Now,
     ) -> bool {
-        let mut busy = self.settle(shard, mesh, now);
+        let mut busy = self.settle(parts, mesh, now);
         busy |= self.take_errands();
-        busy |= self.take_reports(shard, now);
+        busy |= self.take_reports(parts, now);
         let bound = self.rings.bound.load(Ordering::SeqCst);
         if bound != self.bound_seen {
             self.bound_seen = bound;
@@ -241,30 +242,30 @@ impl Receipts {
             waiting.into_iter().filter_map(Xpid::from_value).for_each(|xpid| self.make_ready(xpid));
             busy = true;
         }
-        busy |= self.take_orders(shard, now);
+        busy |= self.take_orders(parts, now);
         for _ in 0..self.ready.len() {
             let Some(key) = self.ready.pop_front() else { break };
-            self.serve(key, sessions, shard, mesh, now);
+            self.serve(key, sessions, parts, mesh, now);
             busy = true;
         }
         busy
     }
 
     /// A turn of a drain: what is under way ends, and nothing new begins.
-    pub(super) fn finish(&mut self, shard: &mut Shard, mesh: &mut Mesh, now: Now) -> bool {
-        let mut busy = self.settle(shard, mesh, now);
-        for peer in 0..self.rings.shards {
-            while let Some(errand) = self.rings.ring(peer, self.shard).errands.pop() {
+    pub(super) fn finish(&mut self, parts: &mut Parts, mesh: &mut Mesh, now: Now) -> bool {
+        let mut busy = self.settle(parts, mesh, now);
+        for peer in 0..self.rings.threads {
+            while let Some(errand) = self.rings.ring(peer, self.thread).errands.pop() {
                 let Errand { xpid, order, .. } = errand;
                 self.report(peer, Report { xpid, order, fared: Fared::NobodyHere }, mesh);
                 busy = true;
             }
         }
-        busy | self.take_reports(shard, now)
+        busy | self.take_reports(parts, now)
     }
 
     /// What sessions said.
-    fn settle(&mut self, shard: &mut Shard, mesh: &mut Mesh, now: Now) -> bool {
+    fn settle(&mut self, parts: &mut Parts, mesh: &mut Mesh, now: Now) -> bool {
         let mut settled = std::mem::take(&mut self.settled);
         let busy = !settled.answered.is_empty() || !settled.lost.is_empty();
         for (token, status) in settled.answered.drain(..) {
@@ -274,10 +275,10 @@ impl Receipts {
                 Status::OK | Status::RECEIVER_PERMANENT | Status::RECEIVER_REJECTED
             );
             let fared = if is_taken { Fared::Acknowledged } else { Fared::Failed };
-            self.settle_one(token, fared, shard, mesh, now);
+            self.settle_one(token, fared, parts, mesh, now);
         }
         for token in settled.lost.drain(..) {
-            self.settle_one(token, Fared::Failed, shard, mesh, now);
+            self.settle_one(token, Fared::Failed, parts, mesh, now);
         }
         self.settled = settled;
         busy
@@ -287,20 +288,20 @@ impl Receipts {
         &mut self,
         token: u64,
         fared: Fared,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         now: Now,
     ) {
         let Some(Sent { xpid, order, home }) = self.sent.remove(&token) else { return };
         self.make_ready(xpid);
-        if home == self.shard {
-            self.conclude(order, fared, shard, now);
+        if home == self.thread {
+            self.conclude(order, fared, parts, now);
         } else {
             self.report(home, Report { xpid, order, fared }, mesh);
         }
     }
 
-    fn conclude(&mut self, order: NotificationOrder, fared: Fared, shard: &mut Shard, now: Now) {
+    fn conclude(&mut self, order: PartOrder, fared: Fared, parts: &mut Parts, now: Now) {
         let result = match fared {
             Fared::Acknowledged => {
                 self.acknowledged += 1;
@@ -311,15 +312,15 @@ impl Receipts {
                 FAILED
             }
         };
-        shard.settle_notification(order, result, now.wall_ms);
+        parts.settle(order, result, now);
     }
 
-    /// Receipts of other shards for sessions here.
+    /// Receipts of other threads for sessions here.
     fn take_errands(&mut self) -> bool {
         let mut busy = false;
-        for peer in 0..self.rings.shards {
+        for peer in 0..self.rings.threads {
             for _ in 0..RECEIPTS_PER_TURN_MAX {
-                let errand = self.rings.ring(peer, self.shard).errands.pop();
+                let errand = self.rings.ring(peer, self.thread).errands.pop();
                 let Some(Errand { xpid, order, told }) = errand else { break };
                 busy = true;
                 self.mailbox(xpid).foreign.push_back((peer, order, told));
@@ -329,11 +330,11 @@ impl Receipts {
         busy
     }
 
-    /// How receipts fared that other shards have.
-    fn take_reports(&mut self, shard: &mut Shard, now: Now) -> bool {
+    /// How receipts fared that other threads have.
+    fn take_reports(&mut self, parts: &mut Parts, now: Now) -> bool {
         let mut busy = false;
-        for peer in 0..self.rings.shards {
-            while let Some(report) = self.rings.ring(self.shard, peer).reports.pop() {
+        for peer in 0..self.rings.threads {
+            while let Some(report) = self.rings.ring(self.thread, peer).reports.pop() {
                 busy = true;
                 let Report { xpid, order, fared } = report;
                 self.afield[peer] -= 1;
@@ -342,7 +343,7 @@ impl Receipts {
                 if fared == Fared::NobodyHere {
                     mailbox.queue.push_front(order);
                 } else {
-                    self.conclude(order, fared, shard, now);
+                    self.conclude(order, fared, parts, now);
                 }
                 self.make_ready(xpid);
             }
@@ -350,26 +351,45 @@ impl Receipts {
         busy
     }
 
-    /// Ends that the shard has to tell.
-    fn take_orders(&mut self, shard: &mut Shard, now: Now) -> bool {
+    /// Ends that the shards have to tell.
+    fn take_orders(&mut self, parts: &mut Parts, now: Now) -> bool {
+        let most = RECEIPTS_PER_TURN_MAX.div_ceil(parts.len().max(1));
         let mut busy = false;
-        for _ in 0..RECEIPTS_PER_TURN_MAX {
-            let Some(order) = shard.next_customer_receipt() else { break };
-            busy = true;
-            match shard.receipt(order) {
+        for nth in 0..parts.len() {
+            busy |= self.take_orders_of(nth, most, parts, now);
+        }
+        busy
+    }
+
+    /// Takes so many orders at most of the shard whose turn is the n-th; whether it had any.
+    fn take_orders_of(&mut self, nth: usize, most: usize, parts: &mut Parts, now: Now) -> bool {
+        let Some(name) = parts.name_at(nth) else { return false };
+        let Some(part) = parts.at(nth).filter(|part| !part.closes()) else { return false };
+        for taken in 0..most {
+            let Some(order) = part.shard.next_customer_receipt() else { return taken > 0 };
+            match part.shard.receipt(order) {
                 Some((xpid, Some(_))) => {
-                    self.mailbox(xpid).queue.push_back(order);
+                    self.mailbox(xpid).queue.push_back(PartOrder { part: name, order });
                     self.make_ready(xpid);
                 }
                 // Nobody asked for this one.
                 Some((_, None)) => {
                     let result = NotificationResult::Acknowledged;
-                    shard.settle_notification(order, result, now.wall_ms);
+                    part.shard.settle_notification(order, result, now.wall_ms);
                 }
                 None => {}
             }
         }
-        busy
+        true
+    }
+
+    /// A shard is to leave the thread: what waits here for it fails, and is told again by the
+    /// schedule; what its customers or other threads have is not waited for.
+    pub(super) fn give_back(&mut self, name: PartName, parts: &mut Parts, now: Now) {
+        for mailbox in self.boxes.values_mut() {
+            let given = take_out(&mut mailbox.queue, usize::MAX, |due| due.part == name);
+            given.into_iter().for_each(|due| parts.settle(due, FAILED, now));
+        }
     }
 
     /// Sends what one customer's sessions can take.
@@ -377,7 +397,7 @@ impl Receipts {
         &mut self,
         key: u64,
         sessions: &mut Sessions,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         now: Now,
     ) {
@@ -390,12 +410,12 @@ impl Receipts {
                 None => {
                     let Some(order) = mailbox.queue.pop_front() else { break };
                     // What was parked or replaced meanwhile is nobody's any more.
-                    let Some((_, Some(told))) = shard.receipt(order) else { continue };
-                    (self.shard, order, told)
+                    let Some(told) = told_of(order, parts) else { continue };
+                    (self.thread, order, told)
                 }
             };
             if self.comes_before_its_answer(xpid, told.key, sessions) {
-                let is_own = home == self.shard;
+                let is_own = home == self.thread;
                 let mailbox = self.mailbox(xpid);
                 if is_own {
                     mailbox.queue.push_front(order);
@@ -409,7 +429,7 @@ impl Receipts {
         }
         let mailbox = self.mailbox(xpid);
         if mailbox.sessions.is_empty() && !mailbox.queue.is_empty() {
-            self.send_afield(xpid, shard, mesh);
+            self.send_afield(xpid, parts, mesh);
         }
         let mailbox = self.mailbox(xpid);
         let is_empty = mailbox.queue.is_empty() && mailbox.foreign.is_empty();
@@ -442,7 +462,7 @@ impl Receipts {
         &mut self,
         index: u32,
         xpid: Xpid,
-        (home, order): (usize, NotificationOrder),
+        (home, order): (usize, PartOrder),
         told: &Told,
         sessions: &mut Sessions,
         now: Now,
@@ -460,14 +480,14 @@ impl Receipts {
         }
     }
 
-    /// Gives receipts to shards that have sessions for them.
-    fn send_afield(&mut self, xpid: Xpid, shard: &mut Shard, mesh: &mut Mesh) {
-        let registered = shard.registry().find(xpid);
+    /// Gives receipts to threads that have sessions for them.
+    fn send_afield(&mut self, xpid: Xpid, parts: &mut Parts, mesh: &mut Mesh) {
+        let registered = parts.registry().find(xpid);
         let Some(seats) = registered.map(|registered| Arc::clone(&registered.seats)) else {
             return;
         };
-        let (own, shards) = (self.shard, self.rings.shards);
-        let peers: Vec<usize> = seats.receivers(shards).filter(|&peer| peer != own).collect();
+        let (own, threads) = (self.thread, self.rings.threads);
+        let peers: Vec<usize> = seats.receivers(threads).filter(|&peer| peer != own).collect();
         if peers.is_empty() {
             return;
         }
@@ -479,7 +499,7 @@ impl Receipts {
             let Some(order) = mailbox.queue.pop_front() else { return };
             mailbox.turn = mailbox.turn.wrapping_add(1);
             let peer = peers[mailbox.turn % peers.len()];
-            let Some((_, Some(told))) = shard.receipt(order) else { continue };
+            let Some(told) = told_of(order, parts) else { continue };
             let is_full = self.afield[peer] >= RECEIPTS_PER_PEER_MAX;
             let errand = Errand { xpid, order, told };
             if is_full || self.rings.ring(own, peer).errands.push(errand).is_err() {
@@ -494,17 +514,28 @@ impl Receipts {
     }
 
     /// Gives up what nobody took for a day: the message center parks it.
-    pub(super) fn sweep(&mut self, shard: &mut Shard, now: Now) {
+    pub(super) fn sweep(&mut self, parts: &mut Parts, now: Now) {
         let mut left = RECEIPTS_GIVEN_UP_MAX;
         for mailbox in self.boxes.values_mut() {
             while left > 0
                 && let Some(&order) = mailbox.queue.front()
-                && shard.is_receipt_overdue(order, now.wall_ms)
+                && is_overdue(order, parts, now)
             {
                 left -= 1;
                 mailbox.queue.pop_front();
-                shard.settle_notification(order, FAILED, now.wall_ms);
+                parts.settle(order, FAILED, now);
             }
         }
     }
+}
+
+/// What a receipt says; `None` when there is nothing to be told any more, or its shard has left.
+fn told_of(due: PartOrder, parts: &mut Parts) -> Option<Told> {
+    parts.named(due.part)?.shard.receipt(due.order)?.1
+}
+
+/// Whether nobody has taken it for a day.
+fn is_overdue(due: PartOrder, parts: &mut Parts, now: Now) -> bool {
+    let part = parts.named(due.part);
+    part.is_none_or(|part| part.shard.is_receipt_overdue(due.order, now.wall_ms))
 }

@@ -12,10 +12,10 @@ use crate::io::link::tls::{Failure, Tls};
 use crate::io::link::{Fate, Link};
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
+use crate::io::parts::Parts;
 use crate::io::serving::session::Serving;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Moment;
-use crate::shard::Shard;
 use std::collections::VecDeque;
 use wire::terms::time::SteadyMs;
 
@@ -70,7 +70,7 @@ impl Customers {
     pub(in crate::io) fn shake_hands(
         &mut self,
         driver: &mut Driver,
-        shard: &mut Shard,
+        parts: &mut Parts,
         mesh: &mut Mesh,
         now: Now,
     ) -> bool {
@@ -84,7 +84,7 @@ impl Customers {
                 continue;
             }
             let mut desk = CustomerDesk {
-                shard,
+                parts,
                 mesh,
                 doorman: self.reception.as_ref().map(|(_, doorman)| doorman),
                 refusals: &mut self.refusals,

@@ -13,6 +13,7 @@ use crate::io::limits::{
     LINGER_MS_MAX, LINGER_OCTETS_MAX, SMPP_ANSWER_OCTETS, SMPP_INPUT_OCTETS_MAX,
 };
 use crate::io::link::{Session as LinkSession, Takes};
+use crate::io::marks::Marks;
 use crate::io::serving::desk::CustomerDesk;
 use crate::io::serving::placed::{Applicant, Outcome};
 use crate::io::waits::{Moment, Waits};
@@ -49,6 +50,20 @@ struct PendingPdu {
     gate: Gate,
     /// Shards whose word is still to come.
     left: u16,
+}
+
+impl PendingPdu {
+    /// What it tells cannot be made durable.
+    fn fail(&mut self) {
+        self.gate = Gate::Open;
+        match &mut self.outcome {
+            Outcome::Submitted { code, .. } => *code = Code::NOT_DURABLE,
+            Outcome::Queried { found, .. } | Outcome::Cancelled { found } => {
+                found.code = Code::NOT_DURABLE;
+            }
+            Outcome::Refused(_) => {}
+        }
+    }
 }
 
 /// Who has bound.
@@ -245,7 +260,7 @@ impl Serving {
     /// Writes every answer at the front that may leave into the output, at the moment `leaves`.
     pub(super) fn write_answers(
         &mut self,
-        durable: u64,
+        durable: &Marks,
         waits: &mut Waits,
         leaves: Moment,
         now_ms: SteadyMs,
@@ -253,8 +268,10 @@ impl Serving {
         while let Some(front) = self.pending.front() {
             match front.gate {
                 Gate::Open => {}
-                Gate::Durable(sequence, arrived) if sequence <= durable => {
-                    waits.answered(arrived, leaves);
+                Gate::Durable(place, sequence, arrived)
+                    if durable.have_reached(place, sequence) =>
+                {
+                    waits.answered(usize::from(place), arrived, leaves);
                 }
                 _ => break,
             }
@@ -310,23 +327,37 @@ impl Serving {
     /// Turns every answer that waits for the device into an error: the sync failed.
     pub(super) fn fail_durable(&mut self) {
         for pending in &mut self.pending {
-            if !matches!(pending.gate, Gate::Durable(..)) {
-                continue;
-            }
-            pending.gate = Gate::Open;
-            match &mut pending.outcome {
-                Outcome::Submitted { code, .. } => *code = Code::NOT_DURABLE,
-                Outcome::Queried { found, .. } | Outcome::Cancelled { found } => {
-                    found.code = Code::NOT_DURABLE;
-                }
-                Outcome::Refused(_) => {}
+            if matches!(pending.gate, Gate::Durable(..)) {
+                pending.fail();
             }
         }
     }
 
-    /// Whether the front answer waits for the durable mark.
-    pub(super) fn waits_for_durable(&self) -> bool {
-        matches!(self.pending.front(), Some(PendingPdu { gate: Gate::Durable(..), .. }))
+    /// The shard in this place leaves the thread: nothing waits for it any more, and what its mark
+    /// has not reached is an error. Whether any answer waited for it.
+    pub(super) fn part_from(&mut self, place: u16, durable: &Marks) -> bool {
+        let mut any = false;
+        for pending in &mut self.pending {
+            match pending.gate {
+                Gate::Durable(its, sequence, _) if its == place => {
+                    any = true;
+                    match durable.have_reached(place, sequence) {
+                        true => pending.gate = Gate::Open,
+                        false => pending.fail(),
+                    }
+                }
+                _ => {}
+            }
+        }
+        any
+    }
+
+    /// The place of the shard for whose durable mark the front answer waits.
+    pub(super) fn waits_for_durable(&self) -> Option<u32> {
+        match self.pending.front()?.gate {
+            Gate::Durable(place, ..) => Some(u32::from(place)),
+            Gate::Open | Gate::Elsewhere => None,
+        }
     }
 
     /// Whether no answer of ours, and none of the peer's to a receipt, is outstanding.

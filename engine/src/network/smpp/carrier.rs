@@ -180,8 +180,8 @@ impl Carrier {
         said(self) != said(other)
     }
 
-    /// The shard whose thread is its home.
-    pub fn home(&self, shards: usize) -> usize {
-        usize::from(self.number - 1) % shards.max(1)
+    /// The thread, of so many, that is its home.
+    pub fn home(&self, threads: usize) -> usize {
+        usize::from(self.number - 1) % threads.max(1)
     }
 }

@@ -161,6 +161,27 @@ impl CarrierFigures {
     }
 }
 
+/// A shard's bit among those that something was put before: the 64th after the first has the same.
+pub(super) fn bit_of(shard: usize) -> u64 {
+    1 << (shard % u64::BITS as usize)
+}
+
+/// How many threads and shards an engine has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spread {
+    /// Threads: any may be a carrier's home.
+    pub threads: usize,
+    /// Shards: each has its own way to every home.
+    pub shards: usize,
+}
+
+impl Spread {
+    /// As many threads as shards.
+    pub fn even(shards: usize) -> Self {
+        Self { threads: shards, shards }
+    }
+}
+
 /// One carrier, as every thread is told of it.
 #[derive(Clone)]
 pub struct KnownCarrier {
@@ -171,9 +192,9 @@ pub struct KnownCarrier {
 }
 
 impl KnownCarrier {
-    /// A carrier that is new, between so many shards.
-    pub fn new(carrier: Carrier, shards: usize) -> Self {
-        let exchange = Exchange::new(&carrier, shards);
+    /// A carrier that is new, in an engine of this spread.
+    pub fn new(carrier: Carrier, spread: Spread) -> Self {
+        let exchange = Exchange::new(&carrier, spread);
         Self { exchange, carrier: Arc::new(carrier) }
     }
 }
@@ -202,8 +223,8 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Between so many shards.
-    pub fn new(carrier: &Carrier, shards: usize) -> Arc<Self> {
+    /// Between one of the threads and all shards.
+    pub fn new(carrier: &Carrier, Spread { threads, shards }: Spread) -> Arc<Self> {
         let permits = permits_max(shards);
         let lane = |_| Lane {
             permits: ArrayQueue::new(permits),
@@ -218,7 +239,7 @@ impl Exchange {
         Arc::new(Self {
             figures: CarrierFigures::default(),
             number: carrier.number,
-            home: carrier.home(shards),
+            home: carrier.home(threads),
             lanes: (0..shards).map(lane).collect(),
             dealing: AtomicBool::new(false),
             room: AtomicU32::new(0),
@@ -231,7 +252,7 @@ impl Exchange {
         self.number
     }
 
-    /// The shard whose thread is the carrier's home.
+    /// The thread that is the carrier's home.
     pub fn home(&self) -> usize {
         self.home
     }

@@ -107,7 +107,7 @@ pub struct Home {
     sent: u32,
     /// By shard: receipts passed on whose record is not told of yet.
     under_way: Vec<usize>,
-    /// Shards that something was put before since the last call.
+    /// Shards, a bit each, that something was put before since the last call.
     called: u64,
     rotation: usize,
 }
@@ -453,7 +453,8 @@ impl Home {
         }
     }
 
-    /// The shards that something was put before since the last call.
+    /// The shards that something was put before since the last call: a bit each, the 64th after the
+    /// first.
     pub fn take_called(&mut self) -> u64 {
         std::mem::take(&mut self.called)
     }

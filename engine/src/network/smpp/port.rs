@@ -409,7 +409,7 @@ impl CarrierPort {
         self.ends.iter().any(|end| end.held.is_some() || end.exchange.has_for(self.shard))
     }
 
-    /// The shards whose threads are homes that something was put before since the last call.
+    /// The threads, a bit each, that are homes and were put something before since the last call.
     pub fn take_called(&mut self) -> u64 {
         std::mem::take(&mut self.called)
     }

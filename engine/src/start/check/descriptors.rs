@@ -10,8 +10,10 @@ use crate::start::config::Config;
 
 /// Descriptors of the process itself: its store, logs, ports, threads.
 const PROCESS_FILES: u64 = 40;
-/// Descriptors of one shard beside its segments: rings, wake-ups, billing logs.
-const SHARD_FILES: u64 = 16;
+/// Descriptors of one shard's thread: rings, wake-ups.
+const THREAD_FILES: u64 = 10;
+/// Descriptors of one partition beside its segments: billing logs.
+const PARTITION_FILES: u64 = 6;
 /// Connections of each admin door where there are descriptors enough.
 const ADMIN_CONNECTIONS_MAX: u64 = 64;
 /// One part in so many of what files leave is the admin doors', if that is less.
@@ -82,7 +84,8 @@ fn admin_doors(config: &Config) -> u64 {
 
 fn files_of(config: &Config) -> u64 {
     let segments = config.queue_octets.div_ceil(config.segment_octets.max(1));
-    PROCESS_FILES + SHARD_FILES * config.shards as u64 + segments
+    let threads = THREAD_FILES * config.shards as u64;
+    PROCESS_FILES + threads + PARTITION_FILES * config.partitions as u64 + segments
 }
 
 #[cfg(test)]
@@ -92,7 +95,8 @@ mod tests {
     fn config(shards: usize, connections_max: u32) -> Config {
         let cpus: Vec<usize> = (0..shards).collect();
         let mut config = Config::defaults(std::path::Path::new("/nowhere"), &cpus);
-        (config.shards, config.connections_max) = (shards, connections_max);
+        (config.shards, config.partitions) = (shards, shards);
+        config.connections_max = connections_max;
         (config.queue_octets, config.segment_octets) = (64 << 20, 1 << 20);
         config
     }

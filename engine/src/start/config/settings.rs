@@ -118,6 +118,10 @@ pub struct Settings {
     /// CPU]
     #[arg(long, value_name = "N")]
     pub shards: Option<usize>,
+    /// Number of partitions: slices of the phone numbers, each with a queue of its own, shared
+    /// evenly by the shards; the data directory is laid out for so many [default: one per shard]
+    #[arg(long, value_name = "P")]
+    pub partitions: Option<usize>,
     /// CPUs that shards are pinned to, such as 0-3,8 [default: all that this process may use]
     #[arg(long, value_name = "LIST")]
     pub cpus: Option<CpuList>,
@@ -325,6 +329,7 @@ impl Settings {
             health: self.health.or(below.health),
             data_dir: self.data_dir.or(below.data_dir),
             shards: self.shards.or(below.shards),
+            partitions: self.partitions.or(below.partitions),
             cpus: self.cpus.or(below.cpus),
             durability: self.durability.or(below.durability),
             io: self.io.or(below.io),

@@ -37,6 +37,11 @@ impl Config {
         rows
     }
 
+    /// Where they are as many as the shards, they follow them.
+    fn own_partitions(&self) -> Option<Value> {
+        number(self.partitions as u64).filter(|_| self.partitions != self.shards)
+    }
+
     fn own_rows(&self) -> Vec<(&'static str, Option<Value>)> {
         let listen = self.listen.iter().map(|address| Value::from(address.to_string())).collect();
         let smpp = self.smpp.iter().map(|address| Value::from(address.to_string())).collect();
@@ -64,6 +69,7 @@ impl Config {
             ("health", self.health.as_ref().and_then(word)),
             ("data_dir", word(self.data_dir.display())),
             ("shards", number(self.shards as u64)),
+            ("partitions", self.own_partitions()),
             ("cpus", word(host::cpu_list::CpuList(self.cpus.clone()))),
             ("durability", word(self.durability)),
             ("io", word(self.io)),

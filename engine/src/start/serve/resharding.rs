@@ -1,12 +1,12 @@
 //! The layout of the data directory at a start: made where it is fresh, changed where it is for
 //! another number of shards.
 
-use super::{journal_config, limits_of};
+use super::opening::{journal_config, limits_of};
 use crate::billing::BillingError;
 use crate::control::broadcasts::live_broadcasts;
 use crate::journal::{BUDGET_SEGMENTS_MIN, JournalError, SegmentFactory};
 use crate::shard::OpenError;
-use crate::start::config::Config;
+use crate::start::config::{Config, SHARDS_MAX};
 use crate::start::layout;
 use crate::start::layout::{Layout, RESHARDINGS_MAX};
 use crate::start::reshard;
@@ -24,22 +24,22 @@ use wire::terms::time::WallMs;
 pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layout, Fatal> {
     let unusable = |error: std::io::Error| unusable(config, &error);
     match layout::settle(&config.data_dir).map_err(unusable)? {
-        Some(standing) if standing.shards == config.shards => Ok(standing),
+        Some(standing) if standing.shards == config.partitions => Ok(standing),
         None => {
-            let layout = Layout::fresh(config.shards);
+            let layout = Layout::fresh(config.partitions);
             layout::lay_out(&config.data_dir, layout).map_err(unusable)?;
             Ok(layout)
         }
         Some(standing) => {
             check_broadcasts(config, standing)?;
-            let Some(layout) = standing.next(config.shards) else {
+            let Some(layout) = standing.next(config.partitions) else {
                 let cause = format!(
                     "the data directory {} was laid out for another number of \
                      shards {RESHARDINGS_MAX} times, which is as often as its records can be \
                      numbered",
                     config.data_dir.display()
                 );
-                let remedy = format!("start with --shards {}, as it is laid out", standing.shards);
+                let remedy = format!("start with {}, as it is laid out", flag_of(config, standing));
                 return Err(Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy));
             };
             tracing::info!(
@@ -65,7 +65,7 @@ fn check_broadcasts(config: &Config, standing: Layout) -> Result<(), Fatal> {
     })?;
     let Some(first) = live.first() else { return Ok(()) };
     let cause = format!("{first} is under way, and its rows cannot move to other shards");
-    let remedy = format!("start with --shards {} until it has ended", standing.shards);
+    let remedy = format!("start with {} until it has ended", flag_of(config, standing));
     Err(Fatal::with_remedy(FatalReason::Configuration, cause, remedy))
 }
 
@@ -144,13 +144,13 @@ fn fatal(config: &Config, standing: Layout, error: &OpenError) -> Fatal {
     };
     match error {
         _ if lacks_room => {
-            let (shards, old) = (config.shards, standing.shards);
+            let (shards, old) = (config.partitions, flag_of(config, standing));
             let cause = format!(
                 "the queue cannot be laid out anew for {shards} shards, because there is no room \
                  to copy it ({error})"
             );
             let remedy = format!(
-                "free space on the device or raise --queue-bytes, or start with --shards {old}, \
+                "free space on the device or raise --queue-bytes, or start with {old}, \
                  for which the directory is laid out and which needs no copy"
             );
             Fatal::with_remedy(FatalReason::StorageFull, cause, remedy)
@@ -158,6 +158,13 @@ fn fatal(config: &Config, standing: Layout, error: &OpenError) -> Fatal {
         OpenError::Copy(_) => Fatal::new(FatalReason::SyncFailed, error.to_string()),
         _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
     }
+}
+
+/// What the engine is started with to serve the layout as it stands.
+fn flag_of(config: &Config, standing: Layout) -> String {
+    let follows = config.partitions == config.shards && standing.shards <= SHARDS_MAX;
+    let flag = if follows { "--shards" } else { "--partitions" };
+    format!("{flag} {}", standing.shards)
 }
 
 fn is_full(error: &std::io::Error) -> bool {

@@ -1,7 +1,7 @@
 //! Permits as they come and go back: which session each goes to, and what shards want back.
 
 use super::{AHEAD_MS, Home, InHand, Place};
-use crate::network::smpp::exchange::Permit;
+use crate::network::smpp::exchange::{Permit, bit_of};
 use crate::network::smpp::outcome::Verdict;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -39,7 +39,7 @@ impl Home {
                 busy = true;
                 self.recall(owner);
                 exchange.recalls_done(owner, asked);
-                self.called |= 1 << owner;
+                self.called |= bit_of(owner);
             }
         }
         if !is_dealing {
@@ -141,6 +141,6 @@ impl Home {
         let owner = permit.owner;
         let refused = self.exchange.settled(owner).push(permit);
         assert!(refused.is_ok(), "there are as many places as permits");
-        self.called |= 1 << owner;
+        self.called |= bit_of(owner);
     }
 }

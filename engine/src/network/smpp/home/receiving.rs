@@ -2,7 +2,7 @@
 
 use super::Home;
 use crate::network::port::{ReceiptReply, ReceiptSays};
-use crate::network::smpp::exchange::RECEIPTS_UNDER_WAY_MAX;
+use crate::network::smpp::exchange::{RECEIPTS_UNDER_WAY_MAX, bit_of};
 use crate::network::smpp::outcome::receipt_of;
 use crate::network::smpp::receipts::{Arrived, Received};
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Home {
         let owner = shard_of(msn, self.exchange.shards());
         // Where too many are said at once they wait for their times.
         if self.exchange.reachable(owner).push(msn).is_ok() {
-            self.called |= 1 << owner;
+            self.called |= bit_of(owner);
         }
     }
 
@@ -118,7 +118,7 @@ impl Home {
             assert!(refused.is_ok(), "no more are under way than there are places");
             self.under_way[owner] += 1;
             self.exchange.figures.add(|figures| &figures.receipts, 1);
-            self.called |= 1 << owner;
+            self.called |= bit_of(owner);
             busy = true;
         }
         busy
