@@ -84,6 +84,37 @@ impl Serialize for Hold {
     }
 }
 
+/// What a template may put in, each on one line.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Parts {
+    /// What happens, in a word.
+    pub event: String,
+    /// Who says it.
+    pub sender_name: String,
+    /// The headline.
+    pub headline: String,
+    /// What to do.
+    pub instruction: String,
+    /// Where to read more.
+    pub web: String,
+    /// Where, for a person to read.
+    pub area_desc: String,
+}
+
+impl Parts {
+    /// The names that a template calls them by, with their values.
+    pub fn named(&self) -> [(&'static str, &str); 6] {
+        [
+            ("event", &self.event),
+            ("senderName", &self.sender_name),
+            ("headline", &self.headline),
+            ("instruction", &self.instruction),
+            ("web", &self.web),
+            ("areaDesc", &self.area_desc),
+        ]
+    }
+}
+
 /// One text, ready for its language.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Variant {
@@ -97,6 +128,9 @@ pub struct Variant {
     pub alphabet: String,
     /// Short messages it takes; 0 where it takes more than ten or there is no text.
     pub segments: u8,
+    /// What it could be made of instead.
+    #[serde(skip)]
+    pub parts: Parts,
 }
 
 /// An audience and its texts.
@@ -140,6 +174,8 @@ pub struct Draft {
     /// The class of the broadcast.
     #[serde(serialize_with = "class_number")]
     pub class: Option<Class>,
+    /// What happens, in a word of the source's; empty where it does not say.
+    pub event: String,
     /// When it starts; `None`: at once.
     #[serde(serialize_with = "instant")]
     pub start: Option<WallMs>,

@@ -53,6 +53,7 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
         warnings
             .add("info", format!("{} of them alarm nobody and are left out", count - infos.len()));
     }
+    let event = infos.first().map(|info| info.event.clone()).unwrap_or_default();
     let act = act(message.kind, &infos, &mut holds);
     let is_sent = matches!(act, Act::NewChain | Act::Update | Act::AllClear) && !infos.is_empty();
     let refers = !message.references.is_empty() || message.chain.is_some();
@@ -95,6 +96,7 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
         revision: message.revision,
         references: message.references,
         class,
+        event,
         start: start_at,
         deadline,
         lists: message.addresses,

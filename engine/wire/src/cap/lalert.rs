@@ -85,6 +85,7 @@ pub(super) fn read(octets: &[u8], received: WallMs) -> Result<Message, Refusal> 
         return Err(Refusal::alert("docid", "it is empty, or the text is too long: correct it"));
     }
     let revision = document.revision.value("revision")?;
+    let chain = format!("{}-{code}-{}", document.docid, document.mode);
     let level = document.level.as_ref().map(|level| level.value("level")).transpose()?;
     let info = Info {
         language: "ja".to_owned(),
@@ -102,14 +103,14 @@ pub(super) fn read(octets: &[u8], received: WallMs) -> Result<Message, Refusal> 
     Ok(Message {
         format: Format::Lalert,
         sender: if document.sender.is_empty() { "L-Alert".to_owned() } else { document.sender },
-        identifier: format!("{}-{revision}", document.docid),
+        identifier: format!("{chain}-{revision}"),
         sent: instant("sent", &document.sent)?.unwrap_or(received),
         status,
         kind,
         scope: Scope::Public,
         addresses: Vec::new(),
         references: Vec::new(),
-        chain: Some(format!("{}-{code}-{}", document.docid, document.mode)),
+        chain: Some(chain),
         revision: Some(revision),
         infos: if kind == Kind::Cancel { Vec::new() } else { vec![info] },
         is_signed: false,

@@ -31,6 +31,7 @@ pub use judge::{Rules, alertid};
 pub use message::{Format, Reference, Scope, Status, Warning, Warnings};
 pub use profile::Profile;
 pub use refusal::{Refusal, RefusalKind};
+pub use variant::missing_prefix;
 
 use document::Element;
 use draft::Draft;

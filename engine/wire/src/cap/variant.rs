@@ -1,6 +1,6 @@
 //! The text of an info: which elements it is made of, on one line, and what it costs.
 
-use super::draft::Variant;
+use super::draft::{Parts, Variant};
 use super::message::Info;
 use super::profile::Profile;
 use crate::sms::alphabet::Alphabet;
@@ -38,7 +38,15 @@ pub(super) fn of(info: &Info, profile: Profile, is_exercise: bool) -> (Variant, 
     let text = if has_prefix { prefix.unwrap_or_default().to_owned() + &text } else { text };
     let language = info.language.clone();
     let (alphabet, segments) = cost(&text);
-    (Variant { language, text, made_of, alphabet, segments }, has_prefix)
+    let parts = Parts {
+        event: on_one_line(&info.event),
+        sender_name: on_one_line(&info.sender_name),
+        headline: on_one_line(&info.headline),
+        instruction: on_one_line(&info.instruction),
+        web: on_one_line(&info.web),
+        area_desc: on_one_line(&info.area.names.join(", ")),
+    };
+    (Variant { language, text, made_of, alphabet, segments, parts }, has_prefix)
 }
 
 /// The alphabet, and the short messages it takes; 0 where they are more than ten.
@@ -56,7 +64,7 @@ fn cost(text: &str) -> (String, u8) {
 }
 
 /// The word that every text of an exercise begins with, where it does not.
-fn missing_prefix(text: &str, language: &str) -> Option<&'static str> {
+pub fn missing_prefix(text: &str, language: &str) -> Option<&'static str> {
     let primary = language.split('-').next().unwrap_or_default().to_ascii_lowercase();
     let (word, prefix) = match primary.as_str() {
         "ja" => ("訓練", "【訓練】"),
