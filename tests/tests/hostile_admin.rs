@@ -33,6 +33,10 @@ const MANIFEST: &str = concat!(
     r#"{"xpid":"00100000001","sender":"tests","class":"02","reqid":"a","legs":[{"audience":"#,
     r#"{"list":"l","areas":["13101"]},"texts":{"variants":{"en":"x"}}}]}"#
 );
+const SOURCE: &str = concat!(
+    r#"{"token":"town-cap","profile":"cap","xpid":"00100000001","sender":"tests","#,
+    r#""lists":["li-0"]}"#
+);
 const FOLLOWER: &str = r#"{"reqid":"b","texts":{"variants":{"en":"x"}}}"#;
 
 /// Every route, by the path that the source gives it.
@@ -96,6 +100,19 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("POST", "/broadcasts/{broadcast}/retract", Takes::DocumentOfNothing(FOLLOWER)),
     ("POST", "/broadcasts/{broadcast}/update", Takes::DocumentOfNothing(FOLLOWER)),
     ("GET", "/broadcasts/{broadcast}/results", Takes::Parameters("format=csv")),
+    ("GET", "/areas", Takes::Parameters("find=13101")),
+    ("PUT", "/areas", Takes::Lines),
+    ("POST", "/areas/match", Takes::Document(r#"{"codes":["13101"]}"#)),
+    ("GET", "/templates", Takes::Nothing),
+    ("GET", "/templates/{template}", Takes::Nothing),
+    ("PUT", "/templates/{template}", Takes::Document(r#"{"variants":{"en":"x"}}"#)),
+    ("GET", "/sources", Takes::Nothing),
+    ("PUT", "/sources/{source}", Takes::Document(SOURCE)),
+    ("DELETE", "/sources/{source}", Takes::Nothing),
+    ("POST", "/cap", Takes::Lines),
+    ("POST", "/jmaxml", Takes::Lines),
+    ("POST", "/lalert", Takes::Lines),
+    ("GET", "/warnings", Takes::Parameters("source=town")),
     ("PUT", "/network/lines", Takes::Document(r#"{"msns":["09012345678"],"state":"home"}"#)),
 ];
 
@@ -146,6 +163,8 @@ fn target(path: &str) -> String {
         .replace("{name}", "ops")
         .replace("{list}", "li-0")
         .replace("{broadcast}", "bc-0")
+        .replace("{template}", "flood")
+        .replace("{source}", "town")
 }
 
 /// What no document may be, beside the right one.

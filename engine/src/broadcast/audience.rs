@@ -5,18 +5,21 @@
 //! and set of parameters that somebody has; what cannot be sent as it is, is an error with its
 //! place, and nothing is cut.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
 use serde::{Deserialize, Serialize};
 use wire::terms::ids::Msn;
-use wire::terms::municipality::Municipality;
 
+use super::areas::{AreaCatalogue, AreaSelection, key_of};
 use super::limits::TEXTS_MAX;
 use super::lists::view::{ListView, RunView};
-use super::manifest::{Areas, Leg, Manifest, ManifestError, wrong};
+use super::manifest::{Areas, Leg, Manifest, ManifestError, no_area, wrong};
 use super::recipients::{Recipient, RecipientsWriter};
 use super::variants::{Cost, Variants};
+
+/// The parameter that is the name of the recipient's area, unless somebody gives it a value.
+const AREA_PARAMETER: &str = "area";
 
 /// A version of a list that a leg names.
 pub struct PinnedList<'a> {
@@ -95,6 +98,7 @@ pub struct LegSources<'a> {
 pub fn address(
     manifest: &Manifest,
     sources: &[LegSources<'_>],
+    catalogue: &AreaCatalogue,
     writer: &mut RecipientsWriter,
 ) -> Result<Addressed, AudienceError> {
     assert_eq!(manifest.legs.len(), sources.len(), "each leg has its list");
@@ -102,7 +106,7 @@ pub fn address(
     // Rows of earlier legs, by leg and number: only where there are several.
     let mut taken: Vec<Vec<u64>> = Vec::new();
     for (at, (leg, source)) in manifest.legs.iter().zip(sources).enumerate() {
-        let mut selector = Selector::new(manifest, at, leg, source)?;
+        let mut selector = Selector::new((manifest, catalogue), at, leg, source)?;
         let rows = source.list.view.rows() as usize;
         let mut mine = if sources.len() > 1 { vec![0u64; rows.div_ceil(64)] } else { Vec::new() };
         for run in source.list.view.runs() {
@@ -132,12 +136,17 @@ enum Choice {
 /// One leg's choice among the rows of its list.
 struct Selector<'a, 'b> {
     manifest: &'a Manifest,
+    catalogue: &'a AreaCatalogue,
     at: usize,
     leg: &'a Leg,
     source: &'a LegSources<'b>,
     variants: Variants,
-    /// The areas' names; `None`: all.
-    areas: Option<HashSet<String>>,
+    /// `None`: all.
+    areas: Option<AreaSelection<'a>>,
+    /// Values of areas, by the areas' codes as they are compared.
+    area_values: HashMap<String, &'a BTreeMap<String, String>>,
+    /// The area of the run that is being looked at, as it is compared.
+    area: String,
     /// For each place of a parameter in the list, its values that are taken.
     conditions: Vec<(usize, &'a [String])>,
     /// By language and parameters of the run that is being looked at.
@@ -148,14 +157,14 @@ struct Selector<'a, 'b> {
 
 impl<'a, 'b> Selector<'a, 'b> {
     fn new(
-        manifest: &'a Manifest,
+        (manifest, catalogue): (&'a Manifest, &'a AreaCatalogue),
         at: usize,
         leg: &'a Leg,
         source: &'a LegSources<'b>,
     ) -> Result<Self, ManifestError> {
         let place = format!("/legs/{at}");
         if leg.texts.template.is_some() || leg.texts.control.is_some() {
-            let sentence = "templates and control SMS are not sent yet: write the texts out";
+            let sentence = "control SMS are not sent yet: write texts, or name a template";
             return Err(wrong(format!("{place}/texts"), sentence));
         }
         if !leg.waves.is_empty() {
@@ -165,7 +174,14 @@ impl<'a, 'b> Selector<'a, 'b> {
         let variants = Variants::new(&leg.texts.variants, &leg.texts.fallback)
             .map_err(|error| wrong(format!("{place}/texts"), error.to_string()))?;
         let areas = match &leg.audience.areas {
-            Some(Areas::Codes(codes)) => Some(codes.iter().map(|code| plain_area(code)).collect()),
+            Some(Areas::Codes(codes)) => {
+                let own = source.list.view.areas().filter_map(|(area, _)| area);
+                let own: BTreeSet<String> = own.map(|area| key_of(&area)).collect();
+                let selected = catalogue.select(codes, &own);
+                Some(selected.map_err(|(code, unknown)| {
+                    no_area(format!("{place}/audience/areas/{code}"), unknown.to_string())
+                })?)
+            }
             _ => None,
         };
         let names = source.list.view.parameter_names();
@@ -177,13 +193,17 @@ impl<'a, 'b> Selector<'a, 'b> {
             })?;
             conditions.push((found, values.as_slice()));
         }
+        let of_areas = leg.texts.area_parameters.iter();
         Ok(Self {
             manifest,
+            catalogue,
             at,
             leg,
             source,
             variants,
             areas,
+            area_values: of_areas.map(|(code, values)| (key_of(code), values)).collect(),
+            area: String::new(),
             conditions,
             choices: HashMap::new(),
             last: None,
@@ -194,7 +214,7 @@ impl<'a, 'b> Selector<'a, 'b> {
     fn takes_area(&self, run: &RunView) -> bool {
         match (&self.areas, &run.area) {
             (None, _) => true,
-            (Some(areas), Some(area)) => areas.contains(area),
+            (Some(areas), Some(area)) => areas.takes(area),
             // What has no area belongs to no selection of areas.
             (Some(_), None) => false,
         }
@@ -215,6 +235,7 @@ impl<'a, 'b> Selector<'a, 'b> {
             .collect();
         let area = run.area.as_deref().unwrap_or("unknown");
         writer.begin_run(self.at as u32, area);
+        self.area = key_of(area);
         self.choices.clear();
         self.last = None;
         let mut by_language = vec![0u64; languages.len()];
@@ -323,9 +344,18 @@ impl<'a, 'b> Selector<'a, 'b> {
         let value = |name: &str| {
             let own = names.iter().position(|known| *known == name);
             let own = own.and_then(|at| values.get(at)).copied().filter(|value| !value.is_empty());
-            own.or_else(|| self.leg.texts.parameters.get(name).map(String::as_str))
+            let of_area = || self.area_values.get(&self.area)?.get(name).map(String::as_str);
+            let of_all = || self.leg.texts.parameters.get(name).map(String::as_str);
+            let known = || {
+                let named = (name == AREA_PARAMETER).then_some(self.area.as_str())?;
+                self.catalogue.name(named, language)
+            };
+            own.or_else(of_area).or_else(of_all).or_else(known)
         };
         let rendered = text.render(value).map_err(|error| wrong(&place, error.to_string()))?;
+        if rendered.trim().is_empty() {
+            return Err(wrong(place, "there is nothing to say: write the text"));
+        }
         let key = (language.to_owned(), rendered);
         if let Some(number) = self.numbers.get(&key) {
             return Ok(*number);
@@ -372,14 +402,6 @@ fn is_within(tag: &str, language: &str) -> bool {
     let head = tag.get(..language.len());
     head.is_some_and(|head| head.eq_ignore_ascii_case(language))
         && matches!(tag.as_bytes().get(language.len()), None | Some(b'-'))
-}
-
-/// An area's code as lists have it.
-fn plain_area(code: &str) -> String {
-    match Municipality::parse(code.trim().as_bytes()) {
-        Some(municipality) => format!("{:05}", municipality.number()),
-        None => code.trim().to_owned(),
-    }
 }
 
 fn damaged(leg: usize, row: u32) -> ManifestError {

@@ -79,3 +79,33 @@ pub const SLAB_PERCENT_MAX: usize = 80;
 pub const SWEPT_PER_TURN_MAX: usize = 4_096;
 /// Octets of the journal that are kept for a claimed row to say what became of it.
 pub const JOURNAL_OCTETS_PER_ROW: u64 = 24;
+/// Areas of the catalogue.
+pub const CATALOGUE_AREAS_MAX: usize = 65_535;
+/// Names that other systems have for one area.
+pub const AREA_ALIASES_MAX: usize = 64;
+/// The name of an area, in characters.
+pub const AREA_NAME_CHARACTERS_MAX: usize = 200;
+/// Points of all boundaries, 16 octets each.
+pub const BOUNDARY_POINTS_MAX: usize = 4_000_000;
+/// A line of a file of areas, in octets.
+pub const FEATURE_OCTETS_MAX: usize = 8 << 20;
+/// A file of areas, in octets.
+pub const FEATURES_OCTETS_MAX: u64 = 512 << 20;
+/// Points that a shape and the boundaries near it may have together where they are compared.
+pub const MATCHED_POINTS_MAX: usize = 8_000_000;
+/// Areas that are named where one is not known.
+pub const NEAREST_NAMED: usize = 3;
+/// The name of a template, in octets.
+pub const TEMPLATE_NAME_OCTETS_MAX: usize = 40;
+/// Templates that there may be.
+pub const TEMPLATES_MAX: usize = 1_000;
+/// Versions of a template that are kept.
+pub const TEMPLATE_VERSIONS_KEPT: usize = 20;
+/// Lists that the areas of a shape are counted in at once.
+pub const MATCHED_LISTS_MAX: usize = 16;
+/// Sources of warnings.
+pub const SOURCES_MAX: usize = 256;
+/// Lists, and names of senders, of one source.
+pub const SOURCE_NAMES_MAX: usize = 32;
+/// Warnings of one source that its log keeps; beyond them the oldest go.
+pub const SOURCE_WARNINGS_KEPT: u64 = 100_000;

@@ -14,6 +14,7 @@ use wire::terms::ids::Class;
 
 use super::limits::MANIFEST_OCTETS_MAX;
 use super::slice::OnDoubt;
+use super::templates::TemplatePart;
 
 const SEGMENTS_MAX_DEFAULT: u8 = 3;
 
@@ -33,7 +34,7 @@ pub(super) fn wrong(place: impl Into<String>, sentence: impl Into<String>) -> Ma
     ManifestError { code: None, place: place.into(), sentence: sentence.into() }
 }
 
-fn no_area(place: impl Into<String>, sentence: impl Into<String>) -> ManifestError {
+pub(super) fn no_area(place: impl Into<String>, sentence: impl Into<String>) -> ManifestError {
     ManifestError { code: Some(7103), ..wrong(place, sentence) }
 }
 
@@ -177,9 +178,15 @@ pub struct Texts {
     /// Values that all recipients have in common.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
-    /// The name of a template, instead.
+    /// Values that an area's recipients have in common, by the area's code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub area_parameters: BTreeMap<String, BTreeMap<String, String>>,
+    /// The name of a template, instead; `name@3` is its third version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// Which of the template's texts.
+    #[serde(default, skip_serializing_if = "TemplatePart::is_variants")]
+    pub part: TemplatePart,
     /// A control SMS in hexadecimal, instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,

@@ -6,12 +6,14 @@
 //! out of their lists, [`recipients`] keeps them as one file for all shards, and [`running`] is
 //! what every shard is told. `slice` is one shard's part: which rows have their turns ([`claims`]),
 //! what became of them ([`outcomes`]), and how that survives a crash. [`pace`] says how fast,
-//! [`shares`] who of several goes first.
+//! [`shares`] who of several goes first. [`areas`] knows which areas there are, [`templates`] which
+//! texts are kept ready, [`warnings`] what a warning of another system becomes.
 //!
 //! **Never here:** sockets, clocks, the queue of pushes. **Invariants:** a row's number in a
 //! version never changes; every line of a file is a row, a duplicate, refused, blank, or the
 //! header; all outcomes together are always as many as there are rows.
 
+pub mod areas;
 pub mod audience;
 pub mod claims;
 pub mod life;
@@ -25,4 +27,6 @@ pub mod recipients;
 pub mod running;
 pub mod shares;
 pub mod slice;
+pub mod templates;
 pub mod variants;
+pub mod warnings;

@@ -97,7 +97,8 @@ pub(super) enum DeskCommand {
     Retract {
         /// The identifier, `bc-…`.
         broadcast: String,
-        /// JSON with `reqid`, `texts` and perhaps `lifetime`. `-`: from standard input.
+        /// JSON with `reqid` and perhaps `texts` and `lifetime`; the texts are those of the
+        /// template's retraction, if not given. `-`: from standard input.
         file: PathBuf,
         #[command(flatten)]
         place: Place,
@@ -234,7 +235,8 @@ pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(octets)
 }
 
-fn document<T: DeserializeOwned>(file: &Path) -> Result<T, CliError> {
+/// What a file of JSON says.
+pub(super) fn document<T: DeserializeOwned>(file: &Path) -> Result<T, CliError> {
     let name = file.display();
     let mut octets =
         read(file).map_err(|error| CliError::new(format!("{name} cannot be read: {error}")))?;

@@ -12,10 +12,16 @@ use wire::terms::calendar::jst_text;
 use wire::terms::rfc3339::parse_rfc3339;
 use wire::terms::time::WallMs;
 
+use super::admin_client::AdminClient;
+use super::area::in_query;
+use super::broadcast_desk::running;
 use super::output::Report;
 use super::sms::{json_of, shown};
-use super::{CliError, Output};
+use super::{CliError, Output, Place};
+use crate::control::broadcasts::WarningAnswer;
 
+/// What a report of JMA names on its first element, and no alert of CAP has.
+const JMA_NAMESPACE: &[u8] = b"http://xml.kishou.go.jp/jmaxml1/";
 /// The argument that stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
@@ -24,6 +30,27 @@ const STANDARD_INPUT: &str = "-";
 pub(super) enum CapCommand {
     /// Print the draft of a broadcast that a warning becomes, and everything that was odd in it.
     Check(CheckArguments),
+    /// Post warnings to a running engine, and print what becomes of each.
+    Send(SendArguments),
+}
+
+/// Arguments of `hayauma cap send`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct SendArguments {
+    /// Warnings, as for `cap check`.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The source that they are of, where the token is not the source's own.
+    #[arg(long)]
+    source: Option<String>,
+    /// They are judged only.
+    #[arg(long)]
+    check: bool,
+    /// Print JSON, one line for each warning.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Arguments of `hayauma cap check`.
@@ -65,7 +92,19 @@ fn instant_of(text: &str) -> Result<WallMs, String> {
 /// Does it. Exit status 0: every file is a warning that can become a draft; 1: one is none, and a
 /// sentence on standard error says why.
 pub(super) fn run(command: &CapCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
-    let CapCommand::Check(arguments) = command;
+    let arguments = match command {
+        CapCommand::Check(arguments) => arguments,
+        CapCommand::Send(arguments) => {
+            let engine = running(&arguments.place)?;
+            return output.report_all("hayauma cap", |report| {
+                for file in &arguments.files {
+                    if !send(file, arguments, &engine, report) {
+                        return;
+                    }
+                }
+            });
+        }
+    };
     let now = arguments.at.unwrap_or_else(|| WallMs::new(host::clock::unix_ms()));
     output.report_all("hayauma cap", |report| {
         for file in &arguments.files {
@@ -103,6 +142,66 @@ fn check(file: &Path, arguments: &CheckArguments, now: WallMs, report: &mut Repo
         }
     }
     true
+}
+
+/// Posts the warnings of one file; whether somebody reads what comes.
+fn send(
+    file: &Path,
+    arguments: &SendArguments,
+    engine: &AdminClient,
+    report: &mut Report<'_>,
+) -> bool {
+    let name = shown(&file.to_string_lossy());
+    let octets = match read(file) {
+        Ok(octets) => octets,
+        Err(error) => return report(Err(format!("{name}: it cannot be read: {error}"))),
+    };
+    let mut query: Vec<String> = Vec::new();
+    query.extend(arguments.source.iter().map(|source| format!("source={}", in_query(source))));
+    query.extend(arguments.check.then(|| "check=yes".to_owned()));
+    let mut post = |place: &str, path: &str, octets: &[u8]| {
+        let path = match query.is_empty() {
+            true => path.to_owned(),
+            false => format!("{path}?{}", query.join("&")),
+        };
+        let sent: Result<WarningAnswer, _> = engine.send_file(&path, false, &mut &octets[..]);
+        report(match sent {
+            Ok(answer) if arguments.json => json_of(&answer),
+            Ok(answer) => Ok(text_of_answer(place, &answer)),
+            Err(error) => Err(format!("{place}: {}", error.sentence)),
+        })
+    };
+    let begin = octets.iter().find(|octet| !octet.is_ascii_whitespace());
+    if begin == Some(&b'{') {
+        let lines = octets.split(|octet| *octet == b'\n').enumerate();
+        let mut lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+        return lines.all(|(at, line)| post(&format!("{name}: line {}", at + 1), "/lalert", line));
+    }
+    let is_report = memchr::memmem::find(&octets, JMA_NAMESPACE).is_some();
+    post(&name, if is_report { "/jmaxml" } else { "/cap" }, &octets)
+}
+
+fn text_of_answer(place: &str, answer: &WarningAnswer) -> String {
+    let mut text = format!("{place}: {}", answer.state);
+    if let Some(broadcast) = &answer.broadcast {
+        text += &format!(" {broadcast}");
+    }
+    if let Some(chain) = &answer.chain {
+        let alertseq = answer.alertseq.map(|number| format!(" {number}")).unwrap_or_default();
+        text += &format!(", chain {chain}{alertseq}");
+    }
+    text.push('\n');
+    for broadcast in &answer.ends {
+        text += &format!("  ends {broadcast}\n");
+    }
+    for why in &answer.waits {
+        text += &format!("  waits: {}\n", shown(why));
+    }
+    for warning in &answer.warnings {
+        text +=
+            &format!("  odd: {}\n", shown(&format!("{}: {}", warning.element, warning.sentence)));
+    }
+    text + &format!("  signature {}\n", answer.verified)
 }
 
 /// The octets of a file, one more than a document may have at most.

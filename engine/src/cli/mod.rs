@@ -9,6 +9,7 @@
 mod admin_client;
 mod admin_stream;
 mod admin_transport;
+mod area;
 mod audit;
 pub mod billing;
 mod broadcast;
@@ -34,7 +35,9 @@ mod serve;
 mod shield;
 mod smpp;
 pub mod sms;
+mod source;
 mod table;
+mod template;
 mod token;
 
 use std::ffi::OsString;
@@ -101,6 +104,15 @@ enum Command {
     /// Make and fill lists of recipients, check their files
     #[command(subcommand)]
     List(list::ListCommand),
+    /// Look into the catalogue of areas, load it, see which areas a shape reaches
+    #[command(subcommand)]
+    Area(area::AreaCommand),
+    /// Register systems that may send warnings, and see what they sent
+    #[command(subcommand)]
+    Source(source::SourceCommand),
+    /// Keep texts ready for broadcasts
+    #[command(subcommand)]
+    Template(template::TemplateCommand),
     Doctor(Box<doctor::DoctorCommand>),
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -204,6 +216,9 @@ impl Command {
             Self::Cap(command) => return cap::run(&command, output),
             Self::Broadcast(command) => return broadcast::run(&command, output),
             Self::List(command) => return list::run(&command, output),
+            Self::Area(command) => area::run(command, output),
+            Self::Source(command) => source::run(command, output),
+            Self::Template(command) => template::run(command, output),
             Self::Doctor(command) => command.run(output),
             Self::Config(command) => command.run(output),
             Self::Shield(command) => command.run(output),

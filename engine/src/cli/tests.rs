@@ -414,7 +414,8 @@ const RECORDED: [(&str, &str); 16] = [
     ("queue backup", "queue backup"),
 ];
 /// Orders to a running engine, whose acts the table of paths holds.
-const ENGINES_ALONE: [&str; 16] = [
+const ENGINES_ALONE: [&str; 21] = [
+    "area load",
     "broadcast approve",
     "broadcast cancel",
     "broadcast change",
@@ -425,15 +426,21 @@ const ENGINES_ALONE: [&str; 16] = [
     "broadcast retract",
     "broadcast start",
     "broadcast update",
+    "cap send",
     "carrier rebind",
     "list create",
     "list import",
     "network set",
     "notify discard",
     "notify replay",
+    "source remove",
+    "source set",
+    "template put",
 ];
 /// Commands that change nothing that is kept.
-const LOOKS: [&str; 33] = [
+const LOOKS: [&str; 39] = [
+    "area list",
+    "area match",
     "audit verify",
     "billing day",
     "billing month",
@@ -466,6 +473,10 @@ const LOOKS: [&str; 33] = [
     "sms decode",
     "sms segments",
     "smpp decode",
+    "source list",
+    "source log",
+    "template list",
+    "template show",
     "token list",
 ];
 

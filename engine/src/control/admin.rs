@@ -82,7 +82,7 @@ pub use contracts::{
 pub use guard::ORDER_HEADER;
 pub use orders::{ShardStatus, Status};
 pub use paths::PATHS;
-pub use reading::{Document, IdentifierInPath, Parameters, XpidInPath};
+pub use reading::{Document, IdentifierInPath, Parameters, WarningInBody, XpidInPath};
 pub use reply::{AdminError, reply_json};
 pub use tls::AdminTls;
 

@@ -10,6 +10,10 @@
 //! | `POST …/check` · `…/approve` · `…/reject` | dry run; agreed to or not by somebody else, by its digest |
 //! | `POST …/start` · `…/pause` · `…/resume` · `…/cancel` | each answered when it is durable in every shard |
 //! | `POST …/retract` · `…/update` | a draft of what follows it |
+//! | `GET`, `PUT /areas` · `POST /areas/match` | the catalogue of areas; which of them codes and shapes reach, with how many rows |
+//! | `GET /templates` · `GET`, `PUT /templates/NAME` | texts that are kept ready, by version |
+//! | `GET /sources` · `PUT`, `DELETE /sources/NAME` | who may send warnings, and what of them may start by itself |
+//! | `POST /cap`, `/jmaxml`, `/lalert` · `GET /warnings?source=` | a warning as a draft, or what its source is registered for; `?check=yes` only judges · the log of a source |
 //! | `GET …/results?outcome=&area=&unreached=&format=` | a row a line |
 //!
 //! A refusal is `{"error": "one sentence", "code": 7104, "where": "/legs/0"}`.
@@ -19,23 +23,36 @@
 //! the digest of a dry run that holds; a start is decided by one rename, and told again after a
 //! crash.
 
+mod answers;
+mod areas;
 mod check;
 mod desk;
 mod documents;
 mod doors;
+mod due;
 mod followers;
+mod handling;
 mod keeper;
 mod lists;
+mod loaded;
 mod refusal;
 mod results;
+mod schedule;
+mod settling;
 mod shelf;
+mod sources;
+mod templates;
+mod warnings;
 
+pub use answers::{LoggedDocument, WarningAnswer, WarningRemark};
+pub use areas::{MatchDocument, MatchWanted, MatchedArea};
 pub use desk::{BroadcastDesk, live_broadcasts};
 pub use documents::{
     Approval, ApprovalWanted, BroadcastDocument, CancelWanted, CheckDocument, EndDocument,
-    FollowerWanted, ListDocument, ListWanted, ProgressDocument, Stage, StartDocument, StartWanted,
-    VersionDocument,
+    FollowerWanted, ListDocument, ListWanted, ProgressDocument, ScheduleDocument, Stage,
+    StartDocument, StartWanted, VersionDocument,
 };
 pub use doors::router;
 pub use keeper::BroadcastKeeper;
+pub use loaded::AreasLoaded;
 pub use refusal::BroadcastRefusal;

@@ -30,6 +30,7 @@ pub mod pushes;
 pub mod queue;
 pub mod roles;
 pub mod smpp_account;
+pub mod sources;
 pub mod store;
 pub mod store_thread;
 pub mod token;

@@ -13,6 +13,8 @@ pub enum Role {
     Billing,
     /// Writes broadcasts.
     Author,
+    /// Posts warnings of another system.
+    Source,
     /// Approves broadcasts.
     Approver,
     /// Runs the engine: pauses and stops it, replays notifications, changes simulated lines.
@@ -22,11 +24,12 @@ pub enum Role {
 }
 
 /// Every role with its name.
-const NAMES: [(Role, &str); 7] = [
+const NAMES: [(Role, &str); 8] = [
     (Role::Read, "read"),
     (Role::Numbers, "numbers"),
     (Role::Billing, "billing"),
     (Role::Author, "author"),
+    (Role::Source, "source"),
     (Role::Approver, "approver"),
     (Role::Operator, "operator"),
     (Role::Admin, "admin"),
@@ -34,11 +37,12 @@ const NAMES: [(Role, &str); 7] = [
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Read,
         Self::Numbers,
         Self::Billing,
         Self::Author,
+        Self::Source,
         Self::Approver,
         Self::Operator,
         Self::Admin,
@@ -66,6 +70,8 @@ impl Role {
         match self {
             Self::Admin => true,
             Self::Operator => matches!(asked, Self::Read | Self::Numbers | Self::Operator),
+            // A person may bring a warning too, as a draft.
+            Self::Author => matches!(asked, Self::Read | Self::Source | Self::Author),
             other => asked == other || asked == Self::Read,
         }
     }

@@ -11,7 +11,10 @@ mod carriers;
 mod contracts;
 mod rows;
 mod schema;
+mod sources;
 mod tokens;
+
+pub use sources::LoggedWarning;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -26,6 +29,7 @@ use super::limits::{
     REGISTRATIONS_MAX, ROUTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX,
 };
 use super::smpp_account;
+use crate::broadcast::limits::SOURCES_MAX;
 use crate::gateway::registration::Registration;
 use crate::network::routes::TooManyChoices;
 use crate::network::smpp::carrier::CARRIERS_MAX;
@@ -262,6 +266,33 @@ pub enum StoreError {
         name: String,
         /// Whether the older of two was meant.
         older_only: bool,
+    },
+    /// There is no source of this name.
+    #[error("there is no source {0:?}: `hayauma source list` shows those that there are")]
+    NoSource(String),
+    /// No room for another source.
+    #[error("there are {SOURCES_MAX} sources already, the most that are kept: remove one first")]
+    TooManySources,
+    /// The token is another source's.
+    #[error(
+        "the token of the name {token:?} is that of the source {source_name:?}: give each source \
+         one of its own"
+    )]
+    TokenOfAnotherSource {
+        /// The token's name.
+        token: String,
+        /// Whose it is.
+        source_name: String,
+    },
+    /// A source's settings are not what this program writes.
+    #[error(
+        "the settings of the source {name:?} are damaged ({detail}): remove it and set it again"
+    )]
+    DamagedSource {
+        /// The source.
+        name: String,
+        /// What is wrong in them.
+        detail: String,
     },
     /// There is no line of an act.
     #[error(transparent)]

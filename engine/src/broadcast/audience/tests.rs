@@ -47,7 +47,7 @@ fn addressed(
 ) -> Result<(Vec<TextOfMsn>, Addressed), AudienceError> {
     let file = tempfile::tempfile()?;
     let mut writer = RecipientsWriter::new(file.try_clone()?)?;
-    let found = address(manifest, sources, &mut writer)?;
+    let found = address(manifest, sources, &AreaCatalogue::of_japan(), &mut writer)?;
     writer.finish()?;
     let recipients = Recipients::of(Mapped::open(&file)?).expect("recipients");
     let mut texts: Vec<TextOfMsn> = (0..recipients.rows())
@@ -141,4 +141,48 @@ fn what_cannot_be_sent_as_it_is_is_named_with_its_place() {
         let AudienceError::Manifest(error) = error else { panic!("{error}") };
         assert_eq!(error.place, place);
     }
+}
+
+#[test]
+fn a_prefecture_is_all_that_lies_in_it_and_a_city_all_its_wards() {
+    let list = "msn,area\n09000000001,13101\n09000000002,14103\n09000000003,14100\n\
+                09000000004,14131\n09000000005,13000\n09000000006,NUTS:AT1\n";
+    let octets = version(list, &[]);
+    let who = |areas: &str| {
+        let leg = format!(
+            r#"{{"audience":{{"list":"li-1","areas":{areas}}},
+            "texts":{{"variants":{{"en":"x"}},"fallback":["en"]}}}}"#
+        );
+        addressed(&manifest(&leg), &[source(&octets)]).map(|(rows, _)| {
+            rows.into_iter().map(|(msn, _)| msn[10..].to_owned()).collect::<String>()
+        })
+    };
+    assert_eq!(who(r#"["13000"]"#).expect("rows"), "15");
+    assert_eq!(who(r#"["14100"]"#).expect("rows"), "23", "Kawasaki's wards are not Yokohama's");
+    assert_eq!(who(r#"["14103"]"#).expect("rows"), "2");
+    assert_eq!(who(r#"["14000"]"#).expect("rows"), "234");
+    assert_eq!(who(r#"["13101"]"#).expect("rows"), "1", "the prefecture is not in its ward");
+    assert_eq!(who(r#"["nuts:AT1"]"#).expect("rows"), "6", "the list itself knows it");
+    let AudienceError::Manifest(error) = who(r#"["13101","13191"]"#).expect_err("unknown") else {
+        panic!("a manifest's error")
+    };
+    assert_eq!((error.code, error.place.as_str()), (Some(7103), "/legs/0/audience/areas/1"));
+    assert!(error.sentence.contains("nearest are 13101 千代田区"), "{error}");
+}
+
+#[test]
+fn a_text_takes_values_of_the_row_before_the_areas_before_the_broadcasts() {
+    let octets = version(LIST, &["shelter"]);
+    let leg = r#"{"audience":{"list":"li-1","areas":["13101","27100"]},"texts":{
+        "variants":{"ja":"{{area}}{{shelter}}","en":"{{area}} {{shelter}}"},"fallback":["en"],
+        "parameters":{"shelter":"Hall"},"area_parameters":{"131016":{"shelter":"East"}}}}"#;
+    let (rows, _) = addressed(&manifest(leg), &[source(&octets)]).expect("addressed");
+    let wanted = [
+        ("1", "千代田区East"),
+        ("2", "千代田区 North"),
+        ("3", "大阪市 South"),
+        ("4", "大阪市 Hall"),
+    ];
+    let wanted = wanted.map(|(digit, word)| (format!("0900000000{digit}"), text(word)));
+    assert_eq!(rows, wanted);
 }

@@ -5,15 +5,17 @@ use wire::terms::ids::{Class, Reqid, Xpid, is_a_type};
 use wire::terms::municipality::Municipality;
 use wire::terms::rfc3339::parse_rfc3339;
 
-use super::{Areas, Audience, Leg, Manifest, ManifestError, no_area, wrong};
+use super::{Areas, Audience, Leg, Manifest, ManifestError, Texts, no_area, wrong};
 use crate::broadcast::limits::{
     AREA_OCTETS_MAX, AREAS_MAX, HOLD_SECONDS_MAX, LEGS_MAX, LIFETIME_SECONDS_MAX, WAVES_MAX,
 };
+use crate::broadcast::templates::{TemplatePart, name_and_version};
 use crate::broadcast::variants::Variants;
 
 /// Short messages that no text of a broadcast ever takes more than.
 const SEGMENTS_MAX: u8 = 10;
 const EVERYWHERE: &str = "everywhere";
+const NO_CODE: &str = "it is no code: give a municipality's, or system:code";
 
 impl Manifest {
     /// Checks all of it.
@@ -133,6 +135,17 @@ impl Leg {
             Variants::new(&self.texts.variants, &self.texts.fallback)
                 .map_err(|error| wrong(format!("{place}/texts"), error.to_string()))?;
         }
+        if let Some(name) = &self.texts.template
+            && name_and_version(name).is_none()
+        {
+            let sentence = "give a template's name, with @ and a version behind it or without";
+            return Err(wrong(format!("{place}/texts/template"), sentence));
+        }
+        if self.texts.template.is_none() && self.texts.part != TemplatePart::Variants {
+            let sentence = "only a template has a retraction and a release: take it out";
+            return Err(wrong(format!("{place}/texts/part"), sentence));
+        }
+        self.texts.check_area_parameters(&format!("{place}/texts/area_parameters"))?;
         if let Some(control) = &self.texts.control {
             let is_hex = !control.is_empty()
                 && control.len().is_multiple_of(2)
@@ -162,6 +175,21 @@ impl Leg {
     }
 }
 
+impl Texts {
+    fn check_area_parameters(&self, place: &str) -> Result<(), ManifestError> {
+        if self.area_parameters.len() > AREAS_MAX {
+            return Err(wrong(place, format!("give values for {AREAS_MAX} areas at most")));
+        }
+        match self.area_parameters.keys().find(|code| !is_code(code)) {
+            Some(code) => {
+                let shown: String = code.chars().take(48).collect();
+                Err(no_area(format!("{place}/{shown}"), NO_CODE))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Audience {
     fn check(&self, place: &str) -> Result<(), ManifestError> {
         if self.list.is_empty() {
@@ -182,15 +210,18 @@ impl Audience {
             return Err(no_area(place, format!("give 1 to {AREAS_MAX} codes, or \"everywhere\"")));
         }
         for (at, code) in codes.iter().enumerate() {
-            let is_other = code.len() <= AREA_OCTETS_MAX
-                && code
-                    .split_once(':')
-                    .is_some_and(|(system, code)| !system.is_empty() && !code.is_empty());
-            if Municipality::parse(code.as_bytes()).is_none() && !is_other {
-                let sentence = "it is no code: give a municipality's, or system:code";
-                return Err(no_area(format!("{place}/{at}"), sentence));
+            if !is_code(code) {
+                return Err(no_area(format!("{place}/{at}"), NO_CODE));
             }
         }
         Ok(())
     }
+}
+
+fn is_code(code: &str) -> bool {
+    let is_other = code.len() <= AREA_OCTETS_MAX
+        && code
+            .split_once(':')
+            .is_some_and(|(system, code)| !system.is_empty() && !code.is_empty());
+    Municipality::parse(code.as_bytes()).is_some() || is_other
 }

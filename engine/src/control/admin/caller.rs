@@ -34,14 +34,24 @@ pub(super) struct Identity {
 pub struct Caller {
     /// `uid:NAME`, or the token's name: what the audit has.
     pub name: String,
+    /// Nobody on the way could hear or change what it says: it came over TLS, or by the socket of
+    /// this host.
+    pub is_private: bool,
+    roles: RoleSet,
     /// The XPIDs it is bound to; none: to none.
     xpids: Arc<[Xpid]>,
     store: StoreHandle,
 }
 
 impl Caller {
-    pub(super) fn new(identity: Identity, store: StoreHandle) -> Self {
-        Self { name: identity.name, xpids: identity.xpids, store }
+    pub(super) fn new(identity: Identity, store: StoreHandle, is_private: bool) -> Self {
+        let Identity { name, roles, xpids } = identity;
+        Self { name, is_private, roles, xpids, store }
+    }
+
+    /// Whether it may do what this role lets do.
+    pub fn may(&self, role: Role) -> bool {
+        self.roles.allow(role)
     }
 
     /// Writes an act into the audit. To be called before the act.

@@ -33,7 +33,9 @@ pub(super) async fn admit(
     match check(&state, &request) {
         Ok(identity) => {
             if let Some(identity) = identity {
-                let caller = Caller::new(identity, state.store.clone());
+                let secure = request.extensions().get::<Arrival>().is_some_and(|way| way.secure);
+                let peer = matches!(request.extensions().get(), Some(Visitor::Peer { .. }));
+                let caller = Caller::new(identity, state.store.clone(), secure || peer);
                 request.extensions_mut().insert(caller);
             }
             next.run(request).await

@@ -45,7 +45,7 @@ const fn open(path: &'static str) -> PathRule {
     PathRule { method: "GET", path, needs: None, scope: Whole }
 }
 
-use Role::{Admin, Approver, Author, Numbers, Operator, Read};
+use Role::{Admin, Approver, Author, Numbers, Operator, Read, Source};
 use Scope::{Whole, XpidInPath, XpidInQuery};
 
 /// Every path there is.
@@ -102,6 +102,20 @@ pub const PATHS: &[PathRule] = &[
     rule("POST", "/broadcasts/{broadcast}/retract", Author, Whole),
     rule("POST", "/broadcasts/{broadcast}/update", Author, Whole),
     rule("GET", "/broadcasts/{broadcast}/results", Numbers, Whole),
+    // Who is alarmed where follows from it.
+    rule("GET", "/areas", Read, Whole),
+    rule("PUT", "/areas", Admin, Whole),
+    rule("POST", "/areas/match", Author, Whole),
+    rule("GET", "/templates", Read, Whole),
+    rule("GET", "/templates/{template}", Read, Whole),
+    rule("PUT", "/templates/{template}", Author, Whole),
+    rule("GET", "/sources", Operator, Whole),
+    rule("PUT", "/sources/{source}", Admin, Whole),
+    rule("DELETE", "/sources/{source}", Admin, Whole),
+    rule("POST", "/cap", Source, Whole),
+    rule("POST", "/jmaxml", Source, Whole),
+    rule("POST", "/lalert", Source, Whole),
+    rule("GET", "/warnings", Read, Whole),
 ];
 
 /// The row of this method and this path of the router. HEAD is a GET without its body.

@@ -21,6 +21,7 @@ use crate::control::limits::{
     ADMIN_STRANGER_DROPPED_OCTETS_MAX, ADMIN_STRANGER_DROPPING_MS_MAX,
 };
 use crate::control::token::check_name;
+use wire::cap::limits::DOCUMENT_OCTETS_MAX;
 use wire::json;
 use wire::json::NothingElse;
 use wire::terms::ids::{Msn, Xpid};
@@ -38,7 +39,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Document<T> {
     type Rejection = AdminError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
-        let mut octets = whole_body(request.into_body()).await?;
+        let too_long = || {
+            AdminError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!(
+                    "the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several \
+                     requests"
+                ),
+            )
+        };
+        let body = read_whole(request.into_body(), ADMIN_BODY_OCTETS_MAX, too_long);
+        let mut octets = within_time(body).await?;
         json::read_exact(&mut octets).map(Self).map_err(|error| {
             AdminError::bad_request(format!("the body is not the JSON wanted here ({error})"))
         })
@@ -72,7 +83,24 @@ impl<S: Send + Sync> FromRequestParts<S> for XpidInPath {
     }
 }
 
-/// The identifier of a list or a broadcast in the path.
+/// The body as a warning of another system: octets, at most as many as a document may have.
+pub struct WarningInBody(pub Vec<u8>);
+
+impl<S: Send + Sync> FromRequest<S> for WarningInBody {
+    type Rejection = AdminError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
+        let too_long = || {
+            let mebibytes = DOCUMENT_OCTETS_MAX >> 20;
+            AdminError::bad_request(format!(
+                "the warning is longer than {mebibytes} MiB: send it without what is embedded in it"
+            ))
+        };
+        within_time(read_whole(request.into_body(), DOCUMENT_OCTETS_MAX, too_long)).await.map(Self)
+    }
+}
+
+/// The identifier of a list, a broadcast, a template or a source in the path.
 pub struct IdentifierInPath(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdentifierInPath {
@@ -80,7 +108,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdentifierInPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
         const OCTETS_MAX: usize = 40;
-        let wrong = || AdminError::bad_request("the path names no list and no broadcast");
+        let wrong = || AdminError::bad_request("the path names nothing that can be there");
         let Path(text) =
             Path::<String>::from_request_parts(parts, state).await.map_err(|_| wrong())?;
         let is_one = (1..=OCTETS_MAX).contains(&text.len())
@@ -103,8 +131,10 @@ impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
     }
 }
 
-/// The body in one piece, before whoever sends it has held a place for too long.
-async fn whole_body(body: Body) -> Result<Vec<u8>, AdminError> {
+/// A body, before whoever sends it has held a place for too long.
+async fn within_time(
+    body: impl Future<Output = Result<Vec<u8>, AdminError>>,
+) -> Result<Vec<u8>, AdminError> {
     let limit = Duration::from_millis(ADMIN_BODY_MS_MAX);
     let late = |_| {
         AdminError::new(
@@ -112,18 +142,22 @@ async fn whole_body(body: Body) -> Result<Vec<u8>, AdminError> {
             format!("the body did not come within {} s: send it anew", limit.as_secs()),
         )
     };
-    tokio::time::timeout(limit, read_whole(body)).await.map_err(late)?
+    tokio::time::timeout(limit, body).await.map_err(late)?
 }
 
 /// Memory grows with what arrives, never with what was announced.
-async fn read_whole(mut body: Body) -> Result<Vec<u8>, AdminError> {
+async fn read_whole(
+    mut body: Body,
+    octets_max: usize,
+    too_long: impl Fn() -> AdminError,
+) -> Result<Vec<u8>, AdminError> {
     let mut octets = Vec::new();
     let announced = body.size_hint().lower();
-    if announced <= ADMIN_BODY_OCTETS_MAX as u64 {
+    if announced <= octets_max as u64 {
         loop {
             match next_octets(&mut body).await? {
                 None => return Ok(octets),
-                Some(piece) if octets.len() + piece.len() <= ADMIN_BODY_OCTETS_MAX => {
+                Some(piece) if octets.len() + piece.len() <= octets_max => {
                     octets.extend_from_slice(&piece);
                 }
                 Some(_) => break,
@@ -133,12 +167,7 @@ async fn read_whole(mut body: Body) -> Result<Vec<u8>, AdminError> {
     drop(octets);
     // One that is still writing does not read: what it sends is taken off its hands for a while.
     drop_body(body).await;
-    Err(AdminError::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!(
-            "the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several requests"
-        ),
-    ))
+    Err(too_long())
 }
 
 /// Takes what a refused request still brings off its sender's hands, within bounds.

@@ -65,11 +65,14 @@ impl From<StoreError> for AdminError {
             | StoreError::TooManyCarriers
             | StoreError::TooManyRoutes
             | StoreError::TooManyChoices(_)
+            | StoreError::TooManySources
+            | StoreError::TokenOfAnotherSource { .. }
             | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
             StoreError::Audit(_) | StoreError::NoRoom(_) => StatusCode::INSUFFICIENT_STORAGE,
             StoreError::NotRegistered(_)
             | StoreError::NoCarrier(_)
             | StoreError::NoRoute
+            | StoreError::NoSource(_)
             | StoreError::NoSuchToken { .. } => StatusCode::NOT_FOUND,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -1,36 +1,42 @@
 //! The dry run: whom a broadcast addresses, with what, and what it stands on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 
 use axum::http::StatusCode;
 
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, CheckDocument, Stage};
+use super::due::due_later;
 use super::refusal::{
     BroadcastRefusal, LIST_NOT_READY, REUSED, STATE, TOO_MANY_REFUSED, disk, refused,
 };
 use super::shelf::Part;
-use crate::broadcast::audience::{LegSources, PinnedList, address};
+use crate::broadcast::audience::{Addressed, LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
-use crate::broadcast::manifest::{Manifest, OtherBroadcast};
+use crate::broadcast::manifest::{
+    DuplicateAction, Manifest, Notify, OtherBroadcast, Pace, Schedule,
+};
 use crate::broadcast::outcomes::RowWord;
 use crate::broadcast::recipients::RecipientsWriter;
 use host::clock;
 use host::mapped::Mapped;
 use wire::sms::relay::OriginatingAddress;
 
+/// Broadcasts with the same text that a dry run names.
+const DUPLICATES_NAMED: usize = 5;
 /// A reqid that a broadcast used is its own for so long after its end.
 const REQID_KEPT_MS: u64 = 24 * 3_600 * 1_000;
 
 /// The file of a list's version, and which it is.
-struct OpenVersion {
+pub(super) struct OpenVersion {
     list: String,
     version: u32,
     octets: Mapped,
 }
 
 impl OpenVersion {
-    fn pinned(&self) -> Result<PinnedList<'_>, BroadcastRefusal> {
+    pub(super) fn pinned(&self) -> Result<PinnedList<'_>, BroadcastRefusal> {
         let list = &self.list;
         let view = ListView::open(self.octets.as_ref())
             .map_err(|error| refused(LIST_NOT_READY, format!("{list}: {error}")))?;
@@ -45,14 +51,16 @@ impl BroadcastDesk {
         let manifest = {
             let mut standing = self.standing();
             let document = &standing.entry(broadcast)?.document;
-            if matches!(document.stage, Stage::Started | Stage::Ended) {
+            if is_ordered(document.stage) {
                 return Err(refused(STATE, "the broadcast was started: write another"));
             }
             document.manifest.clone()
         };
         self.check_manifest(broadcast, &manifest)?;
+        let (written, templates) = self.written_out(&manifest)?;
+        let catalogue = self.catalogue();
         let mut legs = Vec::new();
-        for leg in &manifest.legs {
+        for leg in &written.legs {
             let audience = &leg.audience;
             let except = audience.except.iter().map(|list| self.open_version(list, None));
             let except = except.collect::<Result<Vec<_>, _>>()?;
@@ -68,14 +76,15 @@ impl BroadcastDesk {
         let path = self.shelf.broadcast(broadcast).join(&file);
         let part = Part::of(&path)?;
         let mut writer = RecipientsWriter::new(part.file.try_clone()?)?;
-        let addressed = address(&manifest, &sources, &mut writer)?;
+        let addressed = address(&written, &sources, &catalogue, &mut writer)?;
         writer.finish()?;
         part.keep()?;
-        let check = self.check_of(&manifest, &sources, addressed, file);
+        let check = self.check_of(&written, &sources, addressed, file);
+        let mut check = CheckDocument { templates, ..check };
+        check.warnings.extend(self.same_text_lately(broadcast, &manifest, &check.addressed));
         let mut before = None;
         let checked = self.alter(broadcast, |document| {
-            let is_same = document.manifest == manifest
-                && !matches!(document.stage, Stage::Started | Stage::Ended);
+            let is_same = document.manifest == manifest && !is_ordered(document.stage);
             if !is_same {
                 return Err(refused(STATE, "the broadcast was changed meanwhile: check it again"));
             }
@@ -99,7 +108,7 @@ impl BroadcastDesk {
         &self,
         manifest: &Manifest,
         sources: &[LegSources<'_>],
-        addressed: crate::broadcast::audience::Addressed,
+        addressed: Addressed,
         file: String,
     ) -> CheckDocument {
         let lists: Vec<(String, [u8; 32])> =
@@ -131,10 +140,49 @@ impl BroadcastDesk {
             digest: hexadecimal(&manifest.digest(&lists, &counts)),
             addressed,
             lists: pinned.collect(),
+            templates: BTreeMap::new(),
             needs_approval: manifest.asks_for_two(),
             warnings,
             file,
         }
+    }
+
+    /// Broadcasts that have sent one of the texts within the manifest's window: whoever is in both
+    /// has it twice, unless the manifest skips that.
+    fn same_text_lately(
+        &self,
+        broadcast: &str,
+        manifest: &Manifest,
+        addressed: &Addressed,
+    ) -> Vec<String> {
+        let duplicates = &manifest.duplicates;
+        let window_ms = duplicates.window_seconds.saturating_mul(1_000);
+        let now_ms = clock::unix_ms();
+        let texts: BTreeSet<&str> = addressed.texts.iter().map(|text| text.text.as_str()).collect();
+        let standing = self.standing();
+        let documents = standing.broadcasts.values().map(|entry| &entry.document);
+        let same = documents.filter(|other| {
+            let started_ms = other.started.as_ref().map_or(0, |start| start.at_ms);
+            let sent = other.check.iter().flat_map(|check| &check.addressed.texts);
+            other.broadcast != broadcast
+                && now_ms.saturating_sub(started_ms) < window_ms
+                && sent.into_iter().any(|text| texts.contains(text.text.as_str()))
+        });
+        let minutes = duplicates.window_seconds.div_ceil(60);
+        let sentence = |other: &BroadcastDocument| {
+            let broadcast = &other.broadcast;
+            match duplicates.action {
+                DuplicateAction::Warn => format!(
+                    "{broadcast} has sent the same text within {minutes} minutes: who is in both \
+                     gets it twice"
+                ),
+                DuplicateAction::Skip => format!(
+                    "{broadcast} has sent the same text within {minutes} minutes: who had it is \
+                     skipped (7003)"
+                ),
+            }
+        };
+        same.take(DUPLICATES_NAMED).map(sentence).collect()
     }
 
     /// What a manifest says against what there is beside it.
@@ -149,11 +197,11 @@ impl BroadcastDesk {
             let sentence = "a phone cannot show this sender: give 1 to 11 letters or digits";
             return Err(wrong(sentence, "/sender"));
         }
-        if manifest.start != "now" {
-            let sentence = "starts at a time are not made yet: start it when it is time";
-            return Err(wrong(sentence, "/start"));
+        if let Some((place, sentence)) = not_carried_out(manifest) {
+            return Err(wrong(sentence, place));
         }
         let now_ms = clock::unix_ms();
+        due_later(manifest, now_ms)?;
         let standing = self.standing();
         let is_used = standing.broadcasts.values().any(|entry| {
             let other = &entry.document;
@@ -171,7 +219,7 @@ impl BroadcastDesk {
         Ok(())
     }
 
-    fn open_version(
+    pub(super) fn open_version(
         &self,
         list: &str,
         version: Option<u32>,
@@ -223,6 +271,90 @@ impl BroadcastDesk {
     }
 }
 
+/// Whether somebody has ordered it to start.
+fn is_ordered(stage: Stage) -> bool {
+    matches!(stage, Stage::Scheduled | Stage::Started | Stage::Ended)
+}
+
+/// The first thing of a manifest that nobody carries out: its place, and what to do. What is not
+/// done is refused, and never passed over.
+fn not_carried_out(manifest: &Manifest) -> Option<(&'static str, &'static str)> {
+    let Manifest { pace, retry, notify, expect, .. } = manifest;
+    let asked = [
+        (pace.per_area > 0, "/pace/per_area", "areas have no pace of their own yet: leave it out"),
+        (
+            pace.per_carrier > 0,
+            "/pace/per_carrier",
+            "carriers have no pace of a broadcast's yet: leave it out",
+        ),
+        (
+            pace.per_hlr_group > 0,
+            "/pace/per_hlr_group",
+            "groups of numbers have no pace of their own yet: leave it out",
+        ),
+        (
+            pace.share_max != Pace::default().share_max,
+            "/pace/share_max",
+            "the share of the network's room cannot be set yet: leave it out",
+        ),
+        (
+            retry.schedule == Schedule::UntilDeadline,
+            "/retry/schedule",
+            "retries go by the class's schedule, or there are none: give class or once",
+        ),
+        (
+            !retry.first_attempts_before_retries,
+            "/retry/first_attempts_before_retries",
+            "retries do not go before first attempts: leave it out",
+        ),
+        (
+            *notify == Notify::Each,
+            "/notify",
+            "recipients are not notified of one by one yet: give summary",
+        ),
+        (
+            expect.cost_max.is_some(),
+            "/expect/cost_max",
+            "no price is registered, so no cost can be told: expect recipients and segments",
+        ),
+    ];
+    asked.into_iter().find(|(is_asked, ..)| *is_asked).map(|(_, place, sentence)| (place, sentence))
+}
+
 pub(super) fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_carries_out_is_refused_by_its_place() {
+        let manifest = |more: &str| {
+            let text = format!(
+                r#"{{"xpid":"00100000001","sender":"Town","class":"02","reqid":"r",{more}
+                "legs":[{{"audience":{{"list":"l","areas":"everywhere"}},
+                "texts":{{"variants":{{"en":"x"}}}}}}]}}"#
+            );
+            Manifest::read(text.as_bytes()).expect("a manifest")
+        };
+        assert_eq!(not_carried_out(&manifest("")), None);
+        assert_eq!(not_carried_out(&manifest(r#""pace":{"per_second":5},"#)), None);
+        for (more, place) in [
+            (r#""pace":{"per_area":1},"#, "/pace/per_area"),
+            (r#""pace":{"per_carrier":1},"#, "/pace/per_carrier"),
+            (r#""pace":{"per_hlr_group":1},"#, "/pace/per_hlr_group"),
+            (r#""pace":{"share_max":50},"#, "/pace/share_max"),
+            (r#""retry":{"schedule":"until-deadline"},"#, "/retry/schedule"),
+            (
+                r#""retry":{"first_attempts_before_retries":false},"#,
+                "/retry/first_attempts_before_retries",
+            ),
+            (r#""notify":"each","#, "/notify"),
+            (r#""expect":{"cost_max":5},"#, "/expect/cost_max"),
+        ] {
+            assert_eq!(not_carried_out(&manifest(more)).map(|(place, _)| place), Some(place));
+        }
+    }
 }

@@ -3,25 +3,30 @@
 //! All of it blocks and runs beside the shards. What is decided is written down before it is told:
 //! a start that a crash cuts off is told again at the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::documents::{
-    Approval, BroadcastDocument, CheckDocument, EndDocument, ListDocument, Stage, StartDocument,
+    Approval, BroadcastDocument, CheckDocument, EndDocument, ListDocument, ScheduleDocument, Stage,
+    StartDocument,
 };
+use super::due::due_later;
+use super::loaded::loaded;
 use super::refusal::{
     APPROVAL, BroadcastRefusal, CHECK_OUTDATED, NOT_EXPECTED, NOT_HIGHER, STATE, TOO_MANY_LIVE,
     refused, unknown,
 };
 use super::shelf::{Shelf, new_identifier};
+use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::life::End;
 use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
 use crate::broadcast::manifest::{Manifest, Schedule};
 use crate::broadcast::recipients::Recipients;
 use crate::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms};
 use crate::broadcast::slice::Order;
+use crate::broadcast::templates::TemplateDocument;
 use crate::control::engine::Engine;
 use crate::shard::SliceFigures;
 use host::clock;
@@ -54,6 +59,7 @@ impl Entry {
 pub(super) struct Standing {
     pub(super) lists: BTreeMap<String, ListDocument>,
     pub(super) broadcasts: BTreeMap<String, Entry>,
+    pub(super) templates: BTreeMap<String, TemplateDocument>,
 }
 
 impl Standing {
@@ -84,6 +90,9 @@ impl Standing {
 pub struct BroadcastDesk {
     pub(super) shelf: Shelf,
     pub(super) engine: Arc<dyn Engine>,
+    pub(super) catalogue: RwLock<Arc<AreaCatalogue>>,
+    /// The turns of sources whose warnings are being taken.
+    pub(super) turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     standing: Mutex<Standing>,
 }
 
@@ -103,7 +112,12 @@ impl BroadcastDesk {
         for document in shelf.broadcasts::<BroadcastDocument>()? {
             standing.broadcasts.insert(document.broadcast.clone(), Entry::of(document));
         }
-        let desk = Arc::new(Self { shelf, engine, standing: Mutex::new(standing) });
+        for template in shelf.all_templates::<TemplateDocument>()? {
+            standing.templates.insert(template.template.clone(), template);
+        }
+        let catalogue = RwLock::new(Arc::new(loaded(&shelf)));
+        let (turns, standing) = (Mutex::default(), Mutex::new(standing));
+        let desk = Arc::new(Self { shelf, engine, catalogue, turns, standing });
         desk.tell_again();
         Ok(desk)
     }
@@ -191,6 +205,7 @@ impl BroadcastDesk {
             manifest: manifest.checked()?,
             check: None,
             approvals: Vec::new(),
+            scheduled: None,
             started: None,
             ended: None,
         };
@@ -278,6 +293,9 @@ impl BroadcastDesk {
             return if same { Ok(document) } else { Err(other()) };
         }
         may_start(&standing, &document, digest, recipients, now_ms)?;
+        if let Some(due_ms) = due_later(&document.manifest, now_ms)? {
+            return self.schedule(&mut standing, document, (due_ms, recipients), by);
+        }
         let highest = standing.started().map(|(_, start)| start.ordinal).max();
         let start = StartDocument {
             ordinal: highest.map_or(1, |highest| highest + 1),
@@ -307,6 +325,33 @@ impl BroadcastDesk {
         Ok(document)
     }
 
+    /// Keeps an order to start for its time. One that is repeated changes nothing.
+    fn schedule(
+        &self,
+        standing: &mut Standing,
+        document: BroadcastDocument,
+        (due_ms, recipients): (u64, u64),
+        by: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        if document.stage == Stage::Scheduled {
+            return Ok(document);
+        }
+        let digest = document.check.as_ref().map(|check| check.digest.clone());
+        let scheduled = ScheduleDocument {
+            due_ms,
+            by: by.to_owned(),
+            ordered_ms: clock::unix_ms(),
+            digest: digest.unwrap_or_default(),
+            recipients,
+            trouble: None,
+        };
+        let stage = Stage::Scheduled;
+        let document = BroadcastDocument { stage, scheduled: Some(scheduled), ..document };
+        self.shelf.keep_broadcast(&document.broadcast, &document)?;
+        standing.entry(&document.broadcast)?.document = document.clone();
+        Ok(document)
+    }
+
     /// Pauses, resumes or ends what was started; returns when every shard has that durable.
     pub(super) fn order(&self, broadcast: &str, order: Order) -> Result<(), BroadcastRefusal> {
         let ordinal = {
@@ -317,7 +362,7 @@ impl BroadcastDesk {
                 // Whoever stops it is never refused; what never began is over at once.
                 (None, _, Order::End(End::Cancelled)) => {
                     drop(standing);
-                    return self.end_unstarted(broadcast);
+                    return self.end_unstarted(broadcast, "cancelled");
                 }
                 (Some(_), _, Order::End(_)) => return Ok(()),
                 _ => return Err(refused(STATE, "the broadcast is not running")),
@@ -328,12 +373,16 @@ impl BroadcastDesk {
     }
 
     /// What was never started is over: it stays to be looked at.
-    fn end_unstarted(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+    pub(super) fn end_unstarted(
+        &self,
+        broadcast: &str,
+        life: &str,
+    ) -> Result<(), BroadcastRefusal> {
         let ended = self.alter(broadcast, |document| {
             document.stage = Stage::Ended;
             document.ended.get_or_insert_with(|| EndDocument {
                 at_ms: clock::unix_ms(),
-                life: "cancelled".to_owned(),
+                life: life.to_owned(),
                 outcomes: BTreeMap::new(),
                 codes: BTreeMap::new(),
                 doubts: 0,
@@ -402,8 +451,10 @@ fn may_start(
     recipients: u64,
     now_ms: u64,
 ) -> Result<(), BroadcastRefusal> {
-    check_stage(document, &[Stage::Checked, Stage::Approved])?;
-    let check = holding_check(document, digest, now_ms)?;
+    check_stage(document, &[Stage::Checked, Stage::Approved, Stage::Scheduled])?;
+    // What was ordered for a time is the dry run that held then.
+    let ordered_ms = document.scheduled.as_ref().map_or(now_ms, |due| due.ordered_ms);
+    let check = holding_check(document, digest, ordered_ms)?;
     let is_approved = document.approvals.iter().any(|approval| approval.digest == digest);
     if check.needs_approval && !is_approved {
         let sentence = "somebody who neither wrote nor changed it has to approve it first";

@@ -67,6 +67,8 @@ pub enum Stage {
     Checked,
     /// Whoever has to has approved the dry run.
     Approved,
+    /// It starts when it is time.
+    Scheduled,
     /// The shards have it.
     Started,
     /// Nothing happens to it any more.
@@ -85,6 +87,9 @@ pub struct CheckDocument {
     pub addressed: Addressed,
     /// The versions that it stands on: list, version, digest.
     pub lists: Vec<(String, u32, String)>,
+    /// The templates that its texts are of, with their versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<String, u32>,
     /// Whether somebody else has to approve it.
     pub needs_approval: bool,
     /// What somebody should look at.
@@ -102,6 +107,24 @@ pub struct Approval {
     pub digest: String,
     /// When, Unix milliseconds.
     pub at_ms: u64,
+}
+
+/// A start that waits for its time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ScheduleDocument {
+    /// When it is due, Unix milliseconds.
+    pub due_ms: u64,
+    /// Who ordered it.
+    pub by: String,
+    /// When, Unix milliseconds: the dry run held then.
+    pub ordered_ms: u64,
+    /// The dry run's digest.
+    pub digest: String,
+    /// How many recipients it found.
+    pub recipients: u64,
+    /// Why it is due and not started yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// A start.
@@ -154,6 +177,9 @@ pub struct BroadcastDocument {
     /// Who approved that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
+    /// The start that waits for its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<ScheduleDocument>,
     /// Its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<StartDocument>,
@@ -219,8 +245,9 @@ pub struct CancelWanted {
 pub struct FollowerWanted {
     /// In place of a reqid.
     pub reqid: String,
-    /// What is said.
-    pub texts: Texts,
+    /// What is said; a retraction says what the broadcast's template has for it, if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<Texts>,
     /// Seconds until its end.
     #[serde(default)]
     pub lifetime: Option<u64>,

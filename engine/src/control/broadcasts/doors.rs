@@ -1,6 +1,6 @@
 //! The requests: who may what stands in the table of paths; each act is a line of the audit first.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,9 +15,11 @@ use super::desk::BroadcastDesk;
 use super::documents::{
     ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, ListWanted, StartWanted,
 };
+use super::handling::{Answer, Desk, act, beside, stopping};
 use super::lists::{ImportWanted, Piece};
 use super::refusal::BroadcastRefusal;
 use super::results::{self, ResultsQuery};
+use super::{areas, sources, templates, warnings};
 use crate::broadcast::life::End;
 use crate::broadcast::lists::encoding::Charset;
 use crate::broadcast::lists::reader::ReaderOptions;
@@ -28,9 +30,6 @@ use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Document, IdentifierInPath, Parameters};
 use crate::control::audit::Act;
 use host::background::step_back;
-
-type Desk = State<Arc<BroadcastDesk>>;
-type Answer = Result<Response, BroadcastRefusal>;
 
 /// Pieces of a file that wait for the import.
 const PIECES_WAITING_MAX: usize = 64;
@@ -53,42 +52,11 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .route("/broadcasts/{broadcast}/retract", post(retract))
         .route("/broadcasts/{broadcast}/update", post(update))
         .route("/broadcasts/{broadcast}/results", get(show_results))
-        .with_state(desk)
-}
-
-/// Does what waits for disks and shards beside the doors.
-async fn beside<T: Send + 'static>(
-    desk: Arc<BroadcastDesk>,
-    work: impl FnOnce(&BroadcastDesk) -> Result<T, BroadcastRefusal> + Send + 'static,
-) -> Result<T, BroadcastRefusal> {
-    tokio::task::spawn_blocking(move || work(&desk)).await.unwrap_or_else(|_| Err(stopping()))
-}
-
-fn stopping() -> BroadcastRefusal {
-    AdminError::new(StatusCode::SERVICE_UNAVAILABLE, "the control plane is stopping").into()
-}
-
-/// An act: its line, and then itself.
-async fn act<T: Send + 'static>(
-    caller: &Caller,
-    desk: Arc<BroadcastDesk>,
-    act: Act,
-    work: impl FnOnce(&BroadcastDesk, &str) -> Result<T, BroadcastRefusal> + Send + 'static,
-) -> Result<T, BroadcastRefusal> {
-    let name = caller.name.clone();
-    // What a refusal says beside its sentence does not go through the audit's words.
-    let refusal = Arc::new(Mutex::new(None));
-    let said = Arc::clone(&refusal);
-    let done = caller.act(act, move |_| {
-        work(&desk, &name).map_err(|refused| {
-            *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused.clone());
-            AdminError::from(refused)
-        })
-    });
-    done.await.map_err(|error| {
-        let said = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
-        said.unwrap_or_else(|| error.into())
-    })
+        .with_state(Arc::clone(&desk))
+        .merge(areas::router(Arc::clone(&desk)))
+        .merge(templates::router(Arc::clone(&desk)))
+        .merge(sources::router())
+        .merge(warnings::router(desk))
 }
 
 /// As [`act`], of a broadcast, answered by its document.

@@ -1,20 +1,17 @@
 //! What follows a broadcast in its chain: a retraction, an update.
 
+use std::collections::BTreeMap;
+
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, FollowerWanted, ProgressDocument};
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
-use crate::broadcast::manifest::{Areas, Manifest, OtherBroadcast};
-use crate::broadcast::outcomes::Outcome;
+use crate::broadcast::manifest::{Areas, Manifest, OtherBroadcast, Texts};
+use crate::broadcast::templates::TemplatePart;
+use crate::broadcast::warnings::MAY_HAVE_IT;
+use crate::control::admin::reply::AdminError;
 
-/// Those who have a text, or may have it.
-const MAY_HAVE_IT: [Outcome; 5] = [
-    Outcome::Delivered,
-    Outcome::Partial,
-    Outcome::HandedOver,
-    Outcome::InFlight,
-    Outcome::InDoubt,
-];
-const ALERTSEQ_MAX: u8 = 99;
+/// The last number of a chain.
+pub(super) const ALERTSEQ_MAX: u8 = 99;
 
 impl BroadcastDesk {
     /// A draft of a retraction: to exactly those who have the text, or may have it.
@@ -25,8 +22,12 @@ impl BroadcastDesk {
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let mut manifest = self.next_of_chain(broadcast, &wanted)?;
+        let templates = self.templates_of(broadcast)?;
         for leg in &mut manifest.legs {
-            leg.texts = wanted.texts.clone();
+            leg.texts = match &wanted.texts {
+                Some(texts) => texts.clone(),
+                None => retraction_of(&leg.texts, &templates)?,
+            };
             // Whoever has it gets this, in whatever language.
             leg.audience.languages.clear();
             leg.audience.conditions.clear();
@@ -47,10 +48,21 @@ impl BroadcastDesk {
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let mut manifest = self.next_of_chain(broadcast, &wanted)?;
+        let Some(texts) = wanted.texts else {
+            let sentence = "an update says something else: give its texts, or another template";
+            return Err(AdminError::bad_request(sentence).into());
+        };
         for leg in &mut manifest.legs {
-            leg.texts = wanted.texts.clone();
+            leg.texts = texts.clone();
         }
         self.create(manifest, by)
+    }
+
+    /// The versions of the templates that a started broadcast's texts are of.
+    fn templates_of(&self, broadcast: &str) -> Result<BTreeMap<String, u32>, BroadcastRefusal> {
+        let mut standing = self.standing();
+        let check = standing.entry(broadcast)?.document.check.as_ref();
+        Ok(check.map(|check| check.templates.clone()).unwrap_or_default())
     }
 
     fn next_of_chain(
@@ -87,4 +99,22 @@ impl BroadcastDesk {
         self.refresh()?;
         Ok(self.standing().broadcasts.values().map(|entry| entry.progress()).collect())
     }
+}
+
+/// What the template of these texts has to take them back, of the version that was sent.
+fn retraction_of(
+    texts: &Texts,
+    versions: &BTreeMap<String, u32>,
+) -> Result<Texts, BroadcastRefusal> {
+    let Some(template) = &texts.template else {
+        let sentence = "the broadcast is of no template that has a retraction: give its texts";
+        return Err(AdminError::bad_request(sentence).into());
+    };
+    let name = template.split('@').next().unwrap_or_default();
+    let version = versions.get(name).map(|version| format!("{name}@{version}"));
+    Ok(Texts {
+        template: Some(version.unwrap_or_else(|| template.clone())),
+        part: TemplatePart::Retraction,
+        ..texts.clone()
+    })
 }

@@ -63,6 +63,7 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
     let mut told = None;
     while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         let Some(desk) = desk.upgrade() else { return };
+        desk.start_due();
         // What goes wrong in the same way for hours is said once.
         let wrong = desk.look().err().map(|refusal| refusal.sentence);
         if let Some(error) = wrong.as_ref().filter(|_| wrong != told) {
@@ -305,6 +306,7 @@ impl Entry {
             Stage::Draft => "draft",
             Stage::Checked => "checked",
             Stage::Approved => "approved",
+            Stage::Scheduled => "scheduled",
             Stage::Started => state_of(&self.figures),
             Stage::Ended => document.ended.as_ref().map_or("ended", |end| end.life.as_str()),
         };

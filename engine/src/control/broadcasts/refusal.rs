@@ -16,12 +16,16 @@ use crate::io::figures::ControlError;
 pub(super) const LIST_NOT_READY: u16 = 7101;
 /// Too many lines of it were refused.
 pub(super) const TOO_MANY_REFUSED: u16 = 7102;
+/// An area that is not known, or none at all.
+pub(super) const AREA: u16 = 7103;
 /// The dry run lacks, or is outdated.
 pub(super) const CHECK_OUTDATED: u16 = 7104;
 /// An approval lacks, or is one's own, or of something else.
 pub(super) const APPROVAL: u16 = 7105;
 /// Not what was expected.
 pub(super) const NOT_EXPECTED: u16 = 7106;
+/// A warning that is not acceptable as one.
+pub(super) const ALERT: u16 = 7108;
 /// Not in this state.
 pub(super) const STATE: u16 = 7107;
 /// An identifier that was used with other content.
@@ -30,6 +34,9 @@ pub(super) const REUSED: u16 = 7109;
 pub(super) const TOO_MANY_LIVE: u16 = 7110;
 /// The alertseq is not higher than the chain's.
 pub(super) const NOT_HIGHER: u16 = 7111;
+
+/// A role that the caller has not.
+pub(super) const ROLE: u16 = 7112;
 
 /// A refusal.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,8 +67,8 @@ fn is_zero(code: &u16) -> bool {
 /// A refusal with the status that goes with its code.
 pub(super) fn refused(code: u16, sentence: impl Into<String>) -> BroadcastRefusal {
     let status = match code {
-        TOO_MANY_REFUSED | 7103 | 7108 => StatusCode::UNPROCESSABLE_ENTITY,
-        APPROVAL => StatusCode::FORBIDDEN,
+        TOO_MANY_REFUSED | AREA | ALERT => StatusCode::UNPROCESSABLE_ENTITY,
+        APPROVAL | ROLE => StatusCode::FORBIDDEN,
         TOO_MANY_LIVE => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::CONFLICT,
     };

@@ -18,6 +18,9 @@ use wire::json;
 
 const LISTS: &str = "lists";
 const BROADCASTS: &str = "broadcasts";
+const AREAS: &str = "areas";
+const AREAS_DOCUMENT: &str = "areas.json";
+const TEMPLATES: &str = "templates";
 const LIST_DOCUMENT: &str = "list.json";
 const BROADCAST_DOCUMENT: &str = "broadcast.json";
 const OUTCOMES: &str = "outcomes";
@@ -73,7 +76,50 @@ impl Shelf {
         made.inspect_err(|_| drop(fs::remove_dir_all(folder)))
     }
 
-    fn make(&self, folder: &Path) -> io::Result<()> {
+    /// The folder of the catalogue of areas.
+    pub(super) fn areas(&self) -> PathBuf {
+        self.data_dir.join(AREAS)
+    }
+
+    /// What says which file of areas counts.
+    pub(super) fn areas_loaded<T: DeserializeOwned>(&self) -> io::Result<Option<T>> {
+        let path = self.areas().join(AREAS_DOCUMENT);
+        if path.exists() { document(&path).map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn keep_areas_loaded(&self, loaded: &impl Serialize) -> io::Result<()> {
+        write(&self.areas().join(AREAS_DOCUMENT), &octets_of(loaded)?)
+    }
+
+    /// The folder of templates.
+    pub(super) fn templates(&self) -> PathBuf {
+        self.data_dir.join(TEMPLATES)
+    }
+
+    /// All templates.
+    pub(super) fn all_templates<T: DeserializeOwned>(&self) -> io::Result<Vec<T>> {
+        let entries = match fs::read_dir(self.templates()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            // A half written one has another ending.
+            if path.extension().is_some_and(|extension| extension == "json") {
+                found.push(document(&path)?);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn keep_template(&self, name: &str, document: &impl Serialize) -> io::Result<()> {
+        write(&self.templates().join(format!("{name}.json")), &octets_of(document)?)
+    }
+
+    /// Makes a new folder.
+    pub(super) fn make(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         let mut at = folder;
         while let Some(parent) = at.parent()
@@ -183,12 +229,20 @@ fn documents<T: DeserializeOwned>(folder: &Path, name: &str) -> io::Result<Vec<T
         let path = entry?.path().join(name);
         // A folder without a document was being made when the engine died.
         let Ok(text) = read_bounded(&path, DOCUMENT_OCTETS_MAX) else { continue };
-        let document = json::read(&mut text.as_bytes().to_vec()).map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
-        })?;
-        found.push(document);
+        found.push(of_text(&text, &path)?);
     }
     Ok(found)
+}
+
+fn document<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let text = read_bounded(path, DOCUMENT_OCTETS_MAX).map_err(io::Error::other)?;
+    of_text(&text, path)
+}
+
+fn of_text<T: DeserializeOwned>(text: &str, path: &Path) -> io::Result<T> {
+    json::read(&mut text.as_bytes().to_vec()).map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
+    })
 }
 
 /// An identifier that no other list or broadcast has: in the order of time, then by chance.

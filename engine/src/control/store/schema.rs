@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -91,6 +91,27 @@ ALTER TABLE carrier_route ADD COLUMN choice TEXT NOT NULL DEFAULT '';
 ",
     "
 ALTER TABLE client ADD COLUMN smpp TEXT;
+",
+    "
+CREATE TABLE source (
+    name TEXT PRIMARY KEY,
+    settings TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE warning (
+    source TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    identifier TEXT NOT NULL,
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    sent_ms INTEGER NOT NULL,
+    chain TEXT,
+    revision INTEGER,
+    event TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    taken_ms INTEGER NOT NULL,
+    PRIMARY KEY (source, sender, identifier)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX warning_chain ON warning (source, chain);
+CREATE INDEX warning_taken ON warning (source, taken_ms);
 ",
 ];
 

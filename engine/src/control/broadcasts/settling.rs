@@ -1,0 +1,256 @@
+//! What a judged warning does: a draft, a start by itself, the end of its chain's broadcasts, or
+//! nothing.
+
+use super::answers::{WarningAnswer, WarningRemark, own_chain};
+use super::desk::BroadcastDesk;
+use super::documents::{Approval, BroadcastDocument, Stage};
+use super::followers::ALERTSEQ_MAX;
+use super::refusal::{ALERT, BroadcastRefusal, NOT_HIGHER, refused};
+use crate::broadcast::life::End;
+use crate::broadcast::slice::Order;
+use crate::broadcast::warnings::{ChainBroadcast, ChainPlace, SourceTerms, propose};
+use crate::control::sources::SourceSettings;
+use host::clock;
+use wire::cap::Status;
+use wire::cap::draft::{Act, Disposition, Draft};
+
+/// A warning that is judged and new, with what its source's log knows.
+pub(super) struct Arrived {
+    pub(super) source: String,
+    /// The one name of its sender.
+    pub(super) sender: String,
+    pub(super) settings: SourceSettings,
+    pub(super) draft: Draft,
+    /// The chains that it may belong to; the first is the newest.
+    pub(super) chains: Vec<String>,
+    /// The source has told of one of them before.
+    pub(super) is_known: bool,
+    /// The highest revision that was told of the chain.
+    pub(super) newest_revision: Option<u32>,
+    pub(super) remarks: Vec<WarningRemark>,
+    /// It came as the source's own, by a way on which nobody could change it.
+    pub(super) starts_itself: bool,
+    /// Whoever brought it may stop what runs.
+    pub(super) may_stop: bool,
+}
+
+impl BroadcastDesk {
+    /// Does what a warning asks for, within its source's rights.
+    pub(super) fn settle(&self, arrived: Arrived) -> Result<WarningAnswer, BroadcastRefusal> {
+        let draft = &arrived.draft;
+        let mut answer = WarningAnswer::of(&arrived.source, draft, "judged");
+        answer.sender.clone_from(&arrived.sender);
+        answer.warnings.extend(arrived.remarks.iter().cloned());
+        if let Disposition::NothingIsSent(why) = &draft.disposition {
+            // What was never meant begins no chain that a later warning could go on with.
+            answer.chain = None;
+            if draft.act == Act::Note {
+                answer.state = "noted".to_owned();
+                answer.chain = arrived.chains.first().cloned();
+            }
+            answer.waits.push(format!("nothing is sent: {why}"));
+            return Ok(answer);
+        }
+        if draft.status == Status::Exercise && !arrived.settings.exercises {
+            answer.chain = None;
+            answer.waits.push("the source is not registered to send exercises".to_owned());
+            return Ok(answer);
+        }
+        let chain = self.chain_of_warning(&arrived)?;
+        let known = |newest| draft.revision.is_some_and(|revision| revision <= newest);
+        if arrived.newest_revision.is_some_and(known) {
+            answer.state = "dropped".to_owned();
+            answer.chain = chain;
+            answer.waits.push("a later revision of it came before".to_owned());
+            return Ok(answer);
+        }
+        if draft.act == Act::Cancel {
+            return self.cancel_chain(&arrived, chain, answer);
+        }
+        if draft.act == Act::AllClear && chain.is_none() {
+            answer.state = "waiting".to_owned();
+            answer.waits.push("nobody knows what is over: no chain of it is known".to_owned());
+            return Ok(answer);
+        }
+        if draft.act == Act::Update && !arrived.is_known {
+            let why = "it updates nothing that is known: start it as a new alert";
+            answer.waits.push(why.to_owned());
+        }
+        let chain = chain.unwrap_or_else(|| own_chain(draft));
+        self.draft_of_warning(&arrived, chain, answer)
+    }
+
+    /// The chain that a warning belongs to, among those that its references name.
+    fn chain_of_warning(&self, arrived: &Arrived) -> Result<Option<String>, BroadcastRefusal> {
+        let chains = &arrived.chains;
+        let live: Vec<&String> = chains
+            .iter()
+            .filter(|chain| !self.of_chain(chain, &arrived.settings.xpid, true).is_empty())
+            .collect();
+        if live.len() > 1 {
+            let sentence = "it refers to several alerts that are live: a person decides which of \
+                            them it changes";
+            let refusal = refused(ALERT, sentence);
+            return Err(BroadcastRefusal { place: Some("references".to_owned()), ..refusal });
+        }
+        Ok(live.first().copied().or(chains.first()).cloned())
+    }
+
+    /// The broadcasts of a chain, oldest first: those that run, or those that wait to be started.
+    fn of_chain(&self, chain: &str, xpid: &str, started: bool) -> Vec<BroadcastDocument> {
+        let standing = self.standing();
+        let all = standing.broadcasts.values().map(|entry| &entry.document);
+        let of_chain = all.filter(|document| {
+            document.manifest.alertid.as_deref() == Some(chain)
+                && document.manifest.xpid == xpid
+                && document.stage != Stage::Ended
+                && document.started.is_some() == started
+        });
+        of_chain.cloned().collect()
+    }
+
+    fn cancel_chain(
+        &self,
+        arrived: &Arrived,
+        chain: Option<String>,
+        mut answer: WarningAnswer,
+    ) -> Result<WarningAnswer, BroadcastRefusal> {
+        let Some(chain) = chain else {
+            answer.state = "waiting".to_owned();
+            answer.waits.push("no chain is known that it could end: look what runs".to_owned());
+            return Ok(answer);
+        };
+        let xpid = &arrived.settings.xpid;
+        let ends = [self.of_chain(&chain, xpid, true), self.of_chain(&chain, xpid, false)];
+        answer.ends = ends.concat().into_iter().map(|document| document.broadcast).collect();
+        answer.chain = Some(chain);
+        if !arrived.may_stop {
+            answer.state = "waiting".to_owned();
+            answer.waits.push(
+                "it did not come over TLS as the source's own: cancel its broadcasts".to_owned(),
+            );
+            return Ok(answer);
+        }
+        for broadcast in &answer.ends {
+            self.order(broadcast, Order::End(End::Cancelled))?;
+        }
+        answer.state = "cancelled".to_owned();
+        Ok(answer)
+    }
+
+    /// Where the next warning of a chain stands.
+    fn place_in(&self, chain: &str, xpid: &str) -> Result<ChainPlace, BroadcastRefusal> {
+        let standing = self.standing();
+        let mut started: Vec<(u32, Option<u8>, ChainBroadcast)> = Vec::new();
+        for document in standing.broadcasts.values().map(|entry| &entry.document) {
+            let manifest = &document.manifest;
+            let is_of_it = manifest.alertid.as_deref() == Some(chain) && manifest.xpid == xpid;
+            let (Some(start), Some(check), true) = (&document.started, &document.check, is_of_it)
+            else {
+                continue;
+            };
+            let mut lists: Vec<(String, u32)> =
+                check.lists.iter().map(|(list, version, _)| (list.clone(), *version)).collect();
+            lists.dedup();
+            let known = ChainBroadcast { broadcast: document.broadcast.clone(), lists };
+            started.push((start.ordinal, manifest.alertseq, known));
+        }
+        started.sort_by_key(|(ordinal, ..)| *ordinal);
+        let highest = started.iter().filter_map(|(_, alertseq, _)| *alertseq).max();
+        if highest.is_some_and(|highest| highest >= ALERTSEQ_MAX) {
+            let sentence = "the chain has come to 99: a person begins another";
+            return Err(refused(NOT_HIGHER, sentence));
+        }
+        Ok(ChainPlace {
+            alertid: chain.to_owned(),
+            alertseq: highest.map_or(0, |highest| highest + 1),
+            started: started.into_iter().map(|(.., known)| known).collect(),
+        })
+    }
+
+    fn draft_of_warning(
+        &self,
+        arrived: &Arrived,
+        chain: String,
+        mut answer: WarningAnswer,
+    ) -> Result<WarningAnswer, BroadcastRefusal> {
+        let settings = &arrived.settings;
+        let place = self.place_in(&chain, &settings.xpid)?;
+        let lists: Vec<(String, String)> = {
+            let standing = self.standing();
+            let name = |list: &String| standing.lists.get(list).map(|known| known.name.clone());
+            settings.lists.iter().map(|l| (l.clone(), name(l).unwrap_or_default())).collect()
+        };
+        let template = settings.template.as_deref().map(|name| {
+            self.template(name).ok_or_else(|| {
+                refused(ALERT, format!("the source's template {name:?} is not there: write it"))
+            })
+        });
+        let template = template.transpose()?;
+        let terms = SourceTerms {
+            xpid: &settings.xpid,
+            sender: &settings.sender,
+            lists: &lists,
+            template: template.as_ref().map(|version| &version.texts),
+            hold_seconds: settings.hold_seconds,
+            recipients_max: settings.recipients_max,
+            segments_max: settings.segments_max,
+        };
+        let proposal = propose(&arrived.draft, &terms, &self.catalogue(), &place)?;
+        answer.waits.extend(proposal.waits);
+        answer.warnings.extend(
+            proposal
+                .warnings
+                .into_iter()
+                .map(|sentence| WarningRemark { element: "area".to_owned(), sentence }),
+        );
+        answer.legs = proposal.manifest.legs.len();
+        answer.chain = Some(chain);
+        answer.alertseq = Some(place.alertseq);
+        let by = format!("source {}", arrived.source);
+        let document = self.create(proposal.manifest, &by)?;
+        answer.broadcast = Some(document.broadcast.clone());
+        answer.state = "draft".to_owned();
+        let starts = arrived.starts_itself
+            && answer.waits.is_empty()
+            && matches!(arrived.draft.act, Act::NewChain | Act::Update)
+            && arrived.draft.class.is_some_and(|class| settings.starts(class));
+        if starts {
+            match self.start_by_itself(&document.broadcast, settings, &by) {
+                Ok(Stage::Scheduled) => answer.state = "scheduled".to_owned(),
+                Ok(_) => answer.state = "started".to_owned(),
+                // It stays a draft, and a person sees why.
+                Err(refusal) => answer.waits.push(refusal.sentence),
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Checks a draft and starts it. Whoever registered the source has agreed to that beforehand.
+    fn start_by_itself(
+        &self,
+        broadcast: &str,
+        settings: &SourceSettings,
+        by: &str,
+    ) -> Result<Stage, BroadcastRefusal> {
+        let checked = self.check(broadcast)?;
+        let Some(check) = checked.check else {
+            return Err(refused(ALERT, "its dry run was outdated meanwhile: check it again"));
+        };
+        if check.addressed.targeted == 0 {
+            return Err(refused(ALERT, "nobody is addressed: look at the areas and the lists"));
+        }
+        if check.needs_approval {
+            let agreed = format!("{by}, as {} registered it", settings.registered_by);
+            self.alter(broadcast, |document| {
+                let digest = check.digest.clone();
+                let at_ms = clock::unix_ms();
+                document.approvals.push(Approval { by: agreed, digest, at_ms });
+                document.stage = Stage::Approved;
+                Ok(())
+            })?;
+        }
+        let started = self.start(broadcast, &check.digest, check.addressed.targeted, by)?;
+        Ok(started.stage)
+    }
+}
