@@ -1,7 +1,16 @@
-//! What must hold of the SMS codec, and of a journal segment, for any octets whatever. Each
+//! What must hold of the SMS codec, of a journal segment, and of what comes in before a broadcast,
+//! for any octets whatever. Each
 //! function panics when it does not.
 
+use hayauma::broadcast::areas::features::{FeatureNames, FeatureReader};
+use hayauma::broadcast::lists::import::Import;
+use hayauma::broadcast::lists::reader::ReaderOptions;
+use hayauma::broadcast::manifest::Manifest;
 use hayauma::journal::{Record, examine, segment_of};
+use wire::cap::draft::{Act as WarningAct, Draft};
+use wire::cap::{
+    Profile, Refusal as WarningRefusal, Rules as WarningRules, check_lalert, check_xml,
+};
 use wire::sms::address::Address;
 use wire::sms::alphabet::{Language, Shift, decode_ucs2};
 use wire::sms::coding_scheme::CodingScheme;
@@ -14,6 +23,7 @@ use wire::sms::relay::OriginatingAddress;
 use wire::sms::segment::{Content, Fragments, PlanOptions, Rules, plan_by_rules};
 use wire::sms::tpdu::{Direction, ReportContext, Tpdu};
 use wire::sms::user_data::UserData;
+use wire::terms::time::WallMs;
 
 /// A TPDU decodes or errs in both directions and every context; what decodes is written as it was
 /// read, but for unused bits of the first octet.
@@ -179,4 +189,65 @@ pub fn check_segment(octets: &[u8]) {
     let examined = examine(segment, &mut look);
     assert!(examined.tail >= 4096 && examined.tail <= segment.len().next_multiple_of(16).max(4096));
     assert_eq!(examine(segment, &mut |_, _| ()), examined);
+}
+
+/// Any octets are a warning or are refused, the same way twice; what is read of one is bounded, and
+/// nobody is addressed by silence.
+pub fn check_warning(octets: &[u8]) {
+    let rules = WarningRules {
+        profile: Profile::Ipaws,
+        now: WallMs::new(1_803_862_800_000),
+        segments_max: 3,
+    };
+    for profile in [Profile::Cap, Profile::Ipaws, Profile::CapCp] {
+        let rules = WarningRules { profile, ..rules };
+        let draft = check_xml(octets, &rules);
+        assert_eq!(draft, check_xml(octets, &rules));
+        check_draft(draft);
+    }
+    check_draft(check_lalert(octets, &rules));
+}
+
+fn check_draft(draft: Result<Draft, WarningRefusal>) {
+    match draft {
+        Ok(draft) => {
+            assert!(draft.legs.len() <= 64 && draft.warnings.all().len() <= 100);
+            for leg in &draft.legs {
+                assert!(!leg.area.is_empty() || draft.act == WarningAct::AllClear);
+                assert!(leg.variants.iter().all(|variant| variant.segments <= 10));
+            }
+            let is_sent = matches!(draft.act, WarningAct::NewChain | WarningAct::Update);
+            let ends = draft.class.is_none() == draft.deadline.is_none();
+            assert!(ends || !is_sent || draft.legs.is_empty(), "what has a class has an end");
+        }
+        Err(refusal) => assert!(!refusal.sentence.is_empty() && !refusal.element.is_empty()),
+    }
+}
+
+/// Any octets are a recipients' file whose every line is accounted for, in one piece or in many.
+pub fn check_list(octets: &[u8]) {
+    let folder = std::env::temp_dir();
+    let account = |pieces: usize| {
+        let mut import =
+            Import::new(ReaderOptions::default(), &folder).map_err(|e| e.to_string())?;
+        for piece in octets.chunks(pieces.max(1)) {
+            import.feed(piece).map_err(|error| error.to_string())?;
+        }
+        import.account().map_err(|error| error.to_string())
+    };
+    let whole = account(octets.len());
+    assert_eq!(whole, account(1 + octets.len() / 3));
+    if let Ok(account) = whole {
+        assert!(account.adds_up(), "every line is accounted for: {account:?}");
+    }
+}
+
+/// Any octets are a manifest or are refused; one that is read can be written and read again.
+pub fn check_manifest(octets: &[u8]) {
+    if let Ok(manifest) = Manifest::read(octets) {
+        let written = simd_json::to_vec(&manifest).expect("what was read can be written");
+        assert_eq!(Manifest::read(&written), Ok(manifest));
+    }
+    let mut reader = FeatureReader::new(FeatureNames::default());
+    let _ = octets.split(|octet| *octet == b'\n').try_for_each(|line| reader.take(line));
 }

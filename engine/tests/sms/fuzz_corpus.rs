@@ -46,3 +46,18 @@ fn addresses_of_the_corpus_still_pass() {
 fn segments_of_the_corpus_still_open() {
     replay("segment_open", checks::check_segment);
 }
+
+#[test]
+fn warnings_of_the_corpus_are_still_read_or_refused() {
+    replay("warning", checks::check_warning);
+}
+
+#[test]
+fn lists_of_the_corpus_are_still_accounted_for() {
+    replay("list", checks::check_list);
+}
+
+#[test]
+fn manifests_of_the_corpus_still_read_back() {
+    replay("manifest", checks::check_manifest);
+}
