@@ -12,7 +12,7 @@ use crate::broadcast::warnings::{ChainBroadcast, ChainPlace, SourceTerms, propos
 use crate::control::sources::SourceSettings;
 use host::clock;
 use wire::cap::Status;
-use wire::cap::draft::{Act, Disposition, Draft};
+use wire::cap::draft::{Act, Disposition, Draft, Hold};
 
 /// A warning that is judged and new, with what its source's log knows.
 pub(super) struct Arrived {
@@ -28,6 +28,8 @@ pub(super) struct Arrived {
     /// The highest revision that was told of the chain.
     pub(super) newest_revision: Option<u32>,
     pub(super) remarks: Vec<WarningRemark>,
+    /// What the registration that it would be sent by does not allow.
+    pub(super) waits: Vec<String>,
     /// It came as the source's own, by a way on which nobody could change it.
     pub(super) starts_itself: bool,
     /// Whoever brought it may stop what runs.
@@ -175,6 +177,13 @@ impl BroadcastDesk {
         mut answer: WarningAnswer,
     ) -> Result<WarningAnswer, BroadcastRefusal> {
         let settings = &arrived.settings;
+        if settings.template.is_some() {
+            // The template's texts count, and the dry run counts them.
+            let of_text = |hold: &&Hold| matches!(hold, Hold::NoText { .. } | Hold::TooLong { .. });
+            let holds = arrived.draft.holds.iter().filter(of_text).map(ToString::to_string);
+            let holds: Vec<String> = holds.collect();
+            answer.waits.retain(|why| !holds.contains(why));
+        }
         let place = self.place_in(&chain, &settings.xpid)?;
         let lists: Vec<(String, String)> = {
             let standing = self.standing();

@@ -26,12 +26,13 @@ use crate::control::admin::{Caller, Parameters, WarningInBody};
 use crate::control::audit::Act;
 use crate::control::roles::Role;
 use crate::control::sources::{JMA, LALERT, SourceSettings};
-use crate::control::store::{LoggedWarning, Store};
+use crate::control::store::{LoggedWarning, Store, StoreError};
 use host::clock;
 use wire::cap::draft::{Act as WarningAct, Draft};
 use wire::cap::{Profile, Refusal, RefusalKind, Rules, check_lalert, check_xml};
 use wire::json;
 use wire::terms::calendar;
+use wire::terms::ids::Xpid;
 use wire::terms::time::WallMs;
 
 /// Warnings of a log that are shown.
@@ -113,7 +114,8 @@ async fn show_log(caller: Caller, Parameters(query): Parameters<LogQuery>) -> An
 
 impl From<Refusal> for BroadcastRefusal {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { kind, element, sentence } = refusal;
+        let sentence = refusal.to_string();
+        let Refusal { kind, element, .. } = refusal;
         let answered = match kind {
             RefusalKind::Document => AdminError::bad_request(sentence).into(),
             RefusalKind::Area | RefusalKind::Alert => {
@@ -230,6 +232,7 @@ async fn take(
         is_known: known.is_known,
         newest_revision: known.newest_revision,
         remarks: known.remarks,
+        waits: known.waits,
         starts_itself: is_own && caller.is_private,
         may_stop: (is_own && caller.is_private) || caller.may(Role::Operator),
     };
@@ -323,6 +326,36 @@ struct KnownChain {
     is_known: bool,
     newest_revision: Option<u32>,
     remarks: Vec<WarningRemark>,
+    /// Why what is sent would be paused at its first row.
+    waits: Vec<String>,
+}
+
+/// What the registration that a source's broadcasts stand on does not allow.
+fn not_allowed(
+    store: &Store,
+    settings: &SourceSettings,
+    draft: &Draft,
+) -> Result<Vec<String>, BroadcastRefusal> {
+    let Some(xpid) = Xpid::parse(settings.xpid.as_bytes()) else { return Ok(Vec::new()) };
+    let registration = match store.registration(xpid) {
+        Ok(registration) => registration,
+        Err(StoreError::NotRegistered(_)) => {
+            return Ok(vec![format!("XPID {xpid} is not registered (2002): register it")]);
+        }
+        Err(error) => return Err(AdminError::from(error).into()),
+    };
+    let mut why = Vec::new();
+    if registration.suspended {
+        why.push(format!("XPID {xpid} is suspended (2004)"));
+    }
+    if !registration.senders.contains(&settings.sender) {
+        let sender = &settings.sender;
+        why.push(format!("XPID {xpid} may not send as {sender:?} (2006): allow that sender"));
+    }
+    if draft.class.is_some_and(|class| !registration.classes.contains(class)) {
+        why.push(format!("XPID {xpid} may not send this class (2006): allow it"));
+    }
+    Ok(why)
 }
 
 fn chain_of(
@@ -359,7 +392,8 @@ fn chain_of(
     let of_chain = |chain: &String| store.revision_of(source, chain);
     let newest_revision =
         chains.first().map(of_chain).transpose().map_err(AdminError::from)?.flatten();
-    Ok(KnownChain { chains, is_known, newest_revision, remarks })
+    let waits = not_allowed(store, settings, draft)?;
+    Ok(KnownChain { chains, is_known, newest_revision, remarks, waits })
 }
 
 /// What a person may mean whose update refers to nothing.
