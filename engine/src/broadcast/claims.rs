@@ -163,6 +163,12 @@ impl Expansion {
         }
     }
 
+    /// The rows of a run that are not claimed.
+    pub(super) fn unclaimed_rows(&self, run: u32) -> std::ops::Range<u32> {
+        let slice = self.runs[run as usize];
+        slice.first + self.claimed[run as usize]..slice.first + slice.rows
+    }
+
     /// The rows that are claimed, in the order of their numbers.
     pub fn claimed_rows(&self) -> impl Iterator<Item = u32> {
         let runs = self.runs.iter().zip(&self.claimed);

@@ -112,6 +112,14 @@ impl Life {
         self == Self::Running
     }
 
+    /// Why it ends or ended before its time.
+    pub fn end(self) -> Option<End> {
+        match self {
+            Self::Closing(end) | Self::Ended(end) => Some(end),
+            _ => None,
+        }
+    }
+
     /// Whether nothing happens to it any more.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Finished | Self::Ended(_))

@@ -6,7 +6,8 @@
 //! out of their lists, [`recipients`] keeps them as one file for all shards, and [`running`] is
 //! what every shard is told. `slice` is one shard's part: which rows have their turns ([`claims`]),
 //! what became of them ([`outcomes`]), and how that survives a crash. [`pace`] says how fast,
-//! [`shares`] who of several goes first. [`areas`] knows which areas there are, [`templates`] which
+//! [`shares`] who of several goes first, [`suppression`] who wants none. [`past`] is one that is
+//! over and that requests may still mean. [`areas`] knows which areas there are, [`templates`] which
 //! texts are kept ready, [`warnings`] what a warning of another system becomes.
 //!
 //! **Never here:** sockets, clocks, the queue of pushes. **Invariants:** a row's number in a
@@ -23,10 +24,12 @@ pub mod manifest;
 pub mod mutation;
 pub mod outcomes;
 pub mod pace;
+pub mod past;
 pub mod recipients;
 pub mod running;
 pub mod shares;
 pub mod slice;
+pub mod suppression;
 pub mod templates;
 pub mod variants;
 pub mod warnings;

@@ -24,4 +24,8 @@ pub enum Mutation {
     TrustClaims,
     /// What is held is tried again while it is paused.
     RetryWhilePaused,
+    /// What may have arrived is forgotten with a crash.
+    ForgetMarks,
+    /// After a planned stop rows begin before a record says that they do.
+    WakingNotAwaited,
 }

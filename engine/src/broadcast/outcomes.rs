@@ -60,6 +60,14 @@ impl Outcome {
         self >= Self::Delivered
     }
 
+    /// Whether the phone has the text, or some of it, or may have.
+    pub fn may_have_arrived(self) -> bool {
+        matches!(
+            self,
+            Self::Delivered | Self::Partial | Self::HandedOver | Self::InFlight | Self::InDoubt
+        )
+    }
+
     /// Whether a row's word may change from this to `next`: a table.
     pub fn may_become(self, next: Self) -> bool {
         match (self, next) {

@@ -84,6 +84,15 @@ impl Bucket {
         taken
     }
 
+    /// Rows that were taken and did not have their turns.
+    pub fn give_back(&mut self, rows: u32) {
+        if rows == 0 {
+            return;
+        }
+        self.sent = self.sent.saturating_sub(rows);
+        self.tokens_micro = self.tokens_micro.saturating_add(u64::from(rows) * MICRO);
+    }
+
     /// The network refused a row because it has too much to do.
     pub fn congested(&mut self) {
         self.congested += 1;
@@ -203,6 +212,19 @@ mod tests {
         assert_eq!(bucket.take(at(60_000), 100_000), 0);
         assert_eq!(bucket.take(at(59_000), 100_000), 0, "time that goes back gives nothing");
         assert_eq!(Bucket::new(0, 10, at(0)).take(at(1), 7_000_000), 7_000_000, "no bound");
+    }
+
+    #[test]
+    fn what_is_given_back_is_taken_again_and_does_not_gather() {
+        let mut bucket = Bucket::new(1_000, 0, at(0));
+        let mut most = 0;
+        for step in 0..1_000 {
+            let taken = bucket.take(at(step * 10), 1_024);
+            most = most.max(taken);
+            bucket.give_back(taken);
+        }
+        assert_eq!(most, 21, "a fiftieth of a second and one");
+        assert_eq!(run(&mut bucket, 10_000, 5, 10).iter().sum::<u32>(), 5_011);
     }
 
     #[test]

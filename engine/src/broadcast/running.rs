@@ -1,5 +1,6 @@
 //! A broadcast that was started, as every shard is told of it: shared, and never changed.
 
+use sha2::{Digest as _, Sha256};
 use wire::sms::limits::{TIME_OCTETS, TPDU_OCTETS_MAX};
 use wire::sms::relay::{self, OriginatingAddress};
 use wire::sms::segment::{self, Content, PlanOptions, SUBMITS_OCTETS_MAX, SubmitTemplate};
@@ -59,6 +60,11 @@ impl ReadyText {
     }
 }
 
+fn digest_of(text: &str) -> u64 {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.first_chunk().map_or(0, |octets| u64::from_le_bytes(*octets))
+}
+
 /// How fast it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RunningPace {
@@ -95,6 +101,14 @@ pub struct RunningTerms {
     pub pace: RunningPace,
     /// What fails is not tried again.
     pub once: bool,
+    /// What stands in each recipient's place of a reqid.
+    pub reqid: String,
+    /// The alert that it belongs to, by name.
+    pub alertid: Option<String>,
+    /// Opt-outs do not count.
+    pub ignores_suppression: bool,
+    /// Who had the same text within so many milliseconds is skipped.
+    pub skips_had_within_ms: Option<u64>,
 }
 
 /// A started broadcast.
@@ -106,6 +120,8 @@ pub struct RunningBroadcast {
     pub recipients: Recipients,
     /// Its texts, by their numbers.
     pub texts: Vec<ReadyText>,
+    /// What tells each text from others, whatever broadcast it is of.
+    digests: Vec<u64>,
     /// TP-SCTS of all of them.
     pub scts: [u8; TIME_OCTETS],
     /// TP-MR of the first segment of each text.
@@ -121,11 +137,17 @@ impl RunningBroadcast {
         let originating = OriginatingAddress::parse(&terms.sender).ok()?;
         // Two that start in the same second differ.
         let message_reference = (terms.ordinal as u8).wrapping_mul(10);
+        let digests = texts.iter().map(|text| digest_of(text)).collect();
         let texts = texts
             .iter()
             .map(|text| ReadyText::encode(text, message_reference, &originating, &scts))
             .collect::<Option<_>>()?;
-        Some(Self { terms, recipients, texts, scts, message_reference })
+        Some(Self { terms, recipients, texts, digests, scts, message_reference })
+    }
+
+    /// What tells a text from others; `None` where there is none.
+    pub fn digest(&self, number: Option<u16>) -> Option<u64> {
+        number.and_then(|number| self.digests.get(usize::from(number))).copied()
     }
 
     /// The text of a recipient; `None` where it has none.

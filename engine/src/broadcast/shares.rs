@@ -89,6 +89,14 @@ impl Shares {
         }
     }
 
+    /// It has rows and none that can have its turn now: the next one's turn comes.
+    pub fn pass_over(&mut self, ordinal: u32) {
+        if self.shares.get(self.turn).is_some_and(|share| share.ordinal == ordinal) {
+            self.shares[self.turn].deficit = self.shares[self.turn].deficit.min(0);
+            self.pass();
+        }
+    }
+
     fn pass(&mut self) {
         self.turn = (self.turn + 1) % self.shares.len();
         self.is_given = false;

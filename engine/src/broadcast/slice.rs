@@ -13,15 +13,18 @@
 //! sent is in doubt and is counted so; what is read twice says nothing new.
 
 pub mod codec;
+mod marks;
 mod record;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::claims::{Expansion, Piece};
 use super::life::{End, Life, Step};
 use super::mutation::Mutation;
 use super::outcomes::{Counts, Outcome, RowWord};
 
+use marks::Waking;
+pub use marks::{ARRIVED, MARKS_OF_A_RECORD_MAX, MAY_HAVE_IT, WITHDRAWN};
 pub use record::{OnDoubt, Order, Plan, Record, Turn};
 
 /// Outcomes that one record has at most.
@@ -37,6 +40,7 @@ pub struct Checkpoint {
     life: Life,
     cursors: Vec<u32>,
     words: Vec<u32>,
+    marks: BTreeMap<u32, u16>,
     doubts: u32,
 }
 
@@ -74,6 +78,14 @@ pub struct Slice {
     orders: VecDeque<Record>,
     to_claim: Vec<Piece>,
     staged: Vec<(u32, RowWord)>,
+    /// See [`Self::mark`].
+    marks: BTreeMap<u32, u16>,
+    /// Rows whose marks are to be written down.
+    marked: Vec<u32>,
+    /// The last record says that nothing is under way, or is to.
+    rests: bool,
+    wants_rest: bool,
+    waking: Waking,
     /// Claims that are appended and not durable.
     claims: VecDeque<(u64, Vec<Piece>)>,
     /// The claim that was asked for and has no sequence yet.
@@ -100,6 +112,11 @@ impl Slice {
             orders: VecDeque::new(),
             to_claim: Vec::new(),
             staged: Vec::new(),
+            marks: BTreeMap::new(),
+            marked: Vec::new(),
+            rests: false,
+            wants_rest: false,
+            waking: Waking::Awake,
             claims: VecDeque::new(),
             asked: None,
             ready: VecDeque::new(),
@@ -172,14 +189,20 @@ impl Slice {
     pub fn poll_record(&mut self) -> Option<Record> {
         assert!(self.asked.is_none(), "the record before has its sequence");
         if let Some(record) = self.orders.pop_front() {
+            self.rests = false;
             return Some(record);
         }
+        if let Some(record) = self.poll_marks() {
+            self.rests = false;
+            return Some(record);
+        }
+        self.rests &= self.staged.is_empty() && self.to_claim.is_empty();
         if !self.staged.is_empty() {
             let count = self.staged.len().min(OUTCOMES_OF_A_RECORD_MAX);
             return Some(Record::Outcomes(self.staged.drain(..count).collect()));
         }
         if self.to_claim.is_empty() {
-            return None;
+            return self.poll_rest();
         }
         let count = self.to_claim.len().min(PIECES_OF_A_RECORD_MAX);
         let pieces: Vec<Piece> = self.to_claim.drain(..count).collect();
@@ -195,6 +218,7 @@ impl Slice {
                 self.release_claims(sequence);
             }
         }
+        self.waking.appended(sequence, self.orders.is_empty());
         // Figures of what is still to be appended have a later record before them.
         if self.staged.is_empty() && self.orders.is_empty() {
             let unnamed = self.shifts.iter_mut().rev().take_while(|shift| shift.sequence.is_none());
@@ -206,6 +230,7 @@ impl Slice {
 
     /// All records up to this one are durable.
     pub fn durable(&mut self, sequence: u64) {
+        self.waking.durable(sequence);
         self.release_claims(sequence);
         while let Some(release) = self.releases.front().copied()
             && release.sequence.is_some_and(|needed| needed <= sequence)
@@ -250,7 +275,8 @@ impl Slice {
             }
             let row = self.ready.pop_front()?;
             match self.life {
-                Life::Closing(end) if !may_begin => self.change(row, end.into(), seconds),
+                Life::Closing(end) if !may_begin => self.change_to_end(row, end, seconds),
+                _ if self.is_withdrawn(row) => self.change_to_end(row, End::Cancelled, seconds),
                 _ => return Some(row),
             }
         }
@@ -272,7 +298,7 @@ impl Slice {
                 Turn::Attempt
             }
             Life::Closing(end) => {
-                self.change(row, end.into(), seconds);
+                self.change_to_end(row, end, seconds);
                 Turn::Ended
             }
             _ => Turn::NotNow,
@@ -299,7 +325,7 @@ impl Slice {
     fn may_begin(&self) -> bool {
         match self.mutation {
             Mutation::CancelAtClaimOnly => !matches!(self.life, Life::Paused | Life::Holding),
-            _ => self.life.begins_rows(),
+            _ => self.life.begins_rows() && self.is_awake(),
         }
     }
 
@@ -313,7 +339,7 @@ impl Slice {
     pub fn retry(&mut self, row: u32, seconds: u32) -> Turn {
         assert_eq!(self.word(row).outcome, Outcome::Held, "only what is held is tried again");
         let is_due = self.word(row).seconds <= seconds;
-        let goes_on = self.life.retries_rows()
+        let goes_on = self.life.retries_rows() && self.is_awake()
             || (self.mutation == Mutation::RetryWhilePaused && self.life == Life::Paused);
         match self.life {
             _ if goes_on && is_due => {
@@ -321,7 +347,7 @@ impl Slice {
                 Turn::Attempt
             }
             Life::Closing(end) => {
-                self.change(row, end.into(), seconds);
+                self.change_to_end(row, end, seconds);
                 Turn::Ended
             }
             _ => Turn::NotNow,
@@ -368,12 +394,20 @@ impl Slice {
         self.staged.push((row, self.word(row)));
     }
 
+    /// Entries of the record that was polled last that found no room in it: they are the next.
+    pub fn stage_again(&mut self, entries: Vec<(u32, RowWord)>) {
+        self.staged.splice(0..0, entries);
+    }
+
     /// What records that were read say now, to be appended again behind all others: entries that
     /// newer records have overtaken are left out.
     pub fn said_again(&self, record: &Record) -> Vec<Record> {
         match record {
             Record::Order(_) | Record::Stands(_) => vec![Record::Stands(self.life)],
             Record::Doubts { .. } => vec![Record::Doubts { total: self.doubts }],
+            Record::Marks(entries) => self.marks_again(entries),
+            // Rows have begun since.
+            Record::Rests => Vec::new(),
             Record::Claimed(pieces) => {
                 let pieces: Vec<Piece> =
                     pieces.iter().copied().filter(|piece| self.is_last_claim(*piece)).collect();
@@ -417,7 +451,10 @@ impl Slice {
 
     /// The state as of the last record appended; all that was polled has to be.
     pub fn checkpoint(&self, sequence: u64) -> Checkpoint {
-        let is_appended = self.staged.is_empty() && self.orders.is_empty() && self.asked.is_none();
+        let is_appended = self.staged.is_empty()
+            && self.marked.is_empty()
+            && self.orders.is_empty()
+            && self.asked.is_none();
         assert!(is_appended, "orders and outcomes are appended first");
         let mut expansion = self.expansion.clone();
         // Claims that are not appended are not made.
@@ -443,7 +480,8 @@ impl Slice {
                 *bits = RowWord { seconds, ..word }.to_bits();
             }
         }
-        Checkpoint { sequence, life: self.life, cursors, words, doubts: self.doubts }
+        let (life, marks, doubts) = (self.life, self.marks.clone(), self.doubts);
+        Checkpoint { sequence, life, cursors, words, marks, doubts }
     }
 
     /// The state after a crash, as of `seconds` since the start: from a checkpoint, if there is
@@ -459,18 +497,26 @@ impl Slice {
         if let Some(checkpoint) = checkpoint {
             slice.life = checkpoint.life;
             slice.words.clone_from(&checkpoint.words);
+            slice.marks.clone_from(&checkpoint.marks);
             slice.doubts = checkpoint.doubts;
             slice.expansion.claim_up_to(&checkpoint.cursors);
         }
         for record in records {
             slice.replay(record);
         }
+        slice.claim_what_has_begun();
+        slice.forget_marks_of_ended();
         slice.count_words();
-        slice.resume_claimed(on_doubt, mutation, seconds);
+        if slice.rests {
+            slice.wake();
+        } else {
+            slice.resume_claimed(on_doubt, mutation, seconds);
+        }
         slice
     }
 
     fn replay(&mut self, record: &Record) {
+        self.rests = *record == Record::Rests;
         match record {
             Record::Order(order) => {
                 self.obey_life(*order);
@@ -495,6 +541,21 @@ impl Slice {
                 }
             }
             Record::Doubts { total } => self.doubts = self.doubts.max(*total),
+            Record::Marks(entries) => self.replay_marks(entries),
+            Record::Rests => {}
+        }
+    }
+
+    /// What has an outcome had been claimed, though the record of that may be lost with a damaged
+    /// part of a journal: it must not have its turn again.
+    fn claim_what_has_begun(&mut self) {
+        for run in 0..self.expansion.cursors().len() as u32 {
+            let open = self.expansion.unclaimed_rows(run);
+            let has_begun = |row: &u32| self.word(*row).outcome != Outcome::Waiting;
+            if let Some(row) = open.clone().rev().find(has_begun) {
+                let rows = row + 1 - open.start;
+                self.expansion.reach(Piece { run, first: open.start, rows });
+            }
         }
     }
 
@@ -532,8 +593,11 @@ impl Slice {
         }
         let is_sent_again = on_doubt == OnDoubt::Again && !matches!(self.life, Life::Closing(_));
         for row in rows {
+            self.note_mark(row, MAY_HAVE_IT);
             match self.word(row).outcome {
-                _ if !is_sent_again => self.change(row, Outcome::InDoubt, seconds),
+                _ if !is_sent_again || self.is_withdrawn(row) => {
+                    self.change(row, Outcome::InDoubt, seconds)
+                }
                 Outcome::Waiting => self.ready.push_back(row),
                 // What is held is tried again at its time anyway.
                 _ => {}
@@ -608,6 +672,9 @@ impl Slice {
     }
 
     fn change_live(&mut self, row: u32, outcome: Outcome, seconds: u32) {
+        if outcome.is_final() {
+            self.marks.remove(&row);
+        }
         let from = self.word(row).outcome;
         self.set_word(row, self.word(row).becoming(outcome, seconds));
         if self.mutation == Mutation::OutcomeBeforeDurability {

@@ -394,6 +394,10 @@ fn describe_note(name: &str, note: &BroadcastNote<'_>, text: &mut String) -> std
             writeln!(text, "outcomes of {} rows", entries.len())
         }
         Some((SliceRecord::Doubts { total }, _)) => writeln!(text, "{total} rows in doubt so far"),
+        Some((SliceRecord::Marks(entries), _)) => {
+            writeln!(text, "{} rows arrived in part, or may have arrived", entries.len())
+        }
+        Some((SliceRecord::Rests, _)) => writeln!(text, "rests"),
         None => writeln!(text, "that cannot be read"),
     }
 }

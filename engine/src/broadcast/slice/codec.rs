@@ -8,6 +8,8 @@
 //!            entries: row (4), word (4)
 //! doubts     4, in all (4)
 //! stands     5, life (1)
+//! marks      6, count (2); of each its row (4), mark (2)
+//! rests      7
 //! ```
 //!
 //! The lines are what the books get for the record, so that its events are the same whoever reads
@@ -16,7 +18,9 @@
 use super::super::claims::Piece;
 use super::super::life::{End, Life};
 use super::super::outcomes::RowWord;
-use super::{OUTCOMES_OF_A_RECORD_MAX, Order, PIECES_OF_A_RECORD_MAX, Record};
+use super::{
+    MARKS_OF_A_RECORD_MAX, OUTCOMES_OF_A_RECORD_MAX, Order, PIECES_OF_A_RECORD_MAX, Record,
+};
 
 /// Octets that a record takes at most.
 pub const RECORD_OCTETS_MAX: usize = 3_900;
@@ -26,10 +30,12 @@ pub const LINES_MAX: usize = 64;
 const LINE_OCTETS: usize = 8;
 const OUTCOME_OCTETS: usize = 8;
 const PIECE_OCTETS: usize = 12;
+const MARK_OCTETS: usize = 6;
 const _: () = assert!(
     17 + LINES_MAX * LINE_OCTETS + OUTCOMES_OF_A_RECORD_MAX * OUTCOME_OCTETS <= RECORD_OCTETS_MAX
 );
 const _: () = assert!(3 + PIECES_OF_A_RECORD_MAX * PIECE_OCTETS <= RECORD_OCTETS_MAX);
+const _: () = assert!(3 + MARKS_OF_A_RECORD_MAX * MARK_OCTETS <= RECORD_OCTETS_MAX);
 const _: () = assert!(LINES_MAX <= u8::MAX as usize && OUTCOMES_OF_A_RECORD_MAX < 1 << 16);
 
 /// What the books get of many rows at once.
@@ -100,6 +106,15 @@ pub fn write(record: &Record, books: &RecordBooks, octets: &mut Vec<u8>) {
             octets.extend_from_slice(&total.to_le_bytes());
         }
         Record::Stands(life) => octets.extend_from_slice(&[5, number_of_life(*life)]),
+        Record::Marks(entries) => {
+            octets.push(6);
+            octets.extend_from_slice(&(entries.len() as u16).to_le_bytes());
+            for (row, mark) in entries {
+                octets.extend_from_slice(&row.to_le_bytes());
+                octets.extend_from_slice(&mark.to_le_bytes());
+            }
+        }
+        Record::Rests => octets.push(7),
     }
     assert!(octets.len() <= RECORD_OCTETS_MAX, "a record is cut before it is written");
 }
@@ -127,6 +142,14 @@ pub fn read(octets: &[u8]) -> Option<(Record, RecordBooks)> {
         }
         4 => Record::Doubts { total: reader.number()? },
         5 => Record::Stands(life_of_number(reader.octet()?)?),
+        6 => {
+            let count = reader.short()?;
+            let entry = |reader: &mut Octets<'_>| -> Option<(u32, u16)> {
+                Some((reader.number()?, reader.short()?))
+            };
+            Record::Marks((0..count).map(|_| entry(&mut reader)).collect::<Option<_>>()?)
+        }
+        7 => Record::Rests,
         _ => return None,
     };
     reader.0.is_empty().then_some((record, books))
@@ -266,6 +289,8 @@ mod tests {
             (Record::Claimed(vec![piece; PIECES_OF_A_RECORD_MAX]), none.clone()),
             (Record::Outcomes(vec![(9, word); OUTCOMES_OF_A_RECORD_MAX]), full),
             (Record::Doubts { total: 5 }, none.clone()),
+            (Record::Marks(vec![(9, 0x8003); MARKS_OF_A_RECORD_MAX]), none.clone()),
+            (Record::Rests, none.clone()),
         ];
         let orders = [Order::Start, Order::Pause, Order::Resume, Order::Chain { alertseq: 99 }];
         let orders = orders.into_iter().chain(ENDS.map(Order::End));
@@ -281,7 +306,7 @@ mod tests {
                 assert_eq!(read(&octets[..cut]), None, "{cut} octets of {octets:?}");
             }
         }
-        assert_eq!(read(&[6]), None);
+        assert_eq!(read(&[8]), None);
         assert_eq!(read(&[5, 0]), None);
     }
 }

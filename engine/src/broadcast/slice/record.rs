@@ -48,6 +48,10 @@ pub enum Record {
         /// How many, of all crashes.
         total: u32,
     },
+    /// What is known of rows that go on and their words have no place for: see `Slice::mark`.
+    Marks(Vec<(u32, u16)>),
+    /// The engine was stopped, and nothing is under way. What follows says that it goes on.
+    Rests,
 }
 
 /// What it is about.

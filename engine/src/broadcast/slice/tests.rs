@@ -117,6 +117,7 @@ impl World {
             13 => return self.retry_one(at, seconds),
             14 => self.some_order(at),
             _ if self.random.chance(4) => return self.crash(),
+            _ if self.random.chance(4) => return self.stop(),
             _ => self.checkpoint(at),
         }
         Ok(())
@@ -298,6 +299,35 @@ impl World {
         self.journal.push(Entry::Named(at, sequence));
     }
 
+    /// A planned stop and the start behind it: all that is in flight settles, and nothing is in
+    /// doubt that was not.
+    fn stop(&mut self) -> Verdict {
+        for at in 0..2 {
+            while let Some(row) = self.sides[at].in_flight.first().copied() {
+                self.end_row(at, row, self.now);
+            }
+            self.sides[at].slice.rest();
+        }
+        self.append();
+        self.durable = self.journal.len();
+        self.tell_durable();
+        let doubts = |sides: &[Side; 2]| sides.each_ref().map(|side| side.slice.doubts());
+        let before = doubts(&self.sides);
+        self.crash()?;
+        if doubts(&self.sides) != before {
+            return Err(format!("a planned stop left rows in doubt: {before:?} before"));
+        }
+        Ok(())
+    }
+
+    fn rests(&self, at: usize) -> bool {
+        let last = self.journal.iter().rev().find_map(|entry| match entry {
+            Entry::Of(of, record) if *of == at => Some(record),
+            _ => None,
+        });
+        last == Some(&Record::Rests)
+    }
+
     fn crash(&mut self) -> Verdict {
         let more = (self.journal.len() - self.durable) as u64;
         let kept = self.durable + self.random.below(more + 1) as usize;
@@ -348,6 +378,12 @@ impl World {
     /// What may have been sent when the engine died is in doubt, counted, and was claimed.
     fn check_doubts(&mut self) -> Verdict {
         for at in 0..2 {
+            if self.rests(at) {
+                if !self.sides[at].in_flight.is_empty() {
+                    return Err(format!("{at}: it began before a record said so"));
+                }
+                continue;
+            }
             let side = &mut self.sides[at];
             let in_flight = std::mem::take(&mut side.in_flight);
             for row in &in_flight {
@@ -441,6 +477,8 @@ impl World {
                 let is_right = match outcome {
                     Outcome::Delivered => received == 1 || (received > 1 && is_doubted),
                     Outcome::InDoubt => is_doubted,
+                    // Whoever may have the text is told of by its outcome.
+                    Outcome::Cancelled | Outcome::Replaced | Outcome::Expired => received == 0,
                     _ => received == 0 || is_doubted,
                 };
                 if !is_right {
@@ -481,6 +519,8 @@ fn every_deliberate_fault_is_noticed() {
         Mutation::ForgetClaims,
         Mutation::TrustClaims,
         Mutation::RetryWhilePaused,
+        Mutation::WakingNotAwaited,
+        Mutation::ForgetMarks,
     ] {
         let noticed = (0..HISTORIES).find_map(|seed| World::new(seed, mutation).run().err());
         assert!(noticed.is_some(), "{mutation:?} is not noticed");
