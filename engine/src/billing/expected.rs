@@ -7,18 +7,22 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use super::event::EventKind;
+use super::event::{Event, EventKind};
 use super::known::Known;
 use super::read::{files_of_engine, read_events};
 use super::sums::ReportError;
 use crate::billing::findings::ReconcileReport;
-use crate::journal::{Record, read_holder, survey};
+use crate::journal::{BroadcastNote, Record, read_holder, survey};
 
 /// How long a running engine may take to enter what it is about to enter.
 const ON_ITS_WAY: Duration = Duration::from_secs(3);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Lacking events that are looked for again; more are no matter of a moment.
 const LOOKED_FOR_MAX: usize = 1 << 20;
+
+/// What the books get of a broadcast's record with this sequence, which stands in the journal of
+/// the shard of this number: whoever writes such records knows.
+pub type EventsOfRows<'a> = dyn Fn(u16, u64, &BroadcastNote<'_>) -> Vec<Event> + 'a;
 
 /// The pushes of all journals, and which of them ended.
 pub(super) struct Expected {
@@ -29,7 +33,7 @@ pub(super) struct Expected {
 
 impl Expected {
     /// Reads the journals, also of a running engine.
-    pub(super) fn read(data_directory: &Path) -> io::Result<Self> {
+    pub(super) fn read(data_directory: &Path, of_rows: &EventsOfRows<'_>) -> io::Result<Self> {
         let mut expected = Self { events: Known::default(), unread: Vec::new() };
         for number in crate::journal::shards::shard_numbers(data_directory)? {
             let journal =
@@ -38,12 +42,17 @@ impl Expected {
                 continue;
             }
             let events = &mut expected.events;
-            let read = survey(&journal, &mut |_, _, record| match record {
+            let read = survey(&journal, &mut |_, sequence, record| match record {
                 Record::Accepted(accepted) => {
                     events.note(EventKind::Accepted, accepted.push_id.to_native());
                 }
                 Record::Ended(ended) => {
                     events.note(EventKind::Final, ended.push_id.to_native());
+                }
+                Record::Broadcast(note) => {
+                    for event in of_rows(number as u16, sequence, &note.to_native()) {
+                        events.note(event.kind, event.push_id);
+                    }
                 }
                 _ => {}
             });
@@ -103,8 +112,8 @@ impl Expected {
             };
             report.find(|| {
                 format!(
-                    "{accepted} accepted pushes and {ended} ends stand in the journal and are \
-                     not in the books yet: {who}"
+                    "{accepted} accepted pushes and {ended} ends, each of one push or of rows of a \
+                     broadcast, stand in the journal and are not in the books yet: {who}"
                 )
             });
         }

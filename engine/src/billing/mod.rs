@@ -54,6 +54,7 @@ pub use columns::{Column, column_of};
 pub use copy::copy_log;
 pub use csv_out::write_csv;
 pub use event::{Event, EventKind};
+pub use expected::EventsOfRows;
 pub use files::BillingFiles;
 pub use known::Known;
 pub use lacking::{Entered, Lacking};

@@ -5,7 +5,7 @@ use crate::billing::findings::ReconcileReport;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::expected::Expected;
+use super::expected::{EventsOfRows, Expected};
 use super::follow::Follow;
 use super::limits::BLOCKS_MAX;
 use super::read::{EventFile, files_of_engine};
@@ -20,7 +20,8 @@ use super::sums::{ReportError, Row, count_file, row_of, span};
 ///   in the whole directory, so that its end is found in whichever shard it came, should it have
 ///   moved), and no event of a later day;
 /// - every month is the sum of its days, and every day begins with what the one before left open;
-/// - every accepted push and every end that a journal holds stands in the books. Of a running
+/// - every accepted push and every end that a journal holds stands in the books, and so does what
+///   `of_rows` says of its records of broadcasts. Of a running
 ///   engine, what is just on its way is waited for.
 ///
 /// Keeps two bits for each push, in blocks of 512 MiB in all at most, and an entry for each push
@@ -29,18 +30,22 @@ use super::sums::{ReportError, Row, count_file, row_of, span};
 ///
 /// # Errors
 /// When the directory or a file cannot be read.
-pub fn reconcile(data_directory: &Path) -> Result<ReconcileReport, ReportError> {
-    reconcile_within(data_directory, BLOCKS_MAX)
+pub fn reconcile(
+    data_directory: &Path,
+    of_rows: &EventsOfRows<'_>,
+) -> Result<ReconcileReport, ReportError> {
+    reconcile_within(data_directory, of_rows, BLOCKS_MAX)
 }
 
 /// As [`reconcile`], with so many blocks of pushes in mind at a time.
 pub(super) fn reconcile_within(
     data_directory: &Path,
+    of_rows: &EventsOfRows<'_>,
     blocks_max: usize,
 ) -> Result<ReconcileReport, ReportError> {
     let failed = |source| ReportError { path: data_directory.to_path_buf(), source };
     // Before the books: whatever has an event in a running engine has its record by then.
-    let expected = Expected::read(data_directory).map_err(failed)?;
+    let expected = Expected::read(data_directory, of_rows).map_err(failed)?;
     let files = files_of_engine(data_directory).map_err(failed)?;
     let mut report = ReconcileReport::default();
     let mut open: BTreeMap<u64, (i64, i64)> = BTreeMap::new();

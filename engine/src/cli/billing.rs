@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::table::plural;
 use super::{CliError, Place, print};
 use crate::billing::{ReconcileReport, Report, ReportError, day, month, reconcile, write_csv};
+use crate::shard::books::events_of_note;
 use wire::terms::calendar::Day;
 
 /// Total what was delivered, per JST day and month and XPID, as CSV; of a running engine too.
@@ -62,7 +63,10 @@ fn perform(what: &What, data_directory: &Path) -> Result<(String, Result<(), Cli
         What::Month { month: Month { year, number } } => {
             sums_text(&month(data_directory, *year, *number).map_err(unreadable)?)
         }
-        What::Reconcile => Ok(findings_text(&reconcile(data_directory).map_err(unreadable)?)),
+        What::Reconcile => {
+            let report = reconcile(data_directory, &events_of_note).map_err(unreadable)?;
+            Ok(findings_text(&report))
+        }
     }
 }
 

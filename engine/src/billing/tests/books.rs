@@ -126,7 +126,7 @@ fn a_day_adds_up_and_what_is_open_is_carried_over() {
         (row(&all, 7).billed.accepted, row(&all, 7).billed.ended(Column::Delivered)),
         (10, 3)
     );
-    let books = reconcile(data.path()).expect("readable");
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
     assert_eq!(books.findings, Vec::<String>::new());
     assert_eq!((books.accepted, books.open, books.days), (10, 1, 2));
     assert_eq!(
@@ -210,7 +210,10 @@ fn the_end_of_a_push_from_another_layout_is_entered_once_in_the_whole_directory(
     let events = [(ended(1, 7, noon(), 0), true), (ended(2, 7, noon(), 0), true)];
     assert_eq!(recover(&mut log, &events, noon()), 1);
     assert_eq!(recover(&mut log, &events, noon()), 0);
-    assert_eq!(reconcile(data.path()).expect("readable").findings, Vec::<String>::new());
+    assert_eq!(
+        reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable").findings,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -234,7 +237,7 @@ fn a_half_written_last_slot_is_written_over_and_damage_before_it_is_counted() {
     let report = day(data.path(), day_of("20261122")).expect("readable");
     assert_eq!(row(&report, 7).billed.accepted, 2);
     assert_eq!(report.damaged, [(path, 1)]);
-    assert!(!reconcile(data.path()).expect("readable").is_clean());
+    assert!(!reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable").is_clean());
 }
 
 #[test]
@@ -250,7 +253,7 @@ fn reconcile_finds_an_end_without_a_push_and_every_second_event_whatever_lies_be
     }
     let mut other = open_at(data.path(), 1, noon() + 48 * HOUR_MS);
     append_at(&mut other, &accepted(3 << 46, 8, noon() + 48 * HOUR_MS), noon() + 48 * HOUR_MS);
-    let books = reconcile(data.path()).expect("readable");
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
     let has = |text: &str| books.findings.iter().any(|finding| finding.contains(text));
     assert!(has("push 1 ended and was never accepted"), "{books:?}");
     assert!(has("push 2 of xpid 00000000007 was accepted twice"), "{books:?}");
@@ -274,11 +277,12 @@ fn reconcile_comes_to_the_same_with_any_memory() {
             }
         }
     }
-    let mut whole = reconcile(data.path()).expect("readable");
+    let mut whole = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
     assert!(whole.findings_in_all > 100 && whole.open > 100, "{whole:?}");
     whole.findings.clear();
     for blocks_max in [1, 2, 7, 20] {
-        let mut parts = reconcile_within(data.path(), blocks_max).expect("readable");
+        let mut parts =
+            reconcile_within(data.path(), &|_, _, _| Vec::new(), blocks_max).expect("readable");
         parts.findings.clear();
         assert_eq!(parts, whole, "{blocks_max} blocks");
     }
@@ -329,7 +333,7 @@ fn a_device_that_takes_nothing_is_tried_again_and_what_it_refuses_waits_in_bound
     assert!(log.flush(noon() + 1000) && log.events_refused() == 0);
     assert!(log.write_all_counts(noon() + 1000) && log.flush(noon() + 1000));
     assert_eq!(log.requests_unwritten(), 0);
-    let books = reconcile(data.path()).expect("readable");
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
     let found = (books.accepted, books.rejected[&8001], books.is_clean());
     assert_eq!(found, (taken, 200_000, true));
     assert!(std::fs::metadata(&path).expect("a file").len() < 2 << 20);
@@ -394,7 +398,7 @@ fn a_thread_opens_the_files_and_gives_them_room_ahead() {
         assert!(length.is_multiple_of(256 * 1024) && length > 6_000 * 64 + 64 * 1024, "{length}");
     }
     assert!(data.path().join("shard-000/billing/next-day.tmp").exists());
-    let books = reconcile(data.path()).expect("readable");
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
     assert_eq!((books.findings, books.accepted), (vec![], 12_000));
 }
 
@@ -452,7 +456,7 @@ fn a_day_is_closed_half_a_second_after_its_midnight_and_never_opens_again() {
     let lines = String::from_utf8(text).expect("text");
     let last: Vec<_> = lines.lines().filter_map(|line| line.rsplit(',').next()).collect();
     assert_eq!(last, ["adjustment", "0", "1", "0"]);
-    let books = reconcile(data.path()).expect("readable");
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
     assert_eq!((books.findings, books.open), (vec![], 0));
 }
 
@@ -464,7 +468,7 @@ fn an_end_before_its_acceptance_is_found() {
     let end = Event { accepted_ms: 0, ..ended(1, 7, noon(), 0) };
     append(&mut log, &end);
     append(&mut log, &accepted(1, 7, noon() + 24 * HOUR_MS));
-    let books = reconcile(data.path()).expect("readable");
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
     assert!(
         books.findings[0].contains("push 1 was accepted, and had ended on 20261122"),
         "{books:?}"
