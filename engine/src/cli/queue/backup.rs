@@ -1,8 +1,8 @@
 //! `hayauma queue backup`: a copy of a data directory as it stood at one moment, while an engine
 //! may be at work in it. The engine is asked for a line of the audit, and not disturbed.
 //!
-//! Order matters: the full segments of each journal, then the billing logs, then the rest of the
-//! journals. So every event in the copy has its record there, and every record whose event came
+//! Order matters: lists and broadcasts, the full segments of each journal, then the billing logs,
+//! then the rest of the journals, then what broadcasts came to meanwhile. So every event in the copy has its record there, and every record whose event came
 //! later enters it when the copy is opened. The copy is made under another name, synced, read again
 //! and checked, and only then given its own.
 
@@ -17,6 +17,7 @@ use crate::cli::place::Registry;
 use crate::control::acts;
 use crate::control::admin::{BackupOrder, BackupRecorded};
 use crate::control::audit;
+use crate::control::broadcasts::{copy_broadcasts, copy_ends};
 use crate::control::store::{STORE_FILE_NAME, Store};
 use crate::journal::{BackupError, JournalCopy, JournalError, survey};
 use crate::start::fingerprint_key;
@@ -114,6 +115,7 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
     let other = |path: &Path, error: &std::io::Error| CopyError::Other(cannot(path, error));
     let numbers =
         crate::journal::shards::shard_numbers(data_dir).map_err(|error| other(data_dir, &error))?;
+    let broadcasts = copy_broadcasts(data_dir, partial).map_err(|error| other(data_dir, &error))?;
     let mut journals = Vec::new();
     for &number in &numbers {
         let [from, to] = [data_dir, partial]
@@ -122,7 +124,7 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
             journals.push(JournalCopy::begin(&from, &to).map_err(CopyError::Journal)?);
         }
     }
-    let mut octets = 0;
+    let mut octets = broadcasts.octets;
     for &number in &numbers {
         let [from, to] = [data_dir, partial]
             .map(|place| crate::journal::shards::shard_directory(place, number).join("billing"));
@@ -131,6 +133,7 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
     for journal in journals {
         octets += journal.finish().map_err(CopyError::Journal)?;
     }
+    octets += copy_ends(data_dir, partial, &broadcasts).map_err(|error| other(data_dir, &error))?;
     let lines = Store::copy(data_dir, partial).map_err(|error| CopyError::Other(error.into()))?;
     // Behind the registry, which knows how much there is of it at least; what came later goes.
     octets += copy_audit(data_dir, partial).map_err(|error| other(data_dir, &error))?;

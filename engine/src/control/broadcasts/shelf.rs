@@ -16,11 +16,11 @@ use host::clock;
 use host::reading::read_bounded;
 use wire::json;
 
-const LISTS: &str = "lists";
-const BROADCASTS: &str = "broadcasts";
-const AREAS: &str = "areas";
+pub(super) const LISTS: &str = "lists";
+pub(super) const BROADCASTS: &str = "broadcasts";
+pub(super) const AREAS: &str = "areas";
 const AREAS_DOCUMENT: &str = "areas.json";
-const TEMPLATES: &str = "templates";
+pub(super) const TEMPLATES: &str = "templates";
 const LIST_DOCUMENT: &str = "list.json";
 const BROADCAST_DOCUMENT: &str = "broadcast.json";
 const OUTCOMES: &str = "outcomes";
