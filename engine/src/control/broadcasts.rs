@@ -26,6 +26,7 @@
 mod answers;
 mod areas;
 mod check;
+mod copying;
 mod desk;
 mod documents;
 mod doors;
@@ -35,6 +36,7 @@ mod handling;
 mod keeper;
 mod lists;
 mod loaded;
+mod memory;
 mod refusal;
 mod results;
 mod schedule;
@@ -46,6 +48,7 @@ mod warnings;
 
 pub use answers::{LoggedDocument, WarningAnswer, WarningRemark};
 pub use areas::{MatchDocument, MatchWanted, MatchedArea};
+pub use copying::{CopiedBroadcasts, copy_broadcasts, copy_ends};
 pub use desk::{BroadcastDesk, live_broadcasts};
 pub use documents::{
     Approval, ApprovalWanted, BroadcastDocument, CancelWanted, CheckDocument, EndDocument,

@@ -1,7 +1,9 @@
 //! What the control plane asks of the running shards.
 
+use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
+use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
@@ -92,6 +94,10 @@ pub trait Engine: Send + Sync + 'static {
     fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError>;
     /// The outcomes of a broadcast are kept: the shards forget it.
     fn forget_broadcast(&self, ordinal: u32);
+    /// A broadcast is over: for a day the shards know its rows when a request means one.
+    fn remember_broadcast(&self, past: Arc<PastBroadcast>);
+    /// From now on these numbers are sent nothing by broadcasts that heed opt-outs.
+    fn suppress(&self, suppression: Arc<OptOuts>);
     /// Where each broadcast stands in each shard.
     ///
     /// # Errors

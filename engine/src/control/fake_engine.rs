@@ -5,8 +5,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
+use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
@@ -163,6 +165,10 @@ impl Engine for FakeEngine {
     }
 
     fn forget_broadcast(&self, _: u32) {}
+
+    fn remember_broadcast(&self, _: Arc<PastBroadcast>) {}
+
+    fn suppress(&self, _: Arc<OptOuts>) {}
 
     fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError> {
         self.check().map(|()| vec![Vec::new()])

@@ -3,8 +3,10 @@
 
 mod host_addresses;
 
+use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
+use crate::broadcast::suppression::OptOuts;
 use crate::control::carrier_plan::CarrierOrders;
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
@@ -499,6 +501,21 @@ impl Engine for EngineHandle {
         for shard in 0..self.ports.shards.len() {
             let forget = ShardMessage::Broadcast(BroadcastMessage::Forget(ordinal));
             let _ = self.ports.send(shard, forget);
+        }
+    }
+
+    fn remember_broadcast(&self, past: Arc<PastBroadcast>) {
+        for port in &self.ports {
+            let past = Arc::clone(&past);
+            let _ = port.send(ShardMessage::Broadcast(BroadcastMessage::Over(past)));
+        }
+    }
+
+    fn suppress(&self, suppression: Arc<OptOuts>) {
+        for port in &self.ports {
+            let suppression = Arc::clone(&suppression);
+            let message = BroadcastMessage::Suppressed(suppression);
+            let _ = port.send(ShardMessage::Broadcast(message));
         }
     }
 

@@ -1,9 +1,10 @@
 //! Broadcasts as the control plane tells of them, and its answers, which wait for the journal.
 
 use crate::billing::Log;
+use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
-use crate::network::port::Network;
+use crate::broadcast::suppression::OptOuts;
 use crate::shard::{Shard, SliceFigures};
 use crossbeam::channel::Sender;
 use std::collections::VecDeque;
@@ -20,6 +21,10 @@ pub(crate) enum BroadcastMessage {
     Ordered { ordinal: u32, order: Order, reply: Sender<bool> },
     /// Its outcomes are kept elsewhere.
     Forget(u32),
+    /// It is over, and requests may still mean it.
+    Over(Arc<PastBroadcast>),
+    /// Who wants none.
+    Suppressed(Arc<OptOuts>),
     /// Where each stands.
     Figures(Sender<Vec<SliceFigures>>),
     /// Words of rows.
@@ -38,12 +43,11 @@ impl WaitingOrders {
         &mut self,
         message: BroadcastMessage,
         shard: &mut Shard<L>,
-        network: &mut impl Network,
         now_ms: WallMs,
     ) {
         match message {
             BroadcastMessage::Started { broadcast, reply } => {
-                let sequence = shard.tell_broadcast(&broadcast, network, now_ms);
+                let sequence = shard.tell_broadcast(&broadcast, now_ms);
                 self.waiting.push_back((sequence, reply));
             }
             BroadcastMessage::AllTold => shard.all_broadcasts_told(),
@@ -54,7 +58,9 @@ impl WaitingOrders {
                     None => drop(reply.try_send(false)),
                 }
             }
-            BroadcastMessage::Forget(ordinal) => shard.forget_broadcast(ordinal),
+            BroadcastMessage::Forget(ordinal) => shard.forget_broadcast(ordinal, now_ms),
+            BroadcastMessage::Over(past) => shard.remember_broadcast(past, now_ms),
+            BroadcastMessage::Suppressed(suppression) => shard.suppress(suppression),
             BroadcastMessage::Figures(reply) => drop(reply.try_send(shard.broadcast_figures())),
             BroadcastMessage::Words { ordinal, from, most, reply } => {
                 drop(reply.try_send(shard.broadcast_words(ordinal, from, most)));

@@ -36,8 +36,9 @@ pub(super) struct Owed {
 enum Filter {
     /// All from these sequences on: of acceptances, of ends.
     From { accepted: u64, ended: u64 },
-    /// Those that are not known to have one.
-    Unknown(Known),
+    /// Those that are not known to have one; of rows, in records below this sequence: this life's
+    /// have theirs kept beside.
+    Unknown(Known, u64),
 }
 
 impl Owed {
@@ -47,9 +48,10 @@ impl Owed {
         Self { filter: Filter::From { accepted, ended }, cursor: None, events: 1 }
     }
 
-    /// Recovery could not enter so many; it knows which events stand in the books.
-    pub(super) fn at_start(events: u64, known: Known) -> Self {
-        Self { filter: Filter::Unknown(known), cursor: None, events }
+    /// Recovery could not enter so many; it knows which events stand in the books. This life's
+    /// records have sequences from `first` on.
+    pub(super) fn at_start(events: u64, known: Known, first: u64) -> Self {
+        Self { filter: Filter::Unknown(known, first), cursor: None, events }
     }
 
     /// One more event is not appended.
@@ -60,7 +62,7 @@ impl Owed {
     fn lowest(&self) -> u64 {
         match self.filter {
             Filter::From { accepted, ended } => accepted.min(ended),
-            Filter::Unknown(_) => 0,
+            Filter::Unknown(..) => 0,
         }
     }
 
@@ -84,7 +86,7 @@ impl Owed {
         };
         let (event, _) = home.event(record, sequence).filter(|_| is_first)?;
         match &self.filter {
-            Filter::Unknown(known) if known.contains(event.kind, event.push_id) => None,
+            Filter::Unknown(known, _) if known.contains(event.kind, event.push_id) => None,
             _ => Some(event),
         }
     }
@@ -99,9 +101,13 @@ impl Owed {
         billing: &mut L,
         now_ms: WallMs,
     ) -> bool {
-        let (Filter::Unknown(known), Record::Broadcast(note)) = (&mut self.filter, record) else {
+        let (Filter::Unknown(known, first), Record::Broadcast(note)) = (&mut self.filter, record)
+        else {
             return true;
         };
+        if sequence >= *first {
+            return true;
+        }
         for event in home.many(&note.to_native(), sequence) {
             if known.contains(event.kind, event.push_id) {
                 continue;
@@ -117,7 +123,7 @@ impl Owed {
 
     fn note_entered(&mut self, event: &Event) {
         self.events = self.events.saturating_sub(1);
-        if let Filter::Unknown(known) = &mut self.filter {
+        if let Filter::Unknown(known, _) = &mut self.filter {
             known.note(event.kind, event.push_id);
         }
     }
@@ -160,6 +166,12 @@ impl Home {
             _ => None,
         }
     }
+}
+
+/// The billing events of a broadcast's record in the journal of this shard.
+pub fn events_of_note(shard: u16, sequence: u64, note: &BroadcastNote<'_>) -> Vec<Event> {
+    // The layout says nothing of rows.
+    Home { generation: 0, shard }.many(note, sequence)
 }
 
 impl Home {
@@ -271,23 +283,28 @@ impl<L: Log> Shard<L> {
     /// that the device takes.
     pub fn close_books(&mut self, now_ms: WallMs) -> bool {
         self.enter_owed(self.durable(), now_ms);
+        self.bill_all_rows(self.durable(), now_ms);
         let counts = self.billing.write_all_counts(now_ms);
         self.billing.hurry();
-        let is_written = counts && self.owed.is_none() && self.billing.is_written();
+        let has_all = self.owed.is_none() && self.broadcasts.events_owed() == 0;
+        let is_written = counts && has_all && self.billing.is_written();
         is_written || self.billing.is_refused(now_ms)
     }
 
     /// Events that the journal has and the books lack, and requests that are counted and not in the
     /// books.
     pub fn unbilled(&self) -> (u64, u64) {
-        let owed = self.owed.as_ref().map_or(0, |owed| owed.events);
-        (owed + self.billing.events_refused(), self.billing.requests_unwritten())
+        (self.events_owed() + self.billing.events_refused(), self.billing.requests_unwritten())
     }
 
     /// As [`Self::unbilled`], when nothing more is going to be written.
     pub fn unbilled_at_end(&self) -> (u64, u64) {
-        let owed = self.owed.as_ref().map_or(0, |owed| owed.events);
-        (owed + self.billing.events_unwritten(), self.billing.requests_unwritten())
+        (self.events_owed() + self.billing.events_unwritten(), self.billing.requests_unwritten())
+    }
+
+    /// Events of pushes and of rows that the books are to get once they have room.
+    fn events_owed(&self) -> u64 {
+        self.owed.as_ref().map_or(0, |owed| owed.events) + self.broadcasts.events_owed()
     }
 
     /// Counts a request that was refused or a repeat.

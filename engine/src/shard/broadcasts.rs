@@ -10,6 +10,7 @@
 //! is attempted only behind the durability of its claim; every row that leaves the message center
 //! has an outcome in its slice.
 
+mod asking;
 mod feed;
 mod notes;
 mod rows;
@@ -20,15 +21,16 @@ use crate::broadcast::claims::RunSlice;
 use crate::broadcast::life::Life;
 use crate::broadcast::limits::CLAIMED_AHEAD_MIN;
 use crate::broadcast::mutation::Mutation as SliceMutation;
-use crate::broadcast::outcomes::{Counts, Outcome};
+use crate::broadcast::outcomes::{Counts, Outcome, RowWord};
 use crate::broadcast::pace::Bucket;
+use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::recipients::ShardRun;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::shares::Shares;
 use crate::broadcast::slice::codec::RecordBooks;
 use crate::broadcast::slice::{Order, Plan, Slice};
+use crate::broadcast::suppression::OptOuts;
 use crate::journal::{Journal, Position, SegmentId};
-use crate::network::port::Network;
 use crate::smsc::pushes::PushIndex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -55,6 +57,16 @@ pub struct SliceFigures {
     pub stopped_by: Option<Code>,
 }
 
+/// What the books get of a record with outcomes.
+struct OwedRows {
+    /// The record's sequence.
+    sequence: u64,
+    at_ms: WallMs,
+    books: RecordBooks,
+    /// How many of its events they have.
+    entered: usize,
+}
+
 /// One broadcast's part.
 pub(super) struct Part {
     broadcast: Arc<RunningBroadcast>,
@@ -76,8 +88,10 @@ pub(super) struct Part {
     is_starved: bool,
     /// Rows in the message center.
     in_center: u32,
-    /// Held rows whose time came while nothing is tried again.
+    /// Held rows whose time came while nothing is tried again, or from before this start.
     parked: VecDeque<u32>,
+    /// How many of them are from before this start.
+    restored: usize,
     /// How far the message center was looked through for rows that are to end.
     sweep: Option<PushIndex>,
     /// Octets of the journal that it needs, by segment.
@@ -87,8 +101,10 @@ pub(super) struct Part {
     /// One bit for each row that the books know of.
     accepted: Vec<u64>,
     /// What the books get when a record is durable.
-    owed: VecDeque<(u64, WallMs, RecordBooks)>,
+    owed: VecDeque<OwedRows>,
     stopped_by: Option<Code>,
+    /// Its outcomes are kept elsewhere; it goes once the books have their events.
+    is_forgotten: bool,
 }
 
 impl Part {
@@ -99,6 +115,16 @@ impl Part {
     /// Seconds since the start.
     fn seconds(&self, now: CenterMs) -> u32 {
         (now.since(self.started) / 1_000).min(u64::from(u32::MAX)) as u32
+    }
+
+    /// Rows that were held when the engine ended wait on.
+    fn restore_held(&mut self) {
+        let words = self.slice.words().iter().enumerate();
+        let is_held =
+            |bits: u32| RowWord::from_bits(bits).is_some_and(|word| word.outcome == Outcome::Held);
+        let held = words.filter(|(_, bits)| is_held(**bits)).map(|(place, _)| place as u32);
+        self.parked = held.collect();
+        self.restored = self.parked.len();
     }
 
     /// A row's number in the whole broadcast, by its place among the shard's.
@@ -120,6 +146,12 @@ pub(super) struct Broadcasts {
     /// Rows in the message center that have not begun, by place of the class.
     queued: [usize; Class::BY_WEIGHT.len()],
     due_ms: Option<WallMs>,
+    /// Those that are over and that requests may still mean.
+    past: Vec<Arc<PastBroadcast>>,
+    /// Who wants none.
+    suppression: Arc<OptOuts>,
+    /// A deliberate fault: none but in a test.
+    mutation: SliceMutation,
 }
 
 fn class_place(class: Class) -> usize {
@@ -151,6 +183,30 @@ impl Broadcasts {
         self.due_ms
     }
 
+    /// Those whose outcomes are kept elsewhere go, once the books have all of them.
+    fn drop_forgotten(&mut self, journal: &mut Journal) {
+        let goes = |part: &Part| part.is_forgotten && part.owed.is_empty();
+        while let Some(at) = self.parts.iter().position(goes) {
+            let part = self.parts.swap_remove(at);
+            self.shares[class_place(part.broadcast.terms.class)].remove(part.ordinal());
+            for (segment, octets) in part.needed {
+                journal.release_broadcast(segment, octets);
+            }
+        }
+    }
+
+    /// Whether the books have the events of every record below this sequence.
+    pub(super) fn are_billed_below(&self, sequence: u64) -> bool {
+        let owes = |part: &Part| part.owed.front().is_some_and(|owed| owed.sequence < sequence);
+        !self.parts.iter().any(owes)
+    }
+
+    /// Events that the books are to get.
+    pub(super) fn events_owed(&self) -> u64 {
+        let owed = self.parts.iter().flat_map(|part| &part.owed);
+        owed.map(|owed| (owed.books.lines.len() - owed.entered) as u64).sum()
+    }
+
     fn find(&self, ordinal: u32) -> Option<&Part> {
         self.parts.iter().find(|part| part.ordinal() == ordinal)
     }
@@ -164,12 +220,7 @@ impl<L: Log> Shard<L> {
     /// Takes a broadcast that was started, be it just now or before this start; one that is known
     /// is left as it is. Everything below the sequence that is returned has to be durable before
     /// anybody is told that it has started.
-    pub fn tell_broadcast(
-        &mut self,
-        broadcast: &Arc<RunningBroadcast>,
-        network: &mut impl Network,
-        now_ms: WallMs,
-    ) -> u64 {
+    pub fn tell_broadcast(&mut self, broadcast: &Arc<RunningBroadcast>, now_ms: WallMs) -> u64 {
         let ordinal = broadcast.terms.ordinal;
         if self.broadcasts.find(ordinal).is_some() {
             return self.journal.appended();
@@ -180,7 +231,7 @@ impl<L: Log> Shard<L> {
         if is_new {
             self.note_start(&mut part, now_ms);
         }
-        self.restore_held(&mut part, network, now_ms);
+        part.restore_held();
         let (class, weight) = (class_place(broadcast.terms.class), broadcast.terms.pace.weight);
         if !self.broadcasts.shares[class].add(ordinal, weight.max(1)) {
             tracing::warn!(ordinal, "more broadcasts are live than share a class");
@@ -218,22 +269,31 @@ impl<L: Log> Shard<L> {
         known.map(|()| self.await_journal())
     }
 
-    /// The outcomes of a broadcast that is over are kept elsewhere: the shard forgets it.
-    pub fn forget_broadcast(&mut self, ordinal: u32) {
-        let Some(at) = self.broadcasts.parts.iter().position(|part| part.ordinal() == ordinal)
-        else {
-            return;
-        };
-        let part = self.broadcasts.parts.swap_remove(at);
-        self.broadcasts.shares[class_place(part.broadcast.terms.class)].remove(ordinal);
-        for (segment, octets) in part.needed {
-            self.journal.release_broadcast(segment, octets);
+    /// Breaks broadcasts that are told of from now on, for the test that proves that the simulator
+    /// would notice.
+    #[doc(hidden)]
+    pub fn mutate_broadcasts(&mut self, mutation: SliceMutation) {
+        self.broadcasts.mutation = mutation;
+    }
+
+    /// From now on these numbers are sent nothing by broadcasts that heed opt-outs.
+    pub fn suppress(&mut self, suppression: Arc<OptOuts>) {
+        self.broadcasts.suppression = suppression;
+    }
+
+    /// The outcomes of a broadcast that is over are kept elsewhere: the shard forgets it, once the
+    /// books have the events of its rows.
+    pub fn forget_broadcast(&mut self, ordinal: u32, now_ms: WallMs) {
+        if let Some(part) = self.broadcasts.find_mut(ordinal) {
+            part.is_forgotten = true;
+            self.broadcasts.due_ms = Some(now_ms);
         }
     }
 
     /// Where each broadcast stands here.
     pub fn broadcast_figures(&self) -> Vec<SliceFigures> {
-        let figures = self.broadcasts.parts.iter().map(|part| SliceFigures {
+        let known = self.broadcasts.parts.iter().filter(|part| !part.is_forgotten);
+        let figures = known.map(|part| SliceFigures {
             ordinal: part.ordinal(),
             life: part.slice.life(),
             counts: *part.slice.counts(),
@@ -267,7 +327,7 @@ impl<L: Log> Shard<L> {
             runs: slices,
             alertseq: terms.alertseq,
             on_doubt: terms.on_doubt,
-            mutation: SliceMutation::None,
+            mutation: self.broadcasts.mutation,
         };
         let started = self.pace.center(WallMs::new(terms.started_ms));
         let seconds = self.pace.center(now_ms).since(started) / 1_000;
@@ -298,33 +358,14 @@ impl<L: Log> Shard<L> {
             is_starved: false,
             in_center: 0,
             parked: VecDeque::new(),
+            restored: 0,
             sweep: None,
             needed,
             records,
             accepted,
             owed: VecDeque::new(),
             stopped_by: None,
-        }
-    }
-
-    /// Rows that were held when the engine ended wait on.
-    fn restore_held(&mut self, part: &mut Part, network: &mut impl Network, now_ms: WallMs) {
-        let (now, even_ms) = (self.pace.center(now_ms), self.pace.even(now_ms));
-        for place in 0..part.slice.words().len() as u32 {
-            let word = part.slice.word(place);
-            if word.outcome != Outcome::Held {
-                continue;
-            }
-            let Some(row) = part.new_row(place) else { continue };
-            let due = part.started + u64::from(word.seconds) * 1_000;
-            // Beyond the slab's places they wait with those that a pause keeps.
-            if !self.has_place_for_row() {
-                part.parked.push_back(place);
-                continue;
-            }
-            self.core.enter_held_row(&row, due, now);
-            part.in_center += 1;
-            network.await_reachable(row.msn, even_ms);
+            is_forgotten: false,
         }
     }
 

@@ -37,8 +37,12 @@ impl<L: Log> Shard<L> {
                 let (code, segments) = match self.known_key(cancel.xpid, msn, reqid) {
                     Some(key) => self.cancel_push(registered, key, now_ms),
                     None => {
-                        self.counted.refuse(Code::PUSH_NOT_FOUND);
-                        (Code::PUSH_NOT_FOUND, 0)
+                        let row = self.cancel_row((cancel.xpid, msn, reqid), now_ms);
+                        let (code, segments) = row.unwrap_or((Code::PUSH_NOT_FOUND, 0));
+                        if code != Code::ACCEPTED {
+                            self.counted.refuse(code);
+                        }
+                        (code, segments)
                     }
                 };
                 let answer = named.answer(code, segments);
@@ -47,11 +51,13 @@ impl<L: Log> Shard<L> {
             }
             CancelTarget::Alert { alert_id, .. } => {
                 let fingerprints = self.alert_fingerprints(cancel.xpid, alert_id);
-                let (code, withdrawn) =
-                    match self.close_alerts(registered, fingerprints, canceller, now_ms) {
-                        Ok(closed) => closed,
-                        Err(code) => return self.refuse(named, code, now_ms),
-                    };
+                let has_broadcasts = self.has_broadcast_of((cancel.xpid, alert_id));
+                let of = (fingerprints, has_broadcasts);
+                let (code, withdrawn) = match self.close_alerts(registered, of, canceller, now_ms) {
+                    Ok(closed) => closed,
+                    Err(code) => return self.refuse(named, code, now_ms),
+                };
+                self.cancel_broadcasts_of((cancel.xpid, alert_id), now_ms);
                 let (answer, sequence) = (named.answer(code, 0), self.journal.appended());
                 if canceller != Canceller::Client || self.shards > 1 {
                     let client = registered.index;
@@ -96,7 +102,7 @@ impl<L: Log> Shard<L> {
     fn close_alerts(
         &mut self,
         registered: &Registered,
-        (fingerprint, older): (u64, Option<u64>),
+        ((fingerprint, older), has_broadcasts): ((u64, Option<u64>), bool),
         canceller: Canceller,
         now_ms: WallMs,
     ) -> Result<(Code, u32), Code> {
@@ -110,13 +116,14 @@ impl<L: Log> Shard<L> {
         }
         let is_known = both.iter().flatten().any(|&alert| self.knows_pushes_of(alert));
         //= push cancel unknown
-        let is_known = is_known || canceller == Canceller::Shard { found_elsewhere: true };
+        let is_known =
+            is_known || has_broadcasts || canceller == Canceller::Shard { found_elsewhere: true };
         if !is_known {
             return Ok((Code::PUSH_NOT_FOUND, 0));
         }
-        let closed = self.close_alert(registered, fingerprint, now_ms)?;
+        let closed = self.close_alert(registered, (fingerprint, has_broadcasts), now_ms)?;
         let Some(older) = older else { return Ok(closed) };
-        let before = self.close_alert(registered, older, now_ms)?;
+        let before = self.close_alert(registered, (older, false), now_ms)?;
         let first_of = |code| [closed, before].into_iter().any(|(answered, _)| answered == code);
         let code = [Code::ACCEPTED, Code::REPEATED].into_iter().find(|&code| first_of(code));
         Ok((code.unwrap_or(Code::PUSH_NOT_FOUND), closed.1 + before.1))
@@ -141,7 +148,7 @@ impl<L: Log> Shard<L> {
     fn close_alert(
         &mut self,
         registered: &Registered,
-        fingerprint: u64,
+        (fingerprint, has_broadcasts): (u64, bool),
         now_ms: WallMs,
     ) -> Result<(Code, u32), Code> {
         let known = self.core.closed_alert(fingerprint);
@@ -153,7 +160,7 @@ impl<L: Log> Shard<L> {
             return Ok((answer_again(cancel.found), 0));
         }
         let share = records::share(registered.registration.xpid);
-        let found = self.knows_pushes_of(fingerprint);
+        let found = self.knows_pushes_of(fingerprint) || has_broadcasts;
         if known.is_none() && !self.core.make_room_for_alert_cancel(share, found) {
             return Err(Code::STORAGE_FULL);
         }
@@ -167,6 +174,8 @@ impl<L: Log> Shard<L> {
         Ok(match known {
             Some(cancel) => (answer_again(cancel.found), 0),
             None if withdrawn > 0 => (Code::ACCEPTED, withdrawn),
+            // Its rows are withdrawn in every shard, like pushes of it.
+            None if has_broadcasts => (Code::ACCEPTED, 1),
             None => (Code::PUSH_NOT_FOUND, 0),
         })
     }

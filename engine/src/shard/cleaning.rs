@@ -86,6 +86,7 @@ impl<L: Log> Shard<L> {
             Some(Cleaning { stage: stage @ Stage::Settling(_), .. }) => {
                 let Stage::Settling(until) = *stage else { return false };
                 let billed = self.ended.front().is_none_or(|ending| ending.sequence >= until);
+                let billed = billed && self.broadcasts.are_billed_below(until);
                 if durable >= until && billed {
                     *stage = Stage::SyncWanted;
                 }

@@ -138,9 +138,10 @@ impl<L: Log> Shard<L> {
         index: PushIndex,
         now_ms: WallMs,
     ) {
-        if self.begin_row(index, network.slot(&handle), self.pace.center(now_ms)) {
+        if self.begin_row(index, network.slot(&handle), now_ms) {
             network.submit(handle, self.pace.even(now_ms));
             self.in_flight += 1;
+            kill_point(KillPoint::RowOut);
         } else {
             network.release(handle);
         }

@@ -275,7 +275,12 @@ impl<L: Log> Shard<L> {
         key: u64,
         now_ms: WallMs,
     ) -> Result<Reply, Code> {
-        let verdict = self.verdict(push, key);
+        let verdict = match self.verdict(push, key) {
+            KeyVerdict::New if self.is_reqid_of_row(push.xpid, push.msn, push.reqid) => {
+                KeyVerdict::Reused
+            }
+            verdict => verdict,
+        };
         let repeat = matches!(verdict, KeyVerdict::Repeat { .. });
         if self.names_lost {
             return Err(Code::STORAGE_FULL);
@@ -453,7 +458,9 @@ impl<L: Log> Shard<L> {
         now_ms: WallMs,
     ) -> Result<Option<Reply>, Code> {
         let Some(alert) = alert else { return Ok(None) };
-        if self.core.knows_alert(&alert) {
+        let named = push.alert.map(|named| (push.xpid, named.id));
+        let has_row = |named| self.has_newer_row(named, push.msn, alert.sequence);
+        if self.core.knows_alert(&alert) || named.is_some_and(has_row) {
             //= push alert known
             let answer = answer_to(push, Code::ALERT_KNOWN, segments);
             self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, now_ms);

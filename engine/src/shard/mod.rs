@@ -308,7 +308,7 @@ impl<L: Log> Shard<L> {
         busy |= self.take_receipts(network, now_ms, budget.outcomes);
         self.recall(network);
         busy |= self.reroute();
-        busy |= self.run_broadcasts(now_ms, budget.attempts > 0);
+        busy |= self.run_broadcasts(network, now_ms, budget.attempts > 0);
         busy |= self.start_attempts(network, now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
         busy |= self.clean(now_ms);

@@ -9,7 +9,7 @@ use super::parked::ParkedNews;
 use super::progress::OpenStage;
 use super::reading::{Read, Reading};
 use super::{Shard, records};
-use crate::billing::{BillingFiles, BillingLog, Log};
+use crate::billing::{BillingFiles, BillingLog, Entered, Log};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registry::Registry;
 use crate::journal::{Journal, Position, RecoveryReport, SegmentFactory, Storage};
@@ -96,8 +96,8 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before, ids, untold } = read;
         progress.enter(OpenStage::Restoring);
         let broadcasts = hold_live(&mut journal, &recovery, untold, mutation);
-        let mut core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
-        core.set_asks(config.routes.any_queried());
+        let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
+        let (owed, billed) = owed_of(entered, journal.appended());
         let mut shard = Self {
             number: config.number,
             shards: config.shards,
@@ -112,7 +112,7 @@ impl<L: Log> Shard<L> {
             core,
             journal,
             billing,
-            owed: (entered.left > 0).then(|| Owed::at_start(entered.left, entered.known)),
+            owed,
             moved_ends: VecDeque::new(),
             in_flight: 0,
             by_carriers: Default::default(),
@@ -148,10 +148,16 @@ impl<L: Log> Shard<L> {
             waiting,
             broadcasts,
         };
-        shard.finish_open(config, now_ms);
-        let (journal, live, billed) = (report, shard.core.live(), entered.events);
-        Ok((shard, ShardReport { journal, live, billed }))
+        let live = shard.finish_open(config, now_ms);
+        Ok((shard, ShardReport { journal: report, live, billed }))
     }
+}
+
+/// What recovery could not enter into the books, and how many events it did. This life's records
+/// have sequences from `first` on.
+fn owed_of(entered: Entered, first: u64) -> (Option<Owed>, u64) {
+    let Entered { events, left, known } = entered;
+    ((left > 0).then(|| Owed::at_start(left, known, first)), events)
 }
 
 /// Until when fingerprints of the older key count, where that is still to come.
@@ -201,11 +207,13 @@ fn hold_live(
 }
 
 impl<L: Log> Shard<L> {
-    /// What recovery left to do is done, and the shard is there.
-    fn finish_open(&mut self, config: &ShardConfig, now_ms: WallMs) {
+    /// What recovery left to do is done, and the shard is there: the pushes that go on.
+    fn finish_open(&mut self, config: &ShardConfig, now_ms: WallMs) -> usize {
+        self.core.set_asks(config.routes.any_queried());
         self.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
         config.progress.enter(OpenStage::Done);
+        self.core.live()
     }
 
     /// The first turn: the network is told what pushes from before this start wait for.

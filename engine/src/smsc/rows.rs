@@ -8,6 +8,7 @@
 
 use crate::smsc::core::{Core, NewPush};
 use crate::smsc::pushes::{PushIndex, flag};
+use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
@@ -33,6 +34,21 @@ pub struct NewRow {
     pub expires_ms: CenterMs,
     /// It is attempted once.
     pub once: bool,
+    /// What became of it before it comes in.
+    pub before: RowBefore,
+}
+
+/// What is known of a row that was attempted before it comes in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RowBefore {
+    /// Attempts; beyond 15 they count as 15.
+    pub attempts: u8,
+    /// The segments that arrived: bit 0 is the first.
+    pub delivered_mask: u16,
+    /// It may have arrived though nobody said so.
+    pub in_doubt: bool,
+    /// While it is held: the code it would expire with.
+    pub code: Option<Code>,
 }
 
 /// Why a row is taken back.
@@ -105,9 +121,21 @@ impl Core {
             route: 0,
             by_smpp: false,
         });
-        let push = &mut self.pushes[index];
+        let (push, before) = (&mut self.pushes[index], &row.before);
         push.state = push.state.moved_to(State::Accepted);
         push.set(flag::SINGLE_ATTEMPT, row.once);
+        push.set(flag::IN_DOUBT, before.in_doubt);
+        push.delivered_mask = before.delivered_mask & push.full_mask();
+        push.set_attempts(before.attempts);
+        if let Some(code) = before.code {
+            push.code = code;
+            // Its schedule goes on where it stood.
+            for cause in Cause::ALL.into_iter().filter(|cause| cause.code_at_expiry() == code) {
+                for _ in 0..before.attempts {
+                    push.count_hold(cause);
+                }
+            }
+        }
         index
     }
 
@@ -181,6 +209,7 @@ mod tests {
             segments: 1,
             expires_ms: NOW_MS + 3_600_000,
             once: false,
+            before: RowBefore::default(),
         }
     }
 
@@ -229,6 +258,33 @@ mod tests {
         core.forget_row(out);
         // The lane lets go of the slot that it was linked through.
         assert_eq!((core.poll_attempt(0, NOW_MS), core.live()), (None, 0));
+    }
+
+    #[test]
+    fn a_row_that_comes_back_has_what_it_had_of_segments_doubts_and_schedule() {
+        let mut core = Core::new(LIMITS, NOW_MS);
+        let code = Code::EXPIRED_ABSENT;
+        let before =
+            RowBefore { attempts: 3, delivered_mask: 0b101, in_doubt: true, code: Some(code) };
+        let long = NewRow { segments: 3, before, ..row(0, 1) };
+        let index = core.enter_held_row(&long, NOW_MS, NOW_MS);
+        let push = *core.push(index);
+        assert_eq!((push.attempts(), push.delivered(), push.code), (3, 2, code));
+        assert!(push.has(flag::IN_DOUBT));
+        assert_eq!(core.settled_mask(index), 0b101, "what arrived is not sent again");
+        let fresh = core.enter_held_row(&NewRow { segments: 3, ..row(1, 2) }, NOW_MS, NOW_MS);
+        core.handle_time(NOW_MS, 10);
+        let due = [fresh, index].map(|index| {
+            while core.push(index).state != State::InFlight {
+                core.poll_attempt(0, NOW_MS).expect("both are due");
+            }
+            let absent = AttemptResult::Failed(Failure::Absent);
+            core.handle_outcome(index, settled(absent, 0), NOW_MS, u64::MAX / 2);
+            core.due_ms(index).expect("it is held").since(NOW_MS)
+        });
+        assert!(due[1] > 3 * due[0], "the fourth wait is longer than the first: {due:?}");
+        core.withdraw_row(index, Withdrawal::Expired, NOW_MS);
+        assert_eq!(core.push(index).state, State::Partial);
     }
 
     #[test]

@@ -74,6 +74,22 @@ pub enum KillPoint {
     ReshardWritten,
     /// One of the directories is exchanged.
     ReshardExchanged,
+    /// The rename that decides a broadcast's start is done, no shard knows.
+    RowsKept,
+    /// A shard has staged that a broadcast has started.
+    RowsTold,
+    /// A shard has staged a claim of rows.
+    RowsClaimed,
+    /// A row of a claim that is durable has its first turn.
+    RowTurn,
+    /// A row's attempt was handed to the network.
+    RowOut,
+    /// What became of rows is staged.
+    RowsEnded,
+    /// A shard has staged an order.
+    RowsOrdered,
+    /// The outcomes of a broadcast that is over are written, the document does not say so.
+    RowsWritten,
 }
 
 impl KillPoint {
@@ -110,6 +126,14 @@ impl KillPoint {
         (Self::ReshardRecord, "reshard-record"),
         (Self::ReshardWritten, "reshard-written"),
         (Self::ReshardExchanged, "reshard-exchanged"),
+        (Self::RowsKept, "rows-kept"),
+        (Self::RowsTold, "rows-told"),
+        (Self::RowsClaimed, "rows-claimed"),
+        (Self::RowTurn, "row-turn"),
+        (Self::RowOut, "row-out"),
+        (Self::RowsEnded, "rows-ended"),
+        (Self::RowsOrdered, "rows-ordered"),
+        (Self::RowsWritten, "rows-written"),
     ];
 }
 

@@ -22,13 +22,14 @@ use super::shelf::{Shelf, new_identifier};
 use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::life::End;
 use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
-use crate::broadcast::manifest::{Manifest, Schedule};
+use crate::broadcast::manifest::{DuplicateAction, Manifest, Schedule};
 use crate::broadcast::recipients::Recipients;
 use crate::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms};
 use crate::broadcast::slice::Order;
 use crate::broadcast::templates::TemplateDocument;
 use crate::control::engine::Engine;
 use crate::shard::SliceFigures;
+use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
 use wire::terms::ids::Xpid;
 use wire::terms::rfc3339::parse_rfc3339;
@@ -70,6 +71,15 @@ impl Standing {
     fn started(&self) -> impl Iterator<Item = (&BroadcastDocument, &StartDocument)> {
         let documents = self.broadcasts.values().map(|entry| &entry.document);
         documents.filter_map(|document| document.started.as_ref().map(|start| (document, start)))
+    }
+
+    /// What runs of a broadcast's chain with a lower alertseq, and the one that takes its place.
+    fn lower_of(&self, document: &BroadcastDocument) -> Vec<(u32, u8)> {
+        let own = document.manifest.alertseq.unwrap_or_default();
+        let lower = self.chain(&document.manifest).filter(|(other, _)| {
+            other.stage == Stage::Started && other.manifest.alertseq.unwrap_or_default() < own
+        });
+        lower.map(|(_, start)| (start.ordinal, own)).collect()
     }
 
     /// Broadcasts of a chain that were started, with their alertseqs.
@@ -118,6 +128,8 @@ impl BroadcastDesk {
         let catalogue = RwLock::new(Arc::new(loaded(&shelf)));
         let (turns, standing) = (Mutex::default(), Mutex::new(standing));
         let desk = Arc::new(Self { shelf, engine, catalogue, turns, standing });
+        desk.publish_suppression();
+        desk.remember_past();
         desk.tell_again();
         Ok(desk)
     }
@@ -126,14 +138,25 @@ impl BroadcastDesk {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the shards of what was started before this start of the engine.
+    /// Tells the shards of what was started before this start of the engine. Of a chain the older
+    /// ones first, and that the newer one began, before that has its turns: a crash may have come
+    /// between the two.
     fn tell_again(&self) {
         let mut all_told = true;
         let mut standing = self.standing();
-        for entry in standing.broadcasts.values_mut() {
-            if entry.document.stage != Stage::Started {
-                continue;
+        let mut started: Vec<(u8, String)> = Vec::new();
+        for (broadcast, entry) in &standing.broadcasts {
+            if entry.document.stage == Stage::Started {
+                let alertseq = entry.document.manifest.alertseq.unwrap_or_default();
+                started.push((alertseq, broadcast.clone()));
             }
+        }
+        started.sort();
+        for (_, broadcast) in started {
+            let lower = standing.broadcasts.get(&broadcast).map(|entry| &entry.document);
+            let lower = lower.map_or(Vec::new(), |document| standing.lower_of(document));
+            all_told &= self.tell_of_newer(&lower).is_ok();
+            let Ok(entry) = standing.entry(&broadcast) else { continue };
             let broadcast = entry.document.broadcast.clone();
             match self.running(&entry.document) {
                 Ok(running) => {
@@ -154,8 +177,16 @@ impl BroadcastDesk {
         }
     }
 
+    /// Those of a chain that are lower hear of one that began.
+    fn tell_of_newer(&self, lower: &[(u32, u8)]) -> Result<(), BroadcastRefusal> {
+        for (ordinal, alertseq) in lower {
+            self.engine.order_broadcast(*ordinal, Order::Chain { alertseq: *alertseq })?;
+        }
+        Ok(())
+    }
+
     /// A started broadcast as the shards take it.
-    fn running(
+    pub(super) fn running(
         &self,
         document: &BroadcastDocument,
     ) -> Result<Arc<RunningBroadcast>, BroadcastRefusal> {
@@ -185,6 +216,11 @@ impl BroadcastDesk {
             on_doubt: manifest.on_doubt(),
             pace,
             once: manifest.retry.schedule == Schedule::Once,
+            reqid: manifest.reqid.clone(),
+            alertid: manifest.alertid.clone(),
+            ignores_suppression: manifest.suppression.is_some(),
+            skips_had_within_ms: (manifest.duplicates.action == DuplicateAction::Skip)
+                .then_some(manifest.duplicates.window_seconds.saturating_mul(1_000)),
         };
         let texts: Vec<String> =
             check.addressed.texts.iter().map(|text| text.text.clone()).collect();
@@ -287,10 +323,20 @@ impl BroadcastDesk {
         let mut standing = self.standing();
         let now_ms = clock::unix_ms();
         let document = standing.entry(broadcast)?.document.clone();
-        if document.stage == Stage::Started {
+        if document.started.is_some() {
             let same = document.check.as_ref().is_some_and(|check| check.digest == digest);
-            let other = || refused(STATE, "the broadcast was started already");
-            return if same { Ok(document) } else { Err(other()) };
+            if !same {
+                return Err(refused(STATE, "the broadcast was started already"));
+            }
+            if document.stage == Stage::Ended {
+                return Ok(document);
+            }
+            // The answer says that every shard has it, whatever became of the one before.
+            let lower = standing.lower_of(&document);
+            let running = standing.entry(broadcast)?.running.clone();
+            self.tell_of_newer(&lower)?;
+            running.iter().try_for_each(|running| self.engine.start_broadcast(running))?;
+            return Ok(document);
         }
         may_start(&standing, &document, digest, recipients, now_ms)?;
         if let Some(due_ms) = due_later(&document.manifest, now_ms)? {
@@ -306,21 +352,14 @@ impl BroadcastDesk {
         let document =
             BroadcastDocument { stage: Stage::Started, started: Some(start), ..document };
         let running = self.running(&document)?;
-        // The older ones of its chain hear of it before it begins.
-        let alertseq = document.manifest.alertseq.unwrap_or_default();
-        let lower: Vec<u32> = standing
-            .chain(&document.manifest)
-            .filter(|(other, _)| other.stage == Stage::Started)
-            .map(|(_, start)| start.ordinal)
-            .collect();
         // This rename decides the start.
         self.shelf.keep_broadcast(broadcast, &document)?;
-        for ordinal in lower {
-            self.engine.order_broadcast(ordinal, Order::Chain { alertseq })?;
-        }
+        kill_point(KillPoint::RowsKept);
         let entry = standing.entry(broadcast)?;
         entry.document = document.clone();
         entry.running = Some(Arc::clone(&running));
+        // The older ones of its chain hear of it before it begins.
+        self.tell_of_newer(&standing.lower_of(&document))?;
         self.engine.start_broadcast(&running)?;
         Ok(document)
     }

@@ -17,6 +17,7 @@ use crate::broadcast::life::{End, Life};
 use crate::broadcast::outcomes::{OUTCOMES, Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
 use crate::shard::SliceFigures;
+use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
 
 /// How often what runs is looked at.
@@ -124,6 +125,7 @@ impl BroadcastDesk {
         part.file.write_all(&octets)?;
         part.file.sync_all()?;
         part.keep()?;
+        kill_point(KillPoint::RowsWritten);
         let mut codes: BTreeMap<String, u64> = BTreeMap::new();
         for word in words.iter().filter_map(|word| RowWord::from_bits(*word)) {
             *codes.entry(format!("{:04}", word.code)).or_default() += 1;
@@ -148,6 +150,7 @@ impl BroadcastDesk {
             document.ended = Some(end);
             Ok(())
         })?;
+        self.remember(&document);
         if let Some(start) = document.started {
             self.engine.forget_broadcast(start.ordinal);
         }

@@ -106,6 +106,8 @@ impl BroadcastDesk {
         }
         fs::remove_dir_all(self.shelf.list(list))?;
         standing.lists.remove(list);
+        drop(standing);
+        self.publish_suppression();
         Ok(document)
     }
 
@@ -158,6 +160,7 @@ impl BroadcastDesk {
         *list = longer;
         drop(standing);
         self.retire_versions(&wanted.list);
+        self.publish_suppression();
         let list = wanted.list;
         Ok(Imported { list, version: number, digest, is_refused, account, changes })
     }

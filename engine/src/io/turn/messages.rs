@@ -99,9 +99,7 @@ impl ThreadTurn {
                 let _ = reply.try_send(self.set_lines(shard, &msns, line, now));
             }
             ShardMessage::Broadcast(message) => {
-                let place = part.place() as usize;
-                let mut network = SideBySide::lent(&mut self.simulated, place, &mut part.carriers);
-                part.orders.take(message, &mut part.shard, &mut network, now.wall_ms);
+                part.orders.take(message, &mut part.shard, now.wall_ms);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Which rows come into the message center in a turn, and what else broadcasts need then.
 
+use super::asking::{Others, by_alert};
 use super::rows::BY_CARRIER;
 use super::{Broadcasts, Part, Shard, class_place};
 use crate::billing::Log;
@@ -8,13 +9,16 @@ use crate::broadcast::limits::{
     CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN, JOURNAL_OCTETS_PER_ROW, PIECE_ROWS, ROWS_QUEUED_MAX,
     SWEPT_PER_TURN_MAX,
 };
-use crate::broadcast::outcomes::{NO_TEXT, Outcome};
+use crate::broadcast::outcomes::{HAD_IT, NO_TEXT, Outcome, SUPPRESSED};
+use crate::broadcast::recipients::Recipient;
 use crate::broadcast::slice::{OnDoubt, Order};
 use crate::gateway::registry::Registered;
+use crate::network::port::Network;
 use crate::network::routes::CORE_NETWORK;
 use crate::smsc::pushes::PushIndex;
 use crate::smsc::row_ids::row_at;
-use crate::smsc::rows::Withdrawal;
+use crate::smsc::rows::{NewRow, Withdrawal};
+use crate::testing::kill_points::{KillPoint, kill_point};
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind};
 use wire::terms::time::WallMs;
@@ -29,12 +33,19 @@ const PUT_OFF_MAX: u32 = 64;
 const CLAIM_OCTETS: u64 = 8_192;
 /// How often a turn is wanted while rows wait for their pace.
 const PACED_EVERY_MS: u64 = 5;
+/// How often otherwise: a deadline and the end of a hold are no finer than that.
+const IDLE_EVERY_MS: u64 = 50;
 const SECOND_MS: u64 = 1_000;
 
 impl<L: Log> Shard<L> {
     /// Goes on with every broadcast; whether there was anything to do. `begins` is false in a
     /// drain: nothing new begins then.
-    pub(in crate::shard) fn run_broadcasts(&mut self, now_ms: WallMs, begins: bool) -> bool {
+    pub(in crate::shard) fn run_broadcasts(
+        &mut self,
+        network: &mut impl Network,
+        now_ms: WallMs,
+        begins: bool,
+    ) -> bool {
         if self.broadcasts.is_empty() {
             return false;
         }
@@ -42,11 +53,17 @@ impl<L: Log> Shard<L> {
         let durable = self.durable();
         let mut busy = false;
         for part in &mut broadcasts.parts {
-            busy |= self.go_on(part, durable, now_ms);
+            busy |= self.go_on(part, network, durable, now_ms);
+        }
+        broadcasts.drop_forgotten(&mut self.journal);
+        if !begins && self.in_flight == 0 {
+            // A stop: what was claimed and has not begun is in no doubt at the next start.
+            broadcasts.parts.iter_mut().for_each(|part| part.slice.rest());
         }
         if begins {
             let mut promised = 0;
             for part in &mut broadcasts.parts {
+                part.slice.end_rest();
                 self.claim(part, &mut promised, now_ms);
             }
             busy |= self.feed(&mut broadcasts, now_ms);
@@ -56,14 +73,20 @@ impl<L: Log> Shard<L> {
         }
         let rows = broadcasts.parts.iter().map(Part::open_rows).sum::<u64>();
         self.journal.promise_rows(rows * JOURNAL_OCTETS_PER_ROW);
-        let wants = broadcasts.parts.iter().any(|part| !part.slice.life().is_over());
-        broadcasts.due_ms = wants.then(|| now_ms + PACED_EVERY_MS);
+        let due = broadcasts.parts.iter().filter_map(|part| part.looked_at_in_ms());
+        broadcasts.due_ms = due.min().map(|in_ms| now_ms + in_ms);
         self.broadcasts = broadcasts;
         busy
     }
 
     /// What is due by itself: figures, the end of the hold, the deadline, rows that are to end.
-    fn go_on(&mut self, part: &mut Part, durable: u64, now_ms: WallMs) -> bool {
+    fn go_on(
+        &mut self,
+        part: &mut Part,
+        network: &mut impl Network,
+        durable: u64,
+        now_ms: WallMs,
+    ) -> bool {
         part.slice.durable(durable.saturating_sub(1));
         self.bill_rows(part, durable, now_ms);
         let (now, terms) = (self.pace.center(now_ms), &part.broadcast.terms);
@@ -76,7 +99,7 @@ impl<L: Log> Shard<L> {
         }
         match part.slice.life() {
             Life::Closing(end) => self.sweep(part, end, now_ms),
-            Life::Running => self.return_parked(part, now_ms),
+            Life::Running => self.return_parked(part, network, now_ms),
             _ => false,
         }
     }
@@ -89,7 +112,9 @@ impl<L: Log> Shard<L> {
         let _ = part.slice.take_ready(seconds);
         let parked = part.parked.len();
         while let Some(place) = part.parked.pop_front() {
-            part.slice.begin(place, seconds);
+            if !part.slice.word(place).outcome.is_final() {
+                part.slice.begin(place, seconds);
+            }
         }
         if part.in_center == 0 {
             return parked > 0;
@@ -115,20 +140,35 @@ impl<L: Log> Shard<L> {
         !is_through
     }
 
-    /// Rows that a pause kept, or for which there was no place, wait in the message center again.
-    fn return_parked(&mut self, part: &mut Part, now_ms: WallMs) -> bool {
-        let now = self.pace.center(now_ms);
+    /// Rows that a pause kept, from before this start, or for which there was no place, wait in the
+    /// message center again, some in a turn.
+    fn return_parked(
+        &mut self,
+        part: &mut Part,
+        network: &mut impl Network,
+        now_ms: WallMs,
+    ) -> bool {
+        let (now, even_ms) = (self.pace.center(now_ms), self.pace.even(now_ms));
         let mut busy = false;
         for _ in 0..ROWS_QUEUED_MAX {
             if part.parked.is_empty() || !self.has_place_for_row() {
                 break;
             }
             let Some(place) = part.parked.pop_front() else { break };
+            if part.slice.word(place).outcome.is_final() {
+                // Somebody withdrew it meanwhile.
+                continue;
+            }
             let due = part.started + u64::from(part.slice.word(place).seconds) * SECOND_MS;
             if let Some(row) = part.new_row(place) {
                 self.core.enter_held_row(&row, due, now);
                 part.in_center += 1;
                 busy = true;
+                if part.restored > 0 {
+                    // The network knows nothing of what waited before this start.
+                    part.restored -= 1;
+                    network.await_reachable(row.msn, even_ms);
+                }
             }
         }
         busy
@@ -175,7 +215,7 @@ impl<L: Log> Shard<L> {
         for class in Class::BY_WEIGHT {
             let place = class_place(class);
             let room = ROWS_QUEUED_MAX.saturating_sub(broadcasts.queued[place]);
-            let Broadcasts { parts, shares, queued, .. } = &mut *broadcasts;
+            let Broadcasts { parts, shares, queued, past, suppression, .. } = &mut *broadcasts;
             for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
                 self.take_tokens(part, room as u32, now_ms);
             }
@@ -186,16 +226,29 @@ impl<L: Log> Shard<L> {
                     part.is_some_and(|part| part.tokens > 0 && part.slice.has_ready())
                 };
                 let Some(ordinal) = shares[place].next(has_row) else { break };
-                let Some(part) = parts.iter_mut().find(|part| part.ordinal() == ordinal) else {
+                let at = parts.iter().position(|part| part.ordinal() == ordinal);
+                let Some((before, [part, behind @ ..])) =
+                    at.and_then(|at| parts.split_at_mut_checked(at))
+                else {
                     break;
                 };
+                let others = Others { live: [before, behind], past, suppression };
                 let most = left.min(ROWS_AT_ONCE).min(part.tokens as usize);
-                let (entered, spent, later) = self.feed_some(part, most, now_ms);
-                shares[place].spend(ordinal, spent.clamp(1, 255) as u8);
-                queued[place] += entered;
-                left = left.saturating_sub(entered.max(1));
-                put_off += later;
-                busy = true;
+                let fed = self.feed_some(part, others, most, now_ms);
+                if fed.spent > 0 {
+                    shares[place].spend(ordinal, fed.spent.min(255) as u8);
+                } else {
+                    shares[place].pass_over(ordinal);
+                }
+                queued[place] += fed.entered;
+                left = left.saturating_sub(fed.entered.max(1));
+                put_off += fed.put_off;
+                // What is put off waits for its phone, not for the next turn.
+                busy |= fed.spent > 0;
+            }
+            for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
+                // What is not used now does not gather.
+                part.bucket.give_back(std::mem::take(&mut part.tokens));
             }
         }
         busy
@@ -211,9 +264,7 @@ impl<L: Log> Shard<L> {
         let terms = &part.broadcast.terms;
         let registered = self.registry.find(terms.xpid);
         if let Err(code) = may_send(registered, terms.class, &terms.sender, now_ms) {
-            tracing::warn!(ordinal = terms.ordinal, %code, "a broadcast is paused");
-            part.stopped_by = Some(code);
-            part.slice.order(Order::Pause);
+            part.stop(code);
             part.tokens = 0;
             return;
         }
@@ -224,9 +275,14 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// Puts up to `most` rows of a broadcast in: how many went in, the segments that they take, and
-    /// how many were put off.
-    fn feed_some(&mut self, part: &mut Part, most: usize, now_ms: WallMs) -> (usize, u32, u32) {
+    /// Puts up to `most` rows of a broadcast in.
+    fn feed_some(
+        &mut self,
+        part: &mut Part,
+        others: Others<'_>,
+        most: usize,
+        now_ms: WallMs,
+    ) -> Fed {
         let now = self.pace.center(now_ms);
         let seconds = part.seconds(now);
         let mut taken = [(0u32, None); ROWS_AT_ONCE];
@@ -240,42 +296,111 @@ impl<L: Log> Shard<L> {
             taken[count] = (place, Some(recipient));
             count += 1;
         }
-        let (mut entered, mut spent, mut later) = (0, 0, 0);
-        let (xpid, class) = (part.broadcast.terms.xpid, part.broadcast.terms.class);
-        let meter = self.registry.find(xpid).map(|registered| registered.meter.clone());
+        let mut fed = Fed::default();
         for (place, recipient) in &taken[..count] {
             let Some(recipient) = recipient else { continue };
-            let msn = recipient.msn;
-            let end = |part: &mut Part, outcome, code: u16| {
-                part.slice.ended_with(*place, (outcome, Some(code)), 0, seconds);
-            };
-            spent += 1;
-            part.tokens = part.tokens.saturating_sub(1);
-            if !self.contracts.contains(msn, xpid) {
-                end(part, Outcome::Refused, Code::NOT_CONTRACTED.number());
-            } else if self.routes.route_of(msn, xpid, class) != CORE_NETWORK {
-                end(part, Outcome::Failed, BY_CARRIER.number());
-            } else if !self.core.may_wait_for(msn) || !self.has_place_for_row() {
-                part.slice.put_off(*place);
-                later += 1;
-            } else if let Some(row) = part.new_row(*place) {
-                spent += u32::from(row.segments) - 1;
-                self.core.enter_row(&row, now);
-                part.in_center += 1;
-                entered += 1;
-                if let Some(meter) = &meter {
-                    meter.charge(now_ms);
+            match self.look_at(part, others, (*place, recipient), now_ms) {
+                // It is looked at again when others have had their turns.
+                Look::PutOff => {
+                    part.slice.put_off(*place);
+                    fed.put_off += 1;
+                    continue;
                 }
-            } else {
-                end(part, Outcome::Skipped, NO_TEXT);
+                Look::End(outcome, code) => {
+                    part.slice.ended_with(*place, (outcome, Some(code)), 0, seconds);
+                }
+                Look::Stop(end) => part.slice.change_to_end(*place, end, seconds),
+                Look::Enter(row, older) => {
+                    kill_point(KillPoint::RowTurn);
+                    fed.spent += u32::from(row.segments) - 1;
+                    self.core.enter_row(&row, now);
+                    part.in_center += 1;
+                    fed.entered += 1;
+                    if let Some(older) = older {
+                        self.core.withdraw_row(older, Withdrawal::Replaced, now);
+                    }
+                }
+            }
+            fed.spent += 1;
+            part.tokens = part.tokens.saturating_sub(1);
+        }
+        part.fed.0 += fed.entered as u32;
+        fed
+    }
+
+    /// What becomes of a row whose turn has come, as everything stands now.
+    #[inline]
+    fn look_at(
+        &self,
+        part: &Part,
+        others: Others<'_>,
+        (place, recipient): (u32, &Recipient),
+        now_ms: WallMs,
+    ) -> Look {
+        let (terms, msn) = (&part.broadcast.terms, recipient.msn);
+        let (end, older) = by_alert((&self.fingerprints, &self.core), terms, msn);
+        if let Some(end) = end {
+            return Look::Stop(end);
+        }
+        if !terms.ignores_suppression && others.suppression.contains(msn) {
+            return Look::End(Outcome::Skipped, SUPPRESSED);
+        }
+        if !self.contracts.contains(msn, terms.xpid) {
+            return Look::End(Outcome::Refused, Code::NOT_CONTRACTED.number());
+        }
+        let Some(row) = part.new_row(place) else { return Look::End(Outcome::Skipped, NO_TEXT) };
+        if let Some(within_ms) = terms.skips_had_within_ms {
+            let since_ms = WallMs::new(now_ms.ms().saturating_sub(within_ms));
+            if others.had_text(&part.broadcast, (msn, recipient.text), since_ms) {
+                return Look::End(Outcome::Skipped, HAD_IT);
             }
         }
-        part.fed.0 += entered as u32;
-        (entered, spent, later)
+        if self.routes.route_of(msn, terms.xpid, terms.class) != CORE_NETWORK {
+            return Look::End(Outcome::Failed, BY_CARRIER.number());
+        }
+        if !self.core.may_wait_for(msn) || !self.has_place_for_row() {
+            return Look::PutOff;
+        }
+        Look::Enter(row, older)
     }
 }
 
+/// What becomes of a row whose turn has come.
+enum Look {
+    /// It waits for others.
+    PutOff,
+    /// It has ended, with this code.
+    End(Outcome, u16),
+    /// A push of its alert ends it.
+    Stop(End),
+    /// It is a push from now on; the text of the other one is older.
+    Enter(NewRow, Option<PushIndex>),
+}
+
+/// What came of putting rows in.
+#[derive(Clone, Copy, Default)]
+struct Fed {
+    /// Rows that went in.
+    entered: usize,
+    /// Segments that they take, and one for each row that ended without.
+    spent: u32,
+    /// Rows that were put off.
+    put_off: u32,
+}
+
 impl Part {
+    /// When a turn is wanted for it, if nothing else asks for one.
+    fn looked_at_in_ms(&self) -> Option<u64> {
+        let life = self.slice.life();
+        if life.is_over() && !self.is_forgotten {
+            return None;
+        }
+        let has_rows = self.slice.has_ready() || self.slice.unclaimed() > 0;
+        let is_sent = life == Life::Running && has_rows;
+        let ends = matches!(life, Life::Closing(_));
+        Some(if is_sent || ends { PACED_EVERY_MS } else { IDLE_EVERY_MS })
+    }
+
     /// Rows of which something is still to be written down.
     fn open_rows(&self) -> u64 {
         let claimed = self.slice.claimed_ahead() + self.parked.len();

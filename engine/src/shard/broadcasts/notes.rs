@@ -1,16 +1,17 @@
 //! What broadcasts write into the journal, how it is read again, and what the books get of it.
 
-use super::{Part, Shard};
+use super::{OwedRows, Part, Shard};
 use crate::billing::{Event, EventKind, Log};
 use crate::broadcast::life::Life;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::slice::codec::{self, BookLine, LINES_MAX, RecordBooks};
-use crate::broadcast::slice::{Plan, Record as SliceRecord, Slice};
+use crate::broadcast::slice::{ARRIVED, Plan, Record as SliceRecord, Slice};
 use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
 use crate::shard::fatal_if_full;
 use crate::smsc::row_ids::row_id;
 use crate::smsc::state::State;
 use crate::testing::kill_points;
+use crate::testing::kill_points::{KillPoint, kill_point};
 use std::collections::BTreeMap;
 use wire::terms::ids::Kind;
 use wire::terms::time::WallMs;
@@ -96,10 +97,19 @@ fn state_of(outcome: Outcome) -> Option<State> {
 impl Part {
     /// What the books get of these entries, each row once when it is first told of and once when it
     /// has ended; and how many of the entries fit with it.
-    fn books_of(&mut self, entries: &[(u32, RowWord)]) -> RecordBooks {
+    fn books_of(&mut self, entries: &[(u32, RowWord)]) -> (RecordBooks, usize) {
         let terms = &self.broadcast.terms;
         let mut counts: BTreeMap<BookLine, u16> = BTreeMap::new();
-        for (row, word) in entries.iter().filter(|(_, word)| is_billed(*word)) {
+        let mut fit = 0;
+        for (row, word) in entries {
+            // A row may need two lines more.
+            if counts.len() + 2 > LINES_MAX {
+                break;
+            }
+            fit += 1;
+            if !is_billed(*word) {
+                continue;
+            }
             let text = self.broadcast.recipients.row(self.number_of(*row)).text;
             let segments = self.broadcast.text(text).map_or(1, |text| text.segments());
             let line = BookLine { segments, ..BookLine::default() };
@@ -116,10 +126,10 @@ impl Part {
         }
         let lines: Vec<BookLine> =
             counts.into_iter().map(|(line, rows)| BookLine { rows, ..line }).collect();
-        assert!(lines.len() <= LINES_MAX, "few kinds of ends are among so few rows");
         let number = self.records;
         self.records += 1;
-        RecordBooks { number, xpid: terms.xpid.value(), class: terms.class.number(), lines }
+        let (xpid, class) = (terms.xpid.value(), terms.class.number());
+        (RecordBooks { number, xpid, class, lines }, fit)
     }
 }
 
@@ -132,38 +142,55 @@ impl<L: Log> Shard<L> {
             &RecordBooks::default(),
             now_ms,
         );
+        kill_point(KillPoint::RowsTold);
     }
 
     /// Appends what the slice wants written down.
     pub(super) fn flush(&mut self, part: &mut Part, now_ms: WallMs) -> bool {
         let mut busy = false;
-        while let Some(record) = part.slice.poll_record() {
+        while let Some(mut record) = part.slice.poll_record() {
             busy = true;
-            let books = match &record {
-                SliceRecord::Outcomes(entries) => part.books_of(entries),
-                _ => RecordBooks::default(),
-            };
+            let mut books = RecordBooks::default();
+            if let SliceRecord::Outcomes(entries) = &mut record {
+                let (lines, fit) = part.books_of(entries);
+                books = lines;
+                part.slice.stage_again(entries.split_off(fit));
+            }
             let sequence = self.append_note(part, &record, &books, now_ms);
             part.slice.appended(sequence);
-            if let SliceRecord::Outcomes(entries) = &record {
-                self.note_arrived(part, entries);
-            }
+            self.note_arrived(part, &record);
+            kill_point(match &record {
+                SliceRecord::Claimed(_) => KillPoint::RowsClaimed,
+                SliceRecord::Outcomes(_) => KillPoint::RowsEnded,
+                SliceRecord::Order(_) => KillPoint::RowsOrdered,
+                _ => KillPoint::RowsTold,
+            });
             if !books.lines.is_empty() {
-                part.owed.push_back((sequence, now_ms, books));
+                part.owed.push_back(OwedRows { sequence, at_ms: now_ms, books, entered: 0 });
             }
         }
         busy
     }
 
-    /// The terminals' book of tests: what is delivered stands in the journal now.
-    fn note_arrived(&self, part: &Part, entries: &[(u32, RowWord)]) {
+    /// The terminals' book of tests: what arrived stands in the journal now.
+    fn note_arrived(&self, part: &Part, record: &SliceRecord) {
         if !cfg!(debug_assertions) {
             return;
         }
-        for (row, word) in entries.iter().filter(|(_, word)| word.outcome == Outcome::Delivered) {
-            let push_id = row_id(part.ordinal(), part.number_of(*row));
-            let mask = ((1u32 << word.segments) - 1) as u16;
+        let note = |row: u32, mask: u16| {
+            let push_id = row_id(part.ordinal(), part.number_of(row));
             kill_points::appended(self.number, self.journal.appended(), push_id, mask);
+        };
+        match record {
+            SliceRecord::Outcomes(entries) => {
+                let arrived = |word: &RowWord| word.outcome == Outcome::Delivered;
+                let arrived = entries.iter().filter(|(_, word)| arrived(word));
+                arrived.for_each(|(row, word)| note(*row, ((1u32 << word.segments) - 1) as u16));
+            }
+            SliceRecord::Marks(entries) => {
+                entries.iter().for_each(|(row, mark)| note(*row, mark & ARRIVED));
+            }
+            _ => {}
         }
     }
 
@@ -193,6 +220,9 @@ impl<L: Log> Shard<L> {
         let Some((record, _)) = read else { return };
         let mut broadcasts = std::mem::take(&mut self.broadcasts);
         if let Some(part) = broadcasts.find_mut(ordinal) {
+            // What has overtaken it stands in the journal before it is left out.
+            self.flush(part, now_ms);
+            part.slice.disturb();
             for record in part.slice.said_again(&record) {
                 let number = part.records.saturating_sub(1);
                 let books = RecordBooks { number, ..RecordBooks::default() };
@@ -208,18 +238,26 @@ impl<L: Log> Shard<L> {
     pub(super) fn bill_rows(&mut self, part: &mut Part, durable: u64, now_ms: WallMs) {
         let shard = self.number as u16;
         let ordinal = part.ordinal();
-        while let Some((sequence, at_ms, books)) = part.owed.front()
-            && *sequence < durable
-            && self.billing.has_room()
+        while let Some(owed) = part.owed.front_mut()
+            && owed.sequence < durable
             && self.owed.is_none()
         {
-            for event in events_of(ordinal, *at_ms, books, shard) {
-                if !self.billing.append(&event, now_ms) {
-                    tracing::warn!(ordinal, "the books have no room for rows of a broadcast");
+            let events = events_of(ordinal, owed.at_ms, &owed.books, shard).skip(owed.entered);
+            for event in events {
+                if !self.billing.has_room() || !self.billing.append(&event, now_ms) {
+                    return;
                 }
+                owed.entered += 1;
             }
             part.owed.pop_front();
         }
+    }
+
+    /// As [`Self::bill_rows`], of all: at a stop.
+    pub(in crate::shard) fn bill_all_rows(&mut self, durable: u64, now_ms: WallMs) {
+        let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        broadcasts.parts.iter_mut().for_each(|part| self.bill_rows(part, durable, now_ms));
+        self.broadcasts = broadcasts;
     }
 }
 

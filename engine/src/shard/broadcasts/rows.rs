@@ -1,19 +1,21 @@
 //! Rows in the message center: their attempts, and what becomes of them.
 
+use super::asking::by_alert;
 use super::{Broadcasts, Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::limits::SLAB_PERCENT_MAX;
-use crate::broadcast::outcomes::Outcome;
-use crate::broadcast::slice::Turn;
+use crate::broadcast::outcomes::{LEFT_IN_DOUBT, Outcome};
+use crate::broadcast::slice::{ARRIVED, MAY_HAVE_IT, Order, Turn};
+use crate::gateway::registry::Registered;
 use crate::network::port::{AttemptSlot, Token};
-use crate::smsc::pushes::{Push, PushIndex};
+use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::row_ids::{row_at, row_id, row_position};
-use crate::smsc::rows::NewRow;
+use crate::smsc::rows::{NewRow, RowBefore};
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use wire::sms::limits::TIME_OCTETS;
 use wire::terms::code::Code;
-use wire::terms::time::{CenterMs, WallMs};
+use wire::terms::time::WallMs;
 
 impl Part {
     /// A row as the message center takes it; `None` where it has no text.
@@ -21,6 +23,13 @@ impl Part {
         let number = self.number_of(place);
         let (terms, recipient) = (&self.broadcast.terms, self.broadcast.recipients.row(number));
         let text = self.broadcast.text(recipient.text)?;
+        let (word, mark) = (self.slice.word(place), self.slice.mark(place));
+        let before = RowBefore {
+            attempts: word.attempts,
+            delivered_mask: mark & ARRIVED,
+            in_doubt: mark & MAY_HAVE_IT != 0,
+            code: Code::from_number(word.code).filter(|_| word.outcome == Outcome::Held),
+        };
         Some(NewRow {
             push_id: row_id(terms.ordinal, number),
             position: row_position(terms.ordinal, place),
@@ -29,7 +38,31 @@ impl Part {
             segments: text.segments(),
             expires_ms: self.expires,
             once: terms.once,
+            before,
         })
+    }
+
+    /// A row has its first turn: it counts against its XPID's volume of the day. One that is used
+    /// up stops the broadcast before the row begins.
+    fn charge(&mut self, registered: Option<&Registered>, now_ms: WallMs) {
+        match registered {
+            Some(registered) if !registered.meter.has_volume(now_ms) => {
+                self.stop(Code::VOLUME_USED_UP);
+            }
+            Some(registered) if self.slice.life().begins_rows() => {
+                registered.meter.charge(now_ms);
+            }
+            _ => {}
+        }
+    }
+
+    /// Something is wrong with its registration: it is paused, until somebody resumes it.
+    pub(super) fn stop(&mut self, why: Code) {
+        if self.slice.life().begins_rows() {
+            tracing::warn!(ordinal = self.ordinal(), %why, "a broadcast is paused");
+            self.stopped_by = Some(why);
+            self.slice.order(Order::Pause);
+        }
     }
 }
 
@@ -65,15 +98,27 @@ impl<L: Log> Shard<L> {
         &mut self,
         index: PushIndex,
         slot: &mut AttemptSlot,
-        now: CenterMs,
+        now_ms: WallMs,
     ) -> bool {
-        let push = *self.core.push(index);
+        let (push, now) = (*self.core.push(index), self.pace.center(now_ms));
         let Some((part, place)) = self.broadcasts.of_push(&push) else {
             self.core.take_row_back(index);
             return false;
         };
         let is_first = part.slice.word(place).outcome == Outcome::Waiting;
-        let turn = part.slice.begin(place, part.seconds(now));
+        let registered = self.registry.find(part.broadcast.terms.xpid);
+        if is_first {
+            part.charge(registered, now_ms);
+        }
+        let seconds = part.seconds(now);
+        let alert = (&self.fingerprints, &self.core);
+        let turn = match by_alert(alert, &part.broadcast.terms, push.msn()) {
+            (Some(end), _) => {
+                part.slice.change_to_end(place, end, seconds);
+                Turn::Ended
+            }
+            (None, _) => part.slice.begin(place, seconds),
+        };
         if turn != Turn::Attempt {
             part.in_center -= 1;
             match turn {
@@ -84,7 +129,6 @@ impl<L: Log> Shard<L> {
         } else {
             let broadcast = &part.broadcast;
             let recipient = broadcast.recipients.row(part.number_of(place));
-            let registered = self.registry.find(broadcast.terms.xpid);
             slot.token = Token { partition: self.number as u32, push: index };
             slot.msn = recipient.msn;
             slot.class = push.class;
@@ -135,6 +179,8 @@ impl<L: Log> Shard<L> {
             part.bucket.congested();
         }
         let (due, code) = (part.seconds(next), Some(push.code.number()));
+        let doubt = if push.has(flag::IN_DOUBT) { MAY_HAVE_IT } else { 0 };
+        part.slice.note_mark(place, push.delivered_mask | doubt);
         part.slice.ended_with(place, (Outcome::Held, code), push.delivered(), due);
         self.core.note_hold_recorded(index);
     }
@@ -164,11 +210,10 @@ impl<L: Log> Shard<L> {
             part.in_center -= 1;
             let before = part.slice.word(place).outcome;
             let seconds = part.seconds(now);
-            let outcome = outcome_of(push.state);
             // Delivered of one that is in flight, and every other end of whatever is open.
             if !before.is_final() {
-                let said = (outcome, Some(push.code.number()));
-                part.slice.ended_with(place, said, push.delivered(), seconds);
+                let (outcome, code) = outcome_of(&push);
+                part.slice.ended_with(place, (outcome, Some(code)), push.delivered(), seconds);
             }
             if before == Outcome::Waiting {
                 self.broadcasts.note_begun(&push);
@@ -178,9 +223,13 @@ impl<L: Log> Shard<L> {
     }
 }
 
-fn outcome_of(state: State) -> Outcome {
-    match state {
+/// What became of a row, with its code. Whoever withdraws a text has to know who may have it: what
+/// arrived in part is told so however it ended, and what may have arrived is in doubt.
+fn outcome_of(push: &Push) -> (Outcome, u16) {
+    let outcome = match push.state {
         State::Delivered => Outcome::Delivered,
+        _ if push.delivered_mask != 0 => return (Outcome::Partial, Code::PARTIAL.number()),
+        _ if push.has(flag::IN_DOUBT) => return (Outcome::InDoubt, LEFT_IN_DOUBT),
         State::Partial => Outcome::Partial,
         State::Refused => Outcome::Refused,
         State::Failed => Outcome::Failed,
@@ -188,7 +237,8 @@ fn outcome_of(state: State) -> Outcome {
         State::Cancelled => Outcome::Cancelled,
         State::Replaced => Outcome::Replaced,
         open => unreachable!("{open:?} is no end"),
-    }
+    };
+    (outcome, push.code.number())
 }
 
 /// The code of a row that the network cannot take: it goes by a carrier.

@@ -1,0 +1,279 @@
+//! Rows as requests of push clients meet them: by the reqid that each recipient has, by the alert
+//! that single pushes and broadcasts share, and by a cancel of either.
+//!
+//! **Never here:** a look at any row for a request that names neither. **Invariants:** a row that is
+//! withdrawn is so from the answer on, over a crash too; of an alert the older text never follows
+//! the newer, whichever way each is sent.
+
+use super::{Broadcasts, Part, Shard};
+use crate::billing::Log;
+use crate::broadcast::life::End;
+use crate::broadcast::outcomes::{Outcome, RowWord};
+use crate::broadcast::past::PastBroadcast;
+use crate::broadcast::running::{RunningBroadcast, RunningTerms};
+use crate::broadcast::slice::{Order, WITHDRAWN};
+use crate::broadcast::suppression::OptOuts;
+use crate::gateway::fingerprint::Fingerprints;
+use crate::smsc::alerts::AlertIdentity;
+use crate::smsc::core::Core;
+use crate::smsc::pushes::PushIndex;
+use crate::smsc::row_ids::row_position;
+use crate::smsc::rows::Withdrawal;
+use crate::smsc::state::State;
+use std::sync::Arc;
+use wire::terms::code::Code;
+use wire::terms::ids::{Msn, Reqid, Xpid};
+use wire::terms::time::WallMs;
+
+/// Broadcasts that are over and still remembered; beyond that the oldest is forgotten early.
+const PAST_MAX: usize = 1_024;
+
+/// What is known of a row that a request names.
+struct KnownRow<'a> {
+    broadcast: &'a RunningBroadcast,
+    word: RowWord,
+    /// Its part and its place there, while the broadcast is live.
+    live: Option<(u32, u32)>,
+    mark: u16,
+    number: u32,
+}
+
+impl Part {
+    /// The place of a phone's row among the shard's.
+    pub(super) fn place_of(&self, msn: Msn) -> Option<u32> {
+        let number = self.broadcast.recipients.find(msn)?;
+        let run = self.runs.partition_point(|run| run.first <= number).checked_sub(1)?;
+        let run = &self.runs[run];
+        let behind = number - run.first;
+        (behind < run.slice.rows).then_some(run.slice.first + behind)
+    }
+
+    fn is_live_of(&self, (xpid, alertid): (Xpid, &[u8])) -> bool {
+        let (terms, life) = (&self.broadcast.terms, self.slice.life());
+        terms.xpid == xpid
+            && terms.alertid.as_deref().is_some_and(|known| known.as_bytes() == alertid)
+            && life.end().is_none()
+            && !life.is_over()
+    }
+
+    fn known_row(&self, msn: Msn) -> Option<KnownRow<'_>> {
+        let place = self.place_of(msn)?;
+        let life = self.slice.life();
+        let word = match (self.slice.word(place), life.end()) {
+            // It ended by arithmetic, or does when its turn comes.
+            (word @ RowWord { outcome: Outcome::Waiting, .. }, Some(end)) => {
+                RowWord { outcome: end.into(), ..word }
+            }
+            (word, _) => word,
+        };
+        Some(KnownRow {
+            broadcast: &self.broadcast,
+            word,
+            live: Some((self.ordinal(), place)),
+            mark: self.slice.mark(place),
+            number: self.number_of(place),
+        })
+    }
+}
+
+impl Broadcasts {
+    /// Whether there is nothing that a request could mean.
+    #[inline]
+    pub(in crate::shard) fn are_none(&self) -> bool {
+        self.parts.is_empty() && self.past.is_empty()
+    }
+
+    fn all(&self) -> Others<'_> {
+        Others { live: [&self.parts, &[]], past: &self.past, suppression: &self.suppression }
+    }
+
+    fn row_by_reqid(&self, xpid: Xpid, msn: Msn, reqid: Reqid) -> Option<KnownRow<'_>> {
+        let is_meant =
+            |terms: &RunningTerms| terms.xpid == xpid && terms.reqid.as_bytes() == reqid.as_bytes();
+        self.all().rows_to(msn, is_meant).next()
+    }
+}
+
+/// What is known beside one part.
+#[derive(Clone, Copy)]
+pub(super) struct Others<'a> {
+    /// The live ones before and behind it.
+    pub(super) live: [&'a [Part]; 2],
+    pub(super) past: &'a [Arc<PastBroadcast>],
+    pub(super) suppression: &'a OptOuts,
+}
+
+impl<'a> Others<'a> {
+    /// The rows to a phone of those broadcasts that `is_meant`, the latest of what is over first.
+    fn rows_to(
+        self,
+        msn: Msn,
+        is_meant: impl Fn(&RunningTerms) -> bool + Copy,
+    ) -> impl Iterator<Item = KnownRow<'a>> {
+        let live = self.live.into_iter().flatten().filter(|part| !part.is_forgotten);
+        let live = live.filter(move |part| is_meant(&part.broadcast.terms));
+        let past = self.past.iter().rev().filter(move |past| is_meant(&past.running.terms));
+        let past = past.filter_map(move |past| {
+            let (number, word) = past.word_of(msn)?;
+            Some(KnownRow { broadcast: &past.running, word, live: None, mark: 0, number })
+        });
+        live.filter_map(move |part| part.known_row(msn)).chain(past)
+    }
+
+    /// Whether a phone has this text of this XPID already, or is about to, since that time.
+    pub(super) fn had_text(
+        self,
+        own: &RunningBroadcast,
+        (msn, text): (Msn, Option<u16>),
+        since_ms: WallMs,
+    ) -> bool {
+        let Some(digest) = own.digest(text) else { return false };
+        let is_meant = |terms: &RunningTerms| terms.xpid == own.terms.xpid;
+        self.rows_to(msn, is_meant).any(|row| {
+            let text = row.broadcast.recipients.row(row.number).text;
+            let at_ms = row.broadcast.terms.started_ms + u64::from(row.word.seconds) * 1_000;
+            row.broadcast.digest(text) == Some(digest)
+                && row.word.outcome.may_have_arrived()
+                && at_ms >= since_ms.ms()
+        })
+    }
+}
+
+/// What single pushes of a broadcast's alert say of its row to a phone: how that ends, if it does,
+/// and the push whose text is older.
+pub(super) fn by_alert(
+    (fingerprints, core): (&Fingerprints, &Core),
+    terms: &RunningTerms,
+    msn: Msn,
+) -> (Option<End>, Option<PushIndex>) {
+    let Some(alertid) = terms.alertid.as_deref() else { return (None, None) };
+    let alert = AlertIdentity {
+        key: fingerprints.alert_key(terms.xpid, msn, alertid.as_bytes()),
+        alert: fingerprints.alert(terms.xpid, alertid.as_bytes()),
+        sequence: terms.alertseq,
+    };
+    if core.closed_alert(alert.alert).is_some() {
+        return (Some(End::Cancelled), None);
+    }
+    if core.knows_alert(&alert) {
+        return (Some(End::Replaced), None);
+    }
+    (None, core.alert_push(alert.key))
+}
+
+impl<L: Log> Shard<L> {
+    /// A broadcast is over: it is remembered for a day.
+    pub fn remember_broadcast(&mut self, past: Arc<PastBroadcast>, now_ms: WallMs) {
+        let known = &mut self.broadcasts.past;
+        known.retain(|other| other.until_ms > now_ms);
+        if known.len() == PAST_MAX {
+            known.remove(0);
+        }
+        known.push(past);
+    }
+
+    /// Whether a recipient of a broadcast has this reqid: a single push under it is another's.
+    #[inline]
+    pub(in crate::shard) fn is_reqid_of_row(&self, xpid: Xpid, msn: Msn, reqid: Reqid) -> bool {
+        !self.broadcasts.are_none() && self.broadcasts.row_by_reqid(xpid, msn, reqid).is_some()
+    }
+
+    /// Whether a broadcast of this alert has a row to the phone, of this sequence or a higher one.
+    #[inline]
+    pub(in crate::shard) fn has_newer_row(
+        &self,
+        (xpid, alertid): (Xpid, &[u8]),
+        msn: Msn,
+        sequence: u8,
+    ) -> bool {
+        if self.broadcasts.are_none() {
+            return false;
+        }
+        let is_meant = |terms: &RunningTerms| {
+            terms.xpid == xpid
+                && terms.alertid.as_deref().is_some_and(|known| known.as_bytes() == alertid)
+                && terms.alertseq >= sequence
+        };
+        // What was skipped or refused never was a push.
+        let was_push =
+            |row: KnownRow<'_>| !matches!(row.word.outcome, Outcome::Skipped | Outcome::Refused);
+        self.broadcasts.all().rows_to(msn, is_meant).any(was_push)
+    }
+
+    /// Withdraws a row by its recipient's reqid; what that is answered, and its segments. `None`:
+    /// there is no such row.
+    pub(in crate::shard) fn cancel_row(
+        &mut self,
+        (xpid, msn, reqid): (Xpid, Msn, Reqid),
+        now_ms: WallMs,
+    ) -> Option<(Code, u8)> {
+        if self.broadcasts.are_none() {
+            return None;
+        }
+        let row = self.broadcasts.row_by_reqid(xpid, msn, reqid)?;
+        let text = row.broadcast.recipients.row(row.number).text;
+        let segments = row.broadcast.text(text).map_or(0, |text| text.segments());
+        let refusal = match row.word.outcome {
+            Outcome::Delivered => Some(Code::ALREADY_DELIVERED),
+            Outcome::Cancelled => Some(Code::ALREADY_CANCELLED),
+            _ if row.mark & WITHDRAWN != 0 => Some(Code::ALREADY_CANCELLED),
+            outcome if outcome.is_final() => Some(Code::ALREADY_ENDED),
+            _ => None,
+        };
+        match (refusal, row.live) {
+            (None, Some((ordinal, place))) => {
+                self.withdraw_row(ordinal, place, msn, now_ms);
+                Some((Code::ACCEPTED, segments))
+            }
+            (refusal, _) => Some((refusal.unwrap_or(Code::ALREADY_ENDED), segments)),
+        }
+    }
+
+    fn withdraw_row(&mut self, ordinal: u32, place: u32, msn: Msn, now_ms: WallMs) {
+        let now = self.pace.center(now_ms);
+        let position = row_position(ordinal, place);
+        let index = self.core.waiting(msn).find(|&at| self.core.push(at).position == position);
+        let is_out = index.is_some_and(|index| self.core.push(index).state == State::InFlight);
+        if let Some(part) = self.broadcasts.find_mut(ordinal) {
+            let seconds = part.seconds(now);
+            let outcome = part.slice.word(place).outcome;
+            match index {
+                Some(_) if !is_out => {}
+                None if outcome == Outcome::Held => {
+                    part.slice.change_to_end(place, End::Cancelled, seconds);
+                }
+                // Its turn, or its attempt's end, does the rest; a crash does not undo it.
+                _ => part.slice.note_mark(place, WITHDRAWN),
+            }
+        }
+        if let Some(index) = index {
+            self.core.withdraw_row(index, Withdrawal::Cancelled, now);
+            self.carry_out_effects(now_ms);
+        }
+        let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        if let Some(part) = broadcasts.find_mut(ordinal) {
+            self.flush(part, now_ms);
+        }
+        broadcasts.due_ms = Some(now_ms);
+        self.broadcasts = broadcasts;
+    }
+
+    /// Whether a live broadcast belongs to an alert.
+    pub(in crate::shard) fn has_broadcast_of(&self, alert: (Xpid, &[u8])) -> bool {
+        self.broadcasts.parts.iter().any(|part| part.is_live_of(alert))
+    }
+
+    /// A whole alert is cancelled: its live broadcasts are.
+    pub(in crate::shard) fn cancel_broadcasts_of(&mut self, alert: (Xpid, &[u8]), now_ms: WallMs) {
+        if self.broadcasts.is_empty() {
+            return;
+        }
+        let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        for part in broadcasts.parts.iter_mut().filter(|part| part.is_live_of(alert)) {
+            part.slice.order(Order::End(End::Cancelled));
+            self.flush(part, now_ms);
+        }
+        broadcasts.due_ms = Some(now_ms);
+        self.broadcasts = broadcasts;
+    }
+}
