@@ -117,6 +117,7 @@ impl Broadcast {
             directory: None,
             keep: false,
             report: None,
+            beside: false,
             engine_arguments: Vec::new(),
         };
         let figures = drill.carry_out().map_err(|error| error.to_string())?;

@@ -146,6 +146,7 @@ impl DrillArguments {
             directory: self.data_dir,
             keep: self.keep,
             report: self.common.report,
+            beside: !self.no_beside,
             engine_arguments: self.engine_arguments,
         };
         let figures = drill.carry_out().map_err(|error| error.to_string())?;

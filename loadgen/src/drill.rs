@@ -4,6 +4,7 @@
 //! Everything is done as an operator would do it, through the engine's own commands; nothing of the
 //! engine runs in the generator's process.
 
+mod beside;
 mod bill;
 mod broadcast;
 mod certificate;
@@ -12,6 +13,7 @@ mod histogram;
 mod place;
 pub mod waiting;
 
+pub use beside::BesideFigures;
 pub use broadcast::{BroadcastDrill, BroadcastFigures};
 pub use engine::ENGINE_ARGUMENT;
 

@@ -124,6 +124,9 @@ pub(super) struct DrillArguments {
     /// Recipients a second; 0: as fast as it goes
     #[arg(long, value_name = "N", default_value_t = 0, requires = "broadcast")]
     pub(super) per_second: u32,
+    /// Leave out what is looked at beside the broadcast: single pushes, pauses, a cancel, shares
+    #[arg(long, requires = "broadcast")]
+    pub(super) no_beside: bool,
     /// Pushes to send
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) pushes: u64,

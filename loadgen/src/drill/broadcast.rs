@@ -3,16 +3,19 @@
 //!
 //! Everything is done as an operator would do it, through the engine's own commands.
 
+use super::beside::{BesideFigures, Stage};
 use super::engine::{ask, run_command};
 use super::place::{self, Place};
 use super::{DrillError, Engine, FIRST_MSN, Start, XPID, import};
 use crate::console::Console;
 use crate::format::{grouped, time};
 use crate::os;
+use crate::sink::Sink;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wire::json;
@@ -47,6 +50,8 @@ pub struct BroadcastDrill {
     pub keep: bool,
     /// Write a page into this directory.
     pub report: Option<PathBuf>,
+    /// Whether it is looked at what a broadcast holds beside its speed.
+    pub beside: bool,
     /// More arguments for `hayauma serve`.
     pub engine_arguments: Vec<String>,
 }
@@ -72,10 +77,18 @@ pub struct BroadcastFigures {
     pub per_second: f64,
     /// CPU microseconds of the engine's process for each recipient.
     pub cpu_us_per_recipient: f64,
-    /// Anonymous memory at the end, octets.
+    /// Anonymous memory at the end, octets, and what it was before the start.
     pub anonymous_octets: u64,
+    /// What it was with all contracts, before the start.
+    pub anonymous_before_octets: u64,
     /// Octets of the data directory at the end.
     pub data_octets: u64,
+    /// Octets of the journals in use, for each recipient.
+    pub journal_octets_per_recipient: f64,
+    /// From the start, asked, to the first outcome that was seen.
+    pub first_seen_s: f64,
+    /// What it holds beside its speed.
+    pub beside: Option<BesideFigures>,
     /// The results as CSV, in seconds.
     pub results_s: f64,
     /// Recipients by outcome.
@@ -103,9 +116,9 @@ struct Standing {
 struct Nothing {}
 
 #[derive(Deserialize)]
-struct Check {
-    digest: String,
-    targeted: u64,
+pub(super) struct Check {
+    pub(super) digest: String,
+    pub(super) targeted: u64,
 }
 
 impl BroadcastDrill {
@@ -131,43 +144,22 @@ impl BroadcastDrill {
             more: &self.engine_arguments,
             tls: None,
         };
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let sink_cpus: Vec<usize> = cpus.last().copied().into_iter().collect();
+        let sink = Sink::start(any_port, &sink_cpus)
+            .map_err(|source| DrillError::System { doing: "open the notification sink", source })?;
         Console::step(&format!("starting the engine in {}", place.path().display()));
-        let engine = Engine::start(&start)?;
-        let Draft { broadcast, check, import_s, check_s } = self.prepare(&place, &data_dir)?;
-        let command = |words: &[&str]| command_at(&data_dir, words);
-        let targeted = check.targeted.to_string();
-        let cpu_before = engine.cpu_time();
-        let words = ["broadcast", "start", &broadcast, "--digest", &check.digest];
-        let (start_s, _) = timed(|| command(&[&words[..], &["--recipients", &targeted]].concat()))?;
-        let begun = Instant::now();
-        let mut curve = Vec::new();
-        let counts = watch(&data_dir, &broadcast, check.targeted, (begun, &mut curve))?;
-        let run_s = begun.elapsed().as_secs_f64();
-        let cpu = engine.cpu_time().saturating_sub(cpu_before);
-        let memory = engine.memory();
-        let (results_s, results) = timed(|| command(&["broadcast", "results", &broadcast]))?;
-        let mut faults = faults_of(&counts, check.targeted);
-        if results.lines().count() as u64 != check.targeted + 1 {
-            faults.push("the results do not have a line for each recipient.".to_owned());
-        }
-        engine.stop()?;
-        let figures = BroadcastFigures {
-            recipients: check.targeted,
-            shards,
-            durability: self.durability.clone(),
-            import_s,
-            check_s,
-            start_s,
-            run_s,
-            per_second: check.targeted as f64 / run_s.max(1e-9),
-            cpu_us_per_recipient: cpu.as_secs_f64() * 1e6 / (check.targeted.max(1) as f64),
-            anonymous_octets: memory.anonymous_octets,
-            data_octets: place::octets_of(&data_dir),
-            results_s,
-            outcomes: counts,
-            curve,
-            faults,
+        let mut engine = Engine::start(&start)?;
+        let mut stage = Stage {
+            data_dir: &data_dir,
+            engine: &mut engine,
+            sink: &sink,
+            generator_cpus: &sink_cpus,
         };
+        let mut figures = self.measure(&place, &mut stage)?;
+        figures.shards = shards;
+        engine.stop()?;
+        figures.data_octets = place::octets_of(&data_dir);
         if let Some(directory) = &self.report {
             let fault = |source| DrillError::System { doing: "write the report", source };
             std::fs::create_dir_all(directory).map_err(fault)?;
@@ -178,12 +170,77 @@ impl BroadcastDrill {
         Ok(figures)
     }
 
-    /// Contracts, a list, a draft and its dry run.
-    fn prepare(&self, place: &Place, data_dir: &Path) -> Result<Draft, DrillError> {
+    /// One broadcast to its end, and what is looked at beside it.
+    fn measure(
+        &self,
+        place: &Place,
+        stage: &mut Stage<'_>,
+    ) -> Result<BroadcastFigures, DrillError> {
+        let data_dir = stage.data_dir;
         let command = |words: &[&str]| command_at(data_dir, words);
-        let xpid = format!("{XPID:011}");
+        let (list, import_s) = self.prepare(place, data_dir, stage.sink)?;
+        let mut draft = |reqid: &str| self.draft(place.path(), data_dir, (&list, reqid));
+        let Draft { broadcast, check, check_s } = draft("drill")?;
+        let recipients = check.targeted;
+        let journal = |engine: &Engine| engine.metric("hayauma_journal_used_octets");
+        let journal_before = journal(stage.engine).unwrap_or_default();
+        let (cpu_before, memory_before) = (stage.engine.cpu_time(), stage.engine.memory());
+        let words = ["broadcast", "start", &broadcast, "--digest", &check.digest];
+        let targeted = recipients.to_string();
+        let (start_s, _) = timed(|| command(&[&words[..], &["--recipients", &targeted]].concat()))?;
+        let begun = Instant::now();
+        let mut curve = Vec::new();
+        let counts = watch(data_dir, &broadcast, recipients, (begun, &mut curve))?;
+        let run_s = begun.elapsed().as_secs_f64();
+        let journal_octets = journal(stage.engine).unwrap_or_default();
+        let journal_octets = journal_octets.saturating_sub(journal_before);
+        let cpu = stage.engine.cpu_time().saturating_sub(cpu_before);
+        let memory = stage.engine.memory();
+        let (results_s, results) = timed(|| command(&["broadcast", "results", &broadcast]))?;
+        let mut faults = faults_of(&counts, recipients);
+        if results.lines().count() as u64 != recipients + 1 {
+            faults.push("the results do not have a line for each recipient.".to_owned());
+        }
+        let beside = self.beside.then(|| stage.measure(&mut draft)).transpose()?;
+        faults.extend(beside.iter().flat_map(BesideFigures::faults));
+        let first_seen_s = curve.iter().find(|(_, delivered)| *delivered > 0);
+        let first_seen_s = start_s + first_seen_s.map_or(run_s, |(seconds, _)| *seconds);
+        let each = |of_all: f64| of_all / recipients.max(1) as f64;
+        Ok(BroadcastFigures {
+            recipients,
+            shards: 0,
+            durability: self.durability.clone(),
+            import_s,
+            check_s,
+            start_s,
+            run_s,
+            per_second: recipients as f64 / run_s.max(1e-9),
+            cpu_us_per_recipient: each(cpu.as_secs_f64() * 1e6),
+            anonymous_octets: memory.anonymous_octets,
+            anonymous_before_octets: memory_before.anonymous_octets,
+            journal_octets_per_recipient: each(journal_octets as f64),
+            first_seen_s,
+            beside,
+            data_octets: 0,
+            results_s,
+            outcomes: counts,
+            curve,
+            faults,
+        })
+    }
+
+    /// Contracts and a list, and how long that took to be durable.
+    fn prepare(
+        &self,
+        place: &Place,
+        data_dir: &Path,
+        sink: &Sink,
+    ) -> Result<(String, f64), DrillError> {
+        let command = |words: &[&str]| command_at(data_dir, words);
+        let (xpid, url) = (format!("{XPID:011}"), sink.url());
         let client = ["client", "add", &xpid, "--client", "drill", "--sender", "Hayauma"];
-        command(&[&client[..], &["--class", "urgent"]].concat())?;
+        let classes = ["--class", "urgent", "--class", "emergency", "--notify-url", &url];
+        command(&[&client[..], &classes].concat())?;
         let imported = import(place.path(), data_dir, self.recipients)?;
         let recipients = grouped(self.recipients);
         Console::step(&format!("{recipients} contracts imported in {}", time(imported)));
@@ -191,12 +248,23 @@ impl BroadcastDrill {
         let list = command(&["list", "create", "everybody"])?.trim().to_owned();
         let (import_s, _) = timed(|| command(&["list", "import", &list, &file]))?;
         Console::step(&format!("the list is durable after {import_s:.2} s"));
-        let manifest = self.write_manifest(place.path(), &list)?;
+        Ok((list, import_s))
+    }
+
+    /// A draft to everybody on the list and its dry run.
+    fn draft(
+        &self,
+        directory: &Path,
+        data_dir: &Path,
+        (list, reqid): (&str, &str),
+    ) -> Result<Draft, DrillError> {
+        let command = |words: &[&str]| command_at(data_dir, words);
+        let manifest = self.write_manifest(directory, (list, reqid))?;
         let broadcast = command(&["broadcast", "create", &manifest])?.trim().to_owned();
         let (check_s, _) = timed(|| command(&["broadcast", "check", &broadcast]))?;
         let check = standing(data_dir, &broadcast).and_then(|standing| standing.check);
         let Some(check) = check else { return Err(silent()) };
-        Ok(Draft { broadcast, check, import_s, check_s })
+        Ok(Draft { broadcast, check, check_s })
     }
 
     fn write_list(&self, directory: &Path) -> Result<String, DrillError> {
@@ -215,13 +283,18 @@ impl BroadcastDrill {
         Ok(path.display().to_string())
     }
 
-    fn write_manifest(&self, directory: &Path, list: &str) -> Result<String, DrillError> {
+    fn write_manifest(
+        &self,
+        directory: &Path,
+        (list, reqid): (&str, &str),
+    ) -> Result<String, DrillError> {
         let path = directory.join("manifest.json");
         let areas: Vec<String> = AREAS.iter().map(|area| format!("\"{area}\"")).collect();
         let text = format!(
-            r#"{{"xpid":"{XPID:011}","sender":"Hayauma","class":"02","reqid":"drill",
+            r#"{{"xpid":"{XPID:011}","sender":"Hayauma","class":"02","reqid":"{reqid}",
             "lifetime":3600,"pace":{{"per_second":{}}},"legs":[{{"audience":{{"list":"{list}",
-            "areas":[{}]}},"texts":{{"variants":{{"ja":"避難してください","en":"Leave now"}}}}}}]}}"#,
+            "areas":[{}]}},"texts":{{"variants":
+            {{"ja":"避難してください","en":"Leave now"}}}}}}]}}"#,
             self.per_second,
             areas.join(",")
         );
@@ -232,14 +305,21 @@ impl BroadcastDrill {
 }
 
 /// What is ready to be started.
-struct Draft {
-    broadcast: String,
-    check: Check,
-    import_s: f64,
+pub(super) struct Draft {
+    pub(super) broadcast: String,
+    pub(super) check: Check,
     check_s: f64,
 }
 
-fn command_at(data_dir: &Path, words: &[&str]) -> Result<String, DrillError> {
+/// Rows by outcome at this moment; `None` where nobody says so.
+pub(super) fn counts_now(
+    data_dir: &Path,
+    broadcast: &str,
+) -> Option<std::collections::BTreeMap<String, u64>> {
+    standing(data_dir, broadcast).map(|standing| standing.counts)
+}
+
+pub(super) fn command_at(data_dir: &Path, words: &[&str]) -> Result<String, DrillError> {
     let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
     run_command(&[&words[..], &[OsStr::new("--data-dir"), data_dir.as_os_str()]].concat())
 }
@@ -313,8 +393,9 @@ impl BroadcastFigures {
             self.shards,
             self.durability
         );
-        for (name, value) in self.rows() {
-            let _ = writeln!(text, "  {name:<34} {value}");
+        let _ = writeln!(text, "  {:<38} {:>14} {:>18}", "", "must", "seen");
+        for (name, must, seen) in self.rows() {
+            let _ = writeln!(text, "  {name:<38} {must:>14} {seen:>18}");
         }
         self.faults.iter().for_each(|fault| {
             let _ = writeln!(text, "  FAULT: {fault}");
@@ -322,19 +403,39 @@ impl BroadcastFigures {
         text
     }
 
-    fn rows(&self) -> Vec<(&'static str, String)> {
+    /// What is to be held, each with its bound where it has one, and what was seen.
+    fn rows(&self) -> Vec<(&'static str, String, String)> {
         let mib = |octets: u64| format!("{:.1} MiB", octets as f64 / f64::from(1 << 20));
-        vec![
-            ("list over HTTP until durable", format!("{:.2} s", self.import_s)),
-            ("dry run", format!("{:.2} s", self.check_s)),
-            ("start, asked and answered", format!("{:.3} s", self.start_s)),
-            ("until the last outcome", format!("{:.2} s", self.run_s)),
-            ("recipients a second", grouped(self.per_second as u64)),
-            ("engine's CPU for each", format!("{:.3} us", self.cpu_us_per_recipient)),
-            ("anonymous memory, contracts with it", mib(self.anonymous_octets)),
-            ("data directory", mib(self.data_octets)),
-            ("results as CSV", format!("{:.2} s", self.results_s)),
-        ]
+        // Bounds in seconds are of ten million.
+        let of_all = |seconds: f64| match self.recipients {
+            10_000_000 => format!("{seconds} s"),
+            _ => String::new(),
+        };
+        let none = String::new;
+        let more = self.anonymous_octets.saturating_sub(self.anonymous_before_octets);
+        let mut rows = vec![
+            ("list over HTTP until durable", of_all(4.0), format!("{:.2} s", self.import_s)),
+            ("dry run", of_all(3.0), format!("{:.2} s", self.check_s)),
+            ("start, the command with it", none(), format!("{:.3} s", self.start_s)),
+            ("first outcome seen", none(), format!("{:.3} s", self.first_seen_s)),
+            ("until the last outcome", of_all(12.0), format!("{:.2} s", self.run_s)),
+            ("recipients a second", none(), grouped(self.per_second as u64)),
+            (
+                "engine's CPU for each",
+                "0.8 us".to_owned(),
+                format!("{:.3} us", self.cpu_us_per_recipient),
+            ),
+            (
+                "journal for each",
+                "16 octets".to_owned(),
+                format!("{:.1} octets", self.journal_octets_per_recipient),
+            ),
+            ("anonymous memory beside contracts", "128 MiB".to_owned(), mib(more)),
+            ("data directory", none(), mib(self.data_octets)),
+            ("results as CSV", of_all(10.0), format!("{:.2} s", self.results_s)),
+        ];
+        rows.extend(self.beside.iter().flat_map(BesideFigures::rows));
+        rows
     }
 
     /// As a page.
@@ -348,8 +449,8 @@ impl BroadcastFigures {
             let _ = write!(path, "{}{x:.1} {y:.1}", if at == 0 { "M" } else { " L" });
         }
         let mut rows = String::new();
-        for (name, value) in self.rows() {
-            let _ = write!(rows, "<tr><th>{name}</th><td>{value}</td></tr>");
+        for (name, must, seen) in self.rows() {
+            let _ = write!(rows, "<tr><th>{name}</th><td>{must}</td><td>{seen}</td></tr>");
         }
         let faults: String =
             self.faults.iter().map(|fault| format!("<p><strong>{fault}</strong></p>")).collect();
@@ -359,7 +460,8 @@ impl BroadcastFigures {
              1em}}th{{text-align:left;font-weight:normal;padding-right:2em}}td{{text-align:right}}\
              </style><h1>{} recipients</h1>{faults}<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
              role=\"img\" aria-label=\"Recipients reached over {:.1} seconds\"><path d=\"{path}\" \
-             fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\"/></svg><table>{rows}</table>\
+             fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\"/></svg><table><tr><th></th>\
+             <td>must</td><td>seen</td></tr>{rows}</table>\
              </html>\n",
             grouped(self.recipients),
             self.run_s

@@ -246,6 +246,26 @@ pub(super) fn ask(data_dir: &Path, path: &str) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
+/// Gives an order by the admin socket of a data directory: an error where it is refused.
+pub(super) fn order(data_dir: &Path, path: &str) -> Result<(), DrillError> {
+    let failed = |source| DrillError::System { doing: "give an order", source };
+    let mut stream = unix_socket::connect(data_dir, ADMIN_SOCKET).map_err(failed)?;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nX-Hayauma-Order: 1\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    );
+    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(failed)?;
+    stream.write_all(head.as_bytes()).map_err(failed)?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer).map_err(failed)?;
+    if answer.starts_with(b"HTTP/1.1 2") {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&answer).into_owned();
+    let status = said.lines().next().unwrap_or_default().to_owned();
+    Err(DrillError::Command { command: path.to_owned(), status, said })
+}
+
 fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();

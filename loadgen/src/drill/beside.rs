@@ -1,0 +1,239 @@
+//! What a broadcast has to hold beside its speed, in the same engine: single pushes at its full
+//! rate, pauses and a cancel that hold from their answers on, and two that share.
+
+use super::broadcast::{Draft, command_at, counts_now};
+use super::engine::{Engine, order};
+use super::{DrillError, FIRST_MSN, XPID, send};
+use crate::console::Console;
+use crate::machine::Machine;
+use crate::mix::Mix;
+use crate::msns::Msns;
+use crate::plan::{Load, Plan};
+use crate::sink::Sink;
+use crate::summary::Summary;
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use wire::terms::ids::{Class, Msn, Xpid};
+
+/// Emergency pushes during a broadcast, and how many a second.
+const SINGLES: u64 = 200;
+const SINGLES_PER_SECOND: u64 = 100;
+/// Phones that they go to.
+const SINGLE_PHONES: u64 = 1_000;
+/// Pauses of a broadcast.
+const PAUSES: usize = 20;
+/// How long a pause is looked at, and how long a broadcast runs between two.
+const PAUSED_FOR: Duration = Duration::from_millis(150);
+const RUNS_FOR: Duration = Duration::from_millis(50);
+/// How long two broadcasts are watched as they share.
+const SHARED_FOR: Duration = Duration::from_millis(1_000);
+const LOOK: Duration = Duration::from_millis(5);
+const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+
+/// What came of it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct BesideFigures {
+    /// Emergency pushes that were sent at full rate.
+    pub singles: u64,
+    /// From the send to the phone's report, at the 99th percentile, in milliseconds.
+    pub singles_delivered_p99_ms: f64,
+    /// Their answers, likewise.
+    pub singles_answered_p99_ms: f64,
+    /// Pauses that were answered while rows waited.
+    pub pauses: usize,
+    /// The slowest of their answers, in milliseconds.
+    pub pause_answer_max_ms: f64,
+    /// Attempts that began after an answer to a pause.
+    pub attempts_in_pauses: u64,
+    /// The answer to the cancel, in milliseconds; `None` where all rows had their turns before.
+    pub cancel_answer_ms: Option<f64>,
+    /// Attempts that began after it.
+    pub attempts_after_cancel: u64,
+    /// By how much two broadcasts of one weight were apart, in percent of both; `None` where they
+    /// ended too soon to be seen.
+    pub shares_apart_percent: Option<f64>,
+}
+
+impl BesideFigures {
+    /// What is to be held, its bound, and what was seen.
+    pub(super) fn rows(&self) -> Vec<(&'static str, String, String)> {
+        let ms = |ms: f64| format!("{ms:.1} ms");
+        let seen = |value: Option<String>| value.unwrap_or_else(|| "not seen".to_owned());
+        let pauses = (self.pauses > 0).then(|| ms(self.pause_answer_max_ms));
+        let shares = self.shares_apart_percent.map(|percent| format!("{percent:.2} %"));
+        vec![
+            (
+                "emergency pushes delivered, p99",
+                "50 ms".to_owned(),
+                seen((self.singles > 0).then(|| ms(self.singles_delivered_p99_ms))),
+            ),
+            (
+                "emergency pushes answered, p99",
+                String::new(),
+                seen((self.singles > 0).then(|| ms(self.singles_answered_p99_ms))),
+            ),
+            ("slowest answer of the pauses", "50 ms".to_owned(), seen(pauses)),
+            ("attempts in pauses", "0".to_owned(), self.attempts_in_pauses.to_string()),
+            ("answer of the cancel", "50 ms".to_owned(), seen(self.cancel_answer_ms.map(ms))),
+            ("attempts after it", "0".to_owned(), self.attempts_after_cancel.to_string()),
+            ("two of one weight, apart", "2 %".to_owned(), seen(shares)),
+        ]
+    }
+
+    /// What it did not hold; times are told and judged by whoever reads them.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.attempts_in_pauses > 0 {
+            faults.push(format!("{} attempts began in pauses.", self.attempts_in_pauses));
+        }
+        if self.attempts_after_cancel > 0 {
+            let began = self.attempts_after_cancel;
+            faults.push(format!("{began} attempts began after the answer to the cancel."));
+        }
+        faults
+    }
+}
+
+/// The place of it all.
+pub(super) struct Stage<'a> {
+    pub(super) data_dir: &'a Path,
+    pub(super) engine: &'a mut Engine,
+    pub(super) sink: &'a Sink,
+    pub(super) generator_cpus: &'a [usize],
+}
+
+impl Stage<'_> {
+    /// Does it, with three more broadcasts to the same recipients.
+    pub(super) fn measure(
+        &mut self,
+        draft: &mut dyn FnMut(&str) -> Result<Draft, DrillError>,
+    ) -> Result<BesideFigures, DrillError> {
+        let mut figures = BesideFigures::default();
+        let held = draft("beside")?;
+        Console::step("single pushes, pauses and a cancel at full rate");
+        self.start(&held)?;
+        self.send_singles(&mut figures)?;
+        self.pause(&held, &mut figures)?;
+        self.cancel(&held, &mut figures)?;
+        Console::step("two broadcasts of one weight");
+        let two = [draft("share-1")?, draft("share-2")?];
+        self.share(&two, &mut figures)?;
+        Ok(figures)
+    }
+
+    fn start(&self, draft: &Draft) -> Result<(), DrillError> {
+        let targeted = draft.check.targeted.to_string();
+        let words = ["broadcast", "start", &draft.broadcast, "--digest", &draft.check.digest];
+        let words = [&words[..], &["--recipients", &targeted]].concat();
+        command_at(self.data_dir, &words).map(drop)
+    }
+
+    fn send_singles(&mut self, figures: &mut BesideFigures) -> Result<(), DrillError> {
+        let mut plan = Plan::new(self.engine.listen);
+        plan.xpid = Xpid::from_value(XPID).unwrap_or(plan.xpid);
+        plan.class = Class::Emergency;
+        let first = Msn::from_value(FIRST_MSN).unwrap_or(Msn::ALL);
+        plan.msns = Msns::Range { first, count: SINGLE_PHONES };
+        plan.pushes = SINGLES;
+        plan.mix = Mix::emergency();
+        plan.load = Load::Open { rate_per_second: SINGLES_PER_SECOND };
+        plan.connections = 2;
+        plan.threads = 1;
+        plan.cpus = self.generator_cpus.to_vec();
+        let outcome = send(&plan, self.sink, self.engine, &Arc::new(AtomicBool::new(false)))?;
+        let summary = Summary::new("drill", &plan, &outcome, Machine::here(None));
+        figures.singles = summary.ledger.delivered;
+        figures.singles_delivered_p99_ms = summary.delivery_times.p99_ms;
+        figures.singles_answered_p99_ms = summary.answer_times.p99_ms;
+        Ok(())
+    }
+
+    fn attempts(&self) -> u64 {
+        self.engine.metric("hayauma_attempts_total").unwrap_or_default()
+    }
+
+    /// Has an order carried out; how long its answer took, in milliseconds.
+    fn order(&self, draft: &Draft, what: &str) -> Result<f64, DrillError> {
+        let begun = Instant::now();
+        order(self.data_dir, &format!("/broadcasts/{}/{what}", draft.broadcast))?;
+        Ok(begun.elapsed().as_secs_f64() * 1e3)
+    }
+
+    fn waiting(&self, draft: &Draft) -> u64 {
+        let counts = counts_now(self.data_dir, &draft.broadcast).unwrap_or_default();
+        counts.get("waiting").copied().unwrap_or_default()
+    }
+
+    fn pause(&self, draft: &Draft, figures: &mut BesideFigures) -> Result<(), DrillError> {
+        for _ in 0..PAUSES {
+            if self.waiting(draft) == 0 {
+                break;
+            }
+            let answered_ms = self.order(draft, "pause")?;
+            let before = self.attempts();
+            std::thread::park_timeout(PAUSED_FOR);
+            figures.attempts_in_pauses += self.attempts().saturating_sub(before);
+            if self.waiting(draft) > 0 {
+                figures.pauses += 1;
+                figures.pause_answer_max_ms = figures.pause_answer_max_ms.max(answered_ms);
+            }
+            self.order(draft, "resume")?;
+            std::thread::park_timeout(RUNS_FOR);
+        }
+        Ok(())
+    }
+
+    fn cancel(&self, draft: &Draft, figures: &mut BesideFigures) -> Result<(), DrillError> {
+        let waited = self.waiting(draft) > 0;
+        let answered_ms = self.order(draft, "cancel")?;
+        let before = self.attempts();
+        self.await_end(draft)?;
+        figures.attempts_after_cancel = self.attempts().saturating_sub(before);
+        figures.cancel_answer_ms = waited.then_some(answered_ms);
+        Ok(())
+    }
+
+    /// Waits until no row is open.
+    fn await_end(&self, draft: &Draft) -> Result<(), DrillError> {
+        let since = Instant::now();
+        while since.elapsed() < SETTLES_WITHIN {
+            let counts = counts_now(self.data_dir, &draft.broadcast).unwrap_or_default();
+            let open = ["waiting", "in_flight", "held", "handed_over"];
+            let open: u64 = open.iter().filter_map(|name| counts.get(*name)).sum();
+            if open == 0 && !counts.is_empty() {
+                return Ok(());
+            }
+            std::thread::park_timeout(LOOK);
+        }
+        let expected = draft.check.targeted;
+        Err(DrillError::AttemptsStall { expected, attempts: self.attempts() })
+    }
+
+    fn share(&self, two: &[Draft; 2], figures: &mut BesideFigures) -> Result<(), DrillError> {
+        for draft in two {
+            self.start(draft)?;
+        }
+        let had = |draft: &Draft| -> u64 {
+            let counts = counts_now(self.data_dir, &draft.broadcast).unwrap_or_default();
+            counts.get("delivered").copied().unwrap_or_default()
+        };
+        let before = [had(&two[0]), had(&two[1])];
+        std::thread::park_timeout(SHARED_FOR);
+        let after = [had(&two[0]), had(&two[1])];
+        let run = two.iter().all(|draft| self.waiting(draft) > 0);
+        let gained = [after[0].saturating_sub(before[0]), after[1].saturating_sub(before[1])];
+        let both = gained[0] + gained[1];
+        if run && both > 0 {
+            let apart = gained[0].abs_diff(gained[1]) as f64;
+            figures.shares_apart_percent = Some(apart / both as f64 * 100.0);
+        }
+        for draft in two {
+            self.order(draft, "cancel")?;
+            self.await_end(draft)?;
+        }
+        Ok(())
+    }
+}
