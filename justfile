@@ -28,7 +28,8 @@ drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
 # Heavier runs for a quiet machine: simulate, simulate-seeds, kills, carriers, handed, power, timing, poll, alive,
-# flood, full-device, handshakes, lists, broadcasts, cluster-simulate, cluster-explore, fuzz TARGET.
+# flood, full-device, handshakes, lists, broadcasts, broadcast-kills,
+# cluster-simulate, cluster-explore, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -73,8 +74,8 @@ _heavy-handshakes:
 _heavy-lists:
     HAYAUMA_LISTS=1000000 cargo test --release -p hayauma --lib lists::tests::agreement -- --nocapture
 
-_heavy-broadcast-kills KILLS="100":
-    HAYAUMA_TEST_BROADCAST_KILLS={{KILLS}} cargo test -p tests --test broadcast kills -- --nocapture
+_heavy-broadcast-kills KILLS="1000" ROWS="100000":
+    HAYAUMA_TEST_BROADCAST_KILLS={{KILLS}} HAYAUMA_TEST_BROADCAST_ROWS={{ROWS}} cargo test -p tests --test broadcast_kills kills -- --nocapture
 
 _heavy-broadcasts:
     HAYAUMA_BROADCASTS=100000 cargo test --release -p hayauma --lib broadcast::slice -- --nocapture

@@ -1,22 +1,12 @@
-//! Broadcasts in a whole engine: two people, lists, rows, orders, restarts and kills.
-//!
-//! `HAYAUMA_TEST_BROADCAST_KILLS=N` sets another number of kills, `HAYAUMA_TEST_KILL_SEED=S` the
-//! seed, which is printed.
+//! Broadcasts in a whole engine: two people, lists, rows, orders, restarts.
 
 use hayauma::control::broadcasts::ProgressDocument;
-use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 use tests::broadcasts::{Broadcaster, manifest, msn, rows};
 use tests::engine::Finished;
-use tests::seeded::Seeded;
 use tests::site::Site;
 use tests::terminals::Terminals;
 use tests::wait;
-
-/// Kills under one broadcast in a run of the tests.
-const KILLS: u64 = 6;
-/// Recipients of that.
-const ROWS_KILLED: u64 = 20_000;
 
 fn count(progress: &ProgressDocument, outcome: &str) -> u64 {
     progress.counts.get(outcome).copied().unwrap_or_default()
@@ -216,64 +206,6 @@ fn a_retraction_reaches_exactly_those_who_have_the_text() {
     };
     assert_eq!(reached(&broadcast), reached(&retraction));
     engine.stop();
-}
-
-/// The engine dies by SIGKILL under a broadcast, again and again: every row has one outcome, and
-/// twice was sent only what was in flight, which is counted.
-#[test]
-fn kills_under_a_broadcast_lose_no_row_and_count_what_is_in_doubt() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seed = number("HAYAUMA_TEST_KILL_SEED").unwrap_or(20_261_129);
-    let kills = number("HAYAUMA_TEST_BROADCAST_KILLS").unwrap_or(KILLS);
-    let mut chance = Seeded::new(seed);
-    let mut site = Site::new(tests::programs!());
-    site.shards(2).set("--queue-bytes", "128MiB");
-    let people = Broadcaster::new(&site, ROWS_KILLED);
-    let book = site.path("terminals");
-    let environment = [("HAYAUMA_TEST_TERMINALS", book.as_os_str())];
-    let serve = |environment: &[(&str, &OsStr)]| {
-        let engine = site.spawn(environment);
-        wait::until_true("a healthy engine", || engine.admin().is_healthy());
-        engine
-    };
-    let mut engine = serve(&environment);
-    let list = people.list(&rows(ROWS_KILLED));
-    let pace = format!(r#""pace":{{"per_second":{}}},"#, ROWS_KILLED / (kills + 2));
-    let broadcast = people.started(&manifest(&list, "02", "killed", &pace));
-    let mut killed = 0;
-    while killed < kills {
-        let wait_ms = 200 + chance.below(900);
-        let until = Instant::now() + Duration::from_millis(wait_ms);
-        wait::until_true("some time under load", || Instant::now() >= until);
-        if people.status(&broadcast).document.ended.is_some() {
-            break;
-        }
-        engine.kill();
-        killed += 1;
-        engine = serve(&environment);
-    }
-    let progress = people.ended(&broadcast);
-    engine.stop();
-    println!("seed {seed}: {killed} kills, {} in doubt: {:?}", progress.doubts, progress.counts);
-    assert_eq!(count(&progress, "delivered"), ROWS_KILLED, "{:?}", progress.counts);
-    let results = people_results(&people, &site, &broadcast);
-    assert_eq!(results, ROWS_KILLED);
-    let book = Terminals::read(&book);
-    assert_eq!((book.pushes, book.segments), (ROWS_KILLED, ROWS_KILLED));
-    assert!(book.repeated.is_empty(), "sent again although recorded: {:?}", book.repeated);
-    assert!(book.repeated_in_flight <= progress.doubts, "{book:?}, {} in doubt", progress.doubts);
-    // Of each shard what was claimed ahead, and what was under way.
-    assert!(progress.doubts < killed * 2_000, "{} in doubt", progress.doubts);
-    assert!(killed >= kills.min(2) && progress.doubts > 0, "kills came too late to be seen");
-}
-
-/// Different msns among the results.
-fn people_results(people: &Broadcaster<'_>, site: &Site, broadcast: &str) -> u64 {
-    let engine = site.start();
-    let results = people.results(broadcast);
-    engine.stop();
-    let all: std::collections::BTreeSet<&String> = results.values().flatten().collect();
-    all.len() as u64
 }
 
 #[test]
