@@ -27,6 +27,8 @@ enum Takes {
     Parameters(&'static str),
     /// Lines of any number.
     Lines,
+    /// A form from a page of its own, and nothing else.
+    Form,
 }
 
 const MANIFEST: &str = concat!(
@@ -113,6 +115,30 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("POST", "/jmaxml", Takes::Lines),
     ("POST", "/lalert", Takes::Lines),
     ("GET", "/warnings", Takes::Parameters("source=town")),
+    ("GET", "/broadcasts/{broadcast}/events", Takes::Nothing),
+    ("GET", "/broadcasts/{broadcast}/report.json", Takes::Nothing),
+    ("GET", "/broadcasts/{broadcast}/report", Takes::Parameters("lang=en")),
+    ("GET", "/", Takes::Nothing),
+    ("GET", "/login", Takes::Nothing),
+    ("POST", "/login", Takes::Form),
+    ("POST", "/logout", Takes::Nothing),
+    ("GET", "/dashboard/style.css", Takes::Nothing),
+    ("GET", "/dashboard/live.js", Takes::Nothing),
+    ("GET", "/dashboard/icon.svg", Takes::Nothing),
+    ("GET", "/dashboard", Takes::Parameters("all=true")),
+    ("GET", "/dashboard/new", Takes::Parameters("lang=en")),
+    ("POST", "/dashboard/new", Takes::Form),
+    ("GET", "/dashboard/{broadcast}", Takes::Parameters("lang=en")),
+    ("GET", "/dashboard/{broadcast}/live", Takes::Nothing),
+    ("GET", "/dashboard/{broadcast}/confirm", Takes::Parameters("act=start")),
+    ("POST", "/dashboard/{broadcast}/check", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/approve", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/reject", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/start", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/pause", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/resume", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/cancel", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/retract", Takes::Form),
     ("PUT", "/network/lines", Takes::Document(r#"{"msns":["09012345678"],"state":"home"}"#)),
 ];
 
@@ -313,6 +339,17 @@ fn no_document_and_no_query_ends_the_engine() {
             ] {
                 check_refused(&engine, method, &format!("{target}?{query}"), name, b"", &[400]);
             }
+        }
+        if *takes == Takes::Form {
+            for (name, body) in [
+                ("none", Vec::new()),
+                ("fields without end", b"a=1&".repeat(100_000)),
+                ("not UTF-8", b"word=%ff\xff&%=".to_vec()),
+                ("another session's", b"word=hayauma-0&token=x&reason=x".to_vec()),
+            ] {
+                check_refused(&engine, method, &target, name, &body, &[400, 403]);
+            }
+            check_refused(&engine, method, &target, "too long", &too_long, &[403, 413]);
         }
         if path.contains("{xpid}") {
             for wrong in ["x", "%ff", "%00", "0010000000100100000001", "..%2f"] {

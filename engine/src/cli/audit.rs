@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde::Deserialize;
 use simd_json::OwnedValue;
 use simd_json::prelude::Writable as _;
 
@@ -13,8 +14,13 @@ use super::table::{grouped, plural};
 use super::{CliError, Output, Place};
 use crate::control::audit;
 use crate::control::audit::AuditLine;
+use crate::control::broadcasts::AuditExtract;
 use crate::control::store::{STORE_FILE_NAME, Store};
+use host::reading::read_bounded;
 use wire::json;
+
+/// A report, in octets.
+const REPORT_OCTETS_MAX: u64 = 64 << 20;
 
 /// Who did what to this engine, oldest first
 ///
@@ -37,14 +43,21 @@ pub(super) struct AuditCommand {
 #[derive(Subcommand, Debug)]
 enum What {
     /// Say whether any octet was changed, or a line, an end or a file taken out
-    Verify,
+    Verify {
+        /// And whether the lines in this report of a broadcast (report.json) are the audit's
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
 }
 
 impl AuditCommand {
     pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let data_dir = self.place.data_dir()?;
         match self.what {
-            Some(What::Verify) => verify(&data_dir, output),
+            Some(What::Verify { report }) => {
+                verify(&data_dir, output)?;
+                report.map_or(Ok(()), |report| verify_report(&data_dir, &report, output))
+            }
             None => self.list(&data_dir, output),
         }
     }
@@ -127,6 +140,36 @@ fn verify(data_dir: &Path, output: &mut Output<'_>) -> Result<(), CliError> {
          copy",
         verdict.faults.len()
     )))
+}
+
+/// What a report says of the audit.
+#[derive(Deserialize)]
+struct ReportedAudit {
+    audit: AuditExtract,
+}
+
+fn verify_report(data_dir: &Path, report: &Path, output: &mut Output<'_>) -> Result<(), CliError> {
+    let named = report.display();
+    let text = read_bounded(report, REPORT_OCTETS_MAX)
+        .map_err(|error| CliError::new(format!("{named} cannot be read ({error})")))?;
+    let ReportedAudit { audit: told } = json::read(&mut text.into_bytes()).map_err(|error| {
+        CliError::new(format!("{named} is no report ({error}): take the one of report.json"))
+    })?;
+    let faults = audit::verify_extract(data_dir, (told.lines, &told.digest), &told.extract)
+        .map_err(|error| CliError::new(format!("the audit cannot be read ({error})")))?;
+    for fault in &faults {
+        output.note(fault);
+    }
+    if !faults.is_empty() {
+        return Err(CliError::new(format!("{named} does not say what the audit says")));
+    }
+    let lines = told.extract.len() as u64;
+    output.print(&format!(
+        "{named}: {} {} of the audit's first {}: each is what stands there\n",
+        grouped(lines),
+        plural(lines, "line", "lines"),
+        grouped(told.lines)
+    ))
 }
 
 #[cfg(test)]

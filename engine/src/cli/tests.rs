@@ -71,7 +71,7 @@ impl RunningEngine {
         let doors = Doors { socket: Some(socket), ..Doors::default() };
         let keeping = Keeping { connections_max: 8, ..Keeping::default() };
         let more = carrier_orders::router(Arc::clone(&control));
-        let server = AdminServer::start(doors, keeping, store, control, more);
+        let server = AdminServer::start(doors, keeping, store, control, (more, Default::default()));
         let server = server.expect("started");
         Self { directory, engine, server: Some(server), _lock: lock }
     }

@@ -50,6 +50,8 @@ mod orders;
 pub mod paths;
 pub(crate) mod reading;
 pub(crate) mod reply;
+mod sessions;
+mod sign_in;
 mod tls;
 mod tokens;
 
@@ -82,8 +84,13 @@ pub use contracts::{
 pub use guard::ORDER_HEADER;
 pub use orders::{ShardStatus, Status};
 pub use paths::PATHS;
-pub use reading::{Document, IdentifierInPath, Parameters, WarningInBody, XpidInPath};
+pub use reading::{
+    Document, FORM_WORD, Filled, FilledByStranger, IdentifierInPath, Parameters, WarningInBody,
+    XpidInPath,
+};
 pub use reply::{AdminError, reply_json};
+pub use sessions::{SignedIn, cookie_named};
+pub use sign_in::SignIn;
 pub use tls::AdminTls;
 
 /// What the handlers share.
@@ -126,6 +133,10 @@ pub struct Doors {
     pub port: Vec<TcpListener>,
     /// What that port is secured with; `None`: it speaks plain text.
     pub tls: Option<Arc<AdminTls>>,
+    /// The port of broadcasts, likewise: their pages and requests, with a token too.
+    pub broadcasts: Vec<TcpListener>,
+    /// What that port is secured with.
+    pub broadcasts_tls: Option<Arc<AdminTls>>,
     /// The port of probes, likewise.
     pub health: Vec<TcpListener>,
 }
@@ -133,7 +144,10 @@ pub struct Doors {
 impl Doors {
     /// The ports' addresses.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        [&self.port, &self.health].into_iter().flatten().filter_map(|door| door.local_addr().ok())
+        [&self.port, &self.broadcasts, &self.health]
+            .into_iter()
+            .flatten()
+            .filter_map(|door| door.local_addr().ok())
     }
 }
 
@@ -144,6 +158,8 @@ pub struct Keeping {
     pub names: Vec<String>,
     /// Connections that each door takes at a time.
     pub connections_max: usize,
+    /// And that of broadcasts, whose pages listen for long.
+    pub listeners_max: usize,
     /// The tokens that were made.
     pub tokens: Vec<Token>,
     /// One that counts for as long as the engine runs.
@@ -154,13 +170,15 @@ pub struct Keeping {
 pub struct AdminServer {
     port: Option<SocketAddr>,
     is_secure: bool,
+    broadcasts: Option<(SocketAddr, bool)>,
     health: Option<SocketAddr>,
     stop: Option<watch::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl AdminServer {
-    /// Opens the doors. `more` are routes of other rooms.
+    /// Opens the doors. `more` are routes of other rooms: the engine's, and those of broadcasts,
+    /// which have a port of their own besides.
     ///
     /// # Errors
     ///
@@ -170,13 +188,15 @@ impl AdminServer {
         keeping: Keeping,
         store: Store,
         control: Arc<dyn Engine>,
-        more: Router,
+        more: (Router, Router),
     ) -> std::io::Result<Self> {
         let address = |port: &TcpListener| port.local_addr();
         let port = doors.port.first().map(address).transpose()?;
         let health = doors.health.first().map(address).transpose()?;
         let is_secure = doors.tls.is_some();
-        let Keeping { names, connections_max, tokens, own_token } = keeping;
+        let broadcasts = doors.broadcasts.first().map(address).transpose()?;
+        let broadcasts = broadcasts.zip(Some(doors.broadcasts_tls.is_some()));
+        let Keeping { names, connections_max, listeners_max, tokens, own_token } = keeping;
         let (store, store_thread) = StoreHandle::start(store, Arc::clone(&control))?;
         let access = caller::Access::new(own_token, tokens);
         let state = Arc::new(AdminState::new(store, control, access, names));
@@ -191,8 +211,9 @@ impl AdminServer {
             runtime.block_on(async move {
                 let serving: Vec<_> = opened
                     .into_iter()
-                    .map(|(door, router)| {
-                        tokio::spawn(door::serve(door, router, connections_max, stopped.clone()))
+                    .map(|(door, router, is_of_listeners)| {
+                        let max = if is_of_listeners { listeners_max } else { connections_max };
+                        tokio::spawn(door::serve(door, router, max, stopped.clone()))
                     })
                     .collect();
                 drop(stopped);
@@ -204,7 +225,8 @@ impl AdminServer {
             runtime.shutdown_timeout(Duration::ZERO);
         })?;
         tracing::info!(port = ?port, health = ?health, "the admin doors are open");
-        Ok(Self { port, is_secure, health, stop: Some(stop), threads: vec![thread, store_thread] })
+        let threads = vec![thread, store_thread];
+        Ok(Self { port, is_secure, broadcasts, health, stop: Some(stop), threads })
     }
 
     /// Where the port listens that wants a token, if there is one.
@@ -215,6 +237,11 @@ impl AdminServer {
     /// Whether that port speaks TLS.
     pub fn is_secure(&self) -> bool {
         self.is_secure
+    }
+
+    /// Where the port of broadcasts listens, if there is one, and whether it speaks TLS.
+    pub fn broadcasts(&self) -> Option<(SocketAddr, bool)> {
+        self.broadcasts
     }
 
     /// Where the port of probes listens, if there is one.
@@ -239,33 +266,42 @@ impl AdminServer {
     }
 }
 
-/// Each door with what it leads to. To be called inside the runtime.
+/// Each door with what it leads to, and whether pages listen there. To be called inside the
+/// runtime.
 fn open_doors(
     doors: Doors,
     state: &Arc<AdminState>,
-    more: Router,
-) -> std::io::Result<Vec<(door::Door, Router)>> {
-    let router = router(Arc::clone(state), more);
+    (of_engine, of_broadcasts): (Router, Router),
+) -> std::io::Result<Vec<(door::Door, Router, bool)>> {
+    let all = routes(state).merge(of_engine).merge(of_broadcasts.clone());
+    let router = guarded(all, state);
     let mut opened = Vec::new();
     if let Some(socket) = doors.socket {
         socket.set_nonblocking(true)?;
         let socket = tokio::net::UnixListener::from_std(socket)?;
-        opened.push((door::Door::Socket(socket), router.clone()));
+        opened.push((door::Door::Socket(socket), router.clone(), false));
     }
     let asynchronous = |listener: TcpListener| {
         listener.set_nonblocking(true)?;
         tokio::net::TcpListener::from_std(listener)
     };
-    for listener in doors.port {
+    let door_of = |listener: TcpListener, tls: &Option<Arc<AdminTls>>| {
         let listener = asynchronous(listener)?;
-        let door = match &doors.tls {
+        std::io::Result::Ok(match tls {
             Some(tls) => door::Door::Secure(listener, Arc::clone(tls)),
             None => door::Door::Port(listener),
-        };
-        opened.push((door, router.clone()));
+        })
+    };
+    for listener in doors.port {
+        opened.push((door_of(listener, &doors.tls)?, router.clone(), false));
+    }
+    let of_broadcasts = guarded(of_broadcasts, state);
+    for listener in doors.broadcasts {
+        let door = door_of(listener, &doors.broadcasts_tls)?;
+        opened.push((door, of_broadcasts.clone(), true));
     }
     for listener in doors.health {
-        opened.push((door::Door::Port(asynchronous(listener)?), probes(Arc::clone(state))));
+        opened.push((door_of(listener, &None)?, probes(Arc::clone(state)), false));
     }
     Ok(opened)
 }
@@ -280,11 +316,12 @@ fn probes(state: Arc<AdminState>) -> Router {
         .with_state(state)
 }
 
-/// What the socket and the port lead to: nobody gets past the guard who may not.
-fn router(state: Arc<AdminState>, more: Router) -> Router {
-    routes(&state)
-        .merge(more)
-        .layer(axum::middleware::from_fn_with_state(state, guard::admit))
+/// Routes that nobody gets to who may not: whoever asks is known before a handler hears of it.
+fn guarded(routes: Router, state: &Arc<AdminState>) -> Router {
+    routes
+        .fallback(orders::unknown_path)
+        .method_not_allowed_fallback(orders::unknown_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(state), guard::admit))
         .layer(RequestBodyTimeoutLayer::new(door::BODY_WAIT))
 }
 
@@ -309,8 +346,6 @@ fn routes(state: &Arc<AdminState>) -> Router {
         .route("/backups", post(backups::add))
         .route("/tokens", get(tokens::list).post(tokens::add))
         .route("/tokens/{name}", delete(tokens::remove))
-        .fallback(orders::unknown_path)
-        .method_not_allowed_fallback(orders::unknown_method)
         .with_state(Arc::clone(state))
 }
 

@@ -19,9 +19,10 @@ mod file;
 mod verify;
 
 pub use file::{AuditError, AuditLog, FILE_NAME, NextLine, cut_behind, files};
-pub use verify::{Verdict, verify};
+pub use verify::{Verdict, verify, verify_extract};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use simd_json::OwnedValue;
 
 use super::limits::AUDIT_MSNS_SHOWN_MAX;
@@ -134,6 +135,11 @@ pub fn some_msns(words: &[String]) -> impl Serialize + use<> {
 
 fn json(document: &impl Serialize) -> String {
     simd_json::to_string(document).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// SHA-256 of a line without its end, in hexadecimal.
+pub fn digest_of_line(line: &[u8]) -> String {
+    hex(&Sha256::digest(line))
 }
 
 fn hex(octets: &[u8]) -> String {

@@ -23,29 +23,39 @@
 //! the digest of a dry run that holds; a start is decided by one rename, and told again after a
 //! crash.
 
+mod acts;
 mod answers;
 mod areas;
 mod check;
 mod copying;
 mod desk;
 mod documents;
+mod doing;
 mod doors;
 mod due;
+mod figures;
 mod followers;
 mod handling;
 mod keeper;
 mod lists;
 mod loaded;
 mod memory;
+mod reach;
 mod refusal;
+mod report;
 mod results;
 mod schedule;
 mod settling;
 mod shelf;
+mod snapshot;
 mod sources;
+mod tally;
+mod telling;
 mod templates;
 mod warnings;
+mod watched;
 
+pub use acts::{ActLine, AuditExtract};
 pub use answers::{LoggedDocument, WarningAnswer, WarningRemark};
 pub use areas::{MatchDocument, MatchWanted, MatchedArea};
 pub use copying::{CopiedBroadcasts, copy_broadcasts, copy_ends};
@@ -55,7 +65,14 @@ pub use documents::{
     FollowerWanted, ListDocument, ListWanted, ProgressDocument, ScheduleDocument, Stage,
     StartDocument, StartWanted, VersionDocument,
 };
+pub use doing::{Follower, Halt, Judgement};
 pub use doors::router;
+pub use figures::{
+    Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures,
+    SNAPSHOT_OCTETS_MAX, Snapshot, TimeLeft,
+};
 pub use keeper::BroadcastKeeper;
 pub use loaded::AreasLoaded;
+pub use reach::ReachCurve;
 pub use refusal::BroadcastRefusal;
+pub use report::BroadcastReport;

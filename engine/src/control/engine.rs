@@ -8,6 +8,7 @@ use crate::control::carriers::CarrierSettings;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
+use crate::io::notifier::Outbound;
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
 use crate::network::smpp::exchange::CarrierState;
@@ -77,6 +78,9 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// The engine is stopping or the shard does not answer.
     fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError>;
+    /// The registration of an XPID, and what its notifications are sent with; `None`: there is
+    /// none.
+    fn calling_for(&self, xpid: Xpid) -> Option<(Registration, Outbound)>;
     /// How many shards there are.
     fn shards(&self) -> usize;
     /// Tells every shard of a broadcast that was started; returns when each has it durable.

@@ -14,6 +14,7 @@ use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
+use crate::io::notifier::Outbound;
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
 use crate::network::smpp::exchange::CarrierState;
@@ -176,6 +177,10 @@ impl Engine for FakeEngine {
 
     fn broadcast_words(&self, _: usize, _: u32, _: Range<u32>) -> Result<Vec<u32>, ControlError> {
         self.check().map(|()| Vec::new())
+    }
+
+    fn calling_for(&self, _xpid: Xpid) -> Option<(Registration, Outbound)> {
+        None
     }
 
     fn set_lines(&self, msns: &[Msn], _line: Line) -> Result<u64, ControlError> {

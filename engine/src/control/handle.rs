@@ -65,6 +65,7 @@ pub struct EngineHandle {
     stopping: AtomicBool,
     driver: DriverKind,
     carriers: Mutex<(CarrierOrders, CarrierPlan)>,
+    outbound: Mutex<Outbound>,
 }
 
 impl EngineHandle {
@@ -77,7 +78,8 @@ impl EngineHandle {
         let registry = Mutex::new(registry);
         let carriers = Mutex::new((orders, plan));
         let [unpublished, stopping] = [false; 2].map(AtomicBool::new);
-        Arc::new(Self { ports, registry, unpublished, names, stopping, driver, carriers })
+        let outbound = Mutex::default();
+        Arc::new(Self { ports, registry, unpublished, names, stopping, driver, carriers, outbound })
     }
 
     fn spread(&self) -> Spread {
@@ -248,8 +250,14 @@ impl EngineHandle {
         if told == self.ports.threads.len() { Ok(()) } else { Err(ControlError::Stopping) }
     }
 
+    /// Broadcasts are told of with this from now on.
+    pub fn call_with(&self, outbound: &Outbound) {
+        *self.outbound.lock().unwrap_or_else(PoisonError::into_inner) = outbound.clone();
+    }
+
     /// Has every shard send notifications with this from now on.
     pub fn notify_with(&self, outbound: &Outbound) {
+        self.call_with(outbound);
         for port in &self.ports.threads {
             // One that is stopping sends none.
             let _ = port.send(ThreadMessage::Outbound(Box::new(outbound.clone())));
@@ -534,6 +542,14 @@ impl Engine for EngineHandle {
         let message = BroadcastMessage::Words { ordinal, from, most, reply };
         self.ports.send(shard, ShardMessage::Broadcast(message))?;
         self.taken(&taken)
+    }
+
+    fn calling_for(&self, xpid: Xpid) -> Option<(Registration, Outbound)> {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registration = registry.find(xpid)?.registration.clone();
+        drop(registry);
+        let outbound = self.outbound.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some((registration, outbound))
     }
 
     fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError> {

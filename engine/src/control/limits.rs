@@ -23,6 +23,10 @@ pub const CONTRACT_PAGE_ROWS_MAX: usize = 100_000;
 pub const CONTRACT_CHANGE_MSNS_MAX: u64 = 1_000_000;
 /// Longest body of an admin request other than an import, in octets.
 pub const ADMIN_BODY_OCTETS_MAX: usize = 1 << 20;
+/// Fields of a page's form.
+pub const FORM_FIELDS_MAX: usize = 64;
+/// Who listen to broadcasts at a time.
+pub const LISTENERS_MAX: usize = 200;
 /// How long such a body may take, in milliseconds.
 pub const ADMIN_BODY_MS_MAX: u64 = if cfg!(test) { 5_000 } else { 60_000 };
 /// Msns and ranges that the command line names in one request; more go in several.

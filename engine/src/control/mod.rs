@@ -25,6 +25,7 @@ pub mod limits;
 pub mod lines;
 pub mod metrics;
 pub mod msn_range;
+pub mod pages;
 pub mod parked;
 pub mod pushes;
 pub mod queue;
@@ -34,16 +35,18 @@ pub mod sources;
 pub mod store;
 pub mod store_thread;
 pub mod token;
+pub mod webhooks;
 
 /// What the engine shows and does at the admin port, beside registrations and contracts.
-pub fn routes(
-    engine: &std::sync::Arc<dyn engine::Engine>,
-    desk: &std::sync::Arc<broadcasts::BroadcastDesk>,
-) -> axum::Router {
+pub fn routes(engine: &std::sync::Arc<dyn engine::Engine>) -> axum::Router {
     parked::router(engine.clone())
         .merge(lines::router(engine.clone()))
         .merge(queue::router(engine.clone()))
         .merge(pushes::router(engine.clone()))
         .merge(carrier_orders::router(engine.clone()))
-        .merge(broadcasts::router(desk.clone()))
+}
+
+/// What it shows and does about broadcasts, to scripts and to browsers.
+pub fn broadcast_routes(desk: &std::sync::Arc<broadcasts::BroadcastDesk>) -> axum::Router {
+    broadcasts::router(desk.clone()).merge(pages::router(desk.clone()))
 }

@@ -27,7 +27,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::sign::SigningKey;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureAlgorithm, SignatureScheme};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, SignatureAlgorithm,
+    SignatureScheme, StreamOwned,
+};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -302,6 +306,17 @@ impl Call {
     /// Makes the first word, which takes a key.
     pub(crate) fn begin(&self) -> Result<UnbufferedClientConnection, rustls::Error> {
         UnbufferedClientConnection::new(Arc::clone(&self.config), self.name.clone())
+    }
+}
+
+impl Call {
+    /// The same over a socket that is waited for.
+    pub(crate) fn over(
+        self,
+        socket: TcpStream,
+    ) -> Result<StreamOwned<ClientConnection, TcpStream>, rustls::Error> {
+        ClientConnection::new(self.config, self.name)
+            .map(|connection| StreamOwned::new(connection, socket))
     }
 }
 

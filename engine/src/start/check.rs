@@ -19,7 +19,7 @@ use host::address::{Address, ListenError, listen_on};
 use host::fatal::{Fatal, FatalReason};
 use std::io::ErrorKind;
 
-pub use descriptors::DescriptorShares;
+pub use descriptors::{BROADCAST_DOOR_SHARES, DescriptorShares};
 pub use disk::SyncLatency;
 
 /// Locked memory that the shards' rings may need, in octets, on kernels that count it.
@@ -122,6 +122,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         check_port("SMPP port", &config.smpp, "--smpp"),
         check_port("admin port", config.admin.as_slice(), "--admin"),
         check_port("port of probes", config.health.as_slice(), "--health"),
+        check_port("port of broadcasts", config.broadcast.as_slice(), "--broadcast"),
         check_environment(config),
         check_registrations(config),
     ];

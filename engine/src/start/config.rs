@@ -141,6 +141,9 @@ pub struct Config {
     pub admin_open: bool,
     /// Where probes are answered, if there is to be a port for them.
     pub health: Option<Address>,
+    /// Where the pages and requests of broadcasts are, if they are to have a port of their own;
+    /// with the push port's certificate where it has one.
+    pub broadcast: Option<Address>,
     /// The directory of journal, registry and billing files.
     pub data_dir: PathBuf,
     /// How many shards, each a thread, 1 to [`SHARDS_MAX`].
@@ -318,6 +321,7 @@ impl Config {
             admin_names: settings.admin_name.unwrap_or_default(),
             admin_open: settings.admin_open.unwrap_or(false),
             health: settings.health,
+            broadcast: settings.broadcast,
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
             shards,
             partitions,
@@ -442,18 +446,24 @@ impl Config {
                 }
             }
         }
-        if let Some(admin) = &self.admin
-            && self.admin_tls_cert.is_none()
-            && !self.admin_open
-            && !admin.is_loopback()
-        {
-            return unfit(format!(
-                "admin = {admin} would show tokens to whoever sees the network: give it a \
-                 certificate with --admin-tls-cert, use a loopback address, or say --admin-open if \
-                 that network is trusted"
-            ));
+        for (name, address, certificate, flag) in [
+            ("admin", &self.admin, &self.admin_tls_cert, "--admin-tls-cert"),
+            ("broadcast", &self.broadcast, &self.tls_cert, "--tls-cert"),
+        ] {
+            if let Some(address) = address
+                && certificate.is_none()
+                && !self.admin_open
+                && !address.is_loopback()
+            {
+                return unfit(format!(
+                    "{name} = {address} would show tokens to whoever sees the network: give it a \
+                     certificate with {flag}, use a loopback address, or say --admin-open if that \
+                     network is trusted"
+                ));
+            }
         }
-        let others = [("admin", &self.admin), ("health", &self.health)];
+        let others =
+            [("admin", &self.admin), ("health", &self.health), ("broadcast", &self.broadcast)];
         let others = others.into_iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
         let others = self.smpp.iter().map(|address| ("smpp", address)).chain(others);
         let mut taken: Vec<(&str, &Address)> =
@@ -503,6 +513,12 @@ impl Config {
     pub fn smpp_tls_files(&self) -> Option<TlsFiles> {
         let (certificate, key) = (self.smpp_tls_cert.clone()?, self.smpp_tls_key.clone()?);
         Some(TlsFiles { certificate, key, client_ca: self.smpp_tls_client_ca.clone() })
+    }
+
+    /// The files of the broadcast port's TLS, without authorities of clients: those are browsers.
+    pub fn broadcast_tls_files(&self) -> Option<TlsFiles> {
+        let files = self.broadcast.is_some().then(|| self.tls_files()).flatten()?;
+        Some(TlsFiles { client_ca: None, ..files })
     }
 
     /// The files of the push port's TLS; none where it is plain.

@@ -31,7 +31,8 @@ use crate::journal::{DataDirLock, LockError, Names, NamesWatch, SegmentFactory};
 use crate::network::smpp::exchange::CarrierPlan;
 use crate::start::certificates::{Certificates, reload_calling};
 use crate::start::check::{
-    DescriptorShares, UNHEARD_CERTIFICATES_REMEDY, port_fatal, unheard_certificates,
+    BROADCAST_DOOR_SHARES, DescriptorShares, UNHEARD_CERTIFICATES_REMEDY, port_fatal,
+    unheard_certificates,
 };
 use crate::start::config::Config;
 use crate::start::driver::Choice;
@@ -66,7 +67,8 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let certified = Certified::read(&config)?;
     let listeners = bind("push port", "--listen", &config.listen)?;
     let for_customers = bind("SMPP port", "--smpp", &config.smpp)?;
-    let (doors, keeping) = doors::open(&config, &store, certified.admin.as_ref())?;
+    let certificates = (certified.admin.as_ref(), certified.broadcasts.as_ref());
+    let (doors, keeping) = doors::open(&config, &store, certificates)?;
     let (push_addresses, customer_addresses) =
         (local_addresses(&listeners)?, local_addresses(&for_customers)?);
     let registrations = registrations(&store, &config)?;
@@ -99,19 +101,20 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         names_of_hosts,
         (driver.kind, orders, carriers),
     );
-    handle
-        .follow_names()
-        .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
-    handle
-        .follow_host_addresses()
-        .map_err(|error| host_unfit("the thread that looks at addresses cannot start", &error))?;
+    follow_others(&handle)?;
+    handle.call_with(&outbound);
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     let (admin_tls, calling) = (doors.tls.clone(), config.calling_files());
-    obey(signals, &handle, Reloading { certified, admin_tls, calling, outbound });
-    let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
+    let broadcasts_tls = doors.broadcasts_tls.clone();
+    obey(signals, &handle, Reloading { certified, admin_tls, broadcasts_tls, calling, outbound });
+    let keeping = Keeping {
+        connections_max: shares.admin as usize,
+        listeners_max: (shares.admin * BROADCAST_DOOR_SHARES) as usize,
+        ..keeping
+    };
     let (desk, keeper) = broadcasts(&config, &handle)?;
     let engine: Arc<dyn Engine> = handle.clone();
-    let routes = control::routes(&engine, &desk);
+    let routes = (control::routes(&engine), control::broadcast_routes(&desk));
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), routes)
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
     announce(&config, driver, (&push_addresses, &customer_addresses), &admin);
@@ -129,6 +132,16 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     Ok(())
 }
 
+/// Has the shards told what changes outside: the addresses of names, and this host's own.
+fn follow_others(handle: &Arc<EngineHandle>) -> Result<(), Fatal> {
+    handle
+        .follow_names()
+        .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
+    handle
+        .follow_host_addresses()
+        .map_err(|error| host_unfit("the thread that looks at addresses cannot start", &error))
+}
+
 /// The desk of broadcasts, which has told the shards of those that were started; and what watches
 /// them.
 fn broadcasts(
@@ -140,6 +153,8 @@ fn broadcasts(
         let cause = format!("the broadcasts in {directory} cannot be read ({error})");
         Fatal::new(FatalReason::DataDirUnusable, cause)
     })?;
+    desk.start_telling()
+        .map_err(|error| host_unfit("the thread of webhooks cannot start", &error))?;
     let keeper = BroadcastKeeper::start(&desk)
         .map_err(|error| host_unfit("the thread that watches broadcasts cannot start", &error))?;
     Ok((desk, keeper))
@@ -192,6 +207,7 @@ struct Certified {
     push: Option<Certificates>,
     smpp: Option<Certificates>,
     admin: Option<Certificates>,
+    broadcasts: Option<Certificates>,
 }
 
 impl Certified {
@@ -200,6 +216,7 @@ impl Certified {
             push: config.tls_files().map(Certificates::read).transpose()?,
             smpp: config.smpp_tls_files().map(Certificates::read_for_smpp).transpose()?,
             admin: config.admin_tls_files().map(Certificates::read).transpose()?,
+            broadcasts: config.broadcast_tls_files().map(Certificates::read).transpose()?,
         })
     }
 }
@@ -208,6 +225,7 @@ impl Certified {
 struct Reloading {
     certified: Certified,
     admin_tls: Option<Arc<AdminTls>>,
+    broadcasts_tls: Option<Arc<AdminTls>>,
     calling: CallingFiles,
     outbound: Outbound,
 }
@@ -221,7 +239,7 @@ fn obey(signals: &Listener, handle: &Arc<EngineHandle>, reloading: Reloading) {
 
 impl Reloading {
     fn reload(&self, handle: &EngineHandle) {
-        let Certified { push, smpp, admin } = &self.certified;
+        let Certified { push, smpp, admin, broadcasts } = &self.certified;
         let check = |taken: Result<(), ControlError>| {
             if taken.is_err() {
                 tracing::error!("SIGHUP: a shard took no certificate: send SIGHUP again");
@@ -233,7 +251,8 @@ impl Reloading {
         if let Some(certificates) = smpp {
             certificates.reload(|acceptance| check(handle.accept_customers_with(&acceptance)));
         }
-        if let (Some(certificates), Some(tls)) = (admin, &self.admin_tls) {
+        for (certificates, tls) in [(admin, &self.admin_tls), (broadcasts, &self.broadcasts_tls)] {
+            let (Some(certificates), Some(tls)) = (certificates, tls) else { continue };
             certificates.reload(|acceptance| tls.accept_with(acceptance));
         }
         let calls = self.calling != CallingFiles::default();
@@ -241,7 +260,7 @@ impl Reloading {
             handle.notify_with(&Outbound { calling: Some(calling), ..self.outbound.clone() });
         }
         let has_carriers = handle.reread_carriers();
-        let has_ports = [push, smpp, admin].into_iter().any(Option::is_some);
+        let has_ports = [push, smpp, admin, broadcasts].into_iter().any(Option::is_some);
         if !has_ports && !calls && !has_carriers {
             tracing::warn!(
                 "SIGHUP: there is nothing to reload; settings count from the next start on"

@@ -1,6 +1,6 @@
 //! Who a request comes from: a peer by the Unix socket, or whoever brings a token.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::door::Visitor;
 use super::reply::AdminError;
+use super::sessions::{Sessions, SignedIn, cookie_of};
 use crate::control::audit::Act;
 use crate::control::engine::Engine;
 use crate::control::roles::{Role, RoleSet};
@@ -37,6 +38,7 @@ pub struct Caller {
     /// Nobody on the way could hear or change what it says: it came over TLS, or by the socket of
     /// this host.
     pub is_private: bool,
+    /// What it may do.
     roles: RoleSet,
     /// The XPIDs it is bound to; none: to none.
     xpids: Arc<[Xpid]>,
@@ -159,11 +161,12 @@ pub(super) struct Access {
     /// One that the engine made for itself, for as long as it runs.
     own: Option<Token>,
     made: RwLock<Vec<Token>>,
+    sessions: Mutex<Sessions>,
 }
 
 impl Access {
     pub(super) fn new(own: Option<Token>, made: Vec<Token>) -> Self {
-        Self { own, made: RwLock::new(made) }
+        Self { own, made: RwLock::new(made), sessions: Mutex::default() }
     }
 
     /// From now on this token counts too.
@@ -177,7 +180,8 @@ impl Access {
         made.retain(|token| digests.iter().all(|digest| digest[..] != token.sha256));
     }
 
-    /// Who asks. A token counts at every door; without one only a peer by the socket is known.
+    /// Who asks. A token counts at every door, and the cookie that stands for one; without either
+    /// only a peer by the socket is known.
     ///
     /// # Errors
     /// 401: nobody that is known.
@@ -185,32 +189,50 @@ impl Access {
         &self,
         headers: &HeaderMap,
         visitor: Option<&Visitor>,
-    ) -> Result<Identity, AdminError> {
-        match (headers.get(header::AUTHORIZATION), visitor) {
-            (Some(value), _) => {
-                let secret = value.to_str().ok().and_then(bearer);
-                secret.and_then(|secret| self.of_token(secret)).ok_or_else(|| {
-                    unauthorized("the token is none of this engine's: see `hayauma token list`")
-                })
-            }
-            (None, Some(Visitor::Peer { uid })) => of_user(*uid),
-            (None, _) => Err(unauthorized(
+    ) -> Result<(Identity, Option<SignedIn>), AdminError> {
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            let secret = value.to_str().ok().and_then(bearer);
+            let found = secret.and_then(|secret| self.of_secret(secret));
+            return found.map(|(identity, _)| (identity, None)).ok_or_else(|| {
+                unauthorized("the token is none of this engine's: see `hayauma token list`")
+            });
+        }
+        if let Some(signed_in) = cookie_of(headers).and_then(|cookie| self.of_cookie(cookie)) {
+            return Ok(signed_in);
+        }
+        match visitor {
+            Some(Visitor::Peer { uid }) => Ok((of_user(*uid)?, None)),
+            _ => Err(unauthorized(
                 "this port wants a token, `Authorization: Bearer TOKEN`: make one with `hayauma \
                  token add`",
             )),
         }
     }
 
-    fn of_token(&self, secret: &str) -> Option<Identity> {
+    /// The sessions of browsers.
+    pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose a token is, and its SHA-256.
+    pub(super) fn of_secret(&self, secret: &str) -> Option<(Identity, [u8; 32])> {
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         let found = token::find(&made, secret);
         let found = found.or_else(|| token::find(self.own.as_slice(), secret))?;
-        Some(Identity {
-            name: found.name.clone(),
-            roles: found.roles,
-            xpids: found.xpids.as_slice().into(),
-        })
+        Some((identity_of(found), found.sha256))
     }
+
+    fn of_cookie(&self, cookie: &str) -> Option<(Identity, Option<SignedIn>)> {
+        let (sha256, signed_in) = self.sessions().find(cookie, host::clock::unix_ms())?;
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        let token = made.iter().chain(&self.own).find(|token| token.sha256 == sha256)?;
+        Some((identity_of(token), Some(signed_in)))
+    }
+}
+
+fn identity_of(token: &Token) -> Identity {
+    let (name, xpids) = (token.name.clone(), token.xpids.as_slice().into());
+    Identity { name, roles: token.roles, xpids }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {

@@ -9,18 +9,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::caller::{Caller, Identity};
 use super::door::{Arrival, Doing, Visitor};
 use super::paths::{PathRule, Scope};
+use super::sessions::SignedIn;
+use super::sign_in::SignIn;
 use super::{AdminError, AdminState, paths, reading};
 use wire::terms::ids::Xpid;
 
 /// The header that every order carries, with whatever value.
 pub const ORDER_HEADER: &str = "x-hayauma-order";
+/// Where a browser signs in.
+const SIGN_IN_PATH: &str = "/login";
 /// Whose page a browser says that it acts for (Fetch Metadata).
 const FETCH_SITE: &str = "sec-fetch-site";
 
@@ -31,14 +35,27 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     match check(&state, &request) {
-        Ok(identity) => {
-            if let Some(identity) = identity {
-                let secure = request.extensions().get::<Arrival>().is_some_and(|way| way.secure);
+        Ok(identified) => {
+            let way = request.extensions().get::<Arrival>().cloned().unwrap_or_default();
+            let sign_in = SignIn::new(Arc::clone(&state.access), state.store.clone(), &way);
+            request.extensions_mut().insert(sign_in);
+            if let Some((identity, signed_in)) = identified {
                 let peer = matches!(request.extensions().get(), Some(Visitor::Peer { .. }));
-                let caller = Caller::new(identity, state.store.clone(), secure || peer);
+                let caller = Caller::new(identity, state.store.clone(), way.secure || peer);
                 request.extensions_mut().insert(caller);
+                if let Some(signed_in) = signed_in {
+                    request.extensions_mut().insert(signed_in);
+                }
             }
             next.run(request).await
+        }
+        Err(error) if error.status == StatusCode::UNAUTHORIZED && is_page(&request) => {
+            if let Some(doing) = request.extensions().get::<Arc<Doing>>() {
+                doing.rest();
+            }
+            reading::drop_body_of_stranger(request.into_body()).await;
+            let to_sign_in = [(header::LOCATION, HeaderValue::from_static(SIGN_IN_PATH))];
+            (StatusCode::SEE_OTHER, to_sign_in).into_response()
         }
         Err(error) => {
             if let Some(doing) = request.extensions().get::<Arc<Doing>>() {
@@ -55,22 +72,34 @@ pub(super) async fn admit(
     }
 }
 
+fn rule_of(request: &Request) -> Option<&'static PathRule> {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    path.and_then(|path| paths::find(request.method(), path))
+}
+
+fn is_page(request: &Request) -> bool {
+    rule_of(request).is_some_and(|rule| rule.is_page)
+}
+
 /// Who sends a request that may be made; `None` where everybody may make it.
-fn check(state: &AdminState, request: &Request) -> Result<Option<Identity>, AdminError> {
+fn check(
+    state: &AdminState,
+    request: &Request,
+) -> Result<Option<(Identity, Option<SignedIn>)>, AdminError> {
     let way = request.extensions().get::<Arrival>().cloned().unwrap_or_default();
     refuse_ambiguous(request.headers())?;
     refuse_other_authority(request.uri(), &state.names, &way)?;
     refuse_foreign(request.headers(), &state.names, &way)?;
-    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let rule = path.and_then(|path| paths::find(request.method(), path));
+    let path = request.extensions().get::<MatchedPath>();
+    let rule = rule_of(request);
     if rule.is_some_and(|rule| rule.needs.is_none()) {
         return Ok(None);
     }
     let visitor = request.extensions().get::<Visitor>();
-    let caller = state.access.identify(request.headers(), visitor)?;
+    let (caller, signed_in) = state.access.identify(request.headers(), visitor)?;
     match (path, rule) {
         // Nothing is there, and the handler of that says so.
-        (None, _) => Ok(Some(caller)),
+        (None, _) => Ok(Some((caller, signed_in))),
         (Some(_), None) => Err(AdminError::new(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{} does not take this method", request.uri().path()),
@@ -79,7 +108,7 @@ fn check(state: &AdminState, request: &Request) -> Result<Option<Identity>, Admi
             check_order(rule, request.headers())?;
             check_role(&caller, rule)?;
             check_scope(&caller, rule, request.uri())?;
-            Ok(Some(caller))
+            Ok(Some((caller, signed_in)))
         }
     }
 }
@@ -123,9 +152,10 @@ fn forbidden(sentence: String) -> AdminError {
     AdminError::new(StatusCode::FORBIDDEN, sentence)
 }
 
-/// What changes something is meant as an order.
+/// What changes something is meant as an order. A page's form says so by its session's word, which
+/// `reading::Filled` holds against the session.
 fn check_order(rule: &PathRule, headers: &HeaderMap) -> Result<(), AdminError> {
-    if !rule.is_order() || headers.contains_key(ORDER_HEADER) {
+    if !rule.is_order() || rule.is_page || headers.contains_key(ORDER_HEADER) {
         return Ok(());
     }
     Err(forbidden(format!(
@@ -200,7 +230,6 @@ fn is_own_host(host: &str, names: &[String], way: &Arrival) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     fn allowed(host: &'static str, more: &[(&'static str, &'static str)], way: &Arrival) -> bool {
         let mut headers = HeaderMap::new();

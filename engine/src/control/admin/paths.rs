@@ -27,6 +27,9 @@ pub struct PathRule {
     pub needs: Option<Role>,
     /// What a bound token may do.
     pub scope: Scope,
+    /// A page for browsers: whoever is not signed in is led there, and its forms carry their
+    /// session's word in place of an order's header.
+    pub is_page: bool,
 }
 
 impl PathRule {
@@ -38,11 +41,19 @@ impl PathRule {
 }
 
 const fn rule(method: &'static str, path: &'static str, needs: Role, scope: Scope) -> PathRule {
-    PathRule { method, path, needs: Some(needs), scope }
+    PathRule { method, path, needs: Some(needs), scope, is_page: false }
 }
 
 const fn open(path: &'static str) -> PathRule {
-    PathRule { method: "GET", path, needs: None, scope: Whole }
+    PathRule { method: "GET", path, needs: None, scope: Whole, is_page: false }
+}
+
+const fn page(method: &'static str, path: &'static str, needs: Role) -> PathRule {
+    PathRule { method, path, needs: Some(needs), scope: Whole, is_page: true }
+}
+
+const fn open_page(method: &'static str, path: &'static str) -> PathRule {
+    PathRule { method, path, needs: None, scope: Whole, is_page: true }
 }
 
 use Role::{Admin, Approver, Author, Numbers, Operator, Read, Source};
@@ -116,6 +127,30 @@ pub const PATHS: &[PathRule] = &[
     rule("POST", "/jmaxml", Source, Whole),
     rule("POST", "/lalert", Source, Whole),
     rule("GET", "/warnings", Read, Whole),
+    rule("GET", "/broadcasts/{broadcast}/events", Read, Whole),
+    rule("GET", "/broadcasts/{broadcast}/report.json", Read, Whole),
+    page("GET", "/broadcasts/{broadcast}/report", Read),
+    open_page("GET", "/"),
+    open_page("GET", "/login"),
+    open_page("POST", "/login"),
+    open_page("POST", "/logout"),
+    open_page("GET", "/dashboard/style.css"),
+    open_page("GET", "/dashboard/live.js"),
+    open_page("GET", "/dashboard/icon.svg"),
+    page("GET", "/dashboard", Read),
+    page("GET", "/dashboard/new", Author),
+    page("POST", "/dashboard/new", Author),
+    page("GET", "/dashboard/{broadcast}", Read),
+    page("GET", "/dashboard/{broadcast}/live", Read),
+    page("GET", "/dashboard/{broadcast}/confirm", Read),
+    page("POST", "/dashboard/{broadcast}/check", Author),
+    page("POST", "/dashboard/{broadcast}/approve", Approver),
+    page("POST", "/dashboard/{broadcast}/reject", Approver),
+    page("POST", "/dashboard/{broadcast}/start", Operator),
+    page("POST", "/dashboard/{broadcast}/pause", Operator),
+    page("POST", "/dashboard/{broadcast}/resume", Operator),
+    page("POST", "/dashboard/{broadcast}/cancel", Operator),
+    page("POST", "/dashboard/{broadcast}/retract", Operator),
 ];
 
 /// The row of this method and this path of the router. HEAD is a GET without its body.

@@ -6,6 +6,7 @@
 //! refused as `{"error": "one sentence"}`. A test of the whole engine holds the list of routes
 //! against the source and sends hostile bodies to each.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -13,12 +14,15 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
 
 use super::reply::AdminError;
+use super::sessions::{SignedIn, is_own_form};
 use crate::control::limits::{
     ADMIN_BODY_MS_MAX, ADMIN_BODY_OCTETS_MAX, ADMIN_DROPPED_OCTETS_MAX, ADMIN_DROPPING_MS_MAX,
-    ADMIN_STRANGER_DROPPED_OCTETS_MAX, ADMIN_STRANGER_DROPPING_MS_MAX,
+    ADMIN_STRANGER_DROPPED_OCTETS_MAX, ADMIN_STRANGER_DROPPING_MS_MAX, FORM_FIELDS_MAX,
 };
 use crate::control::token::check_name;
 use wire::cap::limits::DOCUMENT_OCTETS_MAX;
@@ -98,6 +102,60 @@ impl<S: Send + Sync> FromRequest<S> for WarningInBody {
         };
         within_time(read_whole(request.into_body(), DOCUMENT_OCTETS_MAX, too_long)).await.map(Self)
     }
+}
+
+/// A page's form, exactly the fields of `T`, which are texts; from whoever is signed in, and with
+/// the word of that session.
+pub struct Filled<T>(pub T);
+
+/// A form of whoever is not signed in yet.
+pub struct FilledByStranger<T>(pub T);
+
+/// The field of a form in which it carries its session's word.
+pub const FORM_WORD: &str = "word";
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Filled<T> {
+    type Rejection = AdminError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
+        let (mut parts, body) = request.into_parts();
+        let signed_in = SignedIn::from_request_parts(&mut parts, state).await?;
+        let mut fields = fields_of(&whole_body(body).await?)?;
+        let word = fields.remove(FORM_WORD).unwrap_or_default();
+        if !is_own_form(&signed_in, &word) {
+            let sentence =
+                "the form is of another session: open the page again, and send it from there";
+            return Err(AdminError::new(StatusCode::FORBIDDEN, sentence));
+        }
+        form_of(fields).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for FilledByStranger<T> {
+    type Rejection = AdminError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
+        form_of(fields_of(&whole_body(request.into_body()).await?)?).map(Self)
+    }
+}
+
+/// The fields of a form, each once.
+fn fields_of(octets: &[u8]) -> Result<BTreeMap<String, String>, AdminError> {
+    let mut fields = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(octets).take(FORM_FIELDS_MAX + 1) {
+        let is_new = fields.insert(name.into_owned(), value.into_owned()).is_none();
+        if !is_new || fields.len() > FORM_FIELDS_MAX {
+            return Err(AdminError::bad_request("the form is not the one wanted here"));
+        }
+    }
+    Ok(fields)
+}
+
+fn form_of<T: DeserializeOwned>(fields: BTreeMap<String, String>) -> Result<T, AdminError> {
+    let fields = MapDeserializer::<_, serde::de::value::Error>::new(fields.into_iter());
+    NothingElse::<T>::deserialize(fields).map(|NothingElse(form)| form).map_err(|error| {
+        AdminError::bad_request(format!("the form is not the one wanted here ({error})"))
+    })
 }
 
 /// The identifier of a list, a broadcast, a template or a source in the path.

@@ -1,6 +1,7 @@
 //! The admin port through a real socket, with an engine that only writes down what it is told.
 
 mod access;
+mod browsers;
 mod secure;
 
 use std::io::{Read as _, Write as _};
@@ -54,7 +55,8 @@ impl Port {
             ..Keeping::default()
         };
         let desk = BroadcastDesk::open(directory.path(), control.clone()).expect("a shelf");
-        let more = crate::control::routes(&control, &desk).merge(further);
+        let engine_routes = crate::control::routes(&control).merge(further);
+        let more = (engine_routes, crate::control::broadcast_routes(&desk));
         let server = AdminServer::start(doors, keeping, store, control, more).expect("started");
         let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
         // A connection that the port has closed meanwhile is none to send an order by.
@@ -387,7 +389,8 @@ fn a_port_of_a_name_with_several_addresses_is_open_at_each() {
     assert!(doors.addresses().eq(addresses), "no notification goes to any of them");
     let keeping = Keeping { connections_max: CONNECTIONS, ..Keeping::default() };
     let engine: Arc<dyn Engine> = Arc::new(FakeEngine::default());
-    let server = AdminServer::start(doors, keeping, store, engine, Router::new()).expect("started");
+    let server =
+        AdminServer::start(doors, keeping, store, engine, Default::default()).expect("started");
     for address in addresses {
         let mut stream = std::net::TcpStream::connect(address).expect("a connection");
         let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -1,5 +1,6 @@
 //! Reads the whole audit and says where it is not what was written.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -51,6 +52,52 @@ pub fn verify(directory: &Path, known: AuditKnown) -> io::Result<Verdict> {
         }
     }
     Ok(chain.end())
+}
+
+/// Checks lines that were taken out of the audit, with the number and the SHA-256 in hexadecimal of
+/// the line that was its last then, against what stands there now.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn verify_extract(
+    directory: &Path,
+    (lines, digest): (u64, &str),
+    extract: &[String],
+) -> io::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    let mut wanted: BTreeMap<u64, &str> = BTreeMap::new();
+    for line in extract {
+        match json::read::<AuditLine>(&mut line.clone().into_bytes()) {
+            Ok(read) if read.number <= lines => drop(wanted.insert(read.number, line)),
+            Ok(read) => {
+                faults.push(format!("line {} is behind the end of the extract", read.number))
+            }
+            Err(error) => faults.push(format!("a line of the extract is none ({error})")),
+        }
+    }
+    let mut number = 0;
+    for path in file::files(directory)? {
+        let mut file = BufReader::new(File::open(&path)?);
+        let mut line = Vec::new();
+        let octets = AUDIT_LINE_OCTETS_MAX as u64 + 1;
+        while number < lines && file.by_ref().take(octets).read_until(b'\n', &mut line)? > 0 {
+            number += 1;
+            let end = line.len() - usize::from(line.ends_with(b"\n"));
+            let is_other = |told: &str| told.as_bytes() != &line[..end];
+            if wanted.remove(&number).is_some_and(is_other) {
+                faults.push(format!("line {number} is not what the extract says it was"));
+            }
+            if number == lines && hex(&Sha256::digest(&line[..end])) != digest {
+                faults.push(format!("line {number} is not the last line that the extract names"));
+            }
+            line.clear();
+        }
+    }
+    if number < lines {
+        faults.push(format!("the audit has {number} lines, and the extract was made of {lines}"));
+    }
+    faults.truncate(AUDIT_FAULTS_MAX);
+    Ok(faults)
 }
 
 impl Chain {

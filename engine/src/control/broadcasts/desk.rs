@@ -6,19 +6,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use super::acts::Acts;
 use super::documents::{
     Approval, BroadcastDocument, CheckDocument, EndDocument, ListDocument, ScheduleDocument, Stage,
     StartDocument,
 };
 use super::due::due_later;
 use super::loaded::loaded;
+use super::reach::ReachCurve;
 use super::refusal::{
     APPROVAL, BroadcastRefusal, CHECK_OUTDATED, NOT_EXPECTED, NOT_HIGHER, STATE, TOO_MANY_LIVE,
     refused, unknown,
 };
 use super::shelf::{Shelf, new_identifier};
+use super::watched::Watched;
 use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::life::End;
 use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
@@ -28,6 +31,7 @@ use crate::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms};
 use crate::broadcast::slice::Order;
 use crate::broadcast::templates::TemplateDocument;
 use crate::control::engine::Engine;
+use crate::control::webhooks::Webhooks;
 use crate::shard::SliceFigures;
 use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
@@ -43,15 +47,12 @@ pub(super) struct Entry {
     pub(super) running: Option<Arc<RunningBroadcast>>,
     /// Where it stands in each shard, as of the last look.
     pub(super) figures: Vec<SliceFigures>,
-    /// Seconds since the start and rows delivered until then.
-    pub(super) curve: Vec<(u32, u64)>,
-    pub(super) per_second: u64,
+    pub(super) watched: Watched,
 }
 
 impl Entry {
     pub(super) fn of(document: BroadcastDocument) -> Self {
-        let (running, figures, curve) = (None, Vec::new(), Vec::new());
-        Self { document, running, figures, curve, per_second: 0 }
+        Self { document, running: None, figures: Vec::new(), watched: Watched::default() }
     }
 }
 
@@ -99,10 +100,12 @@ impl Standing {
 /// The desk.
 pub struct BroadcastDesk {
     pub(super) shelf: Shelf,
+    pub(super) acts: Acts,
     pub(super) engine: Arc<dyn Engine>,
     pub(super) catalogue: RwLock<Arc<AreaCatalogue>>,
     /// The turns of sources whose warnings are being taken.
     pub(super) turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    pub(super) webhooks: OnceLock<Webhooks>,
     standing: Mutex<Standing>,
 }
 
@@ -126,8 +129,15 @@ impl BroadcastDesk {
             standing.templates.insert(template.template.clone(), template);
         }
         let catalogue = RwLock::new(Arc::new(loaded(&shelf)));
-        let (turns, standing) = (Mutex::default(), Mutex::new(standing));
-        let desk = Arc::new(Self { shelf, engine, catalogue, turns, standing });
+        let desk = Arc::new(Self {
+            shelf,
+            acts: Acts::new(data_dir),
+            engine,
+            catalogue,
+            turns: Mutex::default(),
+            webhooks: OnceLock::new(),
+            standing: Mutex::new(standing),
+        });
         desk.publish_suppression();
         desk.remember_past();
         desk.tell_again();
@@ -163,6 +173,7 @@ impl BroadcastDesk {
                     let told = self.engine.start_broadcast(&running);
                     all_told &= told.is_ok();
                     entry.running = Some(running);
+                    entry.watched.is_resumed = true;
                 }
                 Err(refusal) => {
                     all_told = false;
@@ -227,14 +238,29 @@ impl BroadcastDesk {
         RunningBroadcast::new(terms, recipients, &texts).map(Arc::new).ok_or_else(wrong)
     }
 
-    /// A new draft.
+    /// What lines of the audit name it by: itself, and the lists that it stands on.
+    pub(super) fn names_of(&self, broadcast: &str) -> Result<Vec<String>, BroadcastRefusal> {
+        let mut standing = self.standing();
+        let document = &standing.entry(broadcast)?.document;
+        let legs = document.manifest.legs.iter().map(|leg| &leg.audience);
+        let lists = legs.flat_map(|audience| audience.except.iter().chain([&audience.list]));
+        Ok([&document.broadcast].into_iter().chain(lists).cloned().collect())
+    }
+
+    /// The identifier of a broadcast that is to be: the audit names it before it is there.
+    pub(super) fn next_identifier() -> String {
+        new_identifier("bc")
+    }
+
+    /// A new draft of this identifier.
     pub(super) fn create(
         &self,
+        broadcast: String,
         manifest: Manifest,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let document = BroadcastDocument {
-            broadcast: new_identifier("bc"),
+            broadcast,
             stage: Stage::Draft,
             author: by.to_owned(),
             changed_by: Vec::new(),
@@ -244,6 +270,7 @@ impl BroadcastDesk {
             scheduled: None,
             started: None,
             ended: None,
+            told: Vec::new(),
         };
         self.shelf.begin_broadcast(&document.broadcast, &document)?;
         let entry = Entry::of(document.clone());
@@ -425,7 +452,7 @@ impl BroadcastDesk {
                 outcomes: BTreeMap::new(),
                 codes: BTreeMap::new(),
                 doubts: 0,
-                curve: Vec::new(),
+                reach: ReachCurve::default(),
             });
             Ok(())
         });

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::Snapshot;
+use super::reach::ReachCurve;
 use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::{Manifest, Texts};
 
@@ -153,8 +155,9 @@ pub struct EndDocument {
     pub codes: BTreeMap<String, u64>,
     /// Rows that crashes left in doubt.
     pub doubts: u64,
-    /// Seconds since the start and rows delivered until then.
-    pub curve: Vec<(u32, u64)>,
+    /// How many were reached when.
+    #[serde(default)]
+    pub reach: ReachCurve,
 }
 
 /// A broadcast.
@@ -186,6 +189,9 @@ pub struct BroadcastDocument {
     /// Its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndDocument>,
+    /// The events that its push client's server has taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
 }
 
 /// A broadcast at this moment.
@@ -211,6 +217,9 @@ pub struct ProgressDocument {
     /// Why a shard has paused it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,
+    /// The figures of this moment: what an event of its progress is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
 }
 
 /// Whoever approves or rejects names what.

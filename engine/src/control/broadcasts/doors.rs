@@ -12,19 +12,16 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::desk::BroadcastDesk;
-use super::documents::{
-    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, ListWanted, StartWanted,
-};
+use super::documents::{ApprovalWanted, CancelWanted, FollowerWanted, ListWanted, StartWanted};
+use super::doing::{Follower, Halt, Judgement};
 use super::handling::{Answer, Desk, act, beside, stopping};
 use super::lists::{ImportWanted, Piece};
 use super::refusal::BroadcastRefusal;
 use super::results::{self, ResultsQuery};
 use super::{areas, sources, templates, warnings};
-use crate::broadcast::life::End;
 use crate::broadcast::lists::encoding::Charset;
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::Manifest;
-use crate::broadcast::slice::Order;
 use crate::control::admin::reading::next_octets;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Document, IdentifierInPath, Parameters};
@@ -57,20 +54,6 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .merge(templates::router(Arc::clone(&desk)))
         .merge(sources::router())
         .merge(warnings::router(desk))
-}
-
-/// As [`act`], of a broadcast, answered by its document.
-async fn act_on(
-    caller: &Caller,
-    desk: Arc<BroadcastDesk>,
-    (verb, broadcast): (&str, &str),
-    work: impl FnOnce(&BroadcastDesk, &str) -> Result<BroadcastDocument, BroadcastRefusal>
-    + Send
-    + 'static,
-) -> Answer {
-    let line = Act::new(format!("broadcast {verb} {broadcast}"));
-    let document = act(caller, desk, line, work).await?;
-    Ok(reply_json(StatusCode::OK, &document))
 }
 
 async fn show_lists(State(desk): Desk) -> Response {
@@ -198,7 +181,7 @@ async fn take_version(
 }
 
 async fn show_all(State(desk): Desk) -> Answer {
-    Ok(reply_json(StatusCode::OK, &beside(desk, BroadcastDesk::all).await?))
+    Ok(reply_json(StatusCode::OK, &desk.look_at_all().await?))
 }
 
 async fn create(
@@ -206,14 +189,24 @@ async fn create(
     caller: Caller,
     Document(manifest): Document<Manifest>,
 ) -> Answer {
-    let line = Act::new("broadcast create").after(&manifest);
-    let made = act(&caller, desk, line, move |desk, by| desk.create(manifest, by)).await?;
-    Ok(reply_json(StatusCode::CREATED, &made))
+    Ok(reply_json(StatusCode::CREATED, &desk.do_create(&caller, manifest).await?))
 }
 
-async fn show(State(desk): Desk, IdentifierInPath(broadcast): IdentifierInPath) -> Answer {
-    let progress = beside(desk, move |desk| desk.progress(&broadcast)).await?;
-    Ok(reply_json(StatusCode::OK, &progress))
+/// How much of a broadcast is shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShowQuery {
+    /// The figures of all of its areas.
+    #[serde(default)]
+    areas: bool,
+}
+
+async fn show(
+    State(desk): Desk,
+    IdentifierInPath(broadcast): IdentifierInPath,
+    Parameters(query): Parameters<ShowQuery>,
+) -> Answer {
+    Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, query.areas).await?))
 }
 
 async fn change(
@@ -222,9 +215,7 @@ async fn change(
     IdentifierInPath(broadcast): IdentifierInPath,
     Document(manifest): Document<Manifest>,
 ) -> Answer {
-    let line = Act::new(format!("broadcast change {broadcast}")).after(&manifest);
-    let work = move |desk: &BroadcastDesk, by: &str| desk.change(&broadcast, manifest, by);
-    Ok(reply_json(StatusCode::OK, &act(&caller, desk, line, work).await?))
+    Ok(reply_json(StatusCode::OK, &desk.do_change(&caller, broadcast, manifest).await?))
 }
 
 async fn check(
@@ -232,9 +223,7 @@ async fn check(
     caller: Caller,
     IdentifierInPath(broadcast): IdentifierInPath,
 ) -> Answer {
-    caller.record(Act::new(format!("broadcast check {broadcast}"))).await?;
-    let checked = beside(desk, move |desk| desk.check(&broadcast)).await?;
-    Ok(reply_json(StatusCode::OK, &checked))
+    Ok(reply_json(StatusCode::OK, &desk.do_check(&caller, broadcast).await?))
 }
 
 async fn approve(
@@ -243,11 +232,8 @@ async fn approve(
     IdentifierInPath(broadcast): IdentifierInPath,
     Document(wanted): Document<ApprovalWanted>,
 ) -> Answer {
-    let named = broadcast.clone();
-    act_on(&caller, desk, ("approve", &named), move |desk, by| {
-        desk.approve(&broadcast, &wanted.digest, by)
-    })
-    .await
+    let of = (Judgement::Approve, broadcast);
+    Ok(reply_json(StatusCode::OK, &desk.do_judge(&caller, of, wanted).await?))
 }
 
 async fn reject(
@@ -256,11 +242,8 @@ async fn reject(
     IdentifierInPath(broadcast): IdentifierInPath,
     Document(wanted): Document<ApprovalWanted>,
 ) -> Answer {
-    let named = broadcast.clone();
-    act_on(&caller, desk, ("reject", &named), move |desk, _| {
-        desk.reject(&broadcast, &wanted.digest)
-    })
-    .await
+    let of = (Judgement::Reject, broadcast);
+    Ok(reply_json(StatusCode::OK, &desk.do_judge(&caller, of, wanted).await?))
 }
 
 async fn start(
@@ -269,11 +252,7 @@ async fn start(
     IdentifierInPath(broadcast): IdentifierInPath,
     Document(wanted): Document<StartWanted>,
 ) -> Answer {
-    let line = Act::new(format!("broadcast start {broadcast}")).after(&wanted);
-    let work = move |desk: &BroadcastDesk, by: &str| {
-        desk.start(&broadcast, &wanted.digest, wanted.recipients, by)
-    };
-    Ok(reply_json(StatusCode::ACCEPTED, &act(&caller, desk, line, work).await?))
+    Ok(reply_json(StatusCode::ACCEPTED, &desk.do_start(&caller, broadcast, wanted).await?))
 }
 
 async fn pause(
@@ -281,7 +260,7 @@ async fn pause(
     caller: Caller,
     IdentifierInPath(broadcast): IdentifierInPath,
 ) -> Answer {
-    order(desk, caller, ("pause", broadcast), Order::Pause, None).await
+    halt(desk, caller, broadcast, Halt::Pause).await
 }
 
 async fn resume(
@@ -289,7 +268,7 @@ async fn resume(
     caller: Caller,
     IdentifierInPath(broadcast): IdentifierInPath,
 ) -> Answer {
-    order(desk, caller, ("resume", broadcast), Order::Resume, None).await
+    halt(desk, caller, broadcast, Halt::Resume).await
 }
 
 async fn cancel(
@@ -298,26 +277,12 @@ async fn cancel(
     IdentifierInPath(broadcast): IdentifierInPath,
     Document(wanted): Document<CancelWanted>,
 ) -> Answer {
-    let end = Order::End(End::Cancelled);
-    order(desk, caller, ("cancel", broadcast), end, Some(wanted)).await
+    halt(desk, caller, broadcast, Halt::Cancel(wanted)).await
 }
 
-async fn order(
-    desk: Arc<BroadcastDesk>,
-    caller: Caller,
-    (verb, broadcast): (&str, String),
-    order: Order,
-    why: Option<CancelWanted>,
-) -> Answer {
-    let line = Act::new(format!("broadcast {verb} {broadcast}"));
-    let line = match &why {
-        Some(why) => line.after(why),
-        None => line,
-    };
-    let named = broadcast.clone();
-    act(&caller, Arc::clone(&desk), line, move |desk, _| desk.order(&named, order)).await?;
-    let progress = beside(desk, move |desk| desk.progress(&broadcast)).await?;
-    Ok(reply_json(StatusCode::OK, &progress))
+async fn halt(desk: Arc<BroadcastDesk>, caller: Caller, broadcast: String, halt: Halt) -> Answer {
+    Arc::clone(&desk).do_halt(&caller, broadcast.clone(), halt).await?;
+    Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, false).await?))
 }
 
 async fn retract(
@@ -326,9 +291,8 @@ async fn retract(
     IdentifierInPath(broadcast): IdentifierInPath,
     Document(wanted): Document<FollowerWanted>,
 ) -> Answer {
-    let line = Act::new(format!("broadcast retract {broadcast}")).after(&wanted);
-    let work = move |desk: &BroadcastDesk, by: &str| desk.retract(&broadcast, wanted, by);
-    Ok(reply_json(StatusCode::CREATED, &act(&caller, desk, line, work).await?))
+    let of = (Follower::Retraction, broadcast);
+    Ok(reply_json(StatusCode::CREATED, &desk.do_follow(&caller, of, wanted).await?))
 }
 
 async fn update(
@@ -337,9 +301,8 @@ async fn update(
     IdentifierInPath(broadcast): IdentifierInPath,
     Document(wanted): Document<FollowerWanted>,
 ) -> Answer {
-    let line = Act::new(format!("broadcast update {broadcast}")).after(&wanted);
-    let work = move |desk: &BroadcastDesk, by: &str| desk.update(&broadcast, wanted, by);
-    Ok(reply_json(StatusCode::CREATED, &act(&caller, desk, line, work).await?))
+    let of = (Follower::Update, broadcast);
+    Ok(reply_json(StatusCode::CREATED, &desk.do_follow(&caller, of, wanted).await?))
 }
 
 async fn show_results(

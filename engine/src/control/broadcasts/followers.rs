@@ -17,7 +17,7 @@ impl BroadcastDesk {
     /// A draft of a retraction: to exactly those who have the text, or may have it.
     pub(super) fn retract(
         &self,
-        broadcast: &str,
+        (broadcast, new): (&str, String),
         wanted: FollowerWanted,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
@@ -37,13 +37,13 @@ impl BroadcastDesk {
             });
             leg.audience.areas = Some(Areas::Word("everywhere".to_owned()));
         }
-        self.create(manifest, by)
+        self.create(new, manifest, by)
     }
 
     /// A draft of the chain's next text, to the same audience.
     pub(super) fn update(
         &self,
-        broadcast: &str,
+        (broadcast, new): (&str, String),
         wanted: FollowerWanted,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
@@ -55,7 +55,7 @@ impl BroadcastDesk {
         for leg in &mut manifest.legs {
             leg.texts = texts.clone();
         }
-        self.create(manifest, by)
+        self.create(new, manifest, by)
     }
 
     /// The versions of the templates that a started broadcast's texts are of.

@@ -13,7 +13,10 @@ use super::desk::{BroadcastDesk, Entry};
 use super::documents::{EndDocument, ProgressDocument, Stage};
 use super::refusal::{BroadcastRefusal, STATE, disk, refused};
 use super::shelf::Part;
-use crate::broadcast::life::{End, Life};
+use super::snapshot;
+use super::tally::Tally;
+use super::watched::state_of;
+use crate::broadcast::life::Life;
 use crate::broadcast::outcomes::{OUTCOMES, Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
 use crate::shard::SliceFigures;
@@ -22,12 +25,10 @@ use host::clock;
 
 /// How often what runs is looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// Points of a curve; beyond them every second one goes.
-const CURVE_POINTS_MAX: usize = 300;
+/// Percent of the targeted whose time the command line tells.
+const REACHED: [u64; 5] = [50, 85, 90, 95, 99];
 /// Words that a shard is asked for at once.
 const WORDS_AT_ONCE: u32 = 1 << 16;
-/// Percent of the targeted whose time is told.
-const REACHED: [u64; 5] = [50, 85, 90, 95, 99];
 
 /// The thread that watches; dropping it ends the thread.
 pub struct BroadcastKeeper {
@@ -71,6 +72,7 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
             tracing::warn!(error, "a broadcast's outcomes are not kept yet: tried again");
         }
         told = wrong;
+        desk.tell();
     }
 }
 
@@ -109,7 +111,8 @@ impl BroadcastDesk {
                 figures.iter().find(|figures| figures.ordinal == ordinal).cloned()
             };
             entry.figures = all.iter().filter_map(of_shard).collect();
-            entry.note_reach((now_ms.saturating_sub(at_ms) / 1_000) as u32);
+            let state = state_of(&entry.figures);
+            entry.watched.look(&entry.figures, state, (at_ms, now_ms));
         }
         Ok(())
     }
@@ -131,10 +134,14 @@ impl BroadcastDesk {
             *codes.entry(format!("{:04}", word.code)).or_default() += 1;
         }
         debug_assert_eq!(recipients.rows() as usize, words.len());
-        let (figures, curve) = {
+        let (figures, reach) = {
             let mut standing = self.standing();
             let entry = standing.entry(broadcast)?;
-            (entry.figures.clone(), entry.curve.clone())
+            let seen = entry.watched.reach.clone();
+            // What was seen before this start of the engine is in the rows alone.
+            let is_whole = !entry.watched.is_resumed;
+            let reach = if is_whole { seen } else { Tally::of(&recipients, &words, 0).reach() };
+            (entry.figures.clone(), reach)
         };
         let counted = counts_of(&words);
         let end = EndDocument {
@@ -143,7 +150,7 @@ impl BroadcastDesk {
             outcomes: counted,
             codes,
             doubts: figures.iter().map(|figures| u64::from(figures.doubts)).sum(),
-            curve,
+            reach,
         };
         let document = self.alter(broadcast, |document| {
             document.stage = Stage::Ended;
@@ -225,11 +232,16 @@ impl BroadcastDesk {
         Ok(words)
     }
 
-    /// A broadcast at this moment.
-    pub(super) fn progress(&self, broadcast: &str) -> Result<ProgressDocument, BroadcastRefusal> {
-        self.refresh()?;
+    /// A broadcast at this moment, with the figures of all its areas if that is asked for.
+    pub(super) fn progress(
+        &self,
+        broadcast: &str,
+        with_all_areas: bool,
+    ) -> Result<ProgressDocument, BroadcastRefusal> {
+        let snapshot = self.snapshot(broadcast, with_all_areas)?;
         let mut standing = self.standing();
-        Ok(standing.entry(broadcast)?.progress())
+        let progress = standing.entry(broadcast)?.progress();
+        Ok(ProgressDocument { snapshot: Some(snapshot), ..progress })
     }
 }
 
@@ -249,99 +261,52 @@ fn counts_of(words: &[u32]) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Where a started broadcast stands, all shards together.
-fn state_of(figures: &[SliceFigures]) -> &'static str {
-    let lives: Vec<Life> = figures.iter().map(|figures| figures.life).collect();
-    let any = |life: Life| lives.contains(&life);
-    let ended = |end| any(Life::Ended(end));
-    if !lives.is_empty() && lives.iter().all(|life| life.is_over()) {
-        let ends =
-            [(End::Cancelled, "cancelled"), (End::Replaced, "replaced"), (End::Expired, "expired")];
-        let found = ends.into_iter().find(|(end, _)| ended(*end));
-        return found.map_or("finished", |(_, word)| word);
-    }
-    if lives.iter().any(|life| matches!(life, Life::Closing(_) | Life::Ended(_))) {
-        "closing"
-    } else if any(Life::Paused) {
-        "paused"
-    } else if any(Life::Holding) || lives.is_empty() {
-        "holding"
-    } else {
-        "running"
-    }
-}
-
 impl Entry {
-    fn delivered(&self) -> u64 {
-        self.figures.iter().map(|figures| u64::from(figures.counts.of(Outcome::Delivered))).sum()
-    }
-
-    /// Another point of the curve, once a second.
-    fn note_reach(&mut self, seconds: u32) {
-        let delivered = self.delivered();
-        match self.curve.last_mut() {
-            Some((last, reached)) if *last == seconds => *reached = delivered,
-            Some((last, reached)) => {
-                let since = u64::from(seconds.saturating_sub(*last)).max(1);
-                self.per_second = delivered.saturating_sub(*reached) / since;
-                self.curve.push((seconds, delivered));
-            }
-            None => self.curve.push((seconds, delivered)),
-        }
-        if self.curve.len() > CURVE_POINTS_MAX {
-            let mut place = 0;
-            self.curve.retain(|_| {
-                place += 1;
-                place % 2 == 1 || place > CURVE_POINTS_MAX
-            });
-        }
-    }
-
-    /// What is shown of it.
+    /// What is shown of it, beside its snapshot.
     pub(super) fn progress(&self) -> ProgressDocument {
         let document = self.document.clone();
         let targeted = document.check.as_ref().map_or(0, |check| check.addressed.targeted);
-        let (counts, curve) = match &document.ended {
-            Some(end) => (end.outcomes.clone(), &end.curve),
-            None => (self.counts(), &self.curve),
-        };
-        let state = match document.stage {
-            Stage::Draft => "draft",
-            Stage::Checked => "checked",
-            Stage::Approved => "approved",
-            Stage::Scheduled => "scheduled",
-            Stage::Started => state_of(&self.figures),
-            Stage::Ended => document.ended.as_ref().map_or("ended", |end| end.life.as_str()),
-        };
-        let state = state.to_owned();
+        let counts = self.counts();
+        let reach = snapshot::reach_of(self);
         let reached_after_s = REACHED.into_iter().filter_map(|percent| {
-            let wanted = (targeted * percent).div_ceil(100);
-            let first = curve.iter().find(|(_, reached)| *reached >= wanted && wanted > 0)?;
-            Some((format!("{percent}"), first.0))
+            let after_ms = reach.first_at((targeted * percent).div_ceil(100))?;
+            Some((percent.to_string(), (after_ms / 1_000) as u32))
         });
         let is_known = document.started.is_some();
-        let stopped_by = self.figures.iter().find_map(|figures| figures.stopped_by);
+        let is_started = document.stage == Stage::Started;
         ProgressDocument {
-            state,
+            state: snapshot::state_word(self).to_owned(),
             targeted,
             adds_up: !is_known || counts.values().sum::<u64>() == targeted,
-            doubts: document.ended.as_ref().map_or_else(
-                || self.figures.iter().map(|figures| u64::from(figures.doubts)).sum(),
-                |end| end.doubts,
-            ),
-            delivered_per_second: if document.stage == Stage::Started {
-                self.per_second
-            } else {
-                0
-            },
+            doubts: self.doubts(),
+            delivered_per_second: if is_started { self.watched.speed().now } else { 0 },
             reached_after_s: reached_after_s.collect(),
-            stopped_by: stopped_by.map(|code| format!("{code} {}", code.meaning())),
+            stopped_by: self.stopped_by(),
+            snapshot: None,
             counts,
             document,
         }
     }
 
-    fn counts(&self) -> BTreeMap<String, u64> {
+    /// Rows that crashes left in doubt.
+    pub(super) fn doubts(&self) -> u64 {
+        self.document.ended.as_ref().map_or_else(
+            || self.figures.iter().map(|figures| u64::from(figures.doubts)).sum(),
+            |end| end.doubts,
+        )
+    }
+
+    /// Why a shard has paused it by itself.
+    pub(super) fn stopped_by(&self) -> Option<String> {
+        let stopped_by = self.figures.iter().find_map(|figures| figures.stopped_by);
+        stopped_by.map(|code| format!("{code} {}", code.meaning()))
+    }
+
+    /// Rows by outcome.
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+        if let Some(end) = &self.document.ended {
+            return end.outcomes.clone();
+        }
         if self.figures.is_empty() {
             return BTreeMap::new();
         }

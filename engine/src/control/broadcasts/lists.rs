@@ -62,7 +62,7 @@ fn wrong(sentence: impl Into<String>) -> BroadcastRefusal {
 
 impl BroadcastDesk {
     /// All lists, in the order in which they were made.
-    pub(super) fn lists(&self) -> Vec<ListDocument> {
+    pub(crate) fn lists(&self) -> Vec<ListDocument> {
         self.standing().lists.values().cloned().collect()
     }
 

@@ -217,7 +217,7 @@ impl BroadcastDesk {
         answer.chain = Some(chain);
         answer.alertseq = Some(place.alertseq);
         let by = format!("source {}", arrived.source);
-        let document = self.create(proposal.manifest, &by)?;
+        let document = self.create(Self::next_identifier(), proposal.manifest, &by)?;
         answer.broadcast = Some(document.broadcast.clone());
         answer.state = "draft".to_owned();
         let starts = arrived.starts_itself

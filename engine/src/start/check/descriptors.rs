@@ -16,6 +16,8 @@ const THREAD_FILES: u64 = 10;
 const PARTITION_FILES: u64 = 6;
 /// Connections of each admin door where there are descriptors enough.
 const ADMIN_CONNECTIONS_MAX: u64 = 64;
+/// The door of broadcasts has so many times as many: pages listen for long.
+pub const BROADCAST_DOOR_SHARES: u32 = 4;
 /// One part in so many of what files leave is the admin doors', if that is less.
 const ADMIN_PART: u64 = 8;
 const ADMIN_CONNECTIONS_MIN: u64 = 4;
@@ -77,9 +79,10 @@ pub(super) fn wanted(config: &Config) -> u64 {
         + connections * NOTIFICATION_PART / (NOTIFICATION_PART - 1)
 }
 
-/// The socket, and the ports that are asked for.
+/// The socket, and the ports that are asked for, in shares.
 fn admin_doors(config: &Config) -> u64 {
-    1 + u64::from(config.admin.is_some()) + u64::from(config.health.is_some())
+    let of_broadcasts = u64::from(config.broadcast.is_some()) * u64::from(BROADCAST_DOOR_SHARES);
+    1 + u64::from(config.admin.is_some()) + u64::from(config.health.is_some()) + of_broadcasts
 }
 
 fn files_of(config: &Config) -> u64 {
@@ -104,7 +107,7 @@ mod tests {
     /// With every admin door there is.
     fn with_all_doors(mut config: Config) -> Config {
         let address = || Some("127.0.0.1:0".parse().expect("an address"));
-        (config.admin, config.health) = (address(), address());
+        (config.admin, config.health, config.broadcast) = (address(), address(), address());
         config.smpp = address().into_iter().collect();
         config
     }
@@ -127,13 +130,13 @@ mod tests {
         for descriptors in [200, 256, 300, 1_024, 4_096, 20_000, 1 << 20] {
             for shards in [1, 2, 8] {
                 let config = with_all_doors(config(shards, 4_096));
-                if descriptors < files_of(&config) + 12 + 4 * shards as u64 {
+                if descriptors < files_of(&config) + 28 + 4 * shards as u64 {
                     continue;
                 }
                 let shares = DescriptorShares::under(descriptors, &config);
                 let connections = shares.push_per_shard + shares.notification_per_shard;
                 let connections = u64::from(connections + shares.customers_per_shard);
-                let admin = 3 * u64::from(shares.admin);
+                let admin = admin_doors(&config) * u64::from(shares.admin);
                 let all = files_of(&config) + connections * shards as u64 + admin;
                 assert!(all <= descriptors, "{all} of {descriptors}: {shares:?}");
                 assert!(shares.push_per_shard >= shares.notification_per_shard, "{shares:?}");

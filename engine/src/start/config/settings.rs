@@ -111,6 +111,10 @@ pub struct Settings {
     /// Address that answers /healthz and /readyz and nothing else, for probes [default: none]
     #[arg(long, value_name = "ADDRESS")]
     pub health: Option<Address>,
+    /// Address of the port of broadcasts: their pages for browsers and their requests, with a token
+    /// of `hayauma token add`; speaks TLS where the push port does [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub broadcast: Option<Address>,
     /// Directory of the journal, the registry and the billing files [default: ./hayauma-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -327,6 +331,7 @@ impl Settings {
             admin_name: self.admin_name.or(below.admin_name),
             admin_open: self.admin_open.or(below.admin_open),
             health: self.health.or(below.health),
+            broadcast: self.broadcast.or(below.broadcast),
             data_dir: self.data_dir.or(below.data_dir),
             shards: self.shards.or(below.shards),
             partitions: self.partitions.or(below.partitions),

@@ -26,40 +26,59 @@ pub(super) const TOKEN_FILE: &str = "admin.token";
 pub(super) fn open(
     config: &Config,
     store: &Store,
-    certificates: Option<&Certificates>,
+    (of_admin, of_broadcasts): (Option<&Certificates>, Option<&Certificates>),
 ) -> Result<(Doors, Keeping), Fatal> {
     let tokens = store.tokens().map_err(Fatal::from)?;
-    if let Some(admin) = config.admin.as_ref().filter(|admin| !admin.is_loopback()) {
-        check_far(admin, certificates.is_some(), tokens.is_empty())?;
+    for (name, address, certificates) in
+        [("admin", &config.admin, of_admin), ("broadcast", &config.broadcast, of_broadcasts)]
+    {
+        if let Some(address) = address.as_ref().filter(|address| !address.is_loopback()) {
+            check_far(name, address, certificates.is_some(), tokens.is_empty())?;
+        }
     }
     let port = |subject: &str, flag: &str, address: &Option<Address>| {
         bind(subject, flag, address.as_slice())
     };
     let doors = Doors {
         port: port("admin port", "--admin", &config.admin)?,
-        tls: certificates.map(|certificates| AdminTls::new(certificates.acceptance())),
+        tls: of_admin.map(|certificates| AdminTls::new(certificates.acceptance())),
+        broadcasts: port("port of broadcasts", "--broadcast", &config.broadcast)?,
+        broadcasts_tls: of_broadcasts.map(|files| AdminTls::new(files.acceptance())),
         health: port("port of probes", "--health", &config.health)?,
         socket: socket(config)?,
     };
-    let own_token = if config.demo && config.admin.is_some() { Some(own(config)?) } else { None };
-    let named = config.admin.as_ref().and_then(Address::name).map(str::to_owned);
+    let own_token = if config.demo && (config.admin.is_some() || config.broadcast.is_some()) {
+        Some(own(config)?)
+    } else {
+        None
+    };
+    let addresses = [&config.admin, &config.broadcast].into_iter().flatten();
+    let named = addresses.filter_map(Address::name).map(str::to_owned);
     let names = config.admin_names.iter().cloned().chain(named).collect();
-    Ok((doors, Keeping { names, connections_max: 0, tokens, own_token }))
+    Ok((doors, Keeping { names, tokens, own_token, ..Keeping::default() }))
 }
 
 /// An admin port that other hosts reach wants tokens that are there, and shows them to nobody.
-fn check_far(admin: &Address, is_secure: bool, is_nobodys: bool) -> Result<(), Fatal> {
+fn check_far(
+    name: &str,
+    address: &Address,
+    is_secure: bool,
+    is_nobodys: bool,
+) -> Result<(), Fatal> {
     if is_nobodys {
         return Err(Fatal::with_remedy(
             FatalReason::Configuration,
-            format!("the admin port {admin} is for other hosts too, and nobody has a token for it"),
+            format!(
+                "the {name} port {address} is for other hosts too, and nobody has a token for it"
+            ),
             "make one with `hayauma token add NAME --role ROLE` and start again",
         ));
     }
     if !is_secure {
         tracing::warn!(
-            "the admin port {admin} speaks plain text to other hosts: whoever sees the network \
-             sees tokens and orders; give it a certificate with --admin-tls-cert"
+            "the {name} port {address} speaks plain text to other hosts: whoever sees the network \
+             sees tokens and orders; give it a certificate with --admin-tls-cert, or with \
+             --tls-cert for broadcasts"
         );
     }
     Ok(())
@@ -77,6 +96,14 @@ pub(super) fn told(config: &Config, admin: &AdminServer) -> String {
     if let Some(port) = admin.port() {
         let scheme = if admin.is_secure() { "https" } else { "http" };
         text += &format!("admin: {scheme}://{port}, with a token");
+        if config.demo {
+            text += &format!(" ({} holds one)", config.data_dir.join(TOKEN_FILE).display());
+        }
+        text += "\n";
+    }
+    if let Some((port, is_secure)) = admin.broadcasts() {
+        let scheme = if is_secure { "https" } else { "http" };
+        text += &format!("broadcasts: {scheme}://{port}/dashboard, with a token");
         if config.demo {
             text += &format!(" ({} holds one)", config.data_dir.join(TOKEN_FILE).display());
         }

@@ -93,13 +93,23 @@ fn target_of(rule: &PathRule) -> String {
 
 use super::super::paths::PathRule;
 
+/// Every path.
+pub(super) fn api_or_pages() -> impl Iterator<Item = &'static PathRule> {
+    PATHS.iter()
+}
+
+/// The paths of scripts; those of browsers have tests of their own.
+fn api() -> impl Iterator<Item = &'static PathRule> {
+    PATHS.iter().filter(|rule| !rule.is_page)
+}
+
 #[test]
 fn every_path_is_let_through_to_its_roles_and_refused_to_all_others() {
     for role in Role::ALL {
         let port = Port::open();
         let secret = port.token("caller", role.word(), &[]);
         port.send("POST", "/clients", CLIENT);
-        for rule in PATHS {
+        for rule in api() {
             let (target, body) = (target_of(rule), body_of(rule));
             let what = format!("{} {} as {}", rule.method, rule.path, role.word());
             let unknown = port.send_to(port.address(), rule.method, &target, body, &[]).0;
@@ -158,7 +168,9 @@ fn every_route_of_the_doors_has_a_rule_and_no_rule_is_of_a_path_that_is_not_ther
     let (store, _thread) = StoreHandle::start(store, control.clone()).expect("a thread");
     let access = caller::Access::new(None, Vec::new());
     let state = Arc::new(AdminState::new(store, control.clone(), access, Vec::new()));
-    let router = routes(&state).merge(crate::control::routes(&control, &desk));
+    let router = routes(&state)
+        .merge(crate::control::routes(&control))
+        .merge(crate::control::broadcast_routes(&desk));
     let found = routed(router);
     let there: Vec<(&str, &str)> = found
         .iter()
@@ -314,7 +326,7 @@ fn the_port_of_probes_answers_its_two_questions_and_nothing_else() {
     assert_eq!([send("GET", "/healthz"), send("GET", "/readyz")], [200; 2]);
     port.engine.paused.store(true, Ordering::Relaxed);
     assert_eq!([send("GET", "/healthz"), send("GET", "/readyz")], [200, 503]);
-    for rule in PATHS.iter().filter(|rule| rule.needs.is_some()) {
+    for rule in api().filter(|rule| rule.needs.is_some()) {
         assert_eq!(send(rule.method, &target_of(rule)), 404, "{} {}", rule.method, rule.path);
     }
 }
@@ -392,7 +404,7 @@ fn a_token_that_is_bound_to_xpids_cannot_join_them_to_another_client() {
 }
 
 impl Port {
-    fn audit(&self) -> String {
+    pub(super) fn audit(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("audit.jsonl")).unwrap_or_default()
     }
 
@@ -528,7 +540,7 @@ fn no_order_is_done_without_its_header_nor_for_a_page_of_another_site() {
         let (target, body) = (target_of(rule), body_of(rule));
         port.send_exactly(port.address(), rule.method, &target, body, &headers)
     };
-    let orders = || PATHS.iter().filter(|rule| rule.is_order());
+    let orders = || api().filter(|rule| rule.is_order());
     assert!(orders().count() > 10);
     for rule in orders() {
         let what = format!("{} {}", rule.method, rule.path);
@@ -552,7 +564,7 @@ fn no_order_is_done_without_its_header_nor_for_a_page_of_another_site() {
         let status = send(rule, &[order, ("Sec-Fetch-Site", "none")]).0;
         assert!(status < 300 || [404, 409].contains(&status), "{} {status}", rule.path);
     }
-    for rule in PATHS.iter().filter(|rule| !rule.is_order()) {
+    for rule in api().filter(|rule| !rule.is_order()) {
         assert_ne!(send(rule, &[]).0, 403, "{} takes no such header", rule.path);
     }
 }
@@ -725,7 +737,7 @@ fn act_of(rule: &PathRule) -> String {
 fn every_order_leaves_its_line_in_the_audit_before_it_is_answered() {
     let port = Port::open();
     let secret = port.token("night-shift", "admin", &[]);
-    let orders: Vec<&PathRule> = PATHS.iter().filter(|rule| rule.is_order()).collect();
+    let orders: Vec<&PathRule> = api().filter(|rule| rule.is_order()).collect();
     // What makes things, what changes them, what takes them away.
     let rank = |rule: &&PathRule| match (rule.method, rule.path) {
         ("POST", _) => 0,

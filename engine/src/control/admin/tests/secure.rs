@@ -40,7 +40,7 @@ impl SecurePort {
         let keeping = Keeping { connections_max: CONNECTIONS, own_token, ..Keeping::default() };
         let store = Store::open(directory.path()).expect("a store");
         let engine: Arc<dyn Engine> = Arc::new(FakeEngine::default());
-        let server = AdminServer::start(doors, keeping, store, engine, Router::new());
+        let server = AdminServer::start(doors, keeping, store, engine, Default::default());
         Self { server: Some(server.expect("started")), tls, directory }
     }
 

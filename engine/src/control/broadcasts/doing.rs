@@ -1,0 +1,199 @@
+//! What people do with broadcasts, whichever door they come through: each act is a line of the
+//! audit first.
+
+use std::sync::Arc;
+
+use super::desk::BroadcastDesk;
+use super::documents::{
+    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, ProgressDocument, StartWanted,
+};
+use super::figures::Snapshot;
+use super::handling::{act, beside};
+use super::refusal::BroadcastRefusal;
+use crate::broadcast::life::End;
+use crate::broadcast::manifest::Manifest;
+use crate::broadcast::slice::Order;
+use crate::control::admin::Caller;
+use crate::control::audit::Act;
+
+type Done = Result<BroadcastDocument, BroadcastRefusal>;
+
+/// What an approver says to a dry run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judgement {
+    /// It may be started.
+    Approve,
+    /// It is a draft again.
+    Reject,
+}
+
+/// What stops a broadcast, or has it go on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Halt {
+    /// Nothing begins for now.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// It ends.
+    Cancel(CancelWanted),
+}
+
+/// What follows a broadcast.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Follower {
+    /// A text to those who have it.
+    Retraction,
+    /// The chain's next text.
+    Update,
+}
+
+impl BroadcastDesk {
+    /// Writes a draft.
+    ///
+    /// # Errors
+    /// What is wrong with the manifest; the audit's, the disk's.
+    pub async fn do_create(self: Arc<Self>, caller: &Caller, manifest: Manifest) -> Done {
+        let new = Self::next_identifier();
+        let line = Act::new(format!("broadcast create {new}")).after(&manifest);
+        act(caller, self, line, move |desk, by| desk.create(new, manifest, by)).await
+    }
+
+    /// Changes a draft.
+    ///
+    /// # Errors
+    /// As [`Self::do_create`]; that it was started.
+    pub async fn do_change(
+        self: Arc<Self>,
+        caller: &Caller,
+        broadcast: String,
+        manifest: Manifest,
+    ) -> Done {
+        let line = Act::new(format!("broadcast change {broadcast}")).after(&manifest);
+        act(caller, self, line, move |desk, by| desk.change(&broadcast, manifest, by)).await
+    }
+
+    /// Makes a dry run.
+    ///
+    /// # Errors
+    /// Whom it addresses cannot be said; the audit's, the disk's.
+    pub async fn do_check(self: Arc<Self>, caller: &Caller, broadcast: String) -> Done {
+        caller.record(Act::new(format!("broadcast check {broadcast}"))).await?;
+        beside(self, move |desk| desk.check(&broadcast)).await
+    }
+
+    /// Says yes or no to a dry run.
+    ///
+    /// # Errors
+    /// The digest is of another one, or the caller's own work.
+    pub async fn do_judge(
+        self: Arc<Self>,
+        caller: &Caller,
+        (verdict, broadcast): (Judgement, String),
+        wanted: ApprovalWanted,
+    ) -> Done {
+        let verb = match verdict {
+            Judgement::Approve => "approve",
+            Judgement::Reject => "reject",
+        };
+        let line = Act::new(format!("broadcast {verb} {broadcast}"));
+        let work = move |desk: &Self, by: &str| match verdict {
+            Judgement::Approve => desk.approve(&broadcast, &wanted.digest, by),
+            Judgement::Reject => desk.reject(&broadcast, &wanted.digest),
+        };
+        act(caller, self, line, work).await
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What is not as it has to be; a shard does not answer.
+    pub async fn do_start(
+        self: Arc<Self>,
+        caller: &Caller,
+        broadcast: String,
+        wanted: StartWanted,
+    ) -> Done {
+        let line = Act::new(format!("broadcast start {broadcast}")).after(&wanted);
+        let work = move |desk: &Self, by: &str| {
+            desk.start(&broadcast, &wanted.digest, wanted.recipients, by)
+        };
+        act(caller, self, line, work).await
+    }
+
+    /// Stops it, or has it go on.
+    ///
+    /// # Errors
+    /// It is not in a state for that; a shard does not answer.
+    pub async fn do_halt(
+        self: Arc<Self>,
+        caller: &Caller,
+        broadcast: String,
+        halt: Halt,
+    ) -> Result<(), BroadcastRefusal> {
+        let (verb, order) = match &halt {
+            Halt::Pause => ("pause", Order::Pause),
+            Halt::Resume => ("resume", Order::Resume),
+            Halt::Cancel(_) => ("cancel", Order::End(End::Cancelled)),
+        };
+        let line = Act::new(format!("broadcast {verb} {broadcast}"));
+        let line = match &halt {
+            Halt::Cancel(why) => line.after(why),
+            _ => line,
+        };
+        act(caller, self, line, move |desk, _| desk.order(&broadcast, order)).await
+    }
+
+    /// Writes the draft of what follows it.
+    ///
+    /// # Errors
+    /// It was never started; as [`Self::do_create`].
+    pub async fn do_follow(
+        self: Arc<Self>,
+        caller: &Caller,
+        (follower, broadcast): (Follower, String),
+        wanted: FollowerWanted,
+    ) -> Done {
+        let new = Self::next_identifier();
+        let verb = match follower {
+            Follower::Retraction => "retract",
+            Follower::Update => "update",
+        };
+        let line = Act::new(format!("broadcast {verb} {broadcast} by {new}")).after(&wanted);
+        let work = move |desk: &Self, by: &str| match follower {
+            Follower::Retraction => desk.retract((&broadcast, new), wanted, by),
+            Follower::Update => desk.update((&broadcast, new), wanted, by),
+        };
+        act(caller, self, line, work).await
+    }
+
+    /// A broadcast at this moment.
+    ///
+    /// # Errors
+    /// There is none of this identifier; a shard does not answer.
+    pub async fn look_at(
+        self: Arc<Self>,
+        broadcast: String,
+        with_all_areas: bool,
+    ) -> Result<ProgressDocument, BroadcastRefusal> {
+        beside(self, move |desk| desk.progress(&broadcast, with_all_areas)).await
+    }
+
+    /// Every broadcast at this moment.
+    ///
+    /// # Errors
+    /// A shard does not answer.
+    pub async fn look_at_all(self: Arc<Self>) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
+        beside(self, Self::all).await
+    }
+
+    /// The figures of a broadcast at this moment.
+    ///
+    /// # Errors
+    /// As [`Self::look_at`].
+    pub async fn figures_of(
+        self: Arc<Self>,
+        broadcast: String,
+    ) -> Result<Snapshot, BroadcastRefusal> {
+        beside(self, move |desk| desk.snapshot(&broadcast, false)).await
+    }
+}

@@ -1,0 +1,296 @@
+//! Makes the figures of a broadcast: the one place, so all who show them show the same.
+//!
+//! The shards count by outcome as they go. The closer look counts every row; for a broadcast that
+//! runs it is made while somebody looks on, and takes no more than a fiftieth of the time. So its
+//! figures are those of its own moment, which it names.
+//!
+//! **Invariant:** the outcomes are as many as the targeted, which is checked here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::desk::{BroadcastDesk, Entry};
+use super::documents::{BroadcastDocument, Stage};
+use super::figures::{
+    Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures, Snapshot,
+    TimeLeft,
+};
+use super::reach::ReachCurve;
+use super::refusal::BroadcastRefusal;
+use super::tally::{Part, Tally};
+use super::watched::state_of;
+use crate::broadcast::outcomes::Outcome;
+use crate::io::figures::Obstacle;
+use host::clock;
+
+/// Between two closer looks, so many times as long as the last took.
+const REST: u64 = 50;
+/// And at least so long, in milliseconds.
+const REST_MS_MIN: u64 = 1_000;
+/// Areas that it names, the worst first.
+const AREAS_MAX: usize = 20;
+/// Codes that it names, those of most rows first.
+const REASONS_MAX: usize = 10;
+/// Languages that it names.
+const LANGUAGES_MAX: usize = 8;
+/// Acts that it names, the newest.
+const ACTS_MAX: usize = 5;
+/// Warnings that it repeats.
+const WARNINGS_MAX: usize = 3;
+/// Shards whose rate it names.
+const SHARDS_MAX: usize = 16;
+/// Percent of the recipients whose time is told.
+const MARKS: [u64; 5] = [50, 85, 90, 95, 99];
+/// A rate is held back by the pace from so many percent of it on.
+const AT_PACE_PERCENT: u64 = 85;
+
+/// The state of a broadcast in one word.
+pub(super) fn state_word(entry: &Entry) -> &str {
+    let document = &entry.document;
+    match document.stage {
+        Stage::Draft => "draft",
+        Stage::Checked => "checked",
+        Stage::Approved => "approved",
+        Stage::Scheduled => "scheduled",
+        Stage::Started => state_of(&entry.figures),
+        Stage::Ended => document.ended.as_ref().map_or("ended", |end| end.life.as_str()),
+    }
+}
+
+/// The curve of a broadcast: as it was watched, or as it was kept.
+pub(super) fn reach_of(entry: &Entry) -> ReachCurve {
+    match &entry.document.ended {
+        Some(end) => end.reach.clone(),
+        None => entry.watched.reach.clone(),
+    }
+}
+
+fn marks(reach: &ReachCurve, of: u64, is_over: bool) -> Vec<Mark> {
+    let mark = |share: String, after_ms: Option<u64>| Mark {
+        share,
+        after_ms,
+        running_ms: after_ms.map(|at_ms| reach.running_ms(at_ms)),
+    };
+    let shares = MARKS
+        .into_iter()
+        .map(|percent| mark(percent.to_string(), reach.first_at((of * percent).div_ceil(100))));
+    let reached = reach.points().last().map_or(0, |(_, reached)| *reached);
+    let last = reach.first_at(reached).filter(|_| is_over);
+    shares.chain([mark("last".to_owned(), last)]).collect()
+}
+
+pub(super) fn reason(outcome: Outcome, code: u16, rows: u64) -> ReasonFigures {
+    let meaning = match (outcome, code) {
+        (Outcome::Cancelled, 0) => "withdrawn before its turn",
+        (Outcome::Expired, 0 | 6001) => "its time was over",
+        (_, 0) => "no code",
+        (_, 7001) => "no text in its language",
+        (_, 7002) => "on a list of those who want none",
+        (_, 7003) => "had this text already",
+        (_, 7004) => "may have arrived when the engine died; not sent again",
+        (_, code) => wire::terms::code::Code::from_number(code).map_or("", |code| code.meaning()),
+    };
+    let (outcome, code) = (outcome.word().to_owned(), format!("{code:04}"));
+    ReasonFigures { outcome, code, meaning: meaning.to_owned(), rows }
+}
+
+/// The parts, the one with the smallest share delivered first.
+fn worst_first(parts: &BTreeMap<String, Part>, most: usize) -> Vec<PartFigures> {
+    let mut found: Vec<(&String, &Part)> = parts.iter().collect();
+    let share =
+        |part: &Part| u128::from(part.delivered) * 1_000_000 / u128::from(part.targeted.max(1));
+    found.sort_by_key(|(_, part)| (share(part), std::cmp::Reverse(part.targeted)));
+    let figures = found.into_iter().take(most).map(|(name, part)| PartFigures {
+        name: name.clone(),
+        targeted: part.targeted,
+        delivered: part.delivered,
+        open: part.open,
+        lost: part.lost(),
+    });
+    figures.collect()
+}
+
+fn breakdown(tally: &Tally, targeted: u64, areas_max: usize) -> Breakdown {
+    let some = |wanted: fn(Outcome) -> bool| {
+        let reasons = tally.reasons.iter().filter(|((outcome, _), _)| wanted(*outcome));
+        let mut found: Vec<ReasonFigures> =
+            reasons.map(|((outcome, code), rows)| reason(*outcome, *code, *rows)).collect();
+        found.sort_by_key(|figures| std::cmp::Reverse(figures.rows));
+        found.truncate(REASONS_MAX);
+        found
+    };
+    Breakdown {
+        at_ms: tally.at_ms,
+        adds_up: tally.rows() == targeted,
+        held: some(|outcome| outcome == Outcome::Held),
+        failures: some(|outcome| outcome.is_final() && outcome != Outcome::Delivered),
+        areas: worst_first(&tally.areas, areas_max),
+        areas_in_all: tally.areas.len(),
+        languages: worst_first(&tally.languages, LANGUAGES_MAX),
+        segments: tally.segments,
+    }
+}
+
+/// What holds a broadcast back, in one word.
+fn limit(
+    state: &str,
+    counts: &BTreeMap<String, u64>,
+    paced: (u32, u64),
+    stalls: (bool, bool),
+) -> &'static str {
+    let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
+    let (per_second, now) = paced;
+    let (stands_still, has_no_room) = stalls;
+    match state {
+        "paused" => "pause",
+        "holding" => "hold",
+        "running" | "closing" if has_no_room => "storage",
+        "running" if of(Outcome::Waiting) == 0 && of(Outcome::Held) > 0 => "retries",
+        "running" if of(Outcome::Waiting) > 0 && stands_still => "stall",
+        "running" if per_second > 0 && now * 100 >= u64::from(per_second) * AT_PACE_PERCENT => {
+            "pace"
+        }
+        "running" if of(Outcome::Waiting) + of(Outcome::InFlight) > 0 => "network",
+        _ => "nothing",
+    }
+}
+
+impl Entry {
+    fn time_left(&self, counts: &BTreeMap<String, u64>, state: &str) -> Option<TimeLeft> {
+        let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
+        let rows = of(Outcome::Waiting) + of(Outcome::InFlight);
+        let speed = self.watched.speed();
+        if state != "running" || speed.now == 0 {
+            return None;
+        }
+        let at = |rate: u64| rows.div_ceil(rate.max(1));
+        let most = (speed.least > 0).then(|| at(speed.least));
+        Some(TimeLeft { seconds: at(speed.now), least: at(speed.most), most })
+    }
+
+    fn rate(&self, reach: &ReachCurve, reached: u64) -> RateFigures {
+        let speed = self.watched.speed();
+        let end_ms = reach.points().last().map_or(0, |(at_ms, _)| *at_ms);
+        let last_ms = reach.first_at(reached).filter(|_| self.document.ended.is_some());
+        let ran_ms = reach.running_ms(last_ms.unwrap_or(end_ms));
+        let mean = (reached * 1_000).checked_div(ran_ms).unwrap_or_default();
+        if self.document.stage != Stage::Started {
+            return RateFigures { mean, ..RateFigures::default() };
+        }
+        let mut shards = speed.shards;
+        shards.truncate(SHARDS_MAX);
+        RateFigures { now: speed.now, mean, shards }
+    }
+
+    /// The figures of this moment.
+    fn snapshot(&self, has_no_room: bool, areas_max: usize, now_ms: u64) -> Snapshot {
+        let document = &self.document;
+        let state = state_word(self).to_owned();
+        let check = document.check.as_ref();
+        let targeted = check.map_or(0, |check| check.addressed.targeted);
+        let counts = self.counts();
+        let (reach, is_over) = (reach_of(self), document.ended.is_some());
+        let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
+        let unreachable = of(Outcome::Refused) + of(Outcome::Skipped);
+        let rate = self.rate(&reach, of(Outcome::Delivered));
+        let paced = (document.manifest.pace.per_second, rate.now);
+        let stalls = (self.watched.stands_still(now_ms), has_no_room);
+        let tally = self.watched.tally.as_deref();
+        Snapshot {
+            broadcast: document.broadcast.clone(),
+            at_ms: now_ms,
+            since_ms: since_ms(document).or_else(|| self.watched.since_ms()),
+            started_ms: document.started.as_ref().map(|start| start.at_ms),
+            deadline_ms: document.started.as_ref().map(|start| start.deadline_ms),
+            class: document.manifest.class.clone(),
+            digest: check.map(|check| check.digest.clone()),
+            targeted,
+            adds_up: document.started.is_none() || counts.values().sum::<u64>() == targeted,
+            pace: PaceFigures {
+                per_second: document.manifest.pace.per_second,
+                weight: document.manifest.pace.weight,
+                limited_by: limit(&state, &counts, paced, stalls).to_owned(),
+            },
+            left: self.time_left(&counts, &state),
+            reach: ReachFigures {
+                curve: reach.points().to_vec(),
+                of_targeted: marks(&reach, targeted, is_over),
+                of_reachable: marks(&reach, targeted.saturating_sub(unreachable), is_over),
+                paused_ms: reach.paused_ms(),
+            },
+            rate,
+            breakdown: tally.map(|tally| breakdown(tally, targeted, areas_max)),
+            doubts: self.doubts(),
+            warnings: some_warnings(document),
+            stopped_by: self.stopped_by(),
+            acts: Vec::new(),
+            state,
+            counts,
+        }
+    }
+}
+
+fn some_warnings(document: &BroadcastDocument) -> Vec<String> {
+    let all = document.check.iter().flat_map(|check| &check.warnings);
+    all.take(WARNINGS_MAX).cloned().collect()
+}
+
+fn since_ms(document: &BroadcastDocument) -> Option<u64> {
+    match document.stage {
+        Stage::Ended => document.ended.as_ref().map(|end| end.at_ms),
+        Stage::Approved => document.approvals.last().map(|approval| approval.at_ms),
+        Stage::Checked => document.check.as_ref().map(|check| check.at_ms),
+        Stage::Draft | Stage::Scheduled | Stage::Started => None,
+    }
+}
+
+impl BroadcastDesk {
+    /// The newest closer look; another one where its time has come.
+    fn tally(&self, broadcast: &str) -> Result<Option<Arc<Tally>>, BroadcastRefusal> {
+        let begun_ms = clock::unix_ms();
+        {
+            let mut standing = self.standing();
+            let entry = standing.entry(broadcast)?;
+            let is_over = entry.document.stage == Stage::Ended;
+            let is_last = entry.watched.is_last_look;
+            let rests = entry.watched.tally.is_some() && begun_ms < entry.watched.next_look_ms;
+            if entry.document.started.is_none() || is_last || !is_over && rests {
+                return Ok(entry.watched.tally.clone());
+            }
+            // Whoever else asks meanwhile gets the one before.
+            entry.watched.next_look_ms = u64::MAX;
+        }
+        let found = self.words(broadcast);
+        let tally = found.map(|(recipients, words)| Tally::of(&recipients, &words, begun_ms));
+        let took_ms = clock::unix_ms().saturating_sub(begun_ms);
+        let mut standing = self.standing();
+        let entry = standing.entry(broadcast)?;
+        entry.watched.next_look_ms = begun_ms + (took_ms * REST).max(REST_MS_MIN);
+        let tally = Arc::new(tally?);
+        entry.watched.is_last_look = entry.document.stage == Stage::Ended
+            && entry.document.ended.as_ref().is_some_and(|end| end.at_ms <= begun_ms);
+        if entry.watched.is_resumed {
+            entry.watched.reach.replace(tally.reach());
+        }
+        entry.watched.tally = Some(Arc::clone(&tally));
+        Ok(Some(tally))
+    }
+
+    /// The figures of a broadcast at this moment; all of its areas, if that is asked for.
+    pub(super) fn snapshot(
+        &self,
+        broadcast: &str,
+        with_all_areas: bool,
+    ) -> Result<Snapshot, BroadcastRefusal> {
+        self.refresh()?;
+        self.tally(broadcast)?;
+        let has_no_room = self.engine.obstacles().iter().any(|obstacle| {
+            matches!(obstacle, Obstacle::StorageFull | Obstacle::Overload | Obstacle::DataLost)
+        });
+        let acts = self.acts.newest(&self.names_of(broadcast)?, ACTS_MAX)?;
+        let areas_max = if with_all_areas { usize::MAX } else { AREAS_MAX };
+        let mut standing = self.standing();
+        let entry = standing.entry(broadcast)?;
+        Ok(Snapshot { acts, ..entry.snapshot(has_no_room, areas_max, clock::unix_ms()) })
+    }
+}

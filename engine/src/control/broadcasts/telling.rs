@@ -1,0 +1,177 @@
+//! What a push client's server is told of a broadcast: that it began, how far it is, that it stands
+//! still, how it ended. Each once, until it is taken; what was taken is kept.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::desk::{BroadcastDesk, Entry};
+use super::documents::Stage;
+use super::snapshot::state_word;
+use crate::broadcast::manifest::Notify;
+use crate::broadcast::outcomes::Outcome;
+use crate::control::webhooks::Webhook;
+use host::clock;
+use wire::terms::calendar;
+use wire::terms::ids::Xpid;
+
+/// Percent of the targeted that are told of.
+const SHARES: [(u64, &str); 3] = [(50, "50"), (85, "85"), (95, "95")];
+/// How a broadcast ended is told for so long, in milliseconds.
+const END_TOLD_MS: u64 = 24 * 3_600 * 1_000;
+
+/// What is told.
+#[derive(Serialize)]
+struct Told<'a> {
+    event: &'a str,
+    broadcast: &'a str,
+    xpid: &'a str,
+    reqid: &'a str,
+    class: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alertid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alertseq: Option<u8>,
+    at: String,
+    state: &'a str,
+    targeted: u64,
+    counts: &'a std::collections::BTreeMap<String, u64>,
+    adds_up: bool,
+    doubts: u64,
+}
+
+/// What is due of a broadcast: events with their bodies.
+struct Due {
+    broadcast: String,
+    xpid: Xpid,
+    events: Vec<(&'static str, String)>,
+}
+
+impl Entry {
+    fn targeted(&self) -> u64 {
+        self.document.check.as_ref().map_or(0, |check| check.addressed.targeted)
+    }
+
+    /// The events that are due and were neither taken nor are on their way.
+    fn due_events(&self, now_ms: u64) -> Vec<&'static str> {
+        let document = &self.document;
+        let ended_ms = document.ended.as_ref().map(|end| end.at_ms);
+        let is_old = ended_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) > END_TOLD_MS);
+        if document.started.is_none() || is_old || document.manifest.notify != Notify::Summary {
+            return Vec::new();
+        }
+        let delivered = self.counts().get(Outcome::Delivered.word()).copied().unwrap_or_default();
+        let targeted = self.targeted();
+        let mut due = vec!["start"];
+        let reached = SHARES.into_iter().filter(|(percent, _)| {
+            targeted > 0 && u128::from(delivered) * 100 >= u128::from(targeted * percent)
+        });
+        due.extend(reached.map(|(_, event)| event));
+        let is_running = document.stage == Stage::Started && state_word(self) == "running";
+        let waits = self.counts().get(Outcome::Waiting.word()).is_some_and(|rows| *rows > 0);
+        if is_running && waits && self.watched.stands_still(now_ms) {
+            due.push("stall");
+        }
+        if ended_ms.is_some() {
+            due.push("end");
+        }
+        due.retain(|event| {
+            let was_taken = document.told.iter().any(|told| told == event);
+            !was_taken && !self.watched.telling.contains(event)
+        });
+        due
+    }
+
+    fn body(&self, event: &str, now_ms: u64) -> String {
+        let manifest = &self.document.manifest;
+        let counts = self.counts();
+        let told = Told {
+            event,
+            broadcast: &self.document.broadcast,
+            xpid: &manifest.xpid,
+            reqid: &manifest.reqid,
+            class: &manifest.class,
+            alertid: manifest.alertid.as_deref(),
+            alertseq: manifest.alertseq,
+            at: calendar::jst_text(now_ms),
+            state: state_word(self),
+            targeted: self.targeted(),
+            adds_up: counts.values().sum::<u64>() == self.targeted(),
+            counts: &counts,
+            doubts: self.doubts(),
+        };
+        simd_json::to_string(&told).unwrap_or_default()
+    }
+}
+
+impl BroadcastDesk {
+    /// Tells whoever wants to know what is due. One thread alone calls this.
+    pub(super) fn tell(&self) {
+        let Some(webhooks) = self.webhooks.get() else { return };
+        let now_ms = clock::unix_ms();
+        for due in self.due(now_ms) {
+            // Nobody waits for the desk meanwhile: the registry may be changing.
+            let Some((registration, outbound)) = self.engine.calling_for(due.xpid) else {
+                continue;
+            };
+            let Some(url) = registration.notify_url.filter(|_| registration.notify) else {
+                continue;
+            };
+            for (event, body) in due.events {
+                let hook = Webhook {
+                    xpid: due.xpid,
+                    url: url.clone(),
+                    secrets: registration.notify_secrets.clone(),
+                    body,
+                    receipt: (due.broadcast.clone(), event.to_owned()),
+                    outbound: outbound.clone(),
+                };
+                // One for which there is no room is told at the next look.
+                if webhooks.call(hook)
+                    && let Ok(entry) = self.standing().entry(&due.broadcast)
+                {
+                    entry.watched.telling.insert(event);
+                }
+            }
+        }
+    }
+
+    fn due(&self, now_ms: u64) -> Vec<Due> {
+        let standing = self.standing();
+        let entries = standing.broadcasts.values().filter_map(|entry| {
+            let xpid = Xpid::parse(entry.document.manifest.xpid.as_bytes())?;
+            let events = entry.due_events(now_ms).into_iter();
+            let events = events.map(|event| (event, entry.body(event, now_ms))).collect();
+            Some(Due { broadcast: entry.document.broadcast.clone(), xpid, events })
+        });
+        entries.filter(|due| !due.events.is_empty()).collect()
+    }
+
+    /// An event was taken: it is told no more.
+    fn told(&self, broadcast: &str, event: String) {
+        let kept = self.alter(broadcast, |document| {
+            document.told.push(event);
+            Ok(())
+        });
+        if let Err(refusal) = kept {
+            let error = refusal.sentence;
+            tracing::warn!(broadcast, error, "a webhook was taken and is called again");
+        }
+    }
+
+    /// From now on push clients' servers are told.
+    ///
+    /// # Errors
+    /// When the system has no room for another thread.
+    pub fn start_telling(self: &Arc<Self>) -> std::io::Result<()> {
+        let desk = Arc::downgrade(self);
+        let webhooks = crate::control::webhooks::Webhooks::start(move |(broadcast, event)| {
+            if let Some(desk) = desk.upgrade() {
+                desk.told(&broadcast, event);
+            }
+        })?;
+        // There is one for as long as the desk is there.
+        let _ = self.webhooks.set(webhooks);
+        Ok(())
+    }
+}

@@ -1,0 +1,440 @@
+//! The page of one broadcast: what it says, how far it is, what may be done with it now.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::PagesState;
+use super::frame::{Page, Tone, refusal_page};
+use super::hub::Topic;
+use super::parts;
+use super::reader::Reader;
+use super::tongue::{clock_time, number};
+use super::words;
+use crate::broadcast::manifest::{Areas, Manifest};
+use crate::control::admin::{FORM_WORD, IdentifierInPath, Parameters};
+use crate::control::broadcasts::{
+    BroadcastDocument, BroadcastRefusal, ProgressDocument, Snapshot, Stage,
+};
+use crate::control::roles::Role;
+
+/// Codes of areas that are named one by one.
+const AREAS_NAMED_MAX: usize = 12;
+
+/// What a page takes beside its path.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    #[serde(default, rename = "lang")]
+    _lang: Option<String>,
+}
+
+pub(super) async fn show(
+    State(state): State<Arc<PagesState>>,
+    reader: Reader,
+    IdentifierInPath(broadcast): IdentifierInPath,
+    Parameters(_): Parameters<PageQuery>,
+) -> Response {
+    let progress = match Arc::clone(&state.desk).look_at(broadcast, false).await {
+        Ok(progress) => progress,
+        Err(refusal) => return refusal_page(&reader, &refusal, "/dashboard"),
+    };
+    let document = &progress.document;
+    let tone = Tone::of_class(&document.manifest.class);
+    let body = html! {
+        (head(&reader, &progress, tone))
+        @match &progress.snapshot {
+            Some(snapshot) if document.started.is_some() => (
+                under_way(&reader, document, snapshot, tone)
+            ),
+            _ => (before_start(&reader, document, tone)),
+        }
+    };
+    let is_live = document.stage == Stage::Started;
+    Page { reader: &reader, title: &document.manifest.reqid, tone, is_live, body }.ok()
+}
+
+/// The parts that change, as they change.
+pub(super) async fn live(
+    State(state): State<Arc<PagesState>>,
+    reader: Reader,
+    IdentifierInPath(broadcast): IdentifierInPath,
+) -> Result<Response, BroadcastRefusal> {
+    state.hub.listen(Topic::Parts(broadcast, reader.tongue)).await
+}
+
+/// The areas that it addresses, in words.
+pub(super) fn areas_in_words(reader: &Reader, manifest: &Manifest) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for leg in &manifest.legs {
+        match &leg.audience.areas {
+            Some(Areas::Word(_)) => return reader.say("everywhere", "全地域").to_owned(),
+            Some(Areas::Codes(some)) => codes.extend(some.iter().map(String::as_str)),
+            None => {}
+        }
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    let more = codes.len().saturating_sub(AREAS_NAMED_MAX);
+    let named = codes.iter().take(AREAS_NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+    match more {
+        0 => named,
+        more => format!("{named} + {more}"),
+    }
+}
+
+fn head(reader: &Reader, progress: &ProgressDocument, tone: Tone) -> Markup {
+    let document = &progress.document;
+    let manifest = &document.manifest;
+    html! {
+        p .crumb { a href="/dashboard" { (reader.say("All broadcasts", "一斉配信の一覧")) } }
+        div .title-row {
+            div {
+                h1 { (tone.mark(reader.tongue)) (manifest.reqid) }
+                p .muted {
+                    strong .class-word { (words::class(reader.tongue, &manifest.class)) }
+                    " · " (reader.say("from ", "発信者 ")) (manifest.sender)
+                    " · " (reader.say("to ", "対象 ")) (areas_in_words(reader, manifest))
+                    @if let Some(alertid) = &manifest.alertid {
+                        " · " (reader.say("alert ", "警報 ")) (alertid) " / " (
+                            manifest.alertseq.unwrap_or_default()
+                        )
+                    }
+                }
+            }
+            p .now #p-state {
+                @match &progress.snapshot {
+                    Some(snapshot) => (parts::state(reader.tongue, snapshot)),
+                    None => (words::state(reader.tongue, &progress.state)),
+                }
+            }
+        }
+        (steps(reader, document))
+        (buttons(reader, progress))
+    }
+}
+
+/// How far the people are.
+fn steps(reader: &Reader, document: &BroadcastDocument) -> Markup {
+    let needs_approval = document.check.as_ref().is_none_or(|check| check.needs_approval);
+    let names = [
+        (Stage::Draft, reader.say("Written", "作成")),
+        (Stage::Checked, reader.say("Checked", "確認")),
+        (Stage::Approved, reader.say("Approved", "承認")),
+        (Stage::Started, reader.say("Started", "配信")),
+        (Stage::Ended, reader.say("Ended", "終了")),
+    ];
+    let rank =
+        |stage: Stage| names.iter().position(|(other, _)| *other == stage).unwrap_or_default();
+    let stage = if document.stage == Stage::Scheduled { Stage::Approved } else { document.stage };
+    let now = rank(stage);
+    html! {
+        ol .steps aria-label=(reader.say("How far it is", "進行状況")) {
+            @for (place, (stage, name)) in names.iter().enumerate() {
+                @let is_now = place == now;
+                @let is_needless = !needs_approval && document.approvals.is_empty();
+                @let is_left_out = *stage == Stage::Approved && is_needless;
+                @if !is_left_out {
+                    li class=(
+                        if place <= now { "done" } else { "" }
+                    ) aria-current=[is_now.then_some("step")] {
+                        span { (name) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A form of one button: an act by one touch.
+fn touch(reader: &Reader, broadcast: &str, act: &str, kind: &str, name: &str) -> Markup {
+    html! {
+        form .inline method="post" action={ "/dashboard/" (broadcast) "/" (act) } {
+            @if let Some(word) = &reader.form_word {
+                input type="hidden" name=(FORM_WORD) value=(word);
+            }
+            button class=(kind) type="submit" { (name) }
+        }
+    }
+}
+
+fn ask(broadcast: &str, act: &str, kind: &str, name: &str) -> Markup {
+    html! {
+        a class={ "button " (kind) } href={
+            "/dashboard/" (broadcast) "/confirm?act=" (act)
+        } { (name) }
+    }
+}
+
+/// What may be done now, by whoever looks.
+fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
+    let document = &progress.document;
+    let id = &document.broadcast;
+    let is_drill = document.manifest.class == "09";
+    let needs_approval = document.check.as_ref().is_some_and(|check| check.needs_approval);
+    let may_start =
+        document.stage == Stage::Approved || document.stage == Stage::Checked && !needs_approval;
+    let start = match is_drill {
+        true => reader.say("Start the exercise…", "訓練を開始…"),
+        false => reader.say("Start for real…", "実配信を開始…"),
+    };
+    let is_before = !matches!(document.stage, Stage::Started | Stage::Ended);
+    let is_written = is_before && document.stage != Stage::Scheduled;
+    let state = progress.state.as_str();
+    let operates = reader.may(Role::Operator);
+    html! {
+        div .actions role="group" aria-label=(reader.say("What can be done", "操作")) {
+            @if is_written && reader.may(Role::Author) {
+                @let again = document.stage != Stage::Draft;
+                @let name = if again { reader.say("Check again", "再確認") }
+                else { reader.say("Check", "確認を実行") };
+                (touch(reader, id, "check", if again { "plain" } else { "primary" }, name))
+            }
+            @if matches!(
+                document.stage,
+                Stage::Checked | Stage::Approved,
+            ) && reader.may(Role::Approver) {
+                (ask(id, "approve", "plain", reader.say("Approve or reject…", "承認または却下…")))
+            }
+            @if may_start && operates { (ask(id, "start", "danger", start)) }
+            @if document.stage == Stage::Started && operates {
+                @match state {
+                    "holding" => (
+                        touch(
+                            reader,
+                            id,
+                            "pause",
+                            "warn",
+                            reader.say("Abort before it begins", "開始前に中止"),
+                        )
+                    ),
+                    "paused" => (
+                        touch(reader, id, "resume", "primary", reader.say("Resume", "再開"))
+                    ),
+                    "running" => (touch(reader, id, "pause", "warn", reader.say("Pause", "一時停止"))),
+                    _ => {}
+                }
+                @if state != "closing" {
+                    (ask(id, "cancel", "plain", reader.say("Cancel…", "中止…")))
+                }
+                @if reader.may(Role::Author) && state != "holding" {
+                    (ask(id, "retract", "plain", reader.say("Cancel and retract…", "中止して訂正を送る…")))
+                }
+            }
+            @if is_before && operates {
+                (ask(id, "cancel", "plain", reader.say("Discard…", "破棄…")))
+            }
+            @if document.started.is_some() {
+                a .button .plain href={
+                    "/broadcasts/" (id) "/report"
+                } { (reader.say("Report", "報告書")) }
+            }
+            @if document.started.is_some() && reader.may(Role::Numbers) {
+                a .button .plain href={ "/broadcasts/" (id) "/results" } {
+                    (reader.say("Results (CSV, with numbers)", "結果（CSV、番号あり）"))
+                }
+            }
+        }
+    }
+}
+
+fn under_way(
+    reader: &Reader,
+    document: &BroadcastDocument,
+    snapshot: &Snapshot,
+    tone: Tone,
+) -> Markup {
+    let tongue = reader.tongue;
+    let parts = parts::all(tongue, snapshot);
+    let heading =
+        |english, japanese| html! { h2 { (tone.mark(tongue)) (tongue.say(english, japanese)) } };
+    let part = |place: &'static str| html! { div id=(place) { (parts::find(&parts, place)) } };
+    let is_live = document.stage == Stage::Started;
+    let listen =
+        is_live.then(|| format!("/dashboard/{}/live?lang={}", document.broadcast, tongue.tag()));
+    html! {
+        div .live #live data-listen=[listen] data-state=(snapshot.state) {
+            p .stale #stale hidden role="status" {
+                (reader.say(
+                    "No figures for more than 3 seconds: what you see is old.",
+                    "3 秒以上更新がありません。表示は古い可能性があります。",
+                ))
+            }
+            p .hidden #spoken role="status" aria-live="polite" {}
+            p hidden #p-say { (parts::find(&parts, "p-say")) }
+            (part("p-notes"))
+            div .big #p-big { (parts::find(&parts, "p-big")) }
+            section .card {
+                (heading("Reach", "到達の推移"))
+                div .curve-row { (part("p-curve")) (part("p-marks")) }
+                details {
+                    summary { (reader.say("The curve as a table", "推移を表で見る")) }
+                    (part("p-curve-table"))
+                }
+            }
+            div .columns {
+                section .card { (heading("Recipients", "対象者")) (part("p-counts")) }
+                section .card {
+                    (heading("Not delivered", "保留と未達")) (part("p-held")) (part("p-failures"))
+                }
+            }
+            section .card { (heading("Areas", "地域")) (part("p-areas")) }
+            div .columns {
+                section .card { (heading("Pace", "速度")) (part("p-pace")) (part("p-languages")) }
+                (texts(reader, document, tone))
+            }
+            section .card { (heading("Who did what", "操作の記録")) (part("p-acts")) }
+            (particulars(reader, document, tone))
+        }
+    }
+}
+
+/// The texts as phones show them.
+pub(super) fn texts(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Markup {
+    let found = document.check.as_ref().map(|check| check.addressed.texts.as_slice());
+    html! {
+        section .card {
+            h2 { (tone.mark(reader.tongue)) (reader.say("Text", "文面")) }
+            @match found {
+                Some(texts) if !texts.is_empty() => @for text in texts {
+                    figure .text {
+                        blockquote lang=(text.language) { (text.text) }
+                        figcaption .muted .small {
+                            (text.language) " · " (text.segments) " "
+                            (reader.say("SMS", "通")) " · "
+                            (number(text.recipients)) " " (reader.say("recipients", "件"))
+                        }
+                    }
+                },
+                _ => @for (language, text) in document.manifest.legs.iter().flat_map(
+                    |leg| &leg.texts.variants
+                ) {
+                    figure .text {
+                        blockquote lang=(language) { (text) }
+                        figcaption .muted .small { (language) }
+                    }
+                },
+            }
+        }
+    }
+}
+
+fn before_start(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Markup {
+    let heading = |english, japanese| {
+        html! {
+            h2 { (tone.mark(reader.tongue)) (reader.say(english, japanese)) }
+        }
+    };
+    html! {
+        div .columns {
+            section .card {
+                (heading("Dry run", "事前確認"))
+                @match &document.check {
+                    None => p .muted .nothing {
+                        (reader.say(
+                            "Not checked yet. A check says whom it addresses, and starts \
+                             nothing.",
+                            "未確認です。確認は宛先を集計するだけで、配信は始まりません。",
+                        ))
+                    },
+                    Some(check) => {
+                        p .value {
+                            (number(check.addressed.targeted)) span .unit {
+                                (reader.say(" recipients", " 件"))
+                            }
+                        }
+                        @for warning in &check.warnings {
+                            p .note .warn { (words::warning(reader.tongue, warning)) }
+                        }
+                        dl .facts {
+                            dt { (reader.say("Short messages", "SMS通数")) }
+                            dd { (number(check.addressed.segments)) }
+                            dt { (reader.say("Without a text", "文面なし")) }
+                            dd { (number(check.addressed.without_text)) }
+                            dt { (reader.say("Needs approval", "承認")) }
+                            dd {
+                                @if check.needs_approval {
+                                    (reader.say("yes, by somebody else", "必要（作成者以外）"))
+                                } @else { (reader.say("no", "不要")) }
+                            }
+                            dt { (reader.say("Checked at", "確認時刻")) }
+                            dd {
+                                (clock_time(check.at_ms)) " · "
+                                (reader.say("holds 15 min", "15 分有効"))
+                            }
+                        }
+                    }
+                }
+            }
+            (texts(reader, document, tone))
+        }
+        @if let Some(check) = &document.check {
+            div .columns {
+                section .card {
+                    (heading("Areas", "地域")) (
+                        table_of(&check.addressed.areas, reader.say("Recipients by area", "地域別の件数"))
+                    )
+                }
+                section .card {
+                    (heading("Languages", "言語")) (
+                        table_of(
+                            &check.addressed.languages,
+                            reader.say("Recipients by language", "言語別の件数"),
+                        )
+                    )
+                }
+            }
+        }
+        (particulars(reader, document, tone))
+    }
+}
+
+fn table_of(counts: &std::collections::BTreeMap<String, u64>, caption: &str) -> Markup {
+    let mut rows: Vec<(&String, &u64)> = counts.iter().collect();
+    rows.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
+    html! {
+        table {
+            caption { (caption) }
+            tbody { @for (name, rows) in rows.iter().take(AREAS_NAMED_MAX) {
+                tr { th scope="row" { (name) } td .n { (number(**rows)) } }
+            } }
+            @if rows.len() > AREAS_NAMED_MAX {
+                tfoot { tr { th scope="row" { "+ " (rows.len() - AREAS_NAMED_MAX) } td {} } }
+            }
+        }
+    }
+}
+
+/// Who wrote, approved and started it, and what it stands on.
+fn particulars(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Markup {
+    html! {
+        section .card {
+            h2 { (tone.mark(reader.tongue)) (reader.say("Particulars", "詳細")) }
+            dl .facts {
+                dt { (reader.say("Written by", "作成者")) }
+                dd { (document.author) @for other in &document.changed_by { ", " (other) } }
+                @for approval in &document.approvals {
+                    dt { (reader.say("Approved by", "承認者")) }
+                    dd { (approval.by) " · " (clock_time(approval.at_ms)) }
+                }
+                @if let Some(start) = &document.started {
+                    dt { (reader.say("Started by", "開始者")) }
+                    dd { (start.by) " · " (clock_time(start.at_ms)) }
+                    dt { (reader.say("No attempt after", "送信期限")) }
+                    dd { (super::tongue::moment(start.deadline_ms)) }
+                }
+                dt { (reader.say("Identifier", "識別子")) } dd { code { (document.broadcast) } }
+                dt { "XPID" } dd { code { (document.manifest.xpid) } }
+                @if let Some(check) = &document.check {
+                    dt { (reader.say("Digest", "ダイジェスト")) } dd { code .digest { (check.digest) } }
+                    @for (list, version, _) in &check.lists {
+                        dt { (reader.say("List", "リスト")) } dd { code { (list) } " v" (version) }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What states, outcomes, codes and classes are called in both languages.
+
+use super::tongue::Tongue;
+use crate::broadcast::outcomes::Outcome;
+
+/// A state, in a word or two.
+pub(super) fn state(tongue: Tongue, state: &str) -> &'static str {
+    let (english, japanese) = match state {
+        "draft" => ("Draft", "下書き"),
+        "checked" => ("Checked", "確認済み"),
+        "approved" => ("Approved", "承認済み"),
+        "scheduled" => ("Starts when it is time", "開始時刻待ち"),
+        "holding" => ("Starts in a moment", "開始待機中"),
+        "running" => ("Running", "配信中"),
+        "paused" => ("Paused", "一時停止中"),
+        "closing" => ("Ending", "終了処理中"),
+        "finished" => ("Finished", "完了"),
+        "cancelled" => ("Cancelled", "中止済み"),
+        "expired" => ("Time over", "期限切れ"),
+        "replaced" => ("Replaced", "差し替え済み"),
+        _ => ("Ended", "終了"),
+    };
+    tongue.say(english, japanese)
+}
+
+/// An outcome.
+pub(super) fn outcome(tongue: Tongue, outcome: Outcome) -> &'static str {
+    let (english, japanese) = match outcome {
+        Outcome::Waiting => ("Waiting", "待機中"),
+        Outcome::InFlight => ("Being sent", "送信中"),
+        Outcome::Held => ("Held, tried again later", "保留（再送予定）"),
+        Outcome::HandedOver => ("Handed to a carrier", "事業者へ引渡し"),
+        Outcome::Delivered => ("Delivered", "到達"),
+        Outcome::Partial => ("Delivered in part", "一部到達"),
+        Outcome::Refused => ("Refused", "拒否"),
+        Outcome::Failed => ("Failed", "失敗"),
+        Outcome::Expired => ("Time over", "期限切れ"),
+        Outcome::Cancelled => ("Cancelled", "中止"),
+        Outcome::Replaced => ("Replaced", "差し替え"),
+        Outcome::Skipped => ("Skipped", "対象外"),
+        Outcome::InDoubt => ("In doubt", "到達不明"),
+    };
+    tongue.say(english, japanese)
+}
+
+/// A class.
+pub(super) fn class(tongue: Tongue, class: &str) -> &'static str {
+    let (english, japanese) = match class {
+        "01" => ("Standard (01)", "通常（01）"),
+        "02" => ("Urgent (02)", "至急（02）"),
+        "03" => ("Emergency (03)", "緊急（03）"),
+        "09" => ("Exercise 訓練 (09)", "訓練（09）"),
+        _ => ("Unknown class", "不明な区分"),
+    };
+    tongue.say(english, japanese)
+}
+
+/// What holds a broadcast back.
+pub(super) fn limit(tongue: Tongue, limit: &str) -> &'static str {
+    let (english, japanese) = match limit {
+        "pace" => ("the pace that was asked for", "設定された配信速度"),
+        "network" => ("what the network takes", "ネットワークの受入能力"),
+        "retries" => ("phones that cannot be reached now", "圏外等の端末の再送待ち"),
+        "storage" => ("storage: look at the device", "記憶装置（確認が必要）"),
+        "stall" => ("nothing has moved for 10 seconds", "10 秒間進行なし"),
+        "pause" => ("the pause", "一時停止"),
+        "hold" => ("the hold before the first attempt", "開始前の待機時間"),
+        _ => ("nothing", "なし"),
+    };
+    tongue.say(english, japanese)
+}
+
+/// What a code means in Japanese; in English the code's own table says it.
+pub(super) fn meaning<'a>(tongue: Tongue, code: &str, english: &'a str) -> &'a str {
+    if tongue == Tongue::English {
+        return english;
+    }
+    match code {
+        "0011" => "より新しい内容に差し替え",
+        "0012" => "一部のみ送信後に中止",
+        "2005" => "契約がない",
+        "2006" => "種別の許可がない",
+        "5001" => "受信者が拒否",
+        "5002" => "利用停止中の番号",
+        "5003" => "迷惑メール防止による拒否",
+        "5004" => "受信上限",
+        "5005" => "受信できない契約",
+        "6001" => "期限切れ",
+        "6002" => "存在しない番号",
+        "6003" => "端末が対応していない",
+        "6004" => "端末の不正な応答",
+        "6005" => "端末のメモリ不足",
+        "6006" => "圏外または電源断",
+        "6007" => "通話中",
+        "6008" => "ネットワークの混雑",
+        "6009" => "ローミング先で不可",
+        "6011" => "一部のみ到達",
+        "6012" => "事業者経路に対応していない",
+        "6013" => "事業者が受け付けない",
+        "7001" => "その言語の文面がない",
+        "7002" => "配信停止リストに登録",
+        "7003" => "同じ文面を受信済み",
+        "7004" => "障害時に送信中（再送しない）",
+        _ => "コードなし",
+    }
+}
+
+/// A warning of a dry run.
+pub(super) fn warning(tongue: Tongue, english: &str) -> &str {
+    if tongue == Tongue::English {
+        return english;
+    }
+    match english {
+        "nobody is addressed" => "宛先がありません",
+        "some recipients have no text in their language (7001)" => {
+            "一部の宛先には、その言語の文面がありません（7001）"
+        }
+        "some recipients are of no known area" => "一部の宛先は地域が不明です",
+        "no end is named: it ends after 72 hours" => "終了時刻が未設定です（72 時間で終了）",
+        "rows whose route is a carrier fail (6012): broadcasts go by the core network" => {
+            "事業者経路の宛先は失敗します（6012）。一斉配信はコア網のみを使います"
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,221 @@
+//! Broadcasts in a browser: the whole life by forms, without scripts; the stream of figures; the
+//! report and its proof. And in a headless Chromium, where there is one.
+
+mod chromium;
+mod events;
+mod webhooks;
+
+use hayauma::control::broadcasts::{BroadcastReport, ProgressDocument};
+use std::net::SocketAddr;
+use tests::broadcasts::{Broadcaster, msn, rows};
+use tests::browser::{Browser, Sight, header};
+use tests::html;
+use tests::ports;
+use tests::push::XPID;
+use tests::site::Site;
+use tests::wait;
+
+/// A site whose engine has a port of broadcasts, and the tokens of two people.
+pub(crate) struct Office {
+    pub(crate) site: Site,
+    pub(crate) address: SocketAddr,
+    /// Writes and starts.
+    pub(crate) author: String,
+    /// Agrees.
+    pub(crate) approver: String,
+    /// Looks on.
+    pub(crate) reader: String,
+}
+
+impl Office {
+    pub(crate) fn new() -> Self {
+        let mut site = Site::new(tests::programs!());
+        let address = ports::free_address();
+        site.set("--broadcast", &address.to_string());
+        let token = |name: &str, roles: &[&str]| {
+            let roles: Vec<&str> = roles.iter().flat_map(|role| ["--role", *role]).collect();
+            let made = site.must(&[&["token", "add", name], roles.as_slice()].concat());
+            made.split_whitespace().last().expect("a token").to_owned()
+        };
+        let author = token("mayor", &["author", "operator"]);
+        let approver = token("deputy", &["approver"]);
+        let reader = token("press", &["read"]);
+        Self { site, address, author, approver, reader }
+    }
+}
+
+/// A page as it has to be.
+#[track_caller]
+fn good(sight: Sight) -> Sight {
+    assert_eq!(sight.status, 200, "{}: {}", sight.path, sight.text());
+    let faults = html::faults(&sight.text());
+    assert_eq!(faults, Vec::<String>::new(), "{}: {}", sight.path, sight.text());
+    let policy = header(&sight.answer, "content-security-policy");
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    sight
+}
+
+/// The fields of a draft's form.
+fn draft_fields<'a>(list: &'a str, class: &'a str, reqid: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("class", class),
+        ("xpid", XPID),
+        ("sender", "Hayauma"),
+        ("reqid", reqid),
+        ("list", list),
+        ("areas", "13101, 27100 01100"),
+        ("text_ja", "高台へ避難してください"),
+        ("text_en", "Go to <b>high</b> ground & stay"),
+        ("minutes", "60"),
+        ("per_second", "400"),
+    ]
+}
+
+#[test]
+fn a_broadcast_lives_its_whole_life_by_forms_without_a_script() {
+    let office = Office::new();
+    let people = Broadcaster::new(&office.site, 2_000);
+    let engine = office.site.start();
+    let list = people.list(&rows(2_000));
+    let mayor = Browser::signed_in(office.address, &office.author, "en");
+    let deputy = Browser::signed_in(office.address, &office.approver, "ja");
+    let new = good(mayor.see("/dashboard/new"));
+    let draft = good(mayor.send(&new, "/dashboard/new", &draft_fields(&list, "03", "flood-1")));
+    assert!(draft.text().contains("REAL BROADCAST") && !draft.text().contains("EXERCISE"));
+    assert!(
+        draft.text().contains("&lt;b&gt;high&lt;/b&gt; ground &amp; stay"),
+        "a text is no markup"
+    );
+    let page = draft.path.clone();
+    let at = |act: &str| format!("{page}/{act}");
+    let checked = good(mayor.send(&draft, &at("check"), &[]));
+    assert!(checked.text().contains("2,000"), "{}", checked.text());
+    let asked = good(deputy.see(&at("confirm?act=approve")));
+    for word in ["実配信", "緊急", "2,000", "13101", "高台へ避難してください"] {
+        assert!(asked.text().contains(word), "{word} in {}", asked.text());
+    }
+    let digest = asked.hidden("digest");
+    let own = mayor.send(&checked, &at("approve"), &[("digest", &digest)]);
+    assert_eq!(own.status, 403, "the mayor has not that role");
+    good(deputy.send(&asked, &at("approve"), &[("digest", &digest)]));
+    let asked = good(mayor.see(&at("confirm?act=start")));
+    let fields = [("digest", digest.as_str()), ("recipients", "1,999")];
+    let wrong = mayor.send(&asked, &at("start"), &fields);
+    assert!(wrong.status == 409 && wrong.text().contains("repeat that number"), "{}", wrong.text());
+    let running = good(mayor.send(&asked, &at("start"), &[fields[0], ("recipients", "2,000")]));
+    assert!(running.text().contains("http-equiv=\"refresh\""), "it reloads by itself");
+    wait::until_true("some reached", || people.status(id_of(&page)).counts["delivered"] > 200);
+    let paused = good(mayor.send(&running, &at("pause"), &[]));
+    assert!(paused.text().contains("s-paused") && paused.text().contains("/resume"));
+    let resumed = good(mayor.send(&paused, &at("resume"), &[]));
+    assert!(resumed.text().contains("s-running"), "{}", resumed.text());
+    good(mayor.send(&resumed, &at("pause"), &[]));
+    let asked = good(mayor.see(&at("confirm?act=cancel")));
+    let shown = asked.hidden("shown");
+    assert!(shown.parse::<u64>().expect("a number") > 0);
+    let fields = [("shown", shown.as_str()), ("typed", "1"), ("reason", "wrong town")];
+    assert_eq!(mayor.send(&asked, &at("cancel"), &fields).status, 409, "the number is repeated");
+    good(mayor.see(&at("confirm?act=retract")));
+    let ended = good(mayor.send(&asked, &at("cancel"), &[fields[0], ("typed", &shown), fields[2]]));
+    assert!(ended.text().contains("/report"), "{}", ended.text());
+    let progress = people.ended(id_of(&page));
+    assert_eq!(progress.state, "cancelled");
+    prove(&office, &mayor, &progress);
+    engine.stop();
+    let audit = office.site.must(&["audit"]);
+    let acts = ["create", "check", "approve", "start", "pause", "resume", "pause", "cancel"];
+    let mut at = 0;
+    for act in acts {
+        let line = format!("broadcast {act} {}", id_of(&page));
+        at += audit[at..].find(&line).unwrap_or_else(|| panic!("{line} in {audit}"));
+    }
+    assert!(audit.contains("wrong town") && audit.contains("deputy sign in"), "{audit}");
+}
+
+fn id_of(page: &str) -> &str {
+    page.rsplit('/').next().unwrap_or_default()
+}
+
+/// The report says what the figures say, and the audit what the report says.
+fn prove(office: &Office, mayor: &Browser, progress: &ProgressDocument) {
+    let id = &progress.document.broadcast;
+    let report = good(mayor.see(&format!("/broadcasts/{id}/report")));
+    let json = mayor.see(&format!("/broadcasts/{id}/report.json"));
+    let whole: BroadcastReport =
+        simd_json::from_slice(&mut json.answer.body.clone()).expect("a report");
+    let last = progress.snapshot.clone().expect("figures");
+    assert_eq!(whole.snapshot.counts, last.counts);
+    assert_eq!((&whole.snapshot.reach, &whole.snapshot.rate), (&last.reach, &last.rate));
+    assert!(whole.adds_up && whole.snapshot.adds_up, "{whole:?}");
+    let reasons: u64 = whole.reasons.iter().map(|reason| reason.rows).sum();
+    assert_eq!(reasons, progress.targeted);
+    let delivered = last.counts["delivered"].to_string();
+    assert!(report.text().replace(',', "").contains(&delivered), "{}", report.text());
+    assert!(report.text().contains(&whole.audit.digest), "the chain's end is on the page");
+    let path = office.site.path("report.json");
+    std::fs::write(&path, &json.answer.body).expect("writable");
+    let path = path.display().to_string();
+    let verify = ["audit", "verify", "--report", path.as_str()];
+    let said = office.site.must(&verify);
+    assert!(said.contains("each is what stands there"), "{said}");
+    let changed = String::from_utf8_lossy(&json.answer.body).replace("wrong town", "right town");
+    std::fs::write(&path, changed).expect("writable");
+    let refused = office.site.run(&verify);
+    assert!(refused.stderr.contains("does not say what the audit says"), "{}", refused.stderr);
+}
+
+#[test]
+fn an_exercise_says_so_in_every_heading_and_nobody_takes_it_for_the_real_thing() {
+    let office = Office::new();
+    let people = Broadcaster::new(&office.site, 30);
+    office.site.must(&["client", "set", XPID, "--class", "exercise"]);
+    let engine = office.site.start();
+    let list = people.list(&rows(30));
+    let mayor = Browser::signed_in(office.address, &office.author, "en");
+    let new = mayor.see("/dashboard/new");
+    let fields = draft_fields(&list, "09", "drill-1");
+    let draft = good(mayor.send(&new, "/dashboard/new", &fields));
+    let page = draft.path.clone();
+    let at = |act: &str| format!("{page}/{act}");
+    let checked = good(mayor.send(&draft, &at("check"), &[]));
+    let asked = good(mayor.see(&at("confirm?act=start")));
+    let digest = asked.hidden("digest");
+    let fields = [("digest", digest.as_str()), ("recipients", "30")];
+    let running = good(mayor.send(&asked, &at("start"), &fields));
+    people.ended(id_of(&page));
+    let report = good(mayor.see(&format!("/broadcasts/{}/report", id_of(&page))));
+    for sight in [&draft, &checked, &asked, &running, &report] {
+        let text = sight.text();
+        assert!(text.contains("class=\"exercise\"") && text.contains("<title>EXERCISE"), "{text}");
+        assert!(!text.contains("REAL"), "{}", sight.path);
+        for heading in text.split("<h1").chain(text.split("<section class=\"card\"><h2")).skip(1) {
+            let heading = heading.split("</h").next().unwrap_or_default();
+            assert!(heading.contains("訓練") || !heading.starts_with('>'), "{heading}");
+        }
+    }
+    engine.stop();
+}
+
+#[test]
+fn no_page_shows_a_phones_number_and_who_may_only_look_has_no_button() {
+    let office = Office::new();
+    let people = Broadcaster::new(&office.site, 20);
+    let engine = office.site.start();
+    let list = people.list(&rows(20));
+    let broadcast = people.started(&tests::broadcasts::manifest(&list, "02", "quiet", ""));
+    people.ended(&broadcast);
+    let press = Browser::signed_in(office.address, &office.reader, "ja");
+    for path in [
+        "/dashboard".to_owned(),
+        format!("/dashboard/{broadcast}"),
+        format!("/broadcasts/{broadcast}/report"),
+    ] {
+        let text = good(press.see(&path)).text();
+        assert!(!text.contains(&msn(0)[..8]), "{path}");
+        for act in ["/results", "/pause", "/cancel", "confirm?act"] {
+            assert!(!text.contains(act), "{act} at {path}");
+        }
+    }
+    assert_eq!(press.see(&format!("/broadcasts/{broadcast}/results")).status, 403);
+    engine.stop();
+}
