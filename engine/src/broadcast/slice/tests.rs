@@ -203,6 +203,7 @@ impl World {
         let durable = self.durable as u64;
         let is_free = self.is_free(row);
         let newer_received = at == 0 && self.sides[1].received[row as usize] > 0;
+        let newer_began = at == 0 && self.sides[1].start.is_some_and(|start| start <= durable);
         let side = &mut self.sides[at];
         let is_first = side.began.insert(row);
         let is_answered = |order: Option<u64>| order.is_some_and(|sequence| sequence <= durable);
@@ -213,6 +214,7 @@ impl World {
             (is_answered(side.pause), "it was attempted after the pause was answered"),
             (!is_free, "two attempts at one phone"),
             (newer_received, "the older text came after the newer"),
+            (newer_began, "the older one goes on though the newer has begun"),
         ];
         match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
             Some((_, what)) => Err(format!("row {row} of {at}: {what}")),
@@ -412,6 +414,9 @@ impl World {
     }
 
     fn check(&self) -> Verdict {
+        if self.sides[1].slice.life().end() == Some(End::Replaced) {
+            return Err("the newer one is replaced, and there is none that is newer".to_owned());
+        }
         for (at, side) in self.sides.iter().enumerate() {
             let counts = side.slice.counts();
             if counts.sum() != ROWS {
