@@ -207,6 +207,7 @@ impl BroadcastDesk {
         };
         let proposal = propose(&arrived.draft, &terms, &self.catalogue(), &place)?;
         answer.waits.extend(proposal.waits);
+        answer.waits.extend(arrived.waits.iter().cloned());
         answer.warnings.extend(
             proposal
                 .warnings
