@@ -110,7 +110,9 @@ impl BroadcastDesk {
             let of_shard = |figures: &Vec<SliceFigures>| {
                 figures.iter().find(|figures| figures.ordinal == ordinal).cloned()
             };
-            entry.figures = all.iter().filter_map(of_shard).collect();
+            let figures: Vec<SliceFigures> = all.iter().filter_map(of_shard).collect();
+            // Some shards' figures are not those of all rows: it is being told to them.
+            entry.figures = if figures.len() == all.len() { figures } else { Vec::new() };
             let state = state_of(&entry.figures);
             entry.watched.look(&entry.figures, state, (at_ms, now_ms));
         }
@@ -308,7 +310,11 @@ impl Entry {
             return end.outcomes.clone();
         }
         if self.figures.is_empty() {
-            return BTreeMap::new();
+            // Before its shards have said anything no row has had its turn.
+            let check = self.document.check.as_ref().filter(|_| self.document.started.is_some());
+            let waiting = check.map(|check| check.addressed.targeted);
+            let word = Outcome::Waiting.word().to_owned();
+            return waiting.map(|rows| (word, rows)).into_iter().collect();
         }
         let of = |outcome: Outcome| {
             self.figures.iter().map(|figures| u64::from(figures.counts.of(outcome))).sum()
