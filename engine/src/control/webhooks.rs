@@ -115,7 +115,7 @@ fn run(wanted: &Receiver<Box<Webhook>>, taken: &impl Fn((String, String))) {
             Ok(hook) => {
                 let now_ms = clock::unix_ms();
                 waiting.push(Waiting {
-                    hook,
+                    hook: *hook,
                     since_ms: now_ms,
                     due_ms: now_ms,
                     pause_ms: PAUSE_MS,
