@@ -513,16 +513,17 @@ impl Engine for EngineHandle {
     }
 
     fn remember_broadcast(&self, past: Arc<PastBroadcast>) {
-        for shard in 0..self.ports.shards.len() {
-            let over = BroadcastMessage::Over(Arc::clone(&past));
-            let _ = self.ports.send(shard, ShardMessage::Broadcast(over));
+        for port in &self.ports {
+            let past = Arc::clone(&past);
+            let _ = port.send(ShardMessage::Broadcast(BroadcastMessage::Over(past)));
         }
     }
 
     fn suppress(&self, suppression: Arc<OptOuts>) {
-        for shard in 0..self.ports.shards.len() {
-            let suppressed = BroadcastMessage::Suppressed(Arc::clone(&suppression));
-            let _ = self.ports.send(shard, ShardMessage::Broadcast(suppressed));
+        for port in &self.ports {
+            let suppression = Arc::clone(&suppression);
+            let message = BroadcastMessage::Suppressed(suppression);
+            let _ = port.send(ShardMessage::Broadcast(message));
         }
     }
 

@@ -67,6 +67,10 @@ fn detail(event: &Event, all: u8) -> String {
         "accepted" => accepted(event),
         "held" => held(event, all),
         "progress" => format!("{}, {}", arrived(event, all), attempts(event.attempts)),
+        "handed-over" => handed(event, all),
+        "goes-elsewhere" => {
+            format!("carrier {} could not deliver it", event.carrier.unwrap_or_default())
+        }
         "ended" => ended(event, all),
         "acknowledged" | "parked" | "let-go" => {
             let tries = event.tries.unwrap_or_default();
@@ -113,6 +117,23 @@ fn held(event: &Event, all: u8) -> String {
     );
     said.extend(event.code.as_ref().map(|code| format!("{code} if it expires")));
     said.join("; ")
+}
+
+/// What a carrier took, under which ids; or, where it names none, what its receipts said.
+fn handed(event: &Event, all: u8) -> String {
+    let mut said = Vec::new();
+    let ids = event.message_ids.as_deref().unwrap_or_default();
+    said.extend(
+        event
+            .carrier
+            .filter(|_| !ids.is_empty())
+            .map(|carrier| format!("carrier {carrier} has {}", ids.join(" "))),
+    );
+    if ids.is_empty() || event.arrived.is_some_and(|arrived| arrived > 0) {
+        said.push(arrived(event, all));
+    }
+    said.extend(event.code.as_ref().map(|code| format!("{code} for what will not")));
+    said.join(", ")
 }
 
 fn ended(event: &Event, all: u8) -> String {
