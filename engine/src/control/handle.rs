@@ -513,17 +513,16 @@ impl Engine for EngineHandle {
     }
 
     fn remember_broadcast(&self, past: Arc<PastBroadcast>) {
-        for port in &self.ports {
-            let past = Arc::clone(&past);
-            let _ = port.send(ShardMessage::Broadcast(BroadcastMessage::Over(past)));
+        for shard in 0..self.ports.shards.len() {
+            let over = BroadcastMessage::Over(Arc::clone(&past));
+            let _ = self.ports.send(shard, ShardMessage::Broadcast(over));
         }
     }
 
     fn suppress(&self, suppression: Arc<OptOuts>) {
-        for port in &self.ports {
-            let suppression = Arc::clone(&suppression);
-            let message = BroadcastMessage::Suppressed(suppression);
-            let _ = port.send(ShardMessage::Broadcast(message));
+        for shard in 0..self.ports.shards.len() {
+            let suppressed = BroadcastMessage::Suppressed(Arc::clone(&suppression));
+            let _ = self.ports.send(shard, ShardMessage::Broadcast(suppressed));
         }
     }
 

@@ -4,8 +4,8 @@
 //! All of it runs on threads of its own, which nobody waits for. An address is held against the
 //! guard of notifications after its name was looked up, each time.
 //!
-//! **Never here:** what is told. **Invariants:** at most [`WAITING_MAX`] wait, at most
-//! [`CALLS_MAX`] are on their way, one for each XPID: a server that does not answer holds up its own.
+//! **Never here:** what is told. **Invariants:** at most [`WAITING_MAX`] wait to be taken over, at
+//! most [`CALLS_MAX`] are on their way, one for each XPID: a server that is silent holds up its own.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -115,7 +115,7 @@ fn run(wanted: &Receiver<Box<Webhook>>, taken: &impl Fn((String, String))) {
             Ok(hook) => {
                 let now_ms = clock::unix_ms();
                 waiting.push(Waiting {
-                    hook,
+                    hook: *hook,
                     since_ms: now_ms,
                     due_ms: now_ms,
                     pause_ms: PAUSE_MS,

@@ -301,6 +301,7 @@ impl Config {
         let shards = settings.shards.unwrap_or_else(|| cpus.len().clamp(1, SHARDS_MAX));
         let partitions = settings.partitions.unwrap_or(shards);
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
+        let segment_octets = || default_segment_octets(queue_octets, partitions);
         Self {
             listen: settings.listen.unwrap_or_else(|| vec![loopback(8080)]),
             tls_cert: settings.tls_cert,
@@ -330,10 +331,7 @@ impl Config {
             io: settings.io.unwrap_or_default(),
             demo: settings.demo.unwrap_or(false),
             queue_octets,
-            segment_octets: settings.segment_bytes.map_or_else(
-                || default_segment_octets(queue_octets, partitions),
-                |octets| octets.0,
-            ),
+            segment_octets: settings.segment_bytes.map_or_else(segment_octets, |octets| octets.0),
             pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
             waiting_per_msn_max: settings
                 .waiting_per_msn_max

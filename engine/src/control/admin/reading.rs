@@ -43,17 +43,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Document<T> {
     type Rejection = AdminError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
-        let too_long = || {
-            AdminError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!(
-                    "the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several \
-                     requests"
-                ),
-            )
-        };
-        let body = read_whole(request.into_body(), ADMIN_BODY_OCTETS_MAX, too_long);
-        let mut octets = within_time(body).await?;
+        let mut octets = whole_body(request.into_body()).await?;
         json::read_exact(&mut octets).map(Self).map_err(|error| {
             AdminError::bad_request(format!("the body is not the JSON wanted here ({error})"))
         })
@@ -137,6 +127,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for FilledByStranger<T>
     async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
         form_of(fields_of(&whole_body(request.into_body()).await?)?).map(Self)
     }
+}
+
+/// The whole body, within its bounds of octets and time.
+async fn whole_body(body: Body) -> Result<Vec<u8>, AdminError> {
+    let too_long = || {
+        AdminError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!(
+                "the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several \
+                 requests"
+            ),
+        )
+    };
+    within_time(read_whole(body, ADMIN_BODY_OCTETS_MAX, too_long)).await
 }
 
 /// The fields of a form, each once.

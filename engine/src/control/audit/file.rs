@@ -225,12 +225,17 @@ impl AuditLog {
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Whether the name still leads to the open file, with all that was written to it.
+    /// Whether the name still leads to the open file, with all that was written to it. Where the
+    /// whole directory is gone there is no better place than the open file.
     fn check_still_there(&self, file: &File) -> io::Result<()> {
-        let named = fs::metadata(self.path()).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => io::Error::other(MOVED),
-            _ => error,
-        })?;
+        let named = match fs::metadata(self.path()) {
+            // The engine tells of that itself: it takes no push, and ends for good when it ends.
+            Err(_) if !self.directory.exists() => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(io::Error::other(MOVED));
+            }
+            named => named?,
+        };
         let open = file.metadata()?;
         if (named.dev(), named.ino()) != (open.dev(), open.ino()) {
             return Err(io::Error::other(REPLACED));

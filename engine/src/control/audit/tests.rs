@@ -295,3 +295,15 @@ fn no_line_is_written_where_the_file_was_replaced_moved_or_cut_while_it_was_open
         assert_eq!(again.is_broken_off(), harm != "replaced", "{harm}");
     }
 }
+
+#[test]
+fn where_the_whole_directory_is_gone_acts_go_on_in_the_open_file() {
+    let place = tempfile::tempdir().expect("a directory");
+    let directory = place.path().join("data");
+    fs::create_dir(&directory).expect("writable");
+    let mut log = AuditLog::open(&directory, known(Head::default())).expect("an audit");
+    append(&mut log, NOVEMBER_MS);
+    fs::remove_dir_all(&directory).expect("its own");
+    append(&mut log, NOVEMBER_MS + 1);
+    assert_eq!(log.head().lines, 2);
+}

@@ -16,7 +16,6 @@ use super::documents::{ApprovalWanted, CancelWanted, FollowerWanted, ListWanted,
 use super::doing::{Follower, Halt, Judgement};
 use super::handling::{Answer, Desk, act, beside, stopping};
 use super::lists::{ImportWanted, Piece};
-use super::refusal::BroadcastRefusal;
 use super::results::{self, ResultsQuery};
 use super::{areas, sources, templates, warnings};
 use crate::broadcast::lists::encoding::Charset;

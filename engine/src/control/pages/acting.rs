@@ -227,7 +227,7 @@ async fn cancel_and_retract(
         texts.into_iter().map(|(language, text)| (language.to_owned(), text)).collect();
     let fallback = variants.keys().cloned().collect();
     let texts = Texts { variants, fallback, ..Texts::default() };
-    let wanted = FollowerWanted { reqid: form.reqid, texts, lifetime: None };
+    let wanted = FollowerWanted { reqid: form.reqid, texts: Some(texts), lifetime: None };
     let of = (Follower::Retraction, broadcast.to_owned());
     Ok(Arc::clone(desk).do_follow(caller, of, wanted).await?.broadcast)
 }
