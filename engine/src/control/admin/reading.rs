@@ -109,7 +109,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Filled<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
         let (mut parts, body) = request.into_parts();
-        let signed_in = SignedIn::from_request_parts(&mut parts, state).await?;
+        let signed_in = match SignedIn::from_request_parts(&mut parts, state).await {
+            Ok(signed_in) => signed_in,
+            Err(error) => {
+                // Whoever still writes does not read why it is refused.
+                drop_body(body).await;
+                return Err(error);
+            }
+        };
         let mut fields = fields_of(&whole_body(body).await?)?;
         let word = fields.remove(FORM_WORD).unwrap_or_default();
         if !is_own_form(&signed_in, &word) {

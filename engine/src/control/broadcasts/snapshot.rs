@@ -30,11 +30,11 @@ const REST_MS_MIN: u64 = 1_000;
 /// Areas that it names, the worst first.
 const AREAS_MAX: usize = 20;
 /// Codes that it names, those of most rows first.
-const REASONS_MAX: usize = 10;
+const REASONS_MAX: usize = 8;
 /// Languages that it names.
 const LANGUAGES_MAX: usize = 8;
 /// Acts that it names, the newest.
-const ACTS_MAX: usize = 5;
+const ACTS_MAX: usize = 4;
 /// Warnings that it repeats.
 const WARNINGS_MAX: usize = 3;
 /// Shards whose rate it names.

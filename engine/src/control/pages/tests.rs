@@ -123,7 +123,7 @@ fn full() -> Snapshot {
         pace: PaceFigures { per_second: 33_333, weight: 1, limited_by: "network".to_owned() },
         left: Some(TimeLeft { seconds: 62, least: 50, most: Some(80) }),
         reach: ReachFigures {
-            curve: (0..100).map(|at| (at * 1_234_567, at * 85_185)).collect(),
+            curve: (0..90).map(|at| (at * 1_234_567, at * 94_650)).collect(),
             of_targeted: marks.clone(),
             of_reachable: marks,
             paused_ms: 123_456,
@@ -132,7 +132,7 @@ fn full() -> Snapshot {
             at_ms: 1_796_000_000_000,
             adds_up: true,
             held: (0..5).map(|code| reason(Outcome::Held, 6_005 + code)).collect(),
-            failures: (0..10).map(|code| reason(Outcome::Failed, 6_000 + code)).collect(),
+            failures: (0..8).map(|code| reason(Outcome::Failed, 6_000 + code)).collect(),
             areas: (0..20).map(|area| part(format!("{}", 13_101 + area))).collect(),
             areas_in_all: 1_741,
             languages: (0..8).map(|_| part("zh-Hans".to_owned())).collect(),
@@ -148,7 +148,7 @@ fn full() -> Snapshot {
                 actor: "uid:somebody".to_owned(),
                 act: "broadcast resume bc-01234567890123456789012345".to_owned(),
             };
-            5
+            4
         ],
     }
 }
