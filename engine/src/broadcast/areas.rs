@@ -122,7 +122,7 @@ impl AreaCatalogue {
             known.name = area.name;
         }
         known.names.extend(area.names);
-        known.parent = area.parent.or(known.parent.take());
+        known.parent = area.parent.or_else(|| known.parent.take());
         for alias in area.aliases {
             if !known.aliases.contains(&alias) {
                 known.aliases.push(alias);

@@ -31,7 +31,7 @@ pub(super) enum CapCommand {
     /// Print the draft of a broadcast that a warning becomes, and everything that was odd in it.
     Check(CheckArguments),
     /// Post warnings to a running engine, and print what becomes of each.
-    Send(SendArguments),
+    Send(Box<SendArguments>),
 }
 
 /// Arguments of `hayauma cap send`.

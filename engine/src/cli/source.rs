@@ -14,7 +14,7 @@ use crate::control::broadcasts::LoggedDocument;
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(super) enum SourceCommand {
     /// Register a source, or write its registration anew.
-    Set(SetArguments),
+    Set(Box<SetArguments>),
     /// Show sources.
     List {
         /// Print JSON.
@@ -91,7 +91,7 @@ pub(super) struct SetArguments {
 /// Does it.
 pub(super) fn run(command: SourceCommand, output: &mut Output<'_>) -> Result<(), CliError> {
     match command {
-        SourceCommand::Set(arguments) => set(arguments, output),
+        SourceCommand::Set(arguments) => set(*arguments, output),
         SourceCommand::List { json, place } => {
             let sources: Vec<SourceDocument> = running(&place)?.get("/sources")?;
             if json { output.print_json(&sources) } else { output.print(&table_of(&sources)) }

@@ -95,7 +95,7 @@ impl BroadcastDesk {
             let refusal = refused(ALERT, sentence);
             return Err(BroadcastRefusal { place: Some("references".to_owned()), ..refusal });
         }
-        Ok(live.first().copied().or(chains.first()).cloned())
+        Ok(live.first().copied().or_else(|| chains.first()).cloned())
     }
 
     /// The broadcasts of a chain, oldest first: those that run, or those that wait to be started.
