@@ -127,7 +127,7 @@ fn check_figures(engine: &Engine) {
     for number in (0..DONE).chain(1_000..1_000 + ALERTED).chain(2_000..2_000 + WAITING) {
         owned[shard_of(Msn::from_value(FIRST_MSN + number).expect("an msn"), PARTITIONS)] += 1;
     }
-    assert_eq!(by_shard(engine, "accepted_total"), owned);
+    assert_eq!(by_shard(engine, "pushes_accepted_total"), owned);
     assert_eq!(by_shard(engine, "turns_total").iter().filter(|&&turns| turns > 0).count(), 2);
     let asked = DONE + ALERTED + WAITING;
     let asked_at: u64 = by_shard(engine, "requests_total").iter().sum();
