@@ -29,7 +29,7 @@ drill *ARGS:
 
 # Heavier runs for a quiet machine: simulate, simulate-seeds, kills, carriers, handed, power, timing, poll, alive,
 # flood, full-device, handshakes, lists, broadcasts, broadcast-kills,
-# cluster-simulate, cluster-explore, fuzz TARGET.
+# cluster-simulate, cluster-explore, cluster-fence, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -85,6 +85,9 @@ _heavy-cluster-simulate SEED="1":
 
 _heavy-cluster-explore STEPS="6":
     cargo run --release -p tests --bin cluster_simulate -- --explore {{STEPS}}
+
+_heavy-cluster-fence TIMES="1000":
+    HAYAUMA_TEST_FENCES={{TIMES}} cargo test --release -p tests --test cluster_nats -- --nocapture fence
 
 _heavy-fuzz TARGET:
     cd engine/fuzz && cargo +nightly fuzz run {{TARGET}} -- -max_total_time=600

@@ -27,6 +27,7 @@ pub mod live;
 pub mod machine;
 pub mod mix;
 pub mod msns;
+pub mod nats_servers;
 pub mod os;
 pub mod plan;
 pub mod random;

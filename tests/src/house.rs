@@ -242,10 +242,13 @@ fn list(tokens: &[TokenTree], before: &[String], found: &mut Vec<Named>) {
     }
 }
 
-/// The room that a module's path belongs to: crates count as rooms, `wire` has three.
+/// The room that a module's path belongs to: crates count as rooms, `wire` has three, and what of
+/// `cluster` speaks to NATS is one of its own.
 pub fn room_of(path: &[String]) -> Option<&str> {
     let inside = path.get(1).map(String::as_str);
+    let within = path.get(2).map(String::as_str);
     match path.first()?.as_str() {
+        "hayauma" if inside == Some("cluster") && within == Some("nats") => within,
         "hayauma" => inside,
         "wire" => Some(inside.filter(|room| ["terms", "sms"].contains(room)).unwrap_or("wire")),
         name => Some(name),

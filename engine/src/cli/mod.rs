@@ -17,6 +17,8 @@ mod broadcast_desk;
 mod cap;
 mod carrier;
 mod client;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod config;
 mod contract;
 mod contract_import;
@@ -114,6 +116,9 @@ enum Command {
     #[command(subcommand)]
     Template(template::TemplateCommand),
     Doctor(Box<doctor::DoctorCommand>),
+    #[cfg(feature = "cluster")]
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Shield(shield::ShieldCommand),
@@ -220,6 +225,8 @@ impl Command {
             Self::Source(command) => source::run(command, output),
             Self::Template(command) => template::run(command, output),
             Self::Doctor(command) => command.run(output),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(command) => command.run(output),
             Self::Config(command) => command.run(output),
             Self::Shield(command) => command.run(output),
         }?;

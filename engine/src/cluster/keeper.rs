@@ -52,6 +52,8 @@ pub enum Happening {
     },
     /// The same octets are published again.
     Resent(u16),
+    /// The log has no room for what is under way: it is tried again, and nothing new should come.
+    Full(u16),
     /// The partition is to be given away: once nothing is in flight, [`Keeper::close`].
     Closing(u16),
     /// It is not to be given away after all.
@@ -321,6 +323,10 @@ impl Keeper {
                 (partition, Told::Acknowledged { expected, sequence })
             }
             LogNews::Refused { partition, expected } => (partition, Told::Refused { expected }),
+            // Whether it is in the log after all is asked as of any that nobody answers for.
+            LogNews::Full { partition, .. } => {
+                return self.happenings.push_back(Happening::Full(partition));
+            }
             LogNews::Behind { partition, sequence, message, end } => {
                 let behind = match message.as_deref().map(|octets| Chunk::read(octets, partition)) {
                     Some(Ok(chunk)) => Behind::Chunk(chunk.head, chunk.body),

@@ -1,11 +1,12 @@
 //! A cluster's node, the part that decides: who owns a partition, who may act, and what a reader of
-//! the replicated log believes. Nothing runs it yet: the engine serves from one machine.
+//! the replicated log believes. The engine does not run it yet: it serves from one machine.
 //!
 //! A partition is a slice of msn space with a replicated log of its own, in which the octets of its
 //! journal stand as [`chunk`]s. [`ownership`] is one partition at one node, as a table of states
 //! and happenings; [`following`] reads a log in front of taking it over. [`beats`] says whom to
 //! suspect, [`rendezvous`] who comes next, [`table`] where a partition is. [`keeper`] joins them
-//! for one node, over the two ports of [`ports`].
+//! for one node, over the two ports of [`ports`]. `nats` has these ports over NATS JetStream; it
+//! counts as a room of its own.
 //!
 //! **Never here:** sockets, clocks (times come in as `SteadyMs`), consensus or replication of our
 //! own, the word of a push. **Invariants:**
@@ -21,9 +22,12 @@ pub mod following;
 pub mod keeper;
 pub mod limits;
 pub mod mutation;
+#[cfg(feature = "cluster")]
+pub mod nats;
 pub mod node;
 pub mod ownership;
 pub mod ports;
 pub mod rendezvous;
+pub mod servers;
 pub mod succession;
 pub mod table;

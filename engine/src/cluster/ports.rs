@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 /// A replicated log for each partition.
 pub trait ReplicatedLog {
-    /// Stores a chunk if the log's last sequence is `expected`. Answered by [`LogNews::Stored`] or
-    /// [`LogNews::Refused`].
+    /// Stores a chunk if the log's last sequence is `expected`. Answered by [`LogNews::Stored`],
+    /// [`LogNews::Refused`] or [`LogNews::Full`].
     fn publish(&mut self, partition: u16, expected: u64, chunk: Arc<[u8]>);
     /// Asks the log's leader, and nobody else, for the message of this sequence. Answered by
     /// [`LogNews::Behind`].
@@ -43,6 +43,13 @@ pub enum LogNews {
     },
     /// What was published with this expectation is refused: the last sequence is another.
     Refused {
+        /// Whose log.
+        partition: u16,
+        /// The expectation.
+        expected: u64,
+    },
+    /// What was published with this expectation is not stored: the log has no room.
+    Full {
         /// Whose log.
         partition: u16,
         /// The expectation.

@@ -5,6 +5,7 @@
 //! anything starts; a [`Config`] in hand is valid ever after. Nothing here opens a port or a file
 //! other than the configuration file.
 
+pub mod cluster;
 mod log_filter;
 mod settings;
 mod text;

@@ -77,6 +77,9 @@ impl World {
                 return self.released(at, partition, next, sequence);
             }
             Happening::Resent(partition) => self.resent(at, partition),
+            Happening::Full(partition) => {
+                rule!(false, "the log of partition {partition} has room");
+            }
             Happening::Closing(partition) => {
                 let part = &mut node.parts[usize::from(partition)];
                 (part.is_closing, part.closing_since_ms) = (true, self.now_ms);

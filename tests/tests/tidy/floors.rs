@@ -125,6 +125,19 @@ fn an_import_that_leads_upward_or_sideways_is_seen() {
 }
 
 #[test]
+fn what_speaks_to_nats_stands_above_the_room_that_it_is_a_part_of() {
+    let floors = floors("| 2 | `cluster` | |\n| 4 | `nats` | |\n");
+    let keeper = Source::of("engine/src/cluster/keeper.rs", "use super::nats::NatsLog;");
+    let wrong = upward(&rooms(&[keeper]), &floors);
+    assert_eq!(
+        wrong.iter().map(|(rooms, _)| rooms.as_str()).collect::<Vec<_>>(),
+        ["cluster -> nats"]
+    );
+    let log = Source::of("engine/src/cluster/nats/log.rs", "use crate::cluster::ports::LogNews;");
+    assert_eq!(upward(&rooms(&[log]), &floors), []);
+}
+
+#[test]
 fn a_room_that_is_hidden_is_seen() {
     for text in [
         "use crate as top;",

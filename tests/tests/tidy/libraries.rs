@@ -4,17 +4,20 @@ use proc_macro2::TokenTree;
 use tests::house::{Source, is_mark, lines_of, paths, sources};
 
 /// A library, and the places that may name it.
-const LIBRARIES: [(&str, &[&str]); 14] = [
+const LIBRARIES: [(&str, &[&str]); 17] = [
     ("glommio", &["engine/src/io/executor.rs"]),
     ("io_uring", &["engine/src/io/driver/"]),
     ("axum", &["engine/src/control/"]),
     ("hyper", &["engine/src/control/"]),
     ("hyper_util", &["engine/src/control/"]),
-    ("tokio", &["engine/src/control/"]),
+    ("tokio", &["engine/src/control/", "engine/src/cluster/nats/"]),
+    ("async_nats", &["engine/src/cluster/nats/"]),
+    ("bytes", &["engine/src/cluster/nats/"]),
+    ("futures_util", &["engine/src/cluster/nats/"]),
     ("tokio_rustls", &["engine/src/control/admin/"]),
     ("rusqlite", &["engine/src/control/"]),
     ("prometheus_client", &["engine/src/control/"]),
-    ("ureq", &["engine/src/cli/"]),
+    ("ureq", &["engine/src/cli/", "engine/src/cluster/nats/monitor.rs"]),
     ("rkyv", &["engine/src/journal/"]),
     ("rustls", &["engine/src/io/tls", "engine/src/io/link/tls"]),
     ("rustls_native_certs", &["engine/src/io/tls"]),
@@ -110,6 +113,9 @@ fn a_library_in_the_wrong_room_and_a_clock_are_seen() {
         assert_eq!(places("engine/src/shard/intake.rs", text).len(), 1, "{text}");
     }
     assert_eq!(places("engine/src/control/admin.rs", "use axum::Router;").len(), 0);
+    let client = "use async_nats::Client;";
+    assert_eq!(places("engine/src/cluster/keeper.rs", client).len(), 1);
+    assert_eq!(places("engine/src/cluster/nats/log.rs", client).len(), 0);
     let harmless = "// axum::Router\nconst A: &str = \"axum::Router\";\n\
                     #[cfg(test)]\nmod tests { fn f() { Instant::now(); } }";
     assert_eq!(places("engine/src/shard/intake.rs", harmless).len(), 0);
