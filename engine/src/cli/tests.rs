@@ -395,7 +395,7 @@ fn command_words(command: &clap::Command, before: &str, into: &mut Vec<String>) 
 
 /// What each command leaves in the audit; those that are not named here change nothing that is
 /// kept.
-const RECORDED: [(&str, &str); 16] = [
+const RECORDED: [(&str, &str); 17] = [
     ("client add", "client add 00100000001"),
     ("client set", "client set 00100000001"),
     ("contract add", "contract add 00100000001"),
@@ -408,6 +408,7 @@ const RECORDED: [(&str, &str); 16] = [
     ("carrier route add", "carrier route add 0909"),
     ("carrier route remove", "carrier route remove 0909"),
     ("carrier remove", "carrier remove alpha"),
+    ("carrier import", "carrier add beta"),
     ("token add", "token add ops"),
     ("token remove", "token remove ops"),
     ("client remove", "client remove 00100000001"),
@@ -510,10 +511,14 @@ fn every_command_that_changes_something_leaves_a_line_of_the_audit() {
         };
         let secret = file("secret", "topsecre\n");
         let csv = file("contracts.csv", "09000000001,00100000001\n");
+        let carriers = file(
+            "carriers.toml",
+            "[[carrier]]\nname = \"beta\"\nhost = \"127.0.0.1:1\"\nsystem_id = \"us\"\n",
+        );
         let copy = scratch.path().join("copy").to_str().expect("plain").to_owned();
         let directory = path.to_str().expect("plain");
         std::fs::create_dir_all(path.join("shard-000/journal")).expect("writable");
-        let arguments: [(&str, &[&str]); 16] = [
+        let arguments: [(&str, &[&str]); 17] = [
             ("client add", &["00100000001", "--client", "City"]),
             ("client set", &["00100000001", "--rate", "5"]),
             ("contract add", &["00100000001", "09012345678"]),
@@ -526,6 +531,7 @@ fn every_command_that_changes_something_leaves_a_line_of_the_audit() {
             ("carrier route add", &["0909", "alpha"]),
             ("carrier route remove", &["0909"]),
             ("carrier remove", &["alpha"]),
+            ("carrier import", &[&carriers]),
             ("token add", &["ops", "--role", "read"]),
             ("token remove", &["ops"]),
             ("client remove", &["00100000001", "--with-contracts"]),

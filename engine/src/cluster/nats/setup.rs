@@ -247,10 +247,7 @@ async fn make_stream(context: &Context, config: Config) -> Result<(), NatsError>
     let what = format!("make the stream {}", config.name);
     let mut tries = 0;
     loop {
-        let error = match context.create_stream(config.clone()).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = context.create_stream(config.clone()).await else { return Ok(()) };
         let source = std::error::Error::source(&error);
         let code = source
             .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>())

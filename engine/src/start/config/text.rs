@@ -67,6 +67,7 @@ impl Config {
             ("admin_name", Some(Value::from(self.admin_names.clone()))),
             ("admin_open", Some(Value::Boolean(self.admin_open))),
             ("health", self.health.as_ref().and_then(word)),
+            ("broadcast", self.broadcast.as_ref().and_then(word)),
             ("data_dir", word(self.data_dir.display())),
             ("shards", number(self.shards as u64)),
             ("partitions", self.own_partitions()),
