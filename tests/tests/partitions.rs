@@ -137,8 +137,8 @@ fn check_figures(engine: &Engine) {
 
 /// What operators look at has all partitions in it.
 fn check_reading(site: &Site) {
-    let queue = site.must(&["queue"]);
-    assert!(queue.contains(&(ALERTED + WAITING).to_string()), "{queue}");
+    let all = (ALERTED + WAITING).to_string();
+    wait::until_true("all that waits", || site.must(&["queue"]).contains(&all));
     for number in [0, 7, 33] {
         let said = site.must(&["push", "show", &msn(2_000 + number), &format!("waits-{number}")]);
         assert!(said.contains("absent"), "{said}");
