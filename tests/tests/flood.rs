@@ -4,9 +4,10 @@
 //! The floods: pushes that wait for absent phones, ended pushes of which nobody can be told,
 //! cancels of alerts that never were, pushes at fifty times the client's rate, and a sink that
 //! answers one octet a second. The ordinary tests send a part of each to an engine with less room,
-//! so that every flood reaches the bound that keeps it off; `HAYAUMA_TEST_FLOOD=full` sends two million pushes, seventy thousand cancels and fifty thousand pushes a second, and holds
-//! the time to an emergency's notification: 50 ms at 99 % of a thousand, or twice what the same
-//! engine takes without the flood where that is more than 25 ms.
+//! so that every flood reaches the bound that keeps it off; `HAYAUMA_TEST_FLOOD=full` sends two
+//! million pushes, seventy thousand cancels and fifty thousand pushes a second, and holds the time
+//! to an emergency's notification: 50 ms at 99 % of a thousand, or twice what the same engine takes
+//! without the flood where that is more than 25 ms.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -7,8 +7,8 @@
 //! what every shard is told. `slice` is one shard's part: which rows have their turns ([`claims`]),
 //! what became of them ([`outcomes`]), and how that survives a crash. [`pace`] says how fast,
 //! [`shares`] who of several goes first, [`suppression`] who wants none. [`past`] is one that is
-//! over and that requests may still mean. [`areas`] knows which areas there are, [`templates`] which
-//! texts are kept ready, [`warnings`] what a warning of another system becomes.
+//! over and that requests may still mean. [`areas`] knows which areas there are, [`templates`]
+//! which texts are kept ready, [`warnings`] what a warning of another system becomes.
 //!
 //! **Never here:** sockets, clocks, the queue of pushes. **Invariants:** a row's number in a
 //! version never changes; every line of a file is a row, a duplicate, refused, blank, or the

@@ -128,8 +128,8 @@ pub(super) struct ChangeCommand {
     /// data_coding of octets that are no text, 2 or 4 [default: 4]
     #[arg(long, value_name = "N")]
     binary: Option<u8>,
-    /// Its own data_coding for a TP-DCS, both hexadecimal, such as 00=01; may be repeated, and takes
-    /// the place of all that were set
+    /// Its own data_coding for a TP-DCS, both hexadecimal, such as 00=01; may be repeated, and
+    /// takes the place of all that were set
     #[arg(long = "data-coding", value_name = "DCS=CODING", value_parser = parse_pair)]
     data_codings: Option<Vec<(String, String)>>,
     /// Type of number of a sender of digits [default: 1]

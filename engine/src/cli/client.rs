@@ -509,7 +509,8 @@ fn account_text(document: &ClientDocument) -> String {
     let Some(account) = &document.smpp else { return "no".to_owned() };
     let alphabet = clap::ValueEnum::to_possible_value(&account.alphabet);
     format!(
-        "as {}, {} passwords, {}, {} at a time, window {}, text in {}, dates {} minutes off UTC{}{}",
+        "as {}, {} passwords, {}, {} at a time, window {}, text in {}, dates {} minutes off \
+         UTC{}{}",
         account.system_id,
         account.passwords,
         account.bind_types.join(" or "),

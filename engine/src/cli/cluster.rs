@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::table::{grouped, plural};
 use super::{CliError, Output, table};
 use crate::cluster::nats::{
-    ClusterPlan, LogState, NatsError, NodeSeen, ServerSeen, Survey, init, survey,
+    ClusterPlan, ClusterSurvey, LogState, NatsError, NodeSeen, ServerSeen, init, survey,
 };
 use crate::cluster::node::NodeName;
 use crate::start::config::Octets;
@@ -103,7 +103,7 @@ impl ClusterPlace {
         self.durability == SyncWanted::Power
     }
 
-    fn survey(&self) -> Result<(ClusterConfig, Survey), CliError> {
+    fn survey(&self) -> Result<(ClusterConfig, ClusterSurvey), CliError> {
         let config = self.read()?;
         let seen = survey(&config.servers, &config.name, config.times, self.must_sync())?;
         Ok((config, seen))
@@ -202,7 +202,7 @@ impl StatusCommand {
 }
 
 /// The versions of the servers, each once.
-fn versions(seen: &Survey) -> String {
+fn versions(seen: &ClusterSurvey) -> String {
     let mut versions: Vec<&str> =
         seen.servers.iter().flatten().map(|server| server.version.as_str()).collect();
     versions.sort_unstable();
@@ -219,11 +219,11 @@ fn state(seen: &NodeSeen) -> &'static str {
     }
 }
 
-fn owned(seen: &Survey, node: NodeName) -> usize {
+fn owned(seen: &ClusterSurvey, node: NodeName) -> usize {
     seen.parts.values().filter(|entry| entry.owner == node).count()
 }
 
-fn nodes(seen: &Survey) -> Vec<NodeDocument> {
+fn nodes(seen: &ClusterSurvey) -> Vec<NodeDocument> {
     let node = |(node, there): (&NodeName, &NodeSeen)| NodeDocument {
         node: node.to_string(),
         state: state(there),
@@ -233,7 +233,7 @@ fn nodes(seen: &Survey) -> Vec<NodeDocument> {
     seen.nodes.iter().map(node).collect()
 }
 
-fn node_rows(seen: &Survey) -> Vec<Vec<String>> {
+fn node_rows(seen: &ClusterSurvey) -> Vec<Vec<String>> {
     let mut rows = vec![["NODE", "STATE", "PARTS", "BEAT"].map(str::to_owned).to_vec()];
     for NodeDocument { node, state, partitions, beat_age_ms } in nodes(seen) {
         let beat = format!("{}.{} s", beat_age_ms / 1_000, beat_age_ms % 1_000 / 100);
@@ -247,7 +247,7 @@ fn node_rows(seen: &Survey) -> Vec<Vec<String>> {
     rows
 }
 
-fn parts(seen: &Survey) -> Vec<PartDocument> {
+fn parts(seen: &ClusterSurvey) -> Vec<PartDocument> {
     let part = |partition: u16| {
         let entry = seen.parts.get(&partition);
         let log = seen.logs.get(usize::from(partition)).and_then(|log| log.as_ref().ok());
@@ -265,7 +265,7 @@ fn parts(seen: &Survey) -> Vec<PartDocument> {
     (0..seen.partitions).map(part).collect()
 }
 
-fn part_rows(seen: &Survey) -> Vec<Vec<String>> {
+fn part_rows(seen: &ClusterSurvey) -> Vec<Vec<String>> {
     let heads = ["PART", "OWNER", "TERM", "FIRST", "LAST", "OCTETS", "LEADER", "COPIES"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -312,7 +312,7 @@ impl ClusterDoctorCommand {
     }
 }
 
-fn server_findings(seen: &Survey) -> Vec<ClusterFinding> {
+fn server_findings(seen: &ClusterSurvey) -> Vec<ClusterFinding> {
     let mut findings = Vec::new();
     for server in &seen.servers {
         findings.push(match server {
@@ -343,7 +343,7 @@ fn server_finding(server: &ServerSeen) -> ClusterFinding {
     ("warning", subject, sentence + ": set this machine's clock and that one's by NTP")
 }
 
-fn log_findings(seen: &Survey) -> Vec<ClusterFinding> {
+fn log_findings(seen: &ClusterSurvey) -> Vec<ClusterFinding> {
     let mut findings = Vec::new();
     let mut whole = 0;
     for log in &seen.logs {
@@ -395,7 +395,7 @@ fn trip_finding(trip: Duration) -> ClusterFinding {
     ("warning", "round trip".to_owned(), sentence + remedy)
 }
 
-fn node_finding(config: &ClusterConfig, seen: &Survey) -> ClusterFinding {
+fn node_finding(config: &ClusterConfig, seen: &ClusterSurvey) -> ClusterFinding {
     let subject = format!("node {}", config.node);
     match seen.nodes.get(&config.node) {
         Some(there) if there.beats => {
@@ -423,7 +423,7 @@ mod tests {
     }
 
     fn found(log: Result<LogState, NatsError>) -> Vec<&'static str> {
-        let seen = Survey {
+        let seen = ClusterSurvey {
             partitions: 16,
             times: Ok(()),
             servers: Vec::new(),

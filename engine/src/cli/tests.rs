@@ -513,7 +513,7 @@ fn every_command_that_changes_something_leaves_a_line_of_the_audit() {
         let csv = file("contracts.csv", "09000000001,00100000001\n");
         let carriers = file(
             "carriers.toml",
-            "[[carrier]]\nname = \"beta\"\nhost = \"127.0.0.1:1\"\nsystem_id = \"us\"\n",
+            "[[carrier]]\nname = \"beta\"\nhosts = [\"127.0.0.1:1\"]\nsystem_id = \"us\"\n",
         );
         let copy = scratch.path().join("copy").to_str().expect("plain").to_owned();
         let directory = path.to_str().expect("plain");

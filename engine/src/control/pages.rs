@@ -32,9 +32,6 @@ mod sign_in;
 mod tongue;
 mod words;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use axum::Router;
@@ -79,3 +76,6 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .route("/broadcasts/{broadcast}/report.json", get(report::json))
         .with_state(Arc::new(PagesState { desk, hub }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@
 //! guard of notifications after its name was looked up, each time.
 //!
 //! **Never here:** what is told. **Invariants:** at most [`WAITING_MAX`] wait to be taken over, at
-//! most [`CALLS_MAX`] are on their way, one for each XPID: a server that is silent holds up its own.
+//! most [`CALLS_MAX`] are on their way, one for each XPID: a server that is silent holds up its
+//! own.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};

@@ -28,6 +28,26 @@ fn named(number: u64, reqid: &str) -> Submit {
     Submit::text(&msn(number), "hello").with(tag::REQID, reqid.as_bytes())
 }
 
+/// A client that pushes by HTTP with its token and by SMPP with its password, to the same phones as
+/// the other.
+fn register(site: &Site, xpid: &str, name: &str, recorder: &Recorder) {
+    let password = site.path(&format!("{name}.password"));
+    std::fs::write(&password, format!("{name}-pw")).expect("a writable directory");
+    let (token, password) = (site.token_file(name), password.display().to_string());
+    let known = ["client", "add", xpid, "--client", name, "--sender", "Hayauma"];
+    let proofs = ["--token-file", &token, "--system-id", name, "--smpp-password-file"];
+    let rest = [&password, "--network", "127.0.0.0/8", "--notify-url", &recorder.url()];
+    site.must(&[&known[..], &proofs, &rest].concat());
+    site.add_contracts(xpid, &["09010000000-09010000099"]);
+}
+
+/// Waits for the six notifications of this client's own pushes by HTTP.
+fn are_all_own(recorder: &Recorder, xpid: &str) {
+    let told = recorder.await_count(6);
+    let is_own = told.iter().all(|one| one.get("svcid") == xpid && one.get("reqid") == "by-http");
+    assert!(is_own, "{told:?}");
+}
+
 #[test]
 fn neither_customer_sees_cancels_or_is_told_of_what_is_the_others_by_any_door() {
     let (of_city, of_town) = (Recorder::start(), Recorder::start());
@@ -36,14 +56,7 @@ fn neither_customer_sees_cancels_or_is_told_of_what_is_the_others_by_any_door() 
     site.shards(2).set("--smpp", &smpp.to_string());
     site.set("--network-default-line-state", "absent");
     for (xpid, name, recorder) in [(CITY, "city", &of_city), (TOWN, "town", &of_town)] {
-        let password = site.path(&format!("{name}.password"));
-        std::fs::write(&password, format!("{name}-pw")).expect("a writable directory");
-        let (token, password) = (site.token_file(name), password.display().to_string());
-        let known = ["client", "add", xpid, "--client", name, "--sender", "Hayauma"];
-        let proofs = ["--token-file", &token, "--system-id", name, "--smpp-password-file"];
-        let rest = [&password, "--network", "127.0.0.0/8", "--notify-url", &recorder.url()];
-        site.must(&[&known[..], &proofs, &rest].concat());
-        site.add_contracts(xpid, &["09010000000-09010000099"]);
+        register(&site, xpid, name, recorder);
     }
     let engine = site.start();
     let bound = |id: &str| {
@@ -99,12 +112,8 @@ fn neither_customer_sees_cancels_or_is_told_of_what_is_the_others_by_any_door() 
     let (cancelled, delivered) = ("DELETED".to_owned(), "DELIVRD".to_owned());
     assert_eq!(fates(&mut town), vec![cancelled.clone(); 6]);
     assert_eq!(fates(&mut city), [vec![cancelled; 3], vec![delivered; 3]].concat());
-    for (recorder, xpid) in [(&of_city, CITY), (&of_town, TOWN)] {
-        let told = recorder.await_count(6);
-        let is_own =
-            told.iter().all(|one| one.get("svcid") == xpid && one.get("reqid") == "by-http");
-        assert!(is_own, "{told:?}");
-    }
+    are_all_own(&of_city, CITY);
+    are_all_own(&of_town, TOWN);
     for esme in [&mut city, &mut town] {
         assert!(esme.gets_no_receipt_for(Duration::from_millis(100)));
     }

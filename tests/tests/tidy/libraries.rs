@@ -4,7 +4,7 @@ use proc_macro2::TokenTree;
 use tests::house::{Source, is_mark, lines_of, paths, sources};
 
 /// A library, and the places that may name it.
-const LIBRARIES: [(&str, &[&str]); 17] = [
+const LIBRARIES: [(&str, &[&str]); 16] = [
     ("glommio", &["engine/src/io/executor.rs"]),
     ("io_uring", &["engine/src/io/driver/"]),
     ("axum", &["engine/src/control/"]),
@@ -12,7 +12,6 @@ const LIBRARIES: [(&str, &[&str]); 17] = [
     ("hyper_util", &["engine/src/control/"]),
     ("tokio", &["engine/src/control/", "engine/src/cluster/nats/"]),
     ("async_nats", &["engine/src/cluster/nats/"]),
-    ("bytes", &["engine/src/cluster/nats/"]),
     ("futures_util", &["engine/src/cluster/nats/"]),
     ("tokio_rustls", &["engine/src/control/admin/"]),
     ("rusqlite", &["engine/src/control/"]),

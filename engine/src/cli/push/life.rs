@@ -66,8 +66,8 @@ pub(in crate::cli) struct Event {
     pub at_ms: u64,
     /// The same as a time in Japan.
     pub at: String,
-    /// `accepted`, `held`, `handed-over`, `goes-elsewhere`, `progress`, `cancel-accepted`, `ended`, `acknowledged`,
-    /// `parked` or `let-go`.
+    /// `accepted`, `held`, `handed-over`, `goes-elsewhere`, `progress`, `cancel-accepted`,
+    /// `ended`, `acknowledged`, `parked` or `let-go`.
     pub event: &'static str,
     /// accepted: when it expires, Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]

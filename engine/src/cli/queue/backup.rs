@@ -2,9 +2,10 @@
 //! may be at work in it. The engine is asked for a line of the audit, and not disturbed.
 //!
 //! Order matters: lists and broadcasts, the full segments of each journal, then the billing logs,
-//! then the rest of the journals, then what broadcasts came to meanwhile. So every event in the copy has its record there, and every record whose event came
-//! later enters it when the copy is opened. The copy is made under another name, synced, read again
-//! and checked, and only then given its own.
+//! then the rest of the journals, then what broadcasts came to meanwhile. So every event in the
+//! copy has its record there, and every record whose event came later enters it when the copy is
+//! opened. The copy is made under another name, synced, read again and checked, and only then given
+//! its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -35,5 +35,5 @@ pub use log::{NatsFigures, NatsLog};
 pub use monitor::ServerSeen;
 pub use setup::{ClusterPlan, InitDone, init};
 pub use store::NatsStore;
-pub use survey::{LogState, NodeSeen, Survey, survey};
+pub use survey::{ClusterSurvey, LogState, NodeSeen, survey};
 pub use wake::NatsWake;

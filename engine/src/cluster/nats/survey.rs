@@ -59,7 +59,7 @@ pub struct LogState {
 
 /// All that was seen.
 #[derive(Debug)]
-pub struct Survey {
+pub struct ClusterSurvey {
     /// Its partitions.
     pub partitions: u16,
     /// Whether a node with the times that were told may take part.
@@ -87,7 +87,7 @@ pub fn survey(
     cluster: &ClusterName,
     times: ClusterTimes,
     must_sync: bool,
-) -> Result<Survey, NatsError> {
+) -> Result<ClusterSurvey, NatsError> {
     let seen: Vec<_> = servers.monitors.iter().map(|address| look(address)).collect();
     let answered: Vec<ServerSeen> =
         seen.iter().filter_map(|seen| seen.as_ref().ok().cloned()).collect();
@@ -117,7 +117,7 @@ pub fn survey(
         }
         let (nodes, parts) = watch(&context, &names).await?;
         let round_trip = round_trip(&context, &names).await;
-        Ok(Survey {
+        Ok(ClusterSurvey {
             partitions: entry.partitions,
             times: check_times(cluster, entry, times),
             servers: seen,

@@ -184,6 +184,11 @@ impl Snapshot {
 
     /// Whether nothing happens to it any more.
     pub fn is_over(&self) -> bool {
-        matches!(self.state.as_str(), "finished" | "cancelled" | "expired" | "replaced" | "ended")
+        is_end(&self.state)
     }
+}
+
+/// Whether nothing happens any more to a broadcast in this state.
+pub(super) fn is_end(state: &str) -> bool {
+    matches!(state, "finished" | "cancelled" | "expired" | "replaced" | "ended")
 }

@@ -13,7 +13,7 @@ use super::desk::{BroadcastDesk, Entry};
 use super::documents::{BroadcastDocument, Stage};
 use super::figures::{
     Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures, Snapshot,
-    TimeLeft,
+    TimeLeft, is_end,
 };
 use super::reach::ReachCurve;
 use super::refusal::BroadcastRefusal;
@@ -189,7 +189,7 @@ impl Entry {
         let check = document.check.as_ref();
         let targeted = check.map_or(0, |check| check.addressed.targeted);
         let counts = self.counts();
-        let (reach, is_over) = (reach_of(self), document.ended.is_some());
+        let (reach, is_over) = (reach_of(self), is_end(&state));
         let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
         let unreachable = of(Outcome::Refused) + of(Outcome::Skipped);
         let rate = self.rate(&reach, of(Outcome::Delivered));

@@ -1,9 +1,9 @@
 //! Rows as requests of push clients meet them: by the reqid that each recipient has, by the alert
 //! that single pushes and broadcasts share, and by a cancel of either.
 //!
-//! **Never here:** a look at any row for a request that names neither. **Invariants:** a row that is
-//! withdrawn is so from the answer on, over a crash too; of an alert the older text never follows
-//! the newer, whichever way each is sent.
+//! **Never here:** a look at any row for a request that names neither. **Invariants:** a row that
+//! is withdrawn is so from the answer on, over a crash too; of an alert the older text never
+//! follows the newer, whichever way each is sent.
 
 use super::{Broadcasts, Part, Shard};
 use crate::billing::Log;

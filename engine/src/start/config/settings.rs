@@ -55,8 +55,8 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(default, deserialize_with = "one_or_several")]
     pub smpp: Option<Vec<Address>>,
-    /// Certificate of the SMPP port, PEM, with those that lead to its authority: the port speaks TLS
-    /// 1.3 then and nothing else
+    /// Certificate of the SMPP port, PEM, with those that lead to its authority: the port speaks
+    /// TLS 1.3 then and nothing else
     #[arg(long, value_name = "FILE")]
     pub smpp_tls_cert: Option<PathBuf>,
     /// Private key of that certificate, PEM
