@@ -103,7 +103,9 @@ fn the_operating_page_lists_every_request_of_the_admin_doors_with_the_role_it_ta
         })
         .collect();
     assert_eq!(documented, of_engine);
-    let mut orders = PATHS.iter().filter(|rule| rule.is_order());
+    // Who signs in, or out, has no role yet.
+    let signs = |path: &str| ["/login", "/logout"].contains(&path);
+    let mut orders = PATHS.iter().filter(|rule| rule.is_order() && !signs(rule.path));
     assert!(orders.all(|rule| ![None, Some(Role::Read)].contains(&rule.needs)));
 }
 

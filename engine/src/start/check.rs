@@ -309,8 +309,8 @@ fn check_registrations(config: &Config) -> Finding {
 }
 
 /// What to do about registrations that ask for what no client can show.
-pub(super) const UNHEARD_CERTIFICATES_REMEDY: &str = "give that port a certificate with --tls-cert and --tls-key, or --smpp-tls-cert and \
-     --smpp-tls-key";
+pub(super) const UNHEARD_CERTIFICATES_REMEDY: &str = "give that port its certificate and key: \
+     --tls-cert and --tls-key, or --smpp-tls-cert and --smpp-tls-key";
 
 /// Registrations that ask for a certificate while the push port speaks no TLS: all their pushes are
 /// refused.

@@ -55,9 +55,8 @@ fn neither_customer_sees_cancels_or_is_told_of_what_is_the_others_by_any_door() 
     let smpp = free_address();
     site.shards(2).set("--smpp", &smpp.to_string());
     site.set("--network-default-line-state", "absent");
-    for (xpid, name, recorder) in [(CITY, "city", &of_city), (TOWN, "town", &of_town)] {
-        register(&site, xpid, name, recorder);
-    }
+    register(&site, CITY, "city", &of_city);
+    register(&site, TOWN, "town", &of_town);
     let engine = site.start();
     let bound = |id: &str| {
         let password = format!("{id}-pw");
