@@ -56,7 +56,8 @@ fn the_whole_life_goes_by_keyboard_in_a_browser_small_and_wide_dark_and_light() 
     let Some(mut node) = driver() else { return };
     let office = Office::new();
     let people = Broadcaster::new(&office.site, ROWS);
-    office.site.must(&["client", "set", XPID, "--class", "exercise"]);
+    let classes = ["--class", "urgent", "--class", "emergency", "--class", "exercise"];
+    office.site.must(&[&["client", "set", XPID][..], &classes].concat());
     let engine = office.site.start();
     people.list(&rows(ROWS));
     let kept = std::env::var_os("HAYAUMA_SHOTS").map(PathBuf::from);
