@@ -4,8 +4,8 @@
 //! All of it runs on threads of its own, which nobody waits for. An address is held against the
 //! guard of notifications after its name was looked up, each time.
 //!
-//! **Never here:** what is told. **Invariants:** at most [`WAITING_MAX`] wait to be taken over, at
-//! most [`CALLS_MAX`] are on their way, one for each XPID: a server that is silent holds up its
+//! **Never here:** what is told. **Invariants:** at most `WAITING_MAX` wait to be taken over, at
+//! most `CALLS_MAX` are on their way, one for each XPID: a server that is silent holds up its
 //! own.
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! The two ports of a cluster's node over NATS JetStream: a stream for each partition, and a bucket
 //! in which the nodes find each other. And what makes and looks after them: [`init`], [`survey`].
 //!
-//! [`host`] works on an ordinary thread and calls its guest, which has the ports; nothing of it is
+//! [`host()`] works on an ordinary thread and calls its guest, which has the ports; nothing of it is
 //! on a shard's thread. This room counts as one of the fourth floor, above all that serves from
 //! one machine; it is compiled with the feature `cluster` only.
 //!
