@@ -139,7 +139,8 @@ fn a_backup_takes_emergencies_at_once_and_others_when_the_carrier_has_been_down_
 #[test]
 fn an_emergency_is_the_first_after_the_rest_of_a_throttled_carrier() {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());
-    let site = super::site(&recorder, &smsc, &["--window", "1"]);
+    // One is on its way to the carrier and another waits at its home, so that it could be first.
+    let site = super::site(&recorder, &smsc, &["--window", "1", "--rate", "200"]);
     let engine = site.start();
     await_bound(&engine, "alpha", 1);
     let mut rests = Vec::new();
@@ -231,6 +232,29 @@ fn what_expires_before_it_is_written_never_leaves() {
     assert_eq!(smsc.sms().len() + expired, 20, "what was sent was delivered");
     let last = smsc.sms().last().map(|sms| sms.validity.clone()).unwrap_or_default();
     assert!(smsc.sms().iter().all(|sms| sms.validity == last));
+    engine.stop();
+}
+
+#[test]
+fn what_expires_while_its_session_waits_for_answers_never_leaves() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let more = ["--window", "1", "--rate", "200"];
+    let site = super::site(&recorder, &smsc, &more);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    smsc.behave(&[Manner::Late]);
+    accepted(&engine, &standard(1));
+    smsc.await_sms(1);
+    // It is at the carrier's home, and the window is full.
+    let (expiry, began) = (expiry_in(3), Instant::now());
+    accepted(&engine, &standard(2).with("expiry", &expiry));
+    assert_eq!(one_about(&recorder, "push-2").get("code"), "6001");
+    // After ten seconds the session would have counted as down.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    smsc.answer_late();
+    smsc.send_receipt(&smsc.sms()[0].id, "DELIVRD");
+    assert_eq!(told(&one_about(&recorder, "push-1")), as_told("0000", "1", "00"));
+    assert_eq!(smsc.sms().len(), 1);
     engine.stop();
 }
 
