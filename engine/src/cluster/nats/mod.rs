@@ -1,8 +1,8 @@
 //! The two ports of a cluster's node over NATS JetStream: a stream for each partition, and a bucket
 //! in which the nodes find each other. And what makes and looks after them: [`init`], [`survey`].
 //!
-//! [`host()`] works on an ordinary thread and calls its guest, which has the ports; nothing of it is
-//! on a shard's thread. This room counts as one of the fourth floor, above all that serves from
+//! [`host()`] works on an ordinary thread and calls its guest, which has the ports; nothing of it
+//! is on a shard's thread. This room counts as one of the fourth floor, above all that serves from
 //! one machine; it is compiled with the feature `cluster` only.
 //!
 //! **Never here:** who owns a partition, what a chunk says, consensus or replication of our own.
