@@ -104,6 +104,19 @@ impl Carried {
         })
     }
 
+    /// Pushes so many, without notifications, from these CPUs; every one has to be taken.
+    ///
+    /// # Errors
+    /// How many were not.
+    pub(super) fn push(&self, pushes: u64, cpus: &[usize]) -> Result<(), String> {
+        let plan = self.plan(pushes, false, cpus)?;
+        let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
+        if outcome.tally.accepted != pushes {
+            return Err(format!("not every push was taken: {}.", outcome.tally));
+        }
+        Ok(())
+    }
+
     /// Hands the carrier pushes from now on.
     ///
     /// # Errors
