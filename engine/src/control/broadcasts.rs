@@ -52,6 +52,7 @@ mod sources;
 mod tally;
 mod telling;
 mod templates;
+mod uploading;
 mod warnings;
 mod watched;
 

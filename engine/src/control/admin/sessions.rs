@@ -1,8 +1,8 @@
 //! Who is signed in with a browser: a token is given once, and a cookie stands for it for 12 hours.
 //!
 //! The cookie's value is kept as its SHA-256 only. It counts for as long as its token does: one
-//! that is removed ends its sessions. Every form of a page carries a word that only this session
-//! knows, so that no page of another site can fill one in.
+//! that is removed ends its sessions. Every form of a page carries a word of its sign-in alone,
+//! so that no page of another site can fill one in.
 //!
 //! **Invariants:** at most [`SESSIONS_MAX`] sessions; the oldest goes. They end with the engine.
 

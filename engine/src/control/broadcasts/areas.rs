@@ -12,32 +12,27 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::Receiver;
 
 use super::desk::BroadcastDesk;
-use super::handling::{Answer, Desk, beside, stopping};
+use super::handling::{Answer, Desk, beside};
 use super::lists::Piece;
 use super::loaded::AreasLoaded;
 use super::refusal::{AREA, BroadcastRefusal, refused};
 use super::shelf::Part;
+use super::uploading::upload;
 use crate::broadcast::areas::features::{FeatureError, FeatureNames, FeatureReader};
 use crate::broadcast::areas::shapes::touched;
 use crate::broadcast::areas::{AreaCatalogue, AreaDocument, RowsByArea, UnknownArea};
 use crate::broadcast::limits::{
     AREAS_MAX, FEATURE_OCTETS_MAX, FEATURES_OCTETS_MAX, MATCHED_LISTS_MAX,
 };
-use crate::control::admin::reading::next_octets;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Document, Parameters};
 use crate::control::audit::Act;
-use host::background::step_back;
 use host::clock;
 use wire::cap::area::Area as WarnedArea;
 use wire::terms::calendar;
-
-/// Pieces of a file that wait for their reader.
-const PIECES_WAITING_MAX: usize = 64;
 
 /// What a shape is asked to reach.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -112,7 +107,7 @@ async fn load(
     State(desk): Desk,
     caller: Caller,
     Parameters(query): Parameters<LoadQuery>,
-    mut body: Body,
+    body: Body,
 ) -> Answer {
     let standard = FeatureNames::default();
     let names = FeatureNames {
@@ -120,33 +115,10 @@ async fn load(
         name: query.name.unwrap_or(standard.name),
     };
     caller.record(Act::new("areas load begins")).await?;
-    let (pieces, taken) = mpsc::channel(PIECES_WAITING_MAX);
-    let (answer, answered) = tokio::sync::oneshot::channel();
     let by = caller.name.clone();
-    std::thread::Builder::new()
-        .name("hayauma-areas".to_owned())
-        .spawn(move || {
-            step_back();
-            let _ = answer.send(desk.load_areas(names, taken, &by));
-        })
-        .map_err(|_| stopping())?;
-    let mut is_taken = true;
-    loop {
-        let (piece, is_last) = match next_octets(&mut body).await {
-            Ok(Some(octets)) => (Piece::Octets(octets), false),
-            Ok(None) => (Piece::End, true),
-            // Without an end nothing is kept.
-            Err(_) => break,
-        };
-        // One that has failed takes no more: the rest is read and dropped.
-        is_taken = is_taken && pieces.send(piece).await.is_ok();
-        if is_last {
-            break;
-        }
-    }
-    drop(pieces);
-    let loaded = answered.await.map_err(|_| stopping())??;
-    caller.record(Act::new("areas load ends").after(&loaded)).await?;
+    let work = move |pieces| desk.load_areas(names, pieces, &by);
+    let loaded = upload("hayauma-areas", body, work).await?;
+    caller.note(Act::new("areas load ends").after(&loaded)).await?;
     Ok(reply_json(StatusCode::CREATED, &loaded))
 }
 

@@ -9,26 +9,21 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use serde::Deserialize;
-use tokio::sync::mpsc;
 
 use super::desk::BroadcastDesk;
 use super::documents::{ApprovalWanted, CancelWanted, FollowerWanted, ListWanted, StartWanted};
 use super::doing::{Follower, Halt, Judgement};
-use super::handling::{Answer, Desk, act, beside, stopping};
-use super::lists::{ImportWanted, Piece};
+use super::handling::{Answer, Desk, act, beside};
+use super::lists::ImportWanted;
 use super::results::{self, ResultsQuery};
+use super::uploading::upload;
 use super::{areas, sources, templates, warnings};
 use crate::broadcast::lists::encoding::Charset;
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::Manifest;
-use crate::control::admin::reading::next_octets;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Document, IdentifierInPath, Parameters};
 use crate::control::audit::Act;
-use host::background::step_back;
-
-/// Pieces of a file that wait for the import.
-const PIECES_WAITING_MAX: usize = 64;
 
 /// The routes of lists and broadcasts.
 pub fn router(desk: Arc<BroadcastDesk>) -> Router {
@@ -144,37 +139,13 @@ async fn take_version(
     caller: Caller,
     (list, base): (String, Option<u32>),
     options: ReaderOptions,
-    mut body: Body,
+    body: Body,
 ) -> Answer {
     desk.list(&list)?;
     caller.record(Act::new(format!("list import {list} begins"))).await?;
-    let (pieces, taken) = mpsc::channel(PIECES_WAITING_MAX);
-    let (answer, answered) = tokio::sync::oneshot::channel();
     let wanted = ImportWanted { list: list.clone(), base, options, by: caller.name.clone() };
-    let thread = std::thread::Builder::new().name("hayauma-import".to_owned());
-    thread
-        .spawn(move || {
-            step_back();
-            let _ = answer.send(desk.import(wanted, taken));
-        })
-        .map_err(|_| stopping())?;
-    let mut is_taken = true;
-    loop {
-        let piece = next_octets(&mut body).await;
-        let (piece, is_last) = match piece {
-            Ok(Some(octets)) => (Piece::Octets(octets), false),
-            Ok(None) => (Piece::End, true),
-            // Without an end nothing is kept.
-            Err(_) => break,
-        };
-        // An import that has failed takes no more: the rest is read and dropped.
-        is_taken = is_taken && pieces.send(piece).await.is_ok();
-        if is_last {
-            break;
-        }
-    }
-    drop(pieces);
-    let imported = answered.await.map_err(|_| stopping())??;
+    let work = move |pieces| desk.import(wanted, pieces);
+    let imported = upload("hayauma-import", body, work).await?;
     caller.note(Act::new(format!("list import {list} ends")).after(&imported)).await?;
     Ok(reply_json(StatusCode::CREATED, &imported))
 }
