@@ -29,14 +29,21 @@ fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).chain(own).map(|place| place.join(name)).find(|file| file.exists())
 }
 
-/// Both boxes, and a server that takes their delivery reports.
+const CONFIG: &str = "kannel.conf";
+/// The name by which smsbox makes itself known to bearerbox.
+const BOX: &str = "hayauma";
+/// How much of the end of a log a failed test shows, in lines.
+const LOG_LINES: usize = 40;
+
+/// Both boxes, and a server that takes their delivery reports. A test that fails shows the ends of
+/// their logs.
 pub(super) struct Kannel {
     send: SocketAddr,
     pub(super) reports: Reports,
     // smsbox before bearerbox, which waits for it.
-    _smsbox: Running,
-    _bearerbox: Running,
-    _directory: tempfile::TempDir,
+    smsbox: Option<Running>,
+    bearerbox: Option<Running>,
+    directory: tempfile::TempDir,
 }
 
 impl Kannel {
@@ -57,25 +64,40 @@ impl Kannel {
         };
         let directory = tempfile::tempdir().expect("a directory");
         let (admin, boxes, send) = (free_address(), free_address(), free_address());
-        let config = directory.path().join("kannel.conf");
         let text = configuration(smsc.port(), [admin, boxes, send].map(|one| one.port()), more);
-        std::fs::write(&config, text).expect("written");
-        let start = |program: &Path, at: SocketAddr| {
-            let mut command = Command::new(program);
-            command.args(["-v", "4"]).arg(&config).current_dir(directory.path());
-            let child =
-                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-            let running = Running(child.expect("the box starts"));
-            wait::until_true("the box listens", || TcpStream::connect(at).is_ok());
-            running
-        };
-        let _bearerbox = start(&bearerbox, boxes);
+        std::fs::write(directory.path().join(CONFIG), text).expect("written");
+        let bearerbox = Some(start(&bearerbox, directory.path()));
+        let mut kannel =
+            Self { send, reports: Reports::listen(), smsbox: None, bearerbox, directory };
+        wait::until_true("bearerbox listens", || TcpStream::connect(boxes).is_ok());
         wait::until_true("the bind", is_bound);
-        let _smsbox = start(&smsbox, send);
-        // It listens before it is ready.
-        let refuses = || ask(send, "/cgi-bin/sendsms").is_ok_and(|answer| answer.contains(" 403 "));
-        wait::until_true("smsbox asks for a name", refuses);
-        Some(Self { send, reports: Reports::listen(), _smsbox, _bearerbox, _directory: directory })
+        kannel.smsbox = Some(start(&smsbox, kannel.directory.path()));
+        kannel.wait_for_smsbox(admin);
+        Some(kannel)
+    }
+
+    /// Waits until smsbox can take a request. It listens long before, and answers one without a
+    /// name; one that has a name ends it while it has no connection to bearerbox yet ("PANIC:
+    /// lock_out: Assertion `conn != NULL' failed"). Last of all it tells bearerbox its name.
+    fn wait_for_smsbox(&self, admin: SocketAddr) {
+        let name = format!("smsbox:{BOX},");
+        let is_known = || ask(admin, "/status.txt").is_ok_and(|status| status.contains(&name));
+        wait::until_true("bearerbox knows smsbox", is_known);
+    }
+
+    /// The last lines of each box's log, and how a box has ended.
+    fn ends_of_logs(&mut self) -> String {
+        let boxes = [("smsbox", &mut self.smsbox), ("bearerbox", &mut self.bearerbox)];
+        let end = |(name, running): (&str, &mut Option<Running>)| {
+            let ended = running.as_mut().and_then(|running| running.0.try_wait().ok().flatten());
+            let state = ended.map_or_else(|| "runs".to_owned(), |status| status.to_string());
+            let log = std::fs::read(self.directory.path().join(name).with_extension("log"));
+            let log = String::from_utf8_lossy(&log.unwrap_or_default()).into_owned();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+            format!("{name} ({state}), the end of its log:\n{last}\n")
+        };
+        boxes.map(end).concat()
     }
 
     /// Asks smsbox to send; `fields` are of a query. The reports name the message `number`.
@@ -92,10 +114,26 @@ impl Kannel {
     }
 }
 
-/// What smsbox answers to a request for `path`.
-fn ask(smsbox: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(smsbox)?;
-    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+impl Drop for Kannel {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.ends_of_logs());
+        }
+    }
+}
+
+/// Starts a box with the configuration in `directory`.
+fn start(program: &Path, directory: &Path) -> Running {
+    let mut command = Command::new(program);
+    command.args(["-v", "4", CONFIG]).current_dir(directory);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    Running(child.expect("the box starts"))
+}
+
+/// What a box answers to a request for `path`.
+fn ask(at: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(at)?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
@@ -111,7 +149,7 @@ fn configuration(smsc: u16, [admin, boxes, send]: [u16; 3], more: &str) -> Strin
          smsc-username = peer\nsmsc-password = secret\nsystem-type = test\n\
          transceiver-mode = true\nenquire-link-interval = 2\nmax-pending-submits = 10\n\
          reconnect-delay = 1\n{more}\n\
-         group = smsbox\nbearerbox-host = 127.0.0.1\nsendsms-port = {send}\n\
+         group = smsbox\nsmsbox-id = {BOX}\nbearerbox-host = 127.0.0.1\nsendsms-port = {send}\n\
          sendsms-interface = 127.0.0.1\nlog-file = smsbox.log\nlog-level = 1\n\n\
          group = sendsms-user\nusername = u\npassword = p\nmax-messages = 10\n\
          concatenation = true\n"
@@ -203,6 +241,20 @@ fn all_kinds(settings: Settings, more: &str) {
     assert_eq!((book.taken, book.receipts_due), (COUNT as u64 + 5, COUNT as u64 + 4), "{book:?}");
     assert_eq!((book.receipts_waiting, book.taken_again), (0, 0), "{book:?}");
     assert!(book.bad_requests == 0 && book.oddities.is_empty(), "{book:?}");
+}
+
+#[test]
+fn a_failed_test_shows_the_ends_of_both_logs() {
+    let smsc = smsc(settings());
+    let Some(mut kannel) = Kannel::start(&smsc, "") else { return };
+    let killed = kannel.smsbox.as_mut().expect("started").0.kill();
+    killed.expect("it ran");
+    wait::until_true("smsbox is gone", || ask(kannel.send, "/cgi-bin/sendsms").is_err());
+    let ends = kannel.ends_of_logs();
+    let box_came = "Client connected from";
+    for said in ["smsbox (signal: 9", "Set up send sms service", "bearerbox (runs)", box_came] {
+        assert!(ends.contains(said), "{said} lacks: {ends}");
+    }
 }
 
 #[test]
