@@ -7,75 +7,28 @@
 //!
 //! Never here: a push, an id, a password in a log.
 
+mod caller;
 mod secured;
+mod speaking;
 
 use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Operation, Owner};
-use crate::io::link::{Fate, Link, Session as LinkSession, Takes};
+use crate::io::link::{Fate, Link};
 use crate::io::notifier::{RawAddress, connect, new_socket};
 use crate::io::now::Now;
 use crate::io::slots::Slots;
-use crate::network::port::ReceiptReply;
 use crate::network::smpp::carrier::{CARRIERS_MAX, Carrier, SESSIONS_MAX};
 use crate::network::smpp::exchange::CarrierPlan;
 use crate::network::smpp::home::Home;
+use caller::{Caller, change_caller};
 use secured::layer;
-use std::collections::VecDeque;
+use speaking::{Desk, OUTPUT_OCTETS_MAX, SHORT_PDU_OCTETS_MAX, Speaking};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use wire::smpp::dial::{Dialler, Dialling};
-use wire::smpp::limits::{CONTROL_OCTETS_MAX, CONTROLS_MAX, PDU_OCTETS_MAX};
-use wire::smpp::pdu::{Bind, Body, MessageResp};
-use wire::smpp::session::{CloseReason, Config, Event, RequestId, Session, State, VERSION_34};
-use wire::smpp::status::Status;
+use wire::smpp::dial::Dialling;
+use wire::smpp::pdu::Bind;
+use wire::smpp::session::{CloseReason, Config, Session, VERSION_34};
 use wire::terms::mix::mix;
-use wire::terms::time::SteadyMs;
-
-/// Room for the PDUs that a session makes by itself.
-const CONTROLS_OCTETS: usize = CONTROLS_MAX * CONTROL_OCTETS_MAX;
-/// Room for a bind or the answer to a message.
-const SHORT_PDU_OCTETS_MAX: usize = 256;
-/// While so much waits to be sent to a carrier nothing is read from it.
-const OUTPUT_OCTETS_MAX: usize = 256 * 1024;
-/// How long a session that is to be unbound waits for its last answers.
-const RETIRING_MS: u64 = 10_000;
-
-/// One session of a carrier.
-struct Line {
-    dialler: Dialler,
-    connection: Option<u32>,
-    /// It is to be unbound when its last answers are there, or at this time at the latest.
-    retiring_until_ms: Option<u64>,
-}
-
-/// One carrier.
-struct Caller {
-    home: Home,
-    lines: Vec<Line>,
-    /// It is there no more: its sessions end, and no others begin.
-    gone: bool,
-}
-
-impl Caller {
-    /// Sessions that there are to be.
-    fn sessions(&self) -> usize {
-        if self.gone { 0 } else { self.home.carrier().lines() }
-    }
-
-    fn new_line(&self, now_ms: u64) -> Line {
-        let hosts = self.home.carrier().hosts.len().max(1);
-        Line { dialler: Dialler::new(hosts, now_ms), connection: None, retiring_until_ms: None }
-    }
-
-    /// These sessions end when their last answers are there.
-    fn retire(&mut self, lines: std::ops::Range<usize>, now_ms: u64) {
-        for line in lines {
-            self.home.retire(line);
-            self.lines[line].retiring_until_ms.get_or_insert(now_ms + RETIRING_MS);
-        }
-    }
-}
 
 /// A connection to a carrier.
 struct Outgoing {
@@ -86,27 +39,6 @@ struct Outgoing {
     peer: SocketAddr,
     /// Boxed: the kernel reads it while the connect is under way.
     address: Box<RawAddress>,
-}
-
-/// The session on a connection.
-struct Speaking {
-    session: Session,
-    output: Vec<u8>,
-    name: (u32, u32),
-    was_bound: bool,
-    closed: Option<CloseReason>,
-    /// It is over, and what had not left yet was taken back.
-    cut: bool,
-    /// Octets that were ever put into `output`.
-    written: u64,
-    /// SMS in `output`, or that were at the last look: where each ends, and its token.
-    leaving: VecDeque<(u64, u64)>,
-}
-
-/// What a session asks for while it takes octets.
-struct Desk<'a> {
-    home: &'a mut Home,
-    now: Now,
 }
 
 /// The carriers of a thread.
@@ -294,16 +226,8 @@ impl Carriers {
         let budget = &self.budget;
         let index = socket.and_then(|socket| {
             self.outgoing.insert(|index, generation| {
-                let session = Speaking {
-                    session: Session::new(config, now.steady_ms.ms()),
-                    output: Vec::new(),
-                    name: (index, generation),
-                    was_bound: false,
-                    closed: None,
-                    cut: false,
-                    written: 0,
-                    leaving: VecDeque::new(),
-                };
+                let session = Session::new(config, now.steady_ms.ms());
+                let session = Speaking::new(session, (index, generation));
                 Outgoing {
                     link: Link::new(socket, (index, generation), Owner::Carrier, session, budget),
                     caller: at,
@@ -532,24 +456,6 @@ impl Carriers {
     }
 }
 
-/// The carrier has these settings from now on.
-fn change_caller(caller: &mut Caller, carrier: &Arc<Carrier>, now_ms: u64) {
-    let rebinds = caller.home.carrier().rebinds_for(carrier) || caller.gone;
-    let (before, after) = (caller.lines.len(), carrier.lines());
-    caller.gone = false;
-    caller.home.change(Arc::clone(carrier), now_ms);
-    while caller.lines.len() < after {
-        caller.lines.push(caller.new_line(now_ms));
-    }
-    let hosts = carrier.hosts.len();
-    caller.lines.iter_mut().for_each(|line| line.dialler.set_hosts(hosts));
-    if rebinds {
-        caller.retire(0..before, now_ms);
-    } else if after < before {
-        caller.retire(after..before, now_ms);
-    }
-}
-
 impl Outgoing {
     /// Where it leads.
     fn address(&self) -> SocketAddr {
@@ -574,138 +480,5 @@ impl Outgoing {
             // The carrier's settings were checked when they were made.
             Err(_) => speaking.session.close(),
         }
-    }
-}
-
-impl Speaking {
-    /// The connection has ended.
-    fn hang_up(&mut self) {
-        self.session.handle_end();
-    }
-
-    fn say(&mut self, octets: &[u8]) {
-        self.output.extend_from_slice(octets);
-        self.written += octets.len() as u64;
-    }
-
-    /// Octets that were handed on to be sent: nobody knows how far they came.
-    fn left(&self) -> u64 {
-        self.written - self.output.len() as u64
-    }
-
-    fn forget_what_has_left(&mut self) {
-        let left = self.left();
-        while self.leaving.front().is_some_and(|(end, _)| *end <= left) {
-            self.leaving.pop_front();
-        }
-    }
-
-    fn take_events(&mut self, home: &mut Home, now: Now) {
-        if self.session.state() == State::Closed && !std::mem::replace(&mut self.cut, true) {
-            self.forget_what_has_left();
-            // What has not left yet never does: it may be submitted elsewhere.
-            (self.written, _) = (self.left(), self.output.clear());
-        }
-        while let Some(event) = self.session.poll_event() {
-            match event {
-                Event::InDoubt { token } => {
-                    if self.leaving.iter().any(|(_, leaving)| *leaving == token) {
-                        home.handle_unsent(token);
-                    } else {
-                        home.handle_doubt(token, now.steady_ms.ms());
-                    }
-                }
-                Event::Closed { reason } => self.closed = Some(reason),
-                _ => {}
-            }
-        }
-    }
-
-    /// What the session says by itself.
-    fn take_output(&mut self) {
-        let mut pdus = [0; CONTROLS_OCTETS];
-        let octets = self.session.poll_output(&mut pdus);
-        self.say(&pdus[..octets]);
-    }
-
-    fn answer(&mut self, request: RequestId, now: Now) {
-        let mut pdu = [0; SHORT_PDU_OCTETS_MAX];
-        let body = Body::MessageResp(MessageResp::default());
-        let answered =
-            self.session.answer(&mut pdu, request, Status::OK, &body, now.steady_ms.ms());
-        if let Ok(octets) = answered {
-            self.say(&pdu[..octets]);
-        }
-    }
-}
-
-impl LinkSession for Speaking {
-    fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.output
-    }
-
-    fn due_ms(&self) -> SteadyMs {
-        self.session.poll_deadline().map_or(SteadyMs::NEVER, SteadyMs::new)
-    }
-
-    fn wants_more(&self, unconsumed: usize, _most: usize) -> bool {
-        unconsumed < 2 * PDU_OCTETS_MAX
-            && self.output.len() < OUTPUT_OCTETS_MAX
-            && self.session.is_reading()
-    }
-
-    fn held(&self) -> usize {
-        self.output.capacity()
-    }
-
-    fn shrink(&mut self) {
-        if self.output.is_empty() {
-            self.output = Vec::new();
-        }
-    }
-}
-
-impl Takes<Desk<'_>> for Speaking {
-    fn take(&mut self, octets: &[u8], _room: usize, desk: &mut Desk<'_>) -> Option<usize> {
-        let (mut at, now_ms) = (0, desk.now.steady_ms.ms());
-        loop {
-            if self.output.len() >= OUTPUT_OCTETS_MAX {
-                // It takes nothing of what it is answered: what it sent waits.
-                return Some(at);
-            }
-            let taken = self.session.handle_octets(&octets[at..], now_ms);
-            at += taken.octets;
-            let is_done = taken.octets == 0;
-            match taken.event {
-                Some(Event::Answer { token, status, body, oddities, .. })
-                    if desk.home.handle_answer(token, status, &body, oddities, now_ms) =>
-                {
-                    self.session.close();
-                }
-                Some(Event::Alert { body }) => desk.home.handle_alert(&body),
-                Some(Event::LateAnswer { token, status, body }) => {
-                    desk.home.handle_late_answer(token, status, &body);
-                }
-                Some(Event::Request { request, body, oddities }) => {
-                    let carrier = desk.home.carrier().number;
-                    let reply =
-                        ReceiptReply { carrier, session: self.name, request: Some(request) };
-                    if desk.home.handle_message(&body, oddities, reply, now_ms) {
-                        self.answer(request, desk.now);
-                    }
-                }
-                _ => {}
-            }
-            self.take_events(desk.home, desk.now);
-            self.take_output();
-            if is_done || self.closed.is_some() {
-                return Some(at);
-            }
-        }
-    }
-
-    fn end(&mut self, _unconsumed: &[u8], desk: &mut Desk<'_>) {
-        self.session.handle_end();
-        self.take_events(desk.home, desk.now);
     }
 }
