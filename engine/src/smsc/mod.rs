@@ -5,6 +5,8 @@
 //! parts.
 
 pub mod alerts;
+mod attempts;
+mod cancels;
 mod clients;
 pub mod closed_alerts;
 pub mod core;
@@ -14,6 +16,7 @@ pub mod flags;
 pub mod handed;
 pub mod handing_over;
 pub mod index_table;
+pub mod interface;
 pub mod keys;
 pub mod lanes;
 pub mod limits;
@@ -31,6 +34,7 @@ pub mod rows;
 mod shares;
 pub mod state;
 pub mod steady;
+mod taking;
 #[cfg(test)]
 mod tests;
 pub mod timer_wheel;
