@@ -120,6 +120,8 @@ struct Shared {
     queried_state: AtomicU8,
     /// Phones that are to be said to be reachable again.
     reachable: Mutex<VecDeque<String>>,
+    /// The next session that has nothing more to say is to be unbound.
+    unbinds: AtomicBool,
 }
 
 /// The SMSC; dropping it ends it.
@@ -184,6 +186,7 @@ impl Smsc {
             questions: Mutex::default(),
             queried_state: AtomicU8::new(0),
             reachable: Mutex::default(),
+            unbinds: AtomicBool::new(false),
         });
         let server = Arc::clone(&shared);
         let accepting = std::thread::spawn(move || {
@@ -262,6 +265,11 @@ impl Smsc {
     /// Says by alert_notification that this phone is reachable again.
     pub fn say_reachable(&self, phone: &str) {
         lock(&self.shared.reachable).push_back(phone.to_owned());
+    }
+
+    /// Unbinds a session, behind the receipts that are to be sent.
+    pub fn unbind(&self) {
+        self.shared.unbinds.store(true, Ordering::Relaxed);
     }
 
     /// query_sm and cancel_sm so far, with the ids that they name.
@@ -400,7 +408,10 @@ impl Shared {
             if self.dead.load(Ordering::Relaxed) {
                 continue;
             }
-            if !self.take(&mut served, &mut input) || !self.send_receipts_by(&mut served) {
+            if !self.take(&mut served, &mut input)
+                || !self.send_receipts_by(&mut served)
+                || !self.unbind_if_asked(&mut served)
+            {
                 break;
             }
             if self.answers_late.load(Ordering::Relaxed) {
@@ -509,6 +520,18 @@ impl Shared {
         let now_ms = served.now_ms();
         let octets = served.session.answer(&mut pdu, request, status, &answer, now_ms);
         octets.is_ok_and(|octets| served.write(&pdu[..octets]))
+    }
+
+    /// Whether the connection goes on.
+    fn unbind_if_asked(&self, served: &mut Served) -> bool {
+        let is_due = served.session.state().is_bound() && lock(&self.receipts).is_empty();
+        if is_due && self.unbinds.swap(false, Ordering::Relaxed) {
+            served.session.unbind(served.now_ms());
+            let mut unbind = [0; 64];
+            let octets = served.session.poll_output(&mut unbind);
+            return served.write(&unbind[..octets]);
+        }
+        served.session.state() != State::Closed
     }
 
     fn is_too_fast(&self) -> bool {

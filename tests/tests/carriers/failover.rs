@@ -259,6 +259,27 @@ fn what_expires_while_its_session_waits_for_answers_never_leaves() {
 }
 
 #[test]
+fn a_carrier_that_unbinds_is_dealt_nothing_more_while_its_last_receipts_are_answered() {
+    let (recorder, alpha, beta) = (Recorder::start(), Smsc::start(), Smsc::start());
+    let route = ["alpha", "--backup", "beta", "--failover-after", "60"];
+    let site = site(&recorder, [&alpha, &beta], &[], &route);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    await_bound(&engine, "beta", 1);
+    // It is answered after two seconds: its id may become known. So long the session stays.
+    alpha.send_receipt("nobody's", "DELIVRD");
+    alpha.unbind();
+    wait::until_true("a rest", || carrier_figure(&engine, "alpha", "dealing") == 0);
+    assert_eq!((alpha.bound(), alpha.acknowledged()), (1, 0), "it is there all the same");
+    accepted(&engine, &emergency(1));
+    assert_eq!(told(&one_about(&recorder, "push-1")), as_told("0000", "1", "00"));
+    assert_eq!((alpha.sms().len(), beta.sms().len()), (0, 1));
+    await_bound(&engine, "alpha", 1);
+    wait::until_true("an acknowledged receipt", || alpha.acknowledged() == 1);
+    engine.stop();
+}
+
+#[test]
 fn a_session_that_answers_nothing_holds_up_no_other() {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());
     let site = super::site(&recorder, &smsc, &["--sessions", "2", "--window", "2"]);

@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use wire::smpp::dial::Dialling;
 use wire::smpp::pdu::Bind;
-use wire::smpp::session::{CloseReason, Config, Session, VERSION_34};
+use wire::smpp::session::{CloseReason, Config, Session, State, VERSION_34};
 use wire::terms::mix::mix;
 
 /// A connection to a carrier.
@@ -321,6 +321,10 @@ impl Carriers {
             home.set_silent(line, speaking.session.is_silent(now.steady_ms.ms()));
             speaking.take_events(home, now);
             speaking.take_output();
+        }
+        if speaking.session.state() == State::Unbinding {
+            // The carrier unbinds: what waits goes by others, and does not wait for the goodbyes.
+            home.retire(line);
         }
         let is_bound = speaking.session.state().is_bound();
         if is_bound && !std::mem::replace(&mut speaking.was_bound, true) {

@@ -14,6 +14,8 @@
 mod permits;
 mod questions;
 mod receiving;
+#[cfg(test)]
+mod tests;
 
 use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
 use crate::network::smpp::carrier::Carrier;
@@ -110,6 +112,8 @@ pub struct Home {
     /// Shards, a bit each, that something was put before since the last call.
     called: u64,
     rotation: usize,
+    /// Before then no push that waits for a session expires; the first may, and may have gone.
+    expires_ms: u64,
 }
 
 impl Home {
@@ -131,6 +135,7 @@ impl Home {
             under_way: vec![0; shards],
             called: 0,
             rotation: 0,
+            expires_ms: u64::MAX,
             exchange,
             carrier,
         }
@@ -214,20 +219,29 @@ impl Home {
         self.exchange.figures.sessions_bound.store(bound, Ordering::Relaxed);
     }
 
-    /// What waits for the session and whose push has expired goes back; whether there was any.
-    fn return_expired(&mut self, at: usize, now_ms: u64) -> bool {
+    /// What waits for a session and whose push has expired goes back, whatever the session does.
+    fn return_expired(&mut self, now_ms: u64) {
+        if now_ms < self.expires_ms {
+            return;
+        }
         let hands = &self.hands;
-        let is_expired = |hand: &u32| {
-            let slot = hands[*hand as usize].as_ref().map(|in_hand| &in_hand.permit.slot);
-            slot.is_some_and(|slot| now_ms >= slot.leaves_by_ms.ms())
+        let leaves_by = |hand: u32| {
+            hands[hand as usize].as_ref().map(|in_hand| in_hand.permit.slot.leaves_by_ms.ms())
         };
-        let expired: Vec<u32> =
-            self.places[at].waiting.iter().copied().filter(|hand| is_expired(hand)).collect();
-        for &hand in &expired {
+        let waiting = self.places.iter().flat_map(|place| place.waiting.iter().copied());
+        let (mut expired, mut first_ms) = (Vec::new(), u64::MAX);
+        for hand in waiting {
+            match leaves_by(hand) {
+                Some(due_ms) if now_ms >= due_ms => expired.push(hand),
+                Some(due_ms) => first_ms = first_ms.min(due_ms),
+                None => {}
+            }
+        }
+        self.expires_ms = first_ms;
+        for hand in expired {
             self.stop(hand);
             self.settle_if_done(hand);
         }
-        !expired.is_empty()
     }
 
     /// Writes submit_sm's for what waits for its session, as long as window and rate allow, and
@@ -240,7 +254,7 @@ impl Home {
         (now_ms, wall_ms): (u64, u64),
     ) -> bool {
         let exchange = Arc::clone(&self.exchange);
-        let mut busy = self.return_expired(at, now_ms);
+        let mut busy = false;
         if !self.places[at].receives_only && !self.places[at].retiring {
             busy |= self.ask(session, output, now_ms);
         }
@@ -292,13 +306,15 @@ impl Home {
         busy
     }
 
-    /// When [`Home::submit`] may write again, of what waits; `None` where nothing does.
+    /// When [`Home::submit`] may write again, of what waits, or something that waits expires;
+    /// `None` where nothing does.
     pub fn next_due_ms(&mut self, now_ms: u64) -> Option<u64> {
         let waits = self.places.iter().any(|place| !place.waiting.is_empty());
         let paced_ms = waits.then(|| self.pace.next_ms(now_ms));
         let resumes_ms = self.pace.paused_until(now_ms);
+        let expires_ms = waits.then_some(self.expires_ms);
         let early_ms = self.receipts.next_due_ms();
-        [paced_ms, resumes_ms, early_ms].into_iter().flatten().min()
+        [paced_ms, resumes_ms, expires_ms, early_ms].into_iter().flatten().min()
     }
 
     /// The answer to a submit_sm. Whether its session is to be bound anew.

@@ -98,6 +98,7 @@ impl Home {
         }
         let session = self.idlest(permit.slot.msn);
         let first = permit.slot.class == Class::Emergency;
+        self.expires_ms = self.expires_ms.min(permit.slot.leaves_by_ms.ms());
         let unsent_mask = permit.slot.mask();
         let in_hand = InHand { permit, session, unsent_mask, outstanding_mask: 0, ids: Vec::new() };
         let hand = self.free.pop().unwrap_or_else(|| {

@@ -95,8 +95,10 @@ impl Home {
         self.receipts.take_advice()
     }
 
-    /// Receipts that came early and whose ids stay unknown.
+    /// Pushes that expire while they wait for a session, and receipts that came early and whose ids
+    /// stay unknown.
     pub fn handle_time(&mut self, now_ms: u64) {
+        self.return_expired(now_ms);
         self.receipts.handle_time(now_ms);
         let figures = &self.exchange.figures;
         figures.awaited.store(self.receipts.awaited() as u64, Ordering::Relaxed);
