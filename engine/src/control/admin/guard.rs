@@ -15,6 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::caller::{Caller, Identity};
 use super::door::{Arrival, Doing, Visitor};
+use super::orders::nothing_at;
 use super::paths::{PathRule, Scope};
 use super::sessions::SignedIn;
 use super::sign_in::SignIn;
@@ -98,8 +99,9 @@ fn check(
     let visitor = request.extensions().get::<Visitor>();
     let (caller, signed_in) = state.access.identify(request.headers(), visitor)?;
     match (path, rule) {
-        // Nothing is there, and the handler of that says so.
-        (None, _) => Ok(Some((caller, signed_in))),
+        // Nothing is there; or something that the table cannot name, such as a service that was
+        // nested without paths of its own.
+        (None, _) => Err(nothing_at(request.uri())),
         (Some(_), None) => Err(AdminError::new(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{} does not take this method", request.uri().path()),

@@ -94,6 +94,10 @@ pub(super) async fn stop(
 }
 
 pub(super) async fn unknown_path(uri: Uri) -> AdminError {
+    nothing_at(&uri)
+}
+
+pub(super) fn nothing_at(uri: &Uri) -> AdminError {
     AdminError::new(StatusCode::NOT_FOUND, format!("the admin port has nothing at {}", uri.path()))
 }
 

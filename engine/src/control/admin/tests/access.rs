@@ -247,6 +247,29 @@ fn a_path_that_the_table_lacks_is_refused_whoever_asks() {
     assert_eq!(port.send_to(port.address(), "GET", "/figures", "", &[]).0, 401);
 }
 
+/// The router tells a handler before which path it stands; of a service that is nested as a whole
+/// it tells nothing, and no rule could be found for it.
+#[test]
+fn what_is_put_in_without_a_path_that_a_rule_could_name_is_reached_by_nobody() {
+    let all_of_them = || get(|| async { "all of them" });
+    let port = Port::open_with(Router::new().nest_service("/figures", all_of_them()));
+    let reader = port.token("reader", "read", &[]);
+    for path in ["/figures", "/figures/", "/figures/of/today"] {
+        // The place itself has a path that the router names, and no rule.
+        let refused = if path == "/figures/of/today" { [404; 2] } else { [404, 405] };
+        for (status, text) in [port.send("GET", path, ""), port.send_as(&reader, "GET", path, "")] {
+            assert!(refused.contains(&status), "{path}: {status} {text}");
+            assert!(!text.contains("all of them"), "{path}: {text}");
+        }
+        assert_eq!(port.send_to(port.address(), "GET", path, "", &[]).0, 401, "{path}");
+    }
+    let port = Port::open_with(Router::new().route("/figures/{*rest}", all_of_them()));
+    assert_eq!(port.send("GET", "/figures/of/today", "").0, 405);
+    let port =
+        Port::open_with(Router::new().nest("/old", Router::new().route("/x", all_of_them())));
+    assert_eq!(port.send("GET", "/old/x", "").0, 405);
+}
+
 #[test]
 fn a_token_that_is_bound_to_xpids_sees_and_changes_theirs_alone() {
     let port = Port::open();
