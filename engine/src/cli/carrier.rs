@@ -3,6 +3,8 @@
 
 mod import;
 mod tables;
+mod talk;
+mod trial;
 
 use std::path::PathBuf;
 
@@ -23,6 +25,7 @@ use crate::control::carriers::{
 use crate::network::routes::{CORE_NETWORK, Routes};
 use import::ImportCommand;
 use tables::{list, list_routes, show};
+use trial::TestCommand;
 
 /// Set up carriers: accounts at SMSCs of others that pushes are submitted to by SMPP
 ///
@@ -41,6 +44,9 @@ pub(super) enum CarrierCommand {
     Pause(NamedCommand),
     /// Hand a carrier pushes again
     Resume(NamedCommand),
+    /// Bind to a carrier beside a running engine, ask whether it is there, and send one SMS if that
+    /// is wanted: a sentence for each step
+    Test(TestCommand),
     /// Add or change carriers and routes from a file
     Import(ImportCommand),
     /// Bind a carrier's sessions anew, each when its last answers are there
@@ -368,6 +374,7 @@ impl CarrierCommand {
                 let (name, settings) = (command.name.clone(), command.change(tls)?);
                 carry_out(&command.place, &CarrierOrder::Set { name, settings }, There)?
             }
+            Self::Test(command) => return command.run(output),
             Self::Import(command) => command.run()?,
             Self::List(command) => list(&documents(&command.place)?),
             Self::Show(NamedCommand { name, place }) => show(&documents(&place)?, &name)?,

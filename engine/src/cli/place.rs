@@ -163,6 +163,12 @@ impl Place {
         }
     }
 
+    /// The registry in the directory itself for a look, whether an engine holds it or not: what no
+    /// engine hands out is for whoever may read its files.
+    pub(crate) fn store_beside_engine(&self) -> Result<Store, CliError> {
+        Ok(Store::open(&self.existing_data_dir()?)?)
+    }
+
     /// The registry for a change; where there is none, a sentence says so and nothing is made.
     pub(crate) fn registry_to_change(&self) -> Result<Registry, CliError> {
         if let Some(engine) = self.engine_behind_port()? {

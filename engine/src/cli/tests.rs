@@ -456,6 +456,7 @@ const LOOKS: [&str; 41] = [
     "carrier route check",
     "carrier route list",
     "carrier show",
+    "carrier test",
     "client list",
     "client show",
     "cluster doctor",

@@ -8,7 +8,7 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use super::{CallingFiles, TlsError, authorities, cause, clause, client_config};
+use super::{Calling, CallingFiles, TlsError, authorities, cause, clause, client_config};
 
 /// Whom a command trusts at an admin port, and what it shows there.
 #[derive(Clone)]
@@ -46,16 +46,34 @@ impl AdminTrust {
     ///
     /// # Errors
     /// What the system said, or why the server is not who it should be, as a clause.
-    pub fn secure(&self, host: &str, mut socket: TcpStream) -> Result<SecureStream> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| Error::other(format!("no certificate can be made for the name {host}")))?;
-        let mut connection = ClientConnection::new(Arc::clone(&self.config), name)
-            .map_err(|error| Error::other(clause(&error)))?;
-        while connection.is_handshaking() {
-            connection.complete_io(&mut socket).map_err(told)?;
-        }
-        Ok(SecureStream { stream: StreamOwned::new(connection, socket) })
+    pub fn secure(&self, host: &str, socket: TcpStream) -> Result<SecureStream> {
+        shake_hands(&self.config, host, socket)
     }
+}
+
+impl Calling {
+    /// The same with a server that is called: a carrier, by a command that tries it.
+    ///
+    /// # Errors
+    /// As [`AdminTrust::secure`].
+    pub fn over(&self, host: &str, socket: TcpStream) -> Result<SecureStream> {
+        shake_hands(&self.config, host, socket)
+    }
+}
+
+fn shake_hands(
+    config: &Arc<ClientConfig>,
+    host: &str,
+    mut socket: TcpStream,
+) -> Result<SecureStream> {
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| Error::other(format!("no certificate can be made for the name {host}")))?;
+    let mut connection = ClientConnection::new(Arc::clone(config), name)
+        .map_err(|error| Error::other(clause(&error)))?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut socket).map_err(told)?;
+    }
+    Ok(SecureStream { stream: StreamOwned::new(connection, socket) })
 }
 
 /// A connection to a server that was found to be who it should be.
