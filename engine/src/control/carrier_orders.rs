@@ -459,13 +459,15 @@ async fn order(
                 CarrierOrder::Rebind { name } => Some(store.carrier(name)?.0),
                 _ => None,
             };
-            let reply = store
-                .act(name, &act, |store| order.obey(store, awaited).map_err(AdminError::from))?;
-            match number {
-                Some(number) => control.rebind_carrier(number)?,
-                None => control.publish_carriers(store.carriers()?, store.routes()?)?,
-            }
-            Ok(reply)
+            store.act_in_steps(name, &act, |store, step| -> Result<_, AdminError> {
+                let reply = order.obey(store, awaited)?;
+                *step += 1;
+                match number {
+                    Some(number) => control.rebind_carrier(number)?,
+                    None => control.publish_carriers(store.carriers()?, store.routes()?)?,
+                }
+                Ok(reply)
+            })
         })
         .await??;
     tracing::info!(done = reply.done, "carriers changed");

@@ -95,11 +95,11 @@ impl Engine for FakeEngine {
         _: Vec<(u8, CarrierSettings)>,
         _: Vec<Rule>,
     ) -> Result<(), ControlError> {
-        Ok(())
+        self.check()
     }
 
     fn rebind_carrier(&self, _: u8) -> Result<(), ControlError> {
-        Ok(())
+        self.check()
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {

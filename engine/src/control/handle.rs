@@ -2,6 +2,8 @@
 //! they show.
 
 mod host_addresses;
+#[cfg(test)]
+mod tests;
 
 use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::RunningBroadcast;
@@ -64,7 +66,10 @@ pub struct EngineHandle {
     names: HostNames,
     stopping: AtomicBool,
     driver: DriverKind,
+    /// The plan is the one that is wanted; who was not told of it is told again.
     carriers: Mutex<(CarrierOrders, CarrierPlan)>,
+    /// A thread has not taken it yet.
+    carriers_untold: AtomicBool,
     outbound: Mutex<Outbound>,
 }
 
@@ -77,9 +82,19 @@ impl EngineHandle {
     ) -> Arc<Self> {
         let registry = Mutex::new(registry);
         let carriers = Mutex::new((orders, plan));
-        let [unpublished, stopping] = [false; 2].map(AtomicBool::new);
+        let [unpublished, stopping, carriers_untold] = [false; 3].map(AtomicBool::new);
         let outbound = Mutex::default();
-        Arc::new(Self { ports, registry, unpublished, names, stopping, driver, carriers, outbound })
+        Arc::new(Self {
+            ports,
+            registry,
+            unpublished,
+            names,
+            stopping,
+            driver,
+            carriers,
+            carriers_untold,
+            outbound,
+        })
     }
 
     fn spread(&self) -> Spread {
@@ -134,8 +149,8 @@ impl EngineHandle {
         taken & self.publish_hosts()
     }
 
-    /// Tells the shards of carriers whose hosts have other addresses now. Whether every shard took
-    /// that.
+    /// Tells the shards of carriers whose hosts have other addresses now, and of those that one has
+    /// not taken. Whether every shard took that.
     fn publish_hosts(&self) -> bool {
         let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
         let (orders, before) = &mut *carriers;
@@ -144,7 +159,7 @@ impl EngineHandle {
         let hosts = |plan: &CarrierPlan| {
             plan.carriers.iter().map(|known| known.carrier.hosts.clone()).collect::<Vec<_>>()
         };
-        if hosts(&plan) == hosts(before) {
+        if hosts(&plan) == hosts(before) && !self.carriers_untold.load(Ordering::Relaxed) {
             return true;
         }
         let (done, _) = bounded(self.ports.threads.len());
@@ -154,10 +169,20 @@ impl EngineHandle {
             taken &= port.sender.try_send(message).is_ok();
             port.wake();
         }
-        if taken {
-            *before = plan;
-        }
+        *before = plan;
+        self.carriers_untold.store(!taken, Ordering::Relaxed);
         taken
+    }
+
+    /// Tells every thread of this plan, whichever of them does not take it; that one is told again
+    /// until it does.
+    fn tell_plan(&self, plan: &CarrierPlan) -> Result<(), ControlError> {
+        let told = self.tell_all(|done| ThreadMessage::Carriers { plan: plan.clone(), done });
+        self.carriers_untold.store(told.is_err(), Ordering::Relaxed);
+        if told.is_err() {
+            self.names.publish_again();
+        }
+        told
     }
 
     /// Tells every shard of these carriers and routes, and waits until all work by them.
@@ -171,12 +196,7 @@ impl EngineHandle {
         let plan = orders.plan(before, self.spread(), look_up);
         let plan = plan.map_err(|error| ControlError::NotTold(error.to_string()))?;
         *before = plan.clone();
-        let (done, taken) = bounded(self.ports.threads.len());
-        for port in &self.ports.threads {
-            let done = Done(done.clone());
-            port.send(ThreadMessage::Carriers { plan: plan.clone(), done })?;
-        }
-        self.wait(&taken, self.ports.threads.len())
+        self.tell_plan(&plan)
     }
 
     /// Of an engine that has drained: events that wait in the journal for room in the books, and
@@ -223,15 +243,10 @@ impl EngineHandle {
         let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
         let (orders, before) = &*carriers;
         let Some(plan) = orders.reread_tls(before) else { return false };
-        let threads = &self.ports.threads;
-        let (done, taken) = bounded(threads.len());
-        let told = threads.iter().try_for_each(|port| {
-            port.send(ThreadMessage::Carriers { plan: plan.clone(), done: Done(done.clone()) })
-        });
-        match told.and_then(|()| self.wait(&taken, threads.len())) {
-            Ok(()) => carriers.1 = plan,
-            Err(_) => tracing::error!("SIGHUP: a shard took no carriers: send SIGHUP again"),
+        if self.tell_plan(&plan).is_err() {
+            tracing::warn!("SIGHUP: a shard has not taken the carriers yet: it is told again");
         }
+        carriers.1 = plan;
         true
     }
 
@@ -616,53 +631,4 @@ fn thread_figures(port: Option<&ThreadPort>) -> Vec<Figure> {
 fn figure((name, grows, help): (&'static str, bool, &'static str), value: u64) -> Figure {
     let kind = if grows { FigureKind::Counter } else { FigureKind::Gauge };
     Figure { name, help, kind, value }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::io::names::{Hanging, INTERVALS};
-
-    /// Leaves no room in a mailbox.
-    fn fill(port: &ThreadPort) {
-        let (done, _) = bounded(1);
-        let pause = || ThreadMessage::Pause { paused: false, done: Done(done.clone()) };
-        while port.sender.try_send(pause()).is_ok() {}
-    }
-
-    #[test]
-    fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
-        let ports = Ports::new(1, 1);
-        let port = Arc::clone(&ports.threads[0]);
-        fill(&port);
-        let names = HostNames::new(Hanging, INTERVALS);
-        let registry = Arc::new(Registry::new(Vec::new()));
-        let handle = EngineHandle::new(
-            ports,
-            registry,
-            names,
-            (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
-        );
-        let begun = clock::instant();
-        handle.stop();
-        assert!(port.is_drain_asked() && handle.is_stopping());
-        assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
-    }
-
-    #[test]
-    fn a_change_does_not_wait_for_a_shard_that_has_ended() {
-        let ports = Ports::new(1, 1);
-        ports.threads[0].status.note_ended();
-        let names = HostNames::new(Hanging, INTERVALS);
-        let registry = Arc::new(Registry::new(Vec::new()));
-        let handle = EngineHandle::new(
-            ports,
-            registry,
-            names,
-            (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
-        );
-        let begun = clock::instant();
-        assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
-        assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
-    }
 }

@@ -58,6 +58,30 @@ fn a_limit_of_a_hundred_a_second_is_used_to_95_per_cent_and_hardly_ever_refused(
     engine.stop();
 }
 
+#[test]
+fn a_push_that_goes_whole_takes_of_the_rate_as_many_sms_as_it_has_segments() {
+    const RATE: usize = 20;
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &["--rate", "20", "--long", "payload"]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    // Three segments each.
+    let text = "\u{5730}\u{9707}".repeat(80);
+    let mut connection = engine.connect();
+    for number in 0..20 {
+        let (phone, reqid) = (format!("{BY_CARRIER}{number:07}"), format!("push-{number}"));
+        connection.send(&Body::text(&phone, &reqid, &text).request());
+        assert_eq!(connection.answer().code(), "0000");
+    }
+    let sms = smsc.await_sms(20);
+    let took = sms[19].at.duration_since(sms[0].at).as_secs_f64();
+    // What goes at once counts too: a tenth of a second's worth, and the last one.
+    let least = (20 * 3 - 3 - RATE / 10) as f64 / RATE as f64;
+    assert!(took >= least - 0.2, "60 segments within {took:.1} s");
+    recorder.await_count(20);
+    engine.stop();
+}
+
 /// Pushes that are handed over when the engine ends; `HAYAUMA_TEST_HANDED` says otherwise.
 fn handed() -> u64 {
     let said = std::env::var("HAYAUMA_TEST_HANDED").ok();

@@ -5,8 +5,6 @@ use crate::io::limits::{LIVE_LISTED_MAX, PARKED_PAGE_MAX};
 use crate::io::mailbox::{ShardMessage, ThreadMessage};
 use crate::io::now::Now;
 use crate::network::line_states::Line;
-use crate::network::port::Network as _;
-use crate::network::side_by_side::SideBySide;
 use crate::network::smpp::exchange::CarrierPlan;
 use wire::terms::ids::Msn;
 
@@ -106,12 +104,8 @@ impl ThreadTurn {
 
     /// These are the carriers and routes from now on.
     fn change_carriers(&mut self, plan: &CarrierPlan, now: Now) {
-        let simulated = &mut self.simulated;
         self.parts.for_each(|part| {
             part.carriers.change(plan);
-            // A carrier that is new has nothing of this shard's pushes; one that was there knows.
-            let place = part.place() as usize;
-            SideBySide::lent(simulated, place, &mut part.carriers).all_awaited();
             part.shard.set_carriers(plan);
         });
         self.carriers.change(plan, now);

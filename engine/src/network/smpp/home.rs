@@ -280,6 +280,8 @@ impl Home {
                     self.sent = self.sent.wrapping_add(1);
                     self.places[at].outstanding += 1;
                     let segments = in_hand.segments(segment);
+                    // The carrier counts segments, and one message may have all of them.
+                    self.pace.owe(segments.count_ones().saturating_sub(1), now_ms);
                     in_hand.unsent_mask &= !segments;
                     in_hand.outstanding_mask |= segments;
                     exchange.figures.add(|figures| &figures.submits, 1);

@@ -185,6 +185,8 @@ pub struct CarrierPort {
     /// The permit that came back last, and whose it is.
     settled: Option<(usize, Box<Permit>)>,
     reports: Reports,
+    /// The shard has told of all that it awaits.
+    has_told: bool,
     /// Homes that something was put before since the last call.
     called: u64,
     now_ms: SteadyMs,
@@ -200,6 +202,7 @@ impl CarrierPort {
             reserved_for: 0,
             settled: None,
             reports: Reports::new(),
+            has_told: false,
             called: 0,
             now_ms: SteadyMs::ZERO,
         };
@@ -207,12 +210,18 @@ impl CarrierPort {
         port
     }
 
-    /// These are the carriers and routes from now on.
+    /// These are the carriers and routes from now on. One that is new has nothing of this shard's
+    /// pushes, and is told so once the shard has told what it awaits of the others: not before, or
+    /// a home would take the empty word for the true one.
     pub fn change(&mut self, plan: &CarrierPlan) {
         self.reclaim();
         for known in plan.carriers.iter() {
             let is_its = |end: &End| Arc::ptr_eq(&end.exchange, &known.exchange);
             if !self.ends.iter().any(is_its) {
+                if self.has_told {
+                    known.exchange.announce(self.shard, Vec::new());
+                    self.called |= 1 << known.exchange.home();
+                }
                 self.ends.push(End::new(known));
             }
         }
@@ -393,6 +402,7 @@ impl CarrierPort {
 
     /// The shard has told of all that it awaits: carriers may bind.
     pub fn all_awaited(&mut self) {
+        self.has_told = true;
         for end in &mut self.ends {
             end.exchange.announce(self.shard, std::mem::take(&mut end.announced));
             self.called |= 1 << end.exchange.home();

@@ -150,7 +150,7 @@ impl Pace {
         if self.rate == 0 {
             return wanted;
         }
-        let there = (self.level / SMS) as u64;
+        let there = (self.level / SMS).max(0) as u64;
         self.last_second.advance(now_ms);
         let left = self.rate.saturating_sub(self.last_second.sum);
         let taken = u64::from(wanted).min(there) as u32;
@@ -158,6 +158,18 @@ impl Pace {
         self.last_second.add(taken);
         self.level -= i64::from(taken) * SMS;
         taken
+    }
+
+    /// So many SMS go beside those that were taken: a message that cannot be sent in parts. What is
+    /// not there is owed, and the next SMS wait for it.
+    pub fn owe(&mut self, count: u32, now_ms: u64) {
+        if self.rate == 0 || count == 0 {
+            return;
+        }
+        self.fill(now_ms);
+        self.last_second.advance(now_ms);
+        self.last_second.add(count);
+        self.level -= i64::from(count) * SMS;
     }
 
     /// How many SMS may go within so long, at least one; many where there is no limit.

@@ -681,6 +681,22 @@ fn a_registration_that_the_shards_did_not_take_is_said_to_be_done_in_part() {
 }
 
 #[test]
+fn a_carrier_that_a_shard_did_not_take_is_said_to_be_done_in_part() {
+    let port = Port::open();
+    let add = r#"{"do":"add","name":"a","settings":{"hosts":["127.0.0.1:1"],"system_id":"a"}}"#;
+    let pause = r#"{"do":"pause","name":"a"}"#;
+    let rebind = r#"{"do":"rebind","name":"a"}"#;
+    port.engine.refusing.store(true, Ordering::Relaxed);
+    for (order, word) in [(add, "add"), (pause, "pause"), (rebind, "rebind")] {
+        let (status, text) = port.send("POST", "/carriers", order);
+        assert_eq!(status, 503, "{word}: {text}");
+        let audit = port.audit();
+        let last = audit.lines().last().expect("a line");
+        assert!(last.contains(&format!(r#""act":"done in part: carrier {word}"#)), "{last}");
+    }
+}
+
+#[test]
 fn a_pause_that_a_shard_does_not_take_is_no_pause() {
     let port = Port::open();
     port.engine.refusing.store(true, Ordering::Relaxed);

@@ -1,10 +1,13 @@
 //! The home of a carrier between one shard and a session that is told what to do.
 
 use super::Home;
-use crate::network::port::{AttemptSlot, Token};
+use crate::network::port::{AttemptSlot, AwaitedSegment, Token};
 use crate::network::smpp::carrier::{Carrier, Long, Validity};
-use crate::network::smpp::exchange::{KnownCarrier, Permit, Spread};
+use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Permit, Spread};
 use crate::network::smpp::outcome::Verdict;
+use crate::network::smpp::port::CarrierPort;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use wire::smpp::address::{Country, DestinationForm};
 use wire::smpp::id::IdForms;
 use wire::terms::ids::Msn;
@@ -83,7 +86,7 @@ fn a_push_that_expires_at_its_home_comes_back_at_its_time_whatever_its_session_d
     home.pace.set_rate(1, 0);
     home.pace.handle_queue_full(0);
     home.exchange.set_condition(true, false, 0);
-    let exchange = std::sync::Arc::clone(&home.exchange);
+    let exchange = Arc::clone(&home.exchange);
     while let Some(permit) = exchange.permits(0).pop() {
         home.take(permit, true);
     }
@@ -97,6 +100,35 @@ fn a_push_that_expires_at_its_home_comes_back_at_its_time_whatever_its_session_d
     assert_eq!((come_back(&home), home.in_hand()), (vec![3], 1));
     home.handle_time(9_000);
     assert_eq!((come_back(&home), home.in_hand()), (vec![1], 0));
+}
+
+/// A plan with this carrier, and no route.
+fn plan(known: &[KnownCarrier]) -> CarrierPlan {
+    CarrierPlan { carriers: known.to_vec().into(), ..CarrierPlan::default() }
+}
+
+#[test]
+fn carriers_told_before_a_shards_first_turn_leave_what_it_awaits_to_be_told() {
+    let known = KnownCarrier::new(carrier(), Spread::even(1));
+    let mut home = Home::new(&known, 100, 0);
+    let mut port = CarrierPort::new(0, &plan(std::slice::from_ref(&known)));
+    // An address was found, or an order came.
+    port.change(&plan(std::slice::from_ref(&known)));
+    assert!(!home.may_bind(), "the shard has not said what it awaits");
+    let msn = Msn::from_value(9_010_000_001).expect("a legal msn");
+    let token = Token { partition: 0, push: 1 };
+    let id = &b"00B8BE19"[..];
+    port.await_receipt(AwaitedSegment { token, push_id: 1, msn, carrier: 1, segment: 0, id });
+    port.all_awaited();
+    assert!(home.may_bind());
+    home.handle_time(0);
+    assert_eq!(home.exchange().figures.awaited.load(Ordering::Relaxed), 1);
+    // One that is new later on has nothing of the shard's.
+    let other = KnownCarrier::new(Carrier { number: 2, ..carrier() }, Spread::even(1));
+    let mut others = Home::new(&other, 100, 0);
+    assert!(!others.may_bind());
+    port.change(&plan(&[known, other]));
+    assert!(others.may_bind() && home.may_bind());
 }
 
 #[test]

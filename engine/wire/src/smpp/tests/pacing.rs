@@ -37,6 +37,27 @@ fn no_second_has_more_sms_than_the_rate_however_it_is_cut() {
     }
 }
 
+/// One message of ten segments is ten SMS to the carrier.
+#[test]
+fn messages_of_many_segments_go_at_the_rate_of_their_segments() {
+    for rate in [5, 20, 400] {
+        let mut pace = Pace::new(rate, 0);
+        let (mut segments, mut now_ms) = (0, 0);
+        while now_ms < 60_000 {
+            if pace.take(1, now_ms) == 1 {
+                pace.owe(9, now_ms);
+                segments += 10;
+            }
+            now_ms = pace.next_ms(now_ms).max(now_ms + 1);
+        }
+        let expected = 60 * rate;
+        assert!((expected * 9 / 10..=expected + 10).contains(&segments), "{rate}: {segments}");
+    }
+    let mut unlimited = Pace::new(0, 0);
+    unlimited.owe(9, 0);
+    assert_eq!((unlimited.take(5, 0), unlimited.next_ms(0)), (5, 0));
+}
+
 #[test]
 fn the_next_sms_goes_when_it_was_said_and_not_before() {
     for rate in [1, 7, 100] {
