@@ -466,10 +466,15 @@ impl Shared {
                     self.take_question(served, request, &body)
                 }
                 Some(Event::Answer { token, status, .. }) => {
+                    let mut under_way = lock(&self.under_way);
+                    let at = under_way.iter().position(|(other, _)| *other == token);
+                    let receipt = at.map(|at| under_way.remove(at).1);
                     if status == Status::OK {
                         self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                    } else {
+                        // It comes again, on whichever session.
+                        lock(&self.receipts).extend(receipt);
                     }
-                    lock(&self.under_way).retain(|(other, _)| *other != token);
                     true
                 }
                 _ => true,

@@ -3,7 +3,7 @@
 //! Nothing here waits for a name: a carrier whose host has no address yet is there and not dialled,
 //! and the names' own thread finds it later.
 
-use super::carriers::CarrierSettings;
+use super::carriers::{CarrierSettings, addresses_of};
 use crate::network::routes::{Routes, Rule, TooManyChoices};
 use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Spread};
@@ -20,6 +20,9 @@ pub struct CarrierOrders {
     pub rules: Vec<Rule>,
     /// By number: how often a carrier's sessions were to be bound anew.
     pub rebinds: BTreeMap<u8, u32>,
+    /// By number: what the plan before was made of. Files of TLS are read for what is new in it:
+    /// those of another carrier may be under change at this moment.
+    planned: BTreeMap<u8, CarrierSettings>,
 }
 
 /// Why there is no plan.
@@ -39,6 +42,11 @@ pub enum PlanError {
 }
 
 impl CarrierOrders {
+    /// What the registry says at a start.
+    pub fn new(carriers: Vec<(u8, CarrierSettings)>, rules: Vec<Rule>) -> Self {
+        Self { carriers, rules, ..Self::default() }
+    }
+
     /// The plan that follows `before`: a carrier that was there keeps its rings.
     ///
     /// # Errors
@@ -51,11 +59,20 @@ impl CarrierOrders {
     ) -> Result<CarrierPlan, PlanError> {
         let mut carriers = Vec::new();
         for (number, settings) in &self.carriers {
-            let mut carrier = settings.carrier(*number, &look_up).map_err(|sentence| {
-                PlanError::Settings { name: settings.name.clone(), sentence }
+            let known = before.carriers.iter().find(|known| known.exchange.number() == *number);
+            let as_before = self
+                .planned
+                .get(number)
+                .filter(|planned| planned.tls == settings.tls && planned.hosts == settings.hosts);
+            let made = match known.filter(|_| as_before.is_some()) {
+                Some(known) => settings.carrier_over(*number, &look_up, known.carrier.tls.clone()),
+                None => settings.carrier(*number, &look_up),
+            };
+            let mut carrier = made.map_err(|sentence| PlanError::Settings {
+                name: settings.name.clone(),
+                sentence,
             })?;
             carrier.rebinds = self.rebinds.get(number).copied().unwrap_or_default();
-            let known = before.carriers.iter().find(|known| known.exchange.number() == *number);
             let hosts_before = known.map(|known| &known.carrier.hosts);
             if hosts_before != Some(&carrier.hosts) {
                 warn_of_hosts(&carrier);
@@ -83,6 +100,11 @@ impl CarrierOrders {
 }
 
 impl CarrierOrders {
+    /// What the orders say now is what was planned last.
+    pub fn note_planned(&mut self) {
+        self.planned = self.carriers.iter().cloned().collect();
+    }
+
     /// The plan with the files of each carrier's TLS read anew; `None` where no carrier speaks it.
     /// One whose files cannot be used goes on with what it has, and the log says why.
     pub fn reread_tls(&self, before: &CarrierPlan) -> Option<CarrierPlan> {
@@ -111,6 +133,24 @@ impl CarrierOrders {
         is_any
             .then(|| CarrierPlan { carriers: carriers.into(), routes: Arc::clone(&before.routes) })
     }
+}
+
+/// The plan with the addresses that its hosts have now; `None` where they have the same.
+pub fn with_addresses(
+    before: &CarrierPlan,
+    look_up: impl Fn(&str, u16) -> Vec<SocketAddr>,
+) -> Option<CarrierPlan> {
+    let mut carriers = before.carriers.to_vec();
+    let mut has_news = false;
+    for known in &mut carriers {
+        let (host_of, hosts) = addresses_of(&known.carrier.host_names, &look_up);
+        if hosts != known.carrier.hosts {
+            has_news = true;
+            known.carrier = Arc::new(Carrier { hosts, host_of, ..Carrier::clone(&known.carrier) });
+            warn_of_hosts(&known.carrier);
+        }
+    }
+    has_news.then(|| CarrierPlan { carriers: carriers.into(), routes: Arc::clone(&before.routes) })
 }
 
 /// Whether nobody listens on the way to this address but who belongs there.
@@ -151,6 +191,33 @@ mod tests {
             system_id: "hayauma".to_owned(),
             ..CarrierSettings::default()
         }
+    }
+
+    #[test]
+    fn files_of_tls_are_read_for_what_is_new_and_for_no_address() {
+        let place = tempfile::tempdir().expect("a directory");
+        let ca = place.path().join("ca.pem");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+        std::fs::write(&ca, made.cert.pem()).expect("writable");
+        let mut secure = settings("beta", "beta.example:3550");
+        (secure.tls.on, secure.tls.ca) = (true, ca.clone());
+        let carriers = vec![(1, settings("alpha", "alpha.example:2775")), (2, secure)];
+        let mut orders = CarrierOrders { carriers, ..CarrierOrders::default() };
+        let nowhere = |_: &str, _: u16| Vec::new();
+        let plan = orders.plan(&CarrierPlan::default(), Spread::even(1), nowhere).expect("a plan");
+        orders.note_planned();
+        // Somebody is about to put another file in its place.
+        std::fs::remove_file(&ca).expect("there");
+        let found = |_: &str, port| vec![SocketAddr::from(([192, 0, 2, 1], port))];
+        let moved = with_addresses(&plan, found).expect("both have addresses now");
+        assert!(moved.carriers.iter().all(|known| known.carrier.hosts.len() == 1));
+        assert!(with_addresses(&moved, found).is_none(), "the same ones");
+        orders.carriers[0].1.paused = true;
+        let paused = orders.plan(&moved, Spread::even(1), found).expect("beta is as it was");
+        assert!(paused.carriers[0].carrier.paused && paused.carriers[1].carrier.tls.is_some());
+        orders.carriers[1].1.tls.name = "other.example".to_owned();
+        let refused = orders.plan(&moved, Spread::even(1), found).map(drop);
+        assert!(matches!(refused, Err(PlanError::Settings { name, .. }) if name == "beta"));
     }
 
     #[test]

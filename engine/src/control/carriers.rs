@@ -13,7 +13,9 @@ use wire::smpp::limits::{
 };
 
 use crate::control::carrier_tls::CarrierTlsSettings;
-use crate::network::smpp::carrier::{Carrier, Long, RATE_MAX, SESSIONS_MAX, Validity, WINDOW_MAX};
+use crate::network::smpp::carrier::{
+    Carrier, CarrierTls, Long, RATE_MAX, SESSIONS_MAX, Validity, WINDOW_MAX,
+};
 use crate::network::smpp::meanings::{AnswerRule, Meanings, parse_status};
 use wire::terms::code::Code;
 
@@ -360,11 +362,7 @@ impl CarrierSettings {
 
     /// Its hosts as names and ports.
     pub fn names(&self) -> impl Iterator<Item = (String, u16)> + '_ {
-        self.hosts.iter().filter_map(|host| {
-            let (name, port) = host.rsplit_once(':')?;
-            let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
-            Some((bare.unwrap_or(name).to_owned(), port.parse().ok()?))
-        })
+        names_of(&self.hosts)
     }
 
     /// The carrier under this number, with the addresses of its hosts as far as `look_up` knows
@@ -378,14 +376,21 @@ impl CarrierSettings {
         look_up: impl Fn(&str, u16) -> Vec<SocketAddr>,
     ) -> Result<Carrier, String> {
         self.check()?;
-        let found: Vec<(usize, SocketAddr)> = self
-            .names()
-            .enumerate()
-            .flat_map(|(at, (name, port))| {
-                look_up(&name, port).into_iter().map(move |address| (at, address))
-            })
-            .collect();
-        let (host_of, hosts) = found.into_iter().unzip();
+        self.carrier_over(number, look_up, self.tls.resolve(&self.hosts)?)
+    }
+
+    /// The same, spoken to with this.
+    ///
+    /// # Errors
+    /// As [`Self::carrier`].
+    pub fn carrier_over(
+        &self,
+        number: u8,
+        look_up: impl Fn(&str, u16) -> Vec<SocketAddr>,
+        tls: Option<CarrierTls>,
+    ) -> Result<Carrier, String> {
+        self.check()?;
+        let (host_of, hosts) = addresses_of(&self.hosts, look_up);
         let form = |setting| match setting {
             IdsSetting::Text => IdForm::Text,
             IdsSetting::Hex => IdForm::Hex,
@@ -397,7 +402,7 @@ impl CarrierSettings {
             host_names: self.hosts.clone(),
             hosts,
             host_of,
-            tls: self.tls.resolve(&self.hosts)?,
+            tls,
             system_id: self.system_id.clone(),
             password: self.password.clone(),
             system_type: self.system_type.clone(),
@@ -440,6 +445,29 @@ impl CarrierSettings {
             paused: self.paused,
         })
     }
+}
+
+/// HOST:PORT each, as names and ports.
+fn names_of(hosts: &[String]) -> impl Iterator<Item = (String, u16)> + '_ {
+    hosts.iter().filter_map(|host| {
+        let (name, port) = host.rsplit_once(':')?;
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        Some((bare.unwrap_or(name).to_owned(), port.parse().ok()?))
+    })
+}
+
+/// The addresses of these hosts, HOST:PORT each, as far as `look_up` knows them, and of each which
+/// of the hosts has it.
+pub fn addresses_of(
+    hosts: &[String],
+    look_up: impl Fn(&str, u16) -> Vec<SocketAddr>,
+) -> (Vec<usize>, Vec<SocketAddr>) {
+    names_of(hosts)
+        .enumerate()
+        .flat_map(|(at, (name, port))| {
+            look_up(&name, port).into_iter().map(move |address| (at, address))
+        })
+        .unzip()
 }
 
 macro_rules! changes {

@@ -26,9 +26,10 @@ pub trait Engine: Send + Sync + 'static {
     /// take it in time is given it again until it does.
     fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError>;
     /// Adds contracts to the shards that own their msns; one that is there already is left as it
-    /// is.
+    /// is. A shard that does not take them in time is told again until it does.
     fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
     /// Removes contracts from the shards that own their msns; one that is not there is passed over.
+    /// A shard that does not take that in time is told again until it does.
     fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
     /// While paused, pushes are answered 8004; what was accepted before goes on.
     fn pause(&self, paused: bool) -> Result<(), ControlError>;

@@ -1,6 +1,7 @@
 //! The running engine as the control plane holds it: tells every shard a change, and reads what
 //! they show.
 
+mod contracts;
 mod host_addresses;
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,7 @@ use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
-use crate::control::carrier_plan::CarrierOrders;
+use crate::control::carrier_plan::{CarrierOrders, with_addresses};
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
@@ -33,6 +34,7 @@ use crate::shard::figures::{NAMES, Rises};
 use crate::shard::{
     CLASSES, LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally,
 };
+use contracts::{ContractsChange, OwedContracts};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use host::clock;
 use std::ops::Range;
@@ -48,10 +50,6 @@ const ENDED_LOOK: Duration = Duration::from_millis(50);
 /// How long whoever asks for figures waits for a shard to give those of this moment; one that
 /// stands still is shown as it last was.
 const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Contracts sent to a shard in one message, which it takes in one turn: in less than a millisecond
-/// while its table grows.
-const CONTRACTS_PER_MESSAGE: usize = 1024;
 
 /// Lines of the simulated network sent to a shard in one message.
 const LINES_PER_MESSAGE: usize = 1024;
@@ -70,6 +68,7 @@ pub struct EngineHandle {
     carriers: Mutex<(CarrierOrders, CarrierPlan)>,
     /// A thread has not taken it yet.
     carriers_untold: AtomicBool,
+    owed_contracts: Mutex<OwedContracts>,
     outbound: Mutex<Outbound>,
 }
 
@@ -78,8 +77,9 @@ impl EngineHandle {
         ports: Ports,
         registry: Arc<Registry>,
         names: HostNames,
-        (driver, orders, plan): (DriverKind, CarrierOrders, CarrierPlan),
+        (driver, mut orders, plan): (DriverKind, CarrierOrders, CarrierPlan),
     ) -> Arc<Self> {
+        orders.note_planned();
         let registry = Mutex::new(registry);
         let carriers = Mutex::new((orders, plan));
         let [unpublished, stopping, carriers_untold] = [false; 3].map(AtomicBool::new);
@@ -93,6 +93,7 @@ impl EngineHandle {
             driver,
             carriers,
             carriers_untold,
+            owed_contracts: Mutex::default(),
             outbound,
         })
     }
@@ -146,22 +147,21 @@ impl EngineHandle {
             port.wake();
         }
         drop(registry);
-        taken & self.publish_hosts()
+        taken & self.publish_hosts() & self.pay_contracts()
     }
 
     /// Tells the shards of carriers whose hosts have other addresses now, and of those that one has
     /// not taken. Whether every shard took that.
     fn publish_hosts(&self) -> bool {
         let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (orders, before) = &mut *carriers;
+        let before = &mut carriers.1;
         let look_up = |name: &str, port| self.names.addresses(name, port);
-        let Ok(plan) = orders.plan(before, self.spread(), look_up) else { return true };
-        let hosts = |plan: &CarrierPlan| {
-            plan.carriers.iter().map(|known| known.carrier.hosts.clone()).collect::<Vec<_>>()
+        let untold = self.carriers_untold.load(Ordering::Relaxed);
+        let plan = match with_addresses(before, look_up) {
+            Some(plan) => plan,
+            None if untold => before.clone(),
+            None => return true,
         };
-        if hosts(&plan) == hosts(before) && !self.carriers_untold.load(Ordering::Relaxed) {
-            return true;
-        }
         let (done, _) = bounded(self.ports.threads.len());
         let mut taken = true;
         for port in &self.ports.threads {
@@ -196,6 +196,7 @@ impl EngineHandle {
         let plan = orders.plan(before, self.spread(), look_up);
         let plan = plan.map_err(|error| ControlError::NotTold(error.to_string()))?;
         *before = plan.clone();
+        orders.note_planned();
         self.tell_plan(&plan)
     }
 
@@ -331,26 +332,6 @@ impl EngineHandle {
         }
         asked.iter().map(|taken| self.taken(taken)).collect()
     }
-
-    fn send_contracts(
-        &self,
-        rows: &[(Msn, Xpid)],
-        message: impl Fn(Vec<(Msn, Xpid)>, Done) -> ShardMessage,
-    ) -> Result<(), ControlError> {
-        let shards = self.ports.shards.len();
-        let mut slices: Vec<Vec<(Msn, Xpid)>> = (0..shards).map(|_| Vec::new()).collect();
-        for &row in rows {
-            slices[shard_of(row.0, shards)].push(row);
-        }
-        for (shard, slice) in slices.into_iter().enumerate() {
-            for rows in slice.chunks(CONTRACTS_PER_MESSAGE) {
-                let (done, taken) = bounded(1);
-                self.ports.send(shard, message(rows.to_vec(), Done(done)))?;
-                self.wait(&taken, 1)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Engine for EngineHandle {
@@ -376,11 +357,11 @@ impl Engine for EngineHandle {
     }
 
     fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
-        self.send_contracts(rows, |rows, done| ShardMessage::AddContracts { rows, done })
+        self.send_contracts(rows, ContractsChange::Add)
     }
 
     fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
-        self.send_contracts(rows, |rows, done| ShardMessage::RemoveContracts { rows, done })
+        self.send_contracts(rows, ContractsChange::Remove)
     }
 
     fn pause(&self, paused: bool) -> Result<(), ControlError> {

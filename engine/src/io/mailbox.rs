@@ -452,7 +452,7 @@ impl Ports {
     }
 
     /// The thread that holds a shard.
-    fn of_shard(&self, shard: usize) -> Option<&Arc<ThreadPort>> {
+    pub(crate) fn of_shard(&self, shard: usize) -> Option<&Arc<ThreadPort>> {
         self.threads.get(self.holders.thread_of(shard)?)
     }
 

@@ -8,6 +8,7 @@ mod kills;
 mod live;
 mod pace;
 mod peers;
+mod trial;
 
 use std::net::SocketAddr;
 use std::time::Duration;

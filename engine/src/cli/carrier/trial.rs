@@ -12,6 +12,7 @@ use crate::io::tls::Calling;
 use crate::network::smpp::carrier::Carrier;
 use clap::Args;
 use host::clock;
+use std::cell::Cell;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 use wire::smpp::address;
@@ -62,43 +63,39 @@ pub(in crate::cli) struct TestCommand {
 struct Tried {
     settings: CarrierSettings,
     carrier: Carrier,
+    /// The SMS was sent, to whichever host: it is not sent twice.
+    sent: Cell<bool>,
 }
 
 impl TestCommand {
     pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let (number, settings) = self.place.store_beside_engine()?.carrier(&self.name)?;
         let carrier = settings.carrier(number, |_, _| Vec::new())?;
-        let tried = Tried { settings, carrier };
+        let tried = Tried { settings, carrier, sent: Cell::new(false) };
         let mut text = [0; TEXT_OCTETS_MAX];
         let octets = write_text(&self.text, Alphabet::Gsm, &mut text).ok_or_else(|| {
             CliError::new("--text is not one SMS of the GSM alphabet: give up to 160 characters")
         })?;
         let mut first = None;
-        let mut is_to_send = self.to.is_some();
         for (at, (name, port)) in tried.settings.names().enumerate() {
-            let done =
-                self.try_host(&tried, at, (&name, port), is_to_send, &text[..octets], output);
-            match done {
-                Ok(sent) => is_to_send &= !sent,
-                Err(error) => {
-                    output.print(&format!("{name}:{port}: {}\n", error.sentence))?;
-                    first.get_or_insert(error);
-                }
+            let done = self.try_host(&tried, at, (&name, port), &text[..octets], output);
+            if let Err(error) = done {
+                output.print(&format!("{name}:{port}: {}\n", error.sentence))?;
+                first.get_or_insert(error);
             }
         }
         first.map_or(Ok(()), Err)
     }
 
-    /// Every step with one host; whether an SMS was sent.
+    /// Every step with one host.
     fn try_host(
         &self,
         tried: &Tried,
         at: usize,
         (name, port): (&str, u16),
-        sends: bool,
         text: &[u8],
         output: &mut Output<'_>,
-    ) -> Result<bool, CliError> {
+    ) -> Result<(), CliError> {
         let mut step = |sentence: String| output.print(&format!("{name}:{port}: {sentence}\n"));
         let address = look_up(name, port, &self.name)?;
         let mut lines = Vec::new();
@@ -115,11 +112,11 @@ impl TestCommand {
             step(enquire(&mut talk, tried)?)?;
             lines.push(talk);
         }
-        let sent = sends && self.to.is_some();
-        if let (true, Some(msn)) = (sends, self.to) {
-            let (transmitter, receiver) = lines.split_at_mut(1);
-            let receiver = receiver.first_mut();
-            self.send(tried, msn, text, (&mut transmitter[0], receiver), &mut step)?;
+        let mut done = Ok(());
+        if let (false, Some(msn)) = (tried.sent.get(), self.to)
+            && let Some((transmitter, others)) = lines.split_first_mut()
+        {
+            done = self.send(tried, msn, text, (transmitter, others.first_mut()), &mut step);
         }
         for talk in &mut lines {
             if talk.sent_back > 0 {
@@ -136,7 +133,7 @@ impl TestCommand {
                 _ => "unbound, without an answer".to_owned(),
             })?;
         }
-        Ok(sent)
+        done
     }
 
     /// The SMS, its answer and its receipt.
@@ -214,6 +211,7 @@ impl TestCommand {
             short_message: if carrier.packs { &packed[..packed_octets] } else { text },
             ..Message::default()
         };
+        tried.sent.set(true);
         // A receipt before the answer is sent back, and comes again behind it.
         let answer = transmitter
             .ask(Command::SUBMIT_SM, &Body::Message(message), ANSWER, &|_| false)

@@ -121,8 +121,11 @@ pub(super) async fn remove(
             store.act_in_steps(&caller.name, &act, |store, step| {
                 let removed = store.remove_registration(xpid, query.contracts)?;
                 *step += 1;
-                publish(store, control)?;
+                // One that does not take the registrations is to have the contracts no longer all
+                // the same.
+                let published = publish(store, control);
                 remove_from_shards(control, &removed)?;
+                published?;
                 Ok(removed.len())
             })
         })

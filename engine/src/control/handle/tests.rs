@@ -76,6 +76,49 @@ fn carriers_reach_every_thread_that_takes_them_and_later_the_one_that_did_not() 
     assert!(told_of(&threads[1]).is_empty(), "once is enough");
 }
 
+/// How a contract stands with a shard that takes its mailbox's messages now; `None`: nothing was
+/// said of it.
+fn stands(port: &ThreadPort) -> Option<bool> {
+    let mut stands = None;
+    while let Some(message) = port.next_message() {
+        match message {
+            ThreadMessage::To(_, ShardMessage::AddContracts { .. }) => stands = Some(true),
+            ThreadMessage::To(_, ShardMessage::RemoveContracts { .. }) => stands = Some(false),
+            _ => {}
+        }
+    }
+    stands
+}
+
+#[test]
+fn contracts_that_a_shard_had_no_room_for_reach_it_later_in_their_order() {
+    let ports = Ports::new(2, 2);
+    let threads = ports.threads.clone();
+    let xpid = Xpid::from_value(100_000_001).expect("a legal XPID");
+    let numbers = 9_010_000_000..9_010_000_064u64;
+    let rows: Vec<(Msn, Xpid)> =
+        numbers.map(|number| (Msn::from_value(number).expect("a legal msn"), xpid)).collect();
+    // Nobody answers, so nobody is waited for; the first has no room either.
+    threads[1].status.note_ended();
+    fill(&threads[0]);
+    let names = HostNames::new(Hanging, INTERVALS);
+    let registry = Arc::new(Registry::new(Vec::new()));
+    let handle = EngineHandle::new(
+        ports,
+        registry,
+        names,
+        (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
+    );
+    assert_eq!(handle.add_contracts(&rows), Err(ControlError::Stopping));
+    // The order's repeat changes nothing in the store: it is the removal that nobody repeats.
+    assert_eq!(handle.remove_contracts(&rows), Err(ControlError::Stopping));
+    assert_eq!((stands(&threads[0]), stands(&threads[1])), (None, Some(false)));
+    assert!(handle.pay_contracts());
+    assert_eq!(stands(&threads[0]), Some(false), "the last word is the store's");
+    assert!(handle.pay_contracts());
+    assert_eq!(stands(&threads[0]), None, "once is enough");
+}
+
 #[test]
 fn a_change_does_not_wait_for_a_shard_that_has_ended() {
     let ports = Ports::new(1, 1);

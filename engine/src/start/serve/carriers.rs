@@ -14,7 +14,7 @@ pub(super) fn load(
 ) -> Result<(CarrierOrders, CarrierPlan), Fatal> {
     let carriers = store.carriers().map_err(Fatal::from)?;
     let rules = store.routes().map_err(Fatal::from)?;
-    let orders = CarrierOrders { carriers, rules, ..CarrierOrders::default() };
+    let orders = CarrierOrders::new(carriers, rules);
     names.want_hosts(orders.carriers.iter().flat_map(|(_, settings)| settings.names()).collect());
     let look_up = |name: &str, port| names.addresses(name, port);
     let plan = orders.plan(&CarrierPlan::default(), spread, look_up).map_err(|error| {
