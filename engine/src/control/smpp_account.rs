@@ -146,7 +146,7 @@ impl SmppChange {
             account.system_id.clone_from(system_id);
         }
         if let Some(passwords) = &self.passwords {
-            account.passwords = digests(passwords)?;
+            account.passwords = digests(passwords, &account.passwords)?;
         }
         if let Some(words) = &self.bind_types {
             let kinds = BindKinds::parse(words.iter().map(String::as_str));
@@ -184,10 +184,15 @@ impl SmppDocument {
     }
 }
 
-fn digests(passwords: &[String]) -> Result<Vec<PasswordDigest>, String> {
+/// What the passwords are known by. One that was there `before` keeps its digest: sessions are
+/// known by it.
+fn digests(passwords: &[String], before: &[PasswordDigest]) -> Result<Vec<PasswordDigest>, String> {
     passwords
         .iter()
         .map(|password| {
+            if let Some(kept) = before.iter().find(|digest| digest.is_of(password.as_bytes())) {
+                return Ok(kept.clone());
+            }
             let mut salt = [0; 16];
             File::open("/dev/urandom")
                 .and_then(|mut source| source.read_exact(&mut salt))

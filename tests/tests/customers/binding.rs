@@ -129,6 +129,45 @@ fn a_password_follows_another_without_a_gap_and_an_account_can_be_taken_away() {
     drop(engine);
 }
 
+/// The session is unbound by the engine, and its connection ends.
+#[track_caller]
+fn is_unbound(mut esme: Esme) {
+    let unbind = esme.await_one("an unbind", |pdu| pdu.command == command::UNBIND);
+    esme.answer(command::UNBIND, unbind.sequence, 0);
+    esme.await_end();
+}
+
+#[test]
+fn a_session_stays_no_longer_than_it_might_bind_anew() {
+    let office = Office::new();
+    let engine = office.start();
+    let file = office.path("passwords").display().to_string();
+    let set = |more: &[&str]| {
+        office.must(&[&["client", "set", XPID], more].concat());
+    };
+    let passwords = |lines: &str| {
+        std::fs::write(&file, lines).expect("a writable directory");
+        set(&["--smpp-password-file", &file]);
+    };
+    let bind = |password: &str, kind| Esme::bound(office.smpp, kind, ID, password);
+    // A password that leaked: who came in by it goes, who came in by another stays.
+    passwords("secret08\nnewone\n");
+    let by_old = bind(PASSWORD, command::BIND_TRANSCEIVER);
+    let mut by_new = bind("newone", command::BIND_TRANSCEIVER);
+    passwords("newone\n");
+    is_unbound(by_old);
+    by_new.accepted(&Submit::text(&msn(1), "still here"));
+    // Ways to bind that are not its any more.
+    let mut transmitter = bind("newone", command::BIND_TRANSMITTER);
+    set(&["--bind-type", "transmitter"]);
+    is_unbound(by_new);
+    transmitter.accepted(&Submit::text(&msn(2), "still here"));
+    // A network that is not its any more.
+    set(&["--network", "192.0.2.0/24"]);
+    is_unbound(transmitter);
+    drop(engine);
+}
+
 #[test]
 fn two_registrations_have_no_system_id_in_common() {
     let office = Office::new();

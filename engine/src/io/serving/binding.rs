@@ -60,10 +60,11 @@ pub(super) struct Question {
 }
 
 /// What the thread found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Verdict {
     pub(super) session: (u32, u32),
-    pub(super) is_right: bool,
+    /// Which of the account's digests the password is of; `None`: it is wrong.
+    pub(super) by: Option<PasswordDigest>,
 }
 
 enum Asked {
@@ -228,12 +229,14 @@ impl Checker {
         // One that was connected before it was refused has no more tries than the others.
         let is_refused = source.is_some_and(|source| self.gate.is_refused(source, now()));
         let password = question.password.as_bytes();
-        let is_right =
-            !is_refused && question.digests.iter().any(|digest| self.is_of(digest, password));
-        if !is_right && let Some(source) = question.source {
+        let digests = if is_refused { &[][..] } else { &question.digests };
+        let by = digests.iter().find(|digest| self.is_of(digest, password)).cloned();
+        if by.is_none()
+            && let Some(source) = question.source
+        {
             self.note_failed(source, now());
         }
-        Verdict { session: question.session, is_right }
+        Verdict { session: question.session, by }
     }
 
     fn is_of(&mut self, digest: &PasswordDigest, password: &[u8]) -> bool {

@@ -20,7 +20,7 @@ mod session;
 
 use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Registered;
-use crate::gateway::smpp::SmppAccount;
+use crate::gateway::smpp::{PasswordDigest, SmppAccount};
 use crate::io::budget::Budget;
 use crate::io::connection::Ending;
 use crate::io::driver::{Completion, Driver, Owner};
@@ -302,7 +302,7 @@ impl Customers {
     }
 
     fn take_verdict(&mut self, verdict: Verdict, parts: &Parts, mesh: &mut Mesh, now: Now) {
-        let Verdict { session: name, is_right } = verdict;
+        let Verdict { session: name, by } = verdict;
         let (index, generation) = name;
         let Some((_, doorman)) = &self.reception else { return };
         let Some(link) = self.sessions.of_generation(index, generation) else { return };
@@ -310,17 +310,15 @@ impl Customers {
         let since_ms = applicant.since_ms;
         let source = link.session.source;
         let proved = (source, link.session.certificate);
-        let found = if is_right {
-            let judged = judge(parts, applicant, proved, now);
+        let found = by.ok_or(Status::INVALID_PASSWORD).and_then(|by| {
+            let judged = judge(parts, applicant, proved, &by, now);
             if judged == Err(Status::BIND_FAILED) {
                 doorman.note_failed(source);
             }
-            judged
-        } else {
-            Err(Status::INVALID_PASSWORD)
-        };
+            judged.map(|()| by)
+        });
         match found {
-            Ok(()) => self.admit(index, applicant, parts, mesh, now),
+            Ok(by) => self.admit(index, (applicant, by), parts, mesh, now),
             Err(status) => {
                 let refusal = Refusal { session: name, status, since_ms };
                 put_refusal(&mut self.refusals, refusal);
@@ -331,14 +329,14 @@ impl Customers {
     fn admit(
         &mut self,
         index: u32,
-        applicant: Applicant,
+        (applicant, by): (Applicant, PasswordDigest),
         parts: &Parts,
         mesh: &mut Mesh,
         now: Now,
     ) {
         let Some((registered, account)) = account_of(parts, applicant) else { return };
         let Some(link) = self.sessions.get_mut(index) else { return };
-        link.session.admit(registered, account, applicant.kind, now.steady_ms);
+        link.session.admit((registered, account), applicant.kind, by, now.steady_ms);
         self.counts.binds += 1;
         let (xpid, kind) = (applicant.xpid, applicant.kind);
         tracing::info!(%xpid, ?kind, "a customer has bound");
@@ -682,9 +680,14 @@ fn judge(
     parts: &Parts,
     applicant: Applicant,
     (source, certificate): (Option<IpAddr>, Option<CertificateDigest>),
+    by: &PasswordDigest,
     now: Now,
 ) -> Result<(), Status> {
     let (registered, account) = account_of(parts, applicant).ok_or(Status::INVALID_SYSTEM_ID)?;
+    // It may have been taken away while it was looked at.
+    if !account.passwords.contains(by) {
+        return Err(Status::INVALID_PASSWORD);
+    }
     let registration = &registered.registration;
     let comes_from = source.is_some_and(|source| registration.may_come_from(source));
     let has_its = registration.takes_certificate(certificate);
@@ -695,13 +698,18 @@ fn judge(
     if registered.seats.take(account.binds_max) { Ok(()) } else { Err(Status::ALREADY_BOUND) }
 }
 
-/// Whether who has bound still has an account, and has proved what it asks for.
+/// Whether who has bound still has an account, and might bind so now: by that password, from
+/// there, with that certificate and in that way.
 fn may_stay(session: &Serving, parts: &Parts) -> bool {
-    session.member.as_ref().is_none_or(|member| {
-        let registered = parts.registry().find(member.xpid);
-        let registration = registered.map(|registered| &registered.registration);
-        registration.is_some_and(|registration| {
-            registration.smpp.is_some() && registration.takes_certificate(session.certificate)
-        })
+    let Some(member) = &session.member else { return true };
+    let registered = parts.registry().find(member.xpid);
+    let Some(registration) = registered.map(|registered| &registered.registration) else {
+        return false;
+    };
+    registration.smpp.as_ref().is_some_and(|account| {
+        account.passwords.contains(&member.by)
+            && account.kinds.contains(member.kind)
+            && session.source.is_some_and(|source| registration.may_come_from(source))
+            && registration.takes_certificate(session.certificate)
     })
 }

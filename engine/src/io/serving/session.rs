@@ -7,7 +7,7 @@
 
 use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Registered;
-use crate::gateway::smpp::{Seats, SmppAccount};
+use crate::gateway::smpp::{PasswordDigest, Seats, SmppAccount};
 use crate::io::connection::{Ending, Gate};
 use crate::io::limits::{
     LINGER_MS_MAX, LINGER_OCTETS_MAX, SMPP_ANSWER_OCTETS, SMPP_INPUT_OCTETS_MAX,
@@ -70,6 +70,8 @@ impl PendingPdu {
 pub(super) struct Member {
     pub(super) xpid: Xpid,
     pub(super) kind: BindKind,
+    /// What its password is known by.
+    pub(super) by: PasswordDigest,
     seats: Arc<Seats>,
     zone_minutes: i32,
 }
@@ -154,14 +156,15 @@ impl Serving {
     /// Lets a customer in.
     pub(super) fn admit(
         &mut self,
-        registered: &Registered,
-        account: &SmppAccount,
+        (registered, account): (&Registered, &SmppAccount),
         kind: BindKind,
+        by: PasswordDigest,
         now_ms: SteadyMs,
     ) {
         self.member = Some(Member {
             xpid: registered.registration.xpid,
             kind,
+            by,
             seats: Arc::clone(&registered.seats),
             zone_minutes: i32::from(account.zone_minutes),
         });
