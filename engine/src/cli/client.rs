@@ -193,6 +193,10 @@ struct Fields {
     /// Keep text to the default alphabet and UCS-2 [default]
     #[arg(long)]
     no_national: bool,
+    /// Whether the state of a phone's line has to be known: pushes to phones that a carrier reaches
+    /// are refused (2006) [default: false]
+    #[arg(long, value_name = "BOOL")]
+    line_state: Option<bool>,
     #[command(flatten)]
     smpp: SmppFields,
 }
@@ -404,6 +408,7 @@ impl Fields {
             rate_per_second: self.rate,
             volume_per_day: self.volume,
             national_tables: switched(self.national, self.no_national),
+            line_state: self.line_state,
             smpp: self.smpp.change()?,
         })
     }
@@ -500,6 +505,7 @@ fn render_one(document: &ClientDocument) -> String {
         ("pushes per second", limit(u64::from(document.rate_per_second))),
         ("pushes per day", limit(document.volume_per_day)),
         ("national tables", yes_no(document.national_tables)),
+        ("line state required", yes_no(document.line_state)),
         ("binds by SMPP", account_text(document)),
     ];
     table::render(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[])

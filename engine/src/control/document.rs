@@ -97,6 +97,9 @@ pub struct ClientChange {
     /// Whether text may use the national language tables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub national_tables: Option<bool>,
+    /// Whether its pushes go by no carrier, since that alone knows the state of the line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_state: Option<bool>,
     /// Its account of SMPP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smpp: Option<SmppChange>,
@@ -159,6 +162,9 @@ pub struct ClientDocument {
     pub volume_per_day: u64,
     /// Whether text may use the national language tables.
     pub national_tables: bool,
+    /// Whether its pushes go by no carrier, since that alone knows the state of the line.
+    #[serde(default)]
+    pub line_state: bool,
     /// Its account of SMPP, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smpp: Option<SmppDocument>,
@@ -191,6 +197,7 @@ impl ClientChange {
         set(&mut registration.rate_per_second, self.rate_per_second);
         set(&mut registration.volume_per_day, self.volume_per_day);
         set(&mut registration.national_tables, self.national_tables);
+        set(&mut registration.line_state, self.line_state);
         if let Some(smpp) = &self.smpp {
             smpp.apply(registration)?;
         }
@@ -327,6 +334,7 @@ impl ClientDocument {
             rate_per_second: registration.rate_per_second,
             volume_per_day: registration.volume_per_day,
             national_tables: registration.national_tables,
+            line_state: registration.line_state,
             smpp: registration.smpp.as_ref().map(SmppDocument::of),
         }
     }

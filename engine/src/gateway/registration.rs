@@ -64,6 +64,9 @@ pub struct Registration {
     pub volume_per_day: u64,
     /// Whether the national language shift tables may be used.
     pub national_tables: bool,
+    /// Its pushes go to phones of which the state of the line is known: by no carrier, since that
+    /// alone knows the line.
+    pub line_state: bool,
     /// By what it binds over SMPP, if it may.
     pub smpp: Option<SmppAccount>,
 }
@@ -96,6 +99,7 @@ impl Registration {
             rate_per_second: 0,
             volume_per_day: 0,
             national_tables: false,
+            line_state: false,
             smpp: None,
         }
     }

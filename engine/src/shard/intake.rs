@@ -11,6 +11,7 @@ use crate::billing::{EventKind, Log};
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registry::{Credential, Registered, identify};
 use crate::journal::Accepted;
+use crate::network::routes::CORE_NETWORK;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::{KeyVerdict, NewPush, admitted_percent};
 use crate::smsc::mutation::Mutation;
@@ -379,6 +380,11 @@ impl<L: Log> Shard<L> {
         admission: &Admission,
         now_ms: WallMs,
     ) -> Result<Reply, Code> {
+        let route = self.routes.route_of(push.msn, push.xpid, push.class);
+        if route != CORE_NETWORK && registered.registration.line_state {
+            // The state of the line is the carrier's to know.
+            return Err(Code::NOT_ALLOWED);
+        }
         let (segments, alert) = (admission.segments, self.alert_identity(push));
         if let Some(reply) = self.reply_of_alert(push, alert, segments, now_ms)? {
             return Ok(reply);
@@ -433,7 +439,7 @@ impl<L: Log> Shard<L> {
             single_attempt: push.is_single_attempt(),
             by_smpp: push.door != Door::Http,
             alert,
-            route: self.routes.route_of(push.msn, push.xpid, push.class),
+            route,
         };
         self.core.accept(new, self.pace.center(now_ms));
         registered.meter.charge(now_ms);

@@ -210,6 +210,7 @@ impl<L: Log> Shard<L> {
     /// What recovery left to do is done, and the shard is there: the pushes that go on.
     fn finish_open(&mut self, config: &ShardConfig, now_ms: WallMs) -> usize {
         self.core.set_asks(config.routes.any_queried());
+        self.reroute_by_registry();
         self.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
         config.progress.enter(OpenStage::Done);

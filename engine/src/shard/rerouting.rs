@@ -8,6 +8,7 @@ use super::Shard;
 use crate::billing::Log;
 use crate::journal::Position;
 use crate::network::port::{CarrierQuestion, Network};
+use crate::network::routes::CORE_NETWORK;
 use crate::network::smpp::exchange::CarrierPlan;
 use crate::smsc::core::Core;
 use crate::smsc::pushes::PushIndex;
@@ -57,6 +58,13 @@ impl<L: Log> Shard<L> {
         self.by_carriers.rerouting = Rerouting::Looking(0);
     }
 
+    /// At a start: the journal does not tell whose pushes go by no carrier, the registry does.
+    pub(super) fn reroute_by_registry(&mut self) {
+        if self.registry.iter().any(|registered| registered.registration.line_state) {
+            self.by_carriers.rerouting = Rerouting::Looking(0);
+        }
+    }
+
     /// Gives pushes that wait their routes, some in each turn; whether there is more to do.
     pub(super) fn reroute(&mut self) -> bool {
         match self.by_carriers.rerouting {
@@ -84,12 +92,18 @@ impl<L: Log> Shard<L> {
 
     fn reroute_push(&mut self, index: PushIndex) {
         let Some(push) = self.core.live_at(index) else { return };
-        if push.state.is_final() || push.state == State::Handed {
+        // Rows go by the core network alone.
+        if push.is_row() || push.state.is_final() || push.state == State::Handed {
             return;
         }
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         let Some(xpid) = Xpid::from_value(accepted.xpid) else { return };
-        let route = self.routes.route_of(push.msn(), xpid, push.class);
+        let knows_line = self.registry.find(xpid).is_some_and(|of| of.registration.line_state);
+        let route = if knows_line {
+            CORE_NETWORK
+        } else {
+            self.routes.route_of(push.msn(), xpid, push.class)
+        };
         let elsewhere = match self.core.avoided(index) {
             0 => None,
             carrier => self.routes.elsewhere_of(route, carrier),

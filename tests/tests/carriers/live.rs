@@ -40,6 +40,37 @@ fn the_first_carrier_of_a_serving_engine_has_the_pushes_that_wait_from_its_route
 }
 
 #[test]
+fn an_xpid_that_has_to_know_the_line_goes_by_no_carrier_whatever_the_routes_become() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let mut site = Site::new(tests::programs!());
+    // The second push of the phone waits behind the first.
+    site.set("--network-latency-ms", "2000");
+    let notifies = ["--notify-url", &recorder.url(), "--line-state", "true"];
+    site.add_client(XPID, &notifies);
+    site.add_contracts(XPID, &["09010000000-09010000999"]);
+    assert!(site.must(&["client", "show", XPID]).contains("line state required"));
+    let engine = site.start();
+    accepted(&engine, &Body::push(&msn(1), "first"));
+    accepted(&engine, &Body::push(&msn(1), "second"));
+    add_carrier(&site, "alpha", smsc.address(), &[]);
+    site.must(&["carrier", "route", "add", BY_CARRIER, "alpha"]);
+    await_bound(&engine, "alpha", 1);
+    let refused = engine.connect().ask(&Body::push(&msn(2), "third").request());
+    assert_eq!(refused.code(), "2006");
+    for reqid in ["first", "second"] {
+        let notice = one_about(&recorder, reqid);
+        assert_eq!(notice.get("code"), "0000");
+        assert!(notice.elements.find("domain").is_some(), "by the core network");
+    }
+    assert!(smsc.sms().is_empty());
+    site.must(&["client", "set", XPID, "--line-state", "false"]);
+    accepted(&engine, &Body::push(&msn(2), "fourth"));
+    assert_eq!(told(&one_about(&recorder, "fourth")), as_told("0000", "1", "00"));
+    assert_eq!(smsc.sms().len(), 1);
+    engine.stop();
+}
+
+#[test]
 fn pushes_that_wait_for_a_carrier_that_is_away_go_by_another_one_as_soon_as_the_route_says_so() {
     let (recorder, beta) = (Recorder::start(), Smsc::start());
     let away = Smsc::start_at(tests::ports::free_address());

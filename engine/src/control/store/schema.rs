@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -112,6 +112,9 @@ CREATE TABLE warning (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX warning_chain ON warning (source, chain);
 CREATE INDEX warning_taken ON warning (source, taken_ms);
+",
+    "
+ALTER TABLE client ADD COLUMN line_state INTEGER NOT NULL DEFAULT 0 CHECK (line_state IN (0, 1));
 ",
 ];
 

@@ -35,8 +35,8 @@ fn every_field_of_a_registration_comes_back_after_a_restart() {
         "kinds":["text"],"senders":["110","City-1"],"segmentation":false,"svcinst":"11111",
         "notify":false,"notify_url":"http://127.0.0.1:9/n","notify_secrets":
         ["a-secret-of-16-or-more","another-secret-of-16"],"notify_connections":3,"notify_depth":7,
-        "rate_per_second":8,"volume_per_day":9,"national_tables":true,"next_token":"following",
-        "networks":["192.0.2.0/24","2001:db8::1"]}"#
+        "rate_per_second":8,"volume_per_day":9,"national_tables":true,"line_state":true,
+        "next_token":"following","networks":["192.0.2.0/24","2001:db8::1"]}"#
         .to_vec();
     let change: ClientChange = simd_json::from_slice(&mut json).expect("a change");
     let full = change.create(xpid(1)).expect("valid");
