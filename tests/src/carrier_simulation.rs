@@ -169,6 +169,7 @@ fn carrier() -> Carrier {
         rebinds: 0,
         cancels: false,
         queries: false,
+        doubt_is_final: false,
         paused: false,
     }
 }

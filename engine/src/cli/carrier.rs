@@ -19,8 +19,8 @@ use crate::control::carrier_orders::{
 };
 use crate::control::carrier_tls::CarrierTlsSettings;
 use crate::control::carriers::{
-    AlphabetSetting, BindSetting, CarrierChange, DestinationSetting, IdsSetting, LongSetting,
-    ValiditySetting,
+    AlphabetSetting, BindSetting, CarrierChange, DestinationSetting, IdsSetting, InDoubtSetting,
+    LongSetting, ValiditySetting,
 };
 use crate::network::routes::{CORE_NETWORK, Routes};
 use import::ImportCommand;
@@ -173,6 +173,10 @@ pub(super) struct ChangeCommand {
     /// Whether it is sent query_sm for pushes whose receipts do not come [default: false]
     #[arg(long, value_name = "BOOL")]
     query: Option<bool>,
+    /// What becomes of an SMS that was sent and not answered: sent again after a minute, so that it
+    /// may arrive twice, or never, so that its push ends as 6008 [default: resend]
+    #[arg(long, value_name = "WORD")]
+    in_doubt: Option<InDoubtSetting>,
     #[command(flatten)]
     tls: TlsOptions,
     #[command(flatten)]
@@ -441,6 +445,7 @@ impl ChangeCommand {
             tlvs: self.tlvs,
             cancel: self.cancel,
             query: self.query,
+            in_doubt: self.in_doubt,
             tls: (tls != before).then_some(tls),
             paused: None,
         })

@@ -103,6 +103,17 @@ pub enum LongSetting {
     Payload,
 }
 
+/// What becomes of an SMS that was sent and not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum InDoubtSetting {
+    /// Sent again after a while: it may arrive twice.
+    #[default]
+    Resend,
+    /// Never sent again: its push ends as 6008, and it may have arrived.
+    Fail,
+}
+
 /// A carrier's settings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -171,6 +182,8 @@ pub struct CarrierSettings {
     pub cancel: bool,
     /// Whether it is sent query_sm for pushes whose receipts do not come.
     pub query: bool,
+    /// What becomes of an SMS that was sent and not answered.
+    pub in_doubt: InDoubtSetting,
     /// It takes no push for now.
     pub paused: bool,
 }
@@ -210,6 +223,7 @@ impl Default for CarrierSettings {
             tlvs: true,
             cancel: false,
             query: false,
+            in_doubt: InDoubtSetting::Resend,
             paused: false,
         }
     }
@@ -442,6 +456,7 @@ impl CarrierSettings {
             rebinds: 0,
             cancels: self.cancel,
             queries: self.query,
+            doubt_is_final: self.in_doubt == InDoubtSetting::Fail,
             paused: self.paused,
         })
     }
@@ -525,6 +540,7 @@ changes! {
     tlvs bool;
     cancel bool;
     query bool;
+    in_doubt InDoubtSetting;
     tls CarrierTlsSettings;
     paused bool;
 }

@@ -401,7 +401,8 @@ impl SimulatedNetwork {
             AttemptResult::Delivered
             | AttemptResult::Refused(_)
             | AttemptResult::HandedOver
-            | AttemptResult::Returned => false,
+            | AttemptResult::Returned
+            | AttemptResult::Doubted => false,
         };
         if waits {
             let returns_after_ms = self.configuration.scaled(self.configuration.returns_after_ms);

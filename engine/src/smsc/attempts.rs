@@ -10,6 +10,7 @@ use crate::smsc::pushes::{Push, PushIndex, Pushes, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use crate::smsc::steady::TimerMs;
+use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::time::CenterMs;
 
@@ -164,6 +165,9 @@ impl Core {
             AttemptResult::Returned => self.put_back(index, now_ms),
             AttemptResult::Held(HoldReason::InDoubt, _) => {
                 self.hold_in_doubt(index, now_ms, random)
+            }
+            AttemptResult::Doubted => {
+                self.end_short(index, State::Expired, Code::EXPIRED_BUSY, now_ms)
             }
             AttemptResult::Delivered | AttemptResult::HandedOver => {
                 self.hold(index, Failure::SystemFailure.into(), now_ms, random)

@@ -154,6 +154,7 @@ impl Core {
             AttemptResult::HandedOver | AttemptResult::Delivered => None,
             AttemptResult::Failed(failure) if failure.is_final() => Some(failure.final_code()),
             AttemptResult::Refused(code) => Some(code),
+            AttemptResult::Doubted => Some(Code::EXPIRED_BUSY),
             _ if push.has(flag::CANCEL_ACCEPTED | flag::REPLACE_REQUESTED) => Some(Code::REPLACED),
             AttemptResult::Returned => None,
             _ if push.has(flag::SINGLE_ATTEMPT) && in_doubt => Some(Code::EXPIRED_BUSY),

@@ -109,6 +109,9 @@ pub enum AttemptResult {
     /// A carrier takes nothing for the moment, and what was not sent is to be tried again at once
     /// when it does. No attempt was made.
     Returned,
+    /// A carrier did not say whether it took what was sent, and that is not to be sent again: it
+    /// may have arrived.
+    Doubted,
 }
 
 /// Why a push waits.

@@ -50,7 +50,8 @@ impl WaitReason {
             AttemptResult::Delivered
             | AttemptResult::Refused(_)
             | AttemptResult::HandedOver
-            | AttemptResult::Returned => return None,
+            | AttemptResult::Returned
+            | AttemptResult::Doubted => return None,
             AttemptResult::Held(HoldReason::Absent, _) => Self::Absent,
             AttemptResult::Held(HoldReason::MemoryFull, _) => Self::MemoryFull,
             AttemptResult::Held(HoldReason::NetworkFailure, _) => Self::Network,

@@ -27,6 +27,26 @@ fn a_receipt_that_repeats_the_reference_settles_what_was_in_doubt() {
 }
 
 #[test]
+fn where_nothing_is_to_be_sent_twice_a_push_in_doubt_ends_at_once() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &["--in-doubt", "fail", "--response", "1"]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    for (number, manner) in [(1, Manner::HangUp), (2, Manner::Silent)] {
+        smsc.behave(&[manner]);
+        let reqid = format!("doubt-{number}");
+        accepted(&engine, &Body::push(&msn(number), &reqid));
+        assert_eq!(told(&one_about(&recorder, &reqid)), as_told("6008", "0", "46"), "{manner:?}");
+    }
+    accepted(&engine, &Body::push(&msn(1), "next"));
+    assert_eq!(told(&one_about(&recorder, "next")), as_told("0000", "1", "00"));
+    let sent: Vec<_> = smsc.sms().into_iter().map(|sms| sms.to).collect();
+    assert_eq!(sent, ["819010000001", "819010000002", "819010000001"], "none is sent twice");
+    assert_eq!(engine.admin().figure("holds"), 0);
+    engine.stop();
+}
+
+#[test]
 fn an_answer_that_comes_late_settles_what_was_in_doubt() {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());
     let site = site(&recorder, &smsc, &["--response", "1"]);

@@ -124,6 +124,8 @@ pub struct Carrier {
     pub cancels: bool,
     /// It takes query_sm.
     pub queries: bool,
+    /// What was sent and not answered is not sent again: its push ends.
+    pub doubt_is_final: bool,
     /// It takes no push for now; what it has is awaited all the same.
     pub paused: bool,
 }

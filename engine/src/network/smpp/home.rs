@@ -390,6 +390,7 @@ impl Home {
         self.exchange.figures.add(|figures| &figures.in_doubt, 1);
         if let Some(in_hand) = &mut self.hands[hand as usize] {
             in_hand.permit.verdict.doubt_mask |= in_hand.segments(segment);
+            in_hand.permit.verdict.doubt_is_final = self.carrier.doubt_is_final;
             let awaited = awaited_of(&in_hand.permit, segment);
             self.doubts.note(token, awaited, now_ms);
         }

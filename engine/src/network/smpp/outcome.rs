@@ -19,11 +19,16 @@ pub(super) struct Verdict {
     pub(super) returned: bool,
     /// The carrier refused a segment.
     pub(super) failure: Option<Failure>,
+    /// What was sent and not answered is not to be sent again.
+    pub(super) doubt_is_final: bool,
 }
 
 impl Verdict {
     /// How the attempt ended.
     pub(super) fn result(&self) -> AttemptResult {
+        if self.doubt_mask != 0 && self.doubt_is_final {
+            return AttemptResult::Doubted;
+        }
         if self.doubt_mask != 0 {
             return AttemptResult::Held(HoldReason::InDoubt, Code::EXPIRED_BUSY);
         }
@@ -82,9 +87,12 @@ mod tests {
             doubt_mask: 2,
             returned: true,
             failure: Some(Failure::SystemFailure),
+            doubt_is_final: false,
         };
         let in_doubt = AttemptResult::Held(HoldReason::InDoubt, Code::EXPIRED_BUSY);
         assert_eq!(all.result(), in_doubt);
+        let never_again = Verdict { doubt_is_final: true, ..all };
+        assert_eq!(never_again.result(), AttemptResult::Doubted);
         let failed = Verdict { doubt_mask: 0, ..all };
         assert_eq!(failed.result(), AttemptResult::Failed(Failure::SystemFailure));
         let returned = Verdict { failure: None, ..failed };
