@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::push::notify_url::NotifyUrl;
 use wire::smpp::address::{Country, DestinationForm};
+use wire::smpp::coding::Alphabet;
 use wire::smpp::id::IdForms;
 use wire::smpp::pdu::{Bind, BindKind};
 use wire::smpp::session::{Config, Event, Mutation, Session, VERSION_34};
@@ -154,7 +155,7 @@ fn carrier() -> Carrier {
         validity: Validity::Absolute,
         receipts: true,
         priority: true,
-        packs: false,
+        alphabet: Alphabet::Gsm,
         long: Long::Udh,
         binary_coding: 4,
         codings: Vec::new(),

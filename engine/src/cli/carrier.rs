@@ -9,6 +9,7 @@ mod trial;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use wire::smpp::coding::Alphabet;
 use wire::terms::ids::{Class, Msn, Xpid};
 
 use super::place::{Place, Registry};
@@ -125,7 +126,7 @@ pub(super) struct ChangeCommand {
     /// Whether it is told of urgent and emergency pushes [default: true]
     #[arg(long, value_name = "BOOL")]
     priority: Option<bool>,
-    /// How it takes text [default: gsm]
+    /// What its default alphabet is, in which it takes text [default: gsm]
     #[arg(long, value_name = "ALPHABET")]
     alphabet: Option<AlphabetSetting>,
     /// How it takes a push of several segments [default: udh]
@@ -508,7 +509,7 @@ impl RouteCheckCommand {
         let routes =
             Routes::new(documents.rules()?).map_err(|error| CliError::new(error.to_string()))?;
         let route = routes.route_of(self.msn, self.xpid, self.class);
-        let Some(choice) = routes.choice(route) else {
+        let Some(choice) = routes.choice(route).cloned() else {
             debug_assert_eq!(route, CORE_NETWORK);
             return Ok("by the simulated core network\n".to_owned());
         };
@@ -530,6 +531,13 @@ impl RouteCheckCommand {
                 (false, percent) => format!(", {percent} % of such pushes"),
             };
             text.push_str(&format!("by the carrier {}{share}\n", name(member.carrier)));
+        }
+        let of_carriers = documents.carriers.iter();
+        let of_carriers = of_carriers.map(|one| (one.number, one.settings.alphabet.alphabet()));
+        match routes.with_alphabets(of_carriers.collect()).alphabet(route) {
+            Alphabet::Gsm | Alphabet::GsmPacked => {}
+            Alphabet::Latin1 => text.push_str("text that Latin-1 lacks goes as UCS-2\n"),
+            Alphabet::Ascii => text.push_str("text that ASCII lacks goes as UCS-2\n"),
         }
         Ok(text)
     }

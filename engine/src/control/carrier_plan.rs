@@ -94,7 +94,11 @@ impl CarrierOrders {
         rules.retain(|rule| !rule.choice.members.is_empty());
         let queried = self.carriers.iter().filter(|(_, settings)| settings.query);
         let queried = queried.map(|(number, _)| *number).collect();
-        let routes = Arc::new(Routes::new(rules)?.with_queried(queried));
+        let alphabets = self.carriers.iter();
+        let alphabets =
+            alphabets.map(|(number, settings)| (*number, settings.alphabet.alphabet())).collect();
+        let routes = Routes::new(rules)?.with_queried(queried).with_alphabets(alphabets);
+        let routes = Arc::new(routes);
         Ok(CarrierPlan { carriers: carriers.into(), routes })
     }
 }

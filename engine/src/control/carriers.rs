@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use wire::smpp::address::{Country, DestinationForm};
-use wire::smpp::coding::EsmClass;
+use wire::smpp::coding::{Alphabet, EsmClass};
 use wire::smpp::id::{IdForm, IdForms};
 use wire::smpp::limits::{
     PASSWORD_OCTETS_MAX, SERVICE_TYPE_OCTETS_MAX, SYSTEM_ID_OCTETS_MAX, SYSTEM_TYPE_OCTETS_MAX,
@@ -77,6 +77,24 @@ pub enum AlphabetSetting {
     Gsm,
     /// GSM 7-bit, packed.
     GsmPacked,
+    /// ISO 8859-1.
+    #[serde(rename = "latin-1")]
+    #[value(name = "latin-1")]
+    Latin1,
+    /// ASCII.
+    Ascii,
+}
+
+impl AlphabetSetting {
+    /// The alphabet.
+    pub fn alphabet(self) -> Alphabet {
+        match self {
+            Self::Gsm => Alphabet::Gsm,
+            Self::GsmPacked => Alphabet::GsmPacked,
+            Self::Latin1 => Alphabet::Latin1,
+            Self::Ascii => Alphabet::Ascii,
+        }
+    }
 }
 
 /// As what sessions are bound.
@@ -442,7 +460,7 @@ impl CarrierSettings {
                 LongSetting::Sar => Long::Sar,
                 LongSetting::Payload => Long::Payload,
             },
-            packs: self.alphabet == AlphabetSetting::GsmPacked,
+            alphabet: self.alphabet.alphabet(),
             binary_coding: self.binary,
             codings: self.codings()?,
             source_ton: self.source_ton,

@@ -8,6 +8,7 @@
 //! one *route*, which is a number: pushes of a route wait in one order.
 
 use serde::{Deserialize, Serialize};
+use wire::smpp::coding::Alphabet;
 use wire::terms::ids::{Class, Msn, Xpid};
 
 /// The route of a push that no carrier takes: the core network.
@@ -112,6 +113,17 @@ pub struct Routes {
     elsewhere: Vec<(u8, u8, u8)>,
     /// Carriers that take query_sm.
     queried: Vec<u8>,
+    /// By route, from 1 on: in what all its carriers take text; none where all take GSM 7-bit.
+    alphabets: Vec<Alphabet>,
+}
+
+/// How much an alphabet lacks of GSM 7-bit.
+fn poverty(alphabet: Alphabet) -> u8 {
+    match alphabet {
+        Alphabet::Gsm | Alphabet::GsmPacked => 0,
+        Alphabet::Latin1 => 1,
+        Alphabet::Ascii => 2,
+    }
 }
 
 impl Routes {
@@ -141,6 +153,36 @@ impl Routes {
     /// The same, with the carriers that take query_sm.
     pub fn with_queried(self, queried: Vec<u8>) -> Self {
         Self { queried, ..self }
+    }
+
+    /// The same, where carriers take text in these alphabets. A route has the poorest of its
+    /// carriers, backups too: a push is encoded once, whichever of them takes it.
+    pub fn with_alphabets(self, of_carriers: Vec<(u8, Alphabet)>) -> Self {
+        let of = |carrier: u8| {
+            let found = of_carriers.iter().find(|(number, _)| *number == carrier);
+            found.map_or(Alphabet::Gsm, |&(_, alphabet)| alphabet)
+        };
+        let poorest = |choice: &CarrierChoice| {
+            let all = choice.members.iter().map(|member| of(member.carrier));
+            all.max_by_key(|&alphabet| poverty(alphabet)).unwrap_or_default()
+        };
+        let mut alphabets: Vec<Alphabet> = self.choices.iter().map(poorest).collect();
+        if alphabets.iter().all(|&alphabet| poverty(alphabet) == 0) {
+            alphabets.clear();
+        }
+        Self { alphabets, ..self }
+    }
+
+    /// Whether there are routes whose carriers lack characters of GSM 7-bit.
+    #[inline]
+    pub fn any_lacks(&self) -> bool {
+        !self.alphabets.is_empty()
+    }
+
+    /// In what all carriers of a route take text.
+    pub fn alphabet(&self, route: u8) -> Alphabet {
+        let at = usize::from(route).checked_sub(1);
+        at.and_then(|at| self.alphabets.get(at)).copied().unwrap_or_default()
     }
 
     /// Whether there are carriers that can be asked what has become of an SMS.

@@ -19,6 +19,8 @@ use std::sync::Arc;
 use wire::push::response::Answer;
 use wire::push::scan;
 use wire::push::scan::{Request, ScanRefusal};
+use wire::smpp::coding;
+use wire::sms::coding_scheme::CodingScheme;
 use wire::sms::segment::Content;
 use wire::submission::form::{self, Order};
 use wire::submission::{CancelTarget, Door, Submission};
@@ -301,6 +303,8 @@ impl<L: Log> Shard<L> {
             message_reference: self.message_reference,
             concatenation_reference: self.draw_reference(push),
         };
+        let recoded = if self.routes.any_lacks() { self.recoded(push) } else { None };
+        let push = recoded.as_ref().unwrap_or(push);
         let contracted = self.contracts.contains(push.msn, push.xpid);
         let admitted =
             admit::admit(registered, contracted, push, references, now_ms, &mut self.submits[..]);
@@ -323,10 +327,23 @@ impl<L: Log> Shard<L> {
                 Ok(Reply::WhenDurable(answer, if early { 0 } else { self.journal.appended() }))
             }
             (KeyVerdict::New, Some(admission)) => {
-                self.store_push(registered, push, key, &admission, now_ms)
+                let route = self.route_for(registered, push)?;
+                self.store_push(registered, push, key, (&admission, route), now_ms)
             }
             (KeyVerdict::New, None) => Err(Code::VOLUME_USED_UP),
         }
+    }
+
+    /// The push as UCS-2, where a carrier of its route takes text in an alphabet that lacks one of
+    /// its characters. A coding that the client chose stays.
+    #[cold]
+    fn recoded<'a>(&self, push: &Submission<'a>) -> Option<Submission<'a>> {
+        let (Ok(Content::Text(text)), None) = (push.content, push.coding_scheme) else {
+            return None;
+        };
+        let route = self.routes.route_of(push.msn, push.xpid, push.class);
+        let is_carried = coding::carries(text, self.routes.alphabet(route));
+        (!is_carried).then_some(Submission { coding_scheme: Some(CodingScheme::UCS2.0), ..*push })
     }
 
     /// 8003 or 8002 where what is left of the journal is for classes that matter more.
@@ -377,14 +394,9 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         push: &Submission<'_>,
         key: u64,
-        admission: &Admission,
+        (admission, route): (&Admission, u8),
         now_ms: WallMs,
     ) -> Result<Reply, Code> {
-        let route = self.routes.route_of(push.msn, push.xpid, push.class);
-        if route != CORE_NETWORK && registered.registration.line_state {
-            // The state of the line is the carrier's to know.
-            return Err(Code::NOT_ALLOWED);
-        }
         let (segments, alert) = (admission.segments, self.alert_identity(push));
         if let Some(reply) = self.reply_of_alert(push, alert, segments, now_ms)? {
             return Ok(reply);
@@ -446,6 +458,14 @@ impl<L: Log> Shard<L> {
         self.note_accepted(push_id, segments, now_ms);
         //= push answer durable
         Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))
+    }
+
+    /// Where the push goes; 2006 where that has to know the state of the line, which is a
+    /// carrier's to know.
+    fn route_for(&self, registered: &Registered, push: &Submission<'_>) -> Result<u8, Code> {
+        let route = self.routes.route_of(push.msn, push.xpid, push.class);
+        let may = route == CORE_NETWORK || !registered.registration.line_state;
+        if may { Ok(route) } else { Err(Code::NOT_ALLOWED) }
     }
 
     /// When the push expires, in real time.

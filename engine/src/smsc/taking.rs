@@ -1,6 +1,5 @@
 //! Taking a push: what its key says, whether there is room for it, and its place.
 
-use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::Core;
 use crate::smsc::interface::{KeyVerdict, NewPush};
 use crate::smsc::limits::{SHARE_OF_FREE, admitted_percent};

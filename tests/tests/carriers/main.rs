@@ -133,6 +133,42 @@ fn segments_of_a_long_push_go_in_their_order_and_each_needs_its_receipt() {
     engine.stop();
 }
 
+/// What went out: data_coding, and the text.
+fn sent(smsc: &Smsc, count: usize) -> Vec<(u8, Vec<u8>)> {
+    smsc.await_sms(count).into_iter().map(|sms| (sms.data_coding, sms.text)).collect()
+}
+
+#[test]
+fn a_carriers_own_alphabet_is_written_and_what_it_lacks_goes_as_ucs_2() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &["--alphabet", "latin-1", "--data-coding", "00=03"]);
+    let checked = site.must(&["carrier", "route", "check", &msn(1), XPID]);
+    assert!(checked.contains("Latin-1 lacks goes as UCS-2"), "{checked}");
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    accepted(&engine, &Body::text(&msn(1), "western", "Gr\u{fc}\u{df}e @ [1]"));
+    one_about(&recorder, "western");
+    accepted(&engine, &Body::text(&msn(1), "greek", "\u{394}\u{3a9}"));
+    one_about(&recorder, "greek");
+    let greek = vec![0x03, 0x94, 0x03, 0xA9];
+    let western = b"Gr\xfc\xdfe @ [1]".to_vec();
+    assert_eq!(sent(&smsc, 2), [(3, western), (8, greek.clone())]);
+    // Several segments: a header, then the text of each.
+    accepted(&engine, &Body::text(&msn(1), "long", &"\u{fc}".repeat(200)));
+    one_about(&recorder, "long");
+    let long = &sent(&smsc, 4)[2..];
+    assert!(long.iter().all(|(coding, text)| *coding == 3 && text[..3] == [5, 0, 3]));
+    assert_eq!([&long[0].1[6..], &long[1].1[6..]].concat(), [0xFC; 200]);
+    // A poorer carrier makes the whole route poorer, a backup too.
+    let beta = Smsc::start();
+    add_carrier(&site, "beta", beta.address(), &["--alphabet", "ascii"]);
+    site.must(&["carrier", "route", "add", BY_CARRIER, "alpha", "--backup", "beta"]);
+    accepted(&engine, &Body::text(&msn(1), "poorer", "\u{fc}"));
+    one_about(&recorder, "poorer");
+    assert_eq!(sent(&smsc, 5)[4], (8, vec![0, 0xFC]));
+    engine.stop();
+}
+
 #[test]
 fn what_a_receipt_or_a_refusal_says_is_what_the_push_client_is_told() {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());

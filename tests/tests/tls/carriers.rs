@@ -63,6 +63,26 @@ fn a_push_goes_to_a_carrier_over_tls_and_ends_with_its_receipt() {
 }
 
 #[test]
+fn a_test_of_a_carrier_speaks_tls_and_says_whose_certificate_is_no_good() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let recorder = Recorder::start();
+    let certified = authority.certify(&["localhost"], Made::Well);
+    let smsc = Smsc::secure(Authority::server(&certified, None));
+    let trusting = site(&recorder, &smsc, &authority, &[]);
+    let said = trusting.must(&["carrier", "test", "alpha"]);
+    for part in ["and TLS 1.3 is spoken", "bound as a transceiver", "enquire_link is answered"] {
+        assert!(said.contains(part), "{part} lacks: {said}");
+    }
+    let binds = smsc.binds();
+    let finished = site(&recorder, &smsc, &other, &[]).run(&["carrier", "test", "alpha"]);
+    assert_eq!(finished.status, Some(1), "{}", finished.stdout);
+    let why = "no authority that is trusted has issued";
+    assert!(finished.stderr.contains(why), "{}", finished.stderr);
+    assert!(finished.stderr.contains("--tls-ca"), "{}", finished.stderr);
+    assert_eq!(smsc.binds(), binds, "no password left");
+}
+
+#[test]
 fn a_carrier_that_is_not_who_it_should_be_gets_neither_a_password_nor_a_push() {
     let (authority, other) = (Authority::new(), Authority::new());
     let named = |names: &[&str], made| Authority::server(&authority.certify(names, made), None);

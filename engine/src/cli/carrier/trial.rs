@@ -17,13 +17,12 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 use wire::smpp::address;
 use wire::smpp::address::OwnAddress;
-use wire::smpp::coding::{Alphabet, EsmClass, write_text};
+use wire::smpp::coding::{EsmClass, write_text};
 use wire::smpp::command::Command;
 use wire::smpp::id::{IdForm, IdForms};
 use wire::smpp::pdu::{Bind, BindKind, Body, Message, decode};
 use wire::smpp::session::VERSION_34;
 use wire::smpp::status::{Consequence, Status};
-use wire::sms::septets;
 use wire::terms::ids::Msn;
 
 /// How long an answer is waited for.
@@ -49,7 +48,7 @@ pub(in crate::cli) struct TestCommand {
     /// Its sender [default: none, the carrier puts its own]
     #[arg(long, value_name = "SENDER", requires = "to")]
     from: Option<String>,
-    /// Its text, one SMS of the GSM alphabet
+    /// Its text, one SMS in the carrier's alphabet
     #[arg(long, value_name = "TEXT", requires = "to", default_value = "Hayauma test")]
     text: String,
     /// Seconds that its receipt is waited for
@@ -73,9 +72,16 @@ impl TestCommand {
         let carrier = settings.carrier(number, |_, _| Vec::new())?;
         let tried = Tried { settings, carrier, sent: Cell::new(false) };
         let mut text = [0; TEXT_OCTETS_MAX];
-        let octets = write_text(&self.text, Alphabet::Gsm, &mut text).ok_or_else(|| {
-            CliError::new("--text is not one SMS of the GSM alphabet: give up to 160 characters")
-        })?;
+        let alphabet = tried.carrier.alphabet;
+        let octets = Some(&self.text)
+            .filter(|text| text.chars().count() <= TEXT_OCTETS_MAX)
+            .and_then(|one| write_text(one, alphabet, &mut text))
+            .ok_or_else(|| {
+                CliError::new(
+                    "--text is not one SMS of the carrier's alphabet: give up to 160 characters \
+                     that it has",
+                )
+            })?;
         let mut first = None;
         for (at, (name, port)) in tried.settings.names().enumerate() {
             let done = self.try_host(&tried, at, (&name, port), &text[..octets], output);
@@ -97,15 +103,14 @@ impl TestCommand {
         output: &mut Output<'_>,
     ) -> Result<(), CliError> {
         let mut step = |sentence: String| output.print(&format!("{name}:{port}: {sentence}\n"));
-        let address = look_up(name, port, &self.name)?;
+        let addresses = look_up(name, port, &self.name)?;
         let mut lines = Vec::new();
         let count = if tried.carrier.pairs { 2 } else { 1 };
         for line in 0..count {
             let tls = tried.carrier.tls.as_ref().and_then(|tls| {
                 Some((tls.spoken_with.downcast_ref::<Calling>()?, tls.names.get(at)?.as_str()))
             });
-            let (mut talk, took) = Talk::connect(address, tls)
-                .map_err(|clause| tried.unreachable(address, &clause))?;
+            let (address, mut talk, took) = reach(tried, &addresses, tls)?;
             let how = if tls.is_some() { ", and TLS 1.3 is spoken" } else { "" };
             step(format!("{address} is reached in {} ms{how}", took.as_millis()))?;
             step(bind(&mut talk, tried, tried.carrier.kind_of(line))?)?;
@@ -199,8 +204,6 @@ impl TestCommand {
         });
         let source = source.transpose()?;
         let destination = address::destination(msn, carrier.country, carrier.destination);
-        let mut packed = [0; TEXT_OCTETS_MAX];
-        let packed_octets = if carrier.packs { septets::pack(text, &mut packed) } else { 0 };
         let message = Message {
             service_type: carrier.service_type.as_bytes(),
             source: source.as_ref().map(OwnAddress::as_address).unwrap_or_default(),
@@ -208,7 +211,7 @@ impl TestCommand {
             esm_class: EsmClass(carrier.mode),
             registered_delivery: u8::from(carrier.receipts),
             data_coding: carrier.data_coding(0),
-            short_message: if carrier.packs { &packed[..packed_octets] } else { text },
+            short_message: text,
             ..Message::default()
         };
         tried.sent.set(true);
@@ -221,9 +224,27 @@ impl TestCommand {
     }
 }
 
-fn look_up(name: &str, port: u16, carrier: &str) -> Result<SocketAddr, CliError> {
-    let found = (name, port).to_socket_addrs().ok().and_then(|mut found| found.next());
-    found.ok_or_else(|| {
+/// The first of the addresses that takes a connection.
+fn reach(
+    tried: &Tried,
+    addresses: &[SocketAddr],
+    tls: Option<(&Calling, &str)>,
+) -> Result<(SocketAddr, Talk, Duration), CliError> {
+    let mut why = None;
+    for &address in addresses {
+        match Talk::connect(address, tls) {
+            Ok((talk, took)) => return Ok((address, talk, took)),
+            Err(clause) => why = Some(tried.unreachable(address, &clause)),
+        }
+    }
+    Err(why.unwrap_or_else(|| CliError::new("the carrier has no address")))
+}
+
+/// At least one address.
+fn look_up(name: &str, port: u16, carrier: &str) -> Result<Vec<SocketAddr>, CliError> {
+    let found: Vec<SocketAddr> =
+        (name, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+    Some(found).filter(|found| !found.is_empty()).ok_or_else(|| {
         CliError::new(format!(
             "the name {name} has no address: correct it with `hayauma carrier set {carrier} --host \
              HOST:PORT`, or see to the name server"

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use wire::smpp::address::{Country, DestinationForm};
-use wire::smpp::coding::data_coding_of;
+use wire::smpp::coding::{Alphabet, data_coding_of};
 use wire::smpp::id::IdForms;
 use wire::smpp::pdu::BindKind;
 
@@ -93,8 +93,8 @@ pub struct Carrier {
     pub receipts: bool,
     /// Whether it is told of priorities.
     pub priority: bool,
-    /// Whether it packs text of its default alphabet: eight septets in seven octets.
-    pub packs: bool,
+    /// What its default alphabet is, in which text of TP-DCS 00 is submitted.
+    pub alphabet: Alphabet,
     /// How a push of several segments is submitted. A push client's own header always goes as it
     /// is.
     pub long: Long,

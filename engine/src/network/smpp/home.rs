@@ -266,7 +266,16 @@ impl Home {
                 unreachable!("what waits is in hand")
             };
             let segment = next_of(&in_hand.permit.slot, in_hand.unsent_mask, &self.carrier);
-            let submit = Submit::new(&in_hand.permit.slot, segment, &self.carrier, wall_ms);
+            let Some(submit) = Submit::new(&in_hand.permit.slot, segment, &self.carrier, wall_ms)
+            else {
+                // It was made for another carrier's alphabet, and is not made anew.
+                self.pace.give_back(1);
+                in_hand.permit.verdict.failure = Some(Failure::Rejected);
+                self.stop(hand);
+                self.settle_if_done(hand);
+                busy = true;
+                continue;
+            };
             let mut space = [0; TLVS_OCTETS_MAX];
             let tlvs = submit.tlvs(&self.carrier, &mut space);
             let body = Body::Message(submit.message(&self.carrier, tlvs));

@@ -8,7 +8,7 @@ use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
 use crate::network::smpp::carrier::{Carrier, Long, Validity};
 use wire::smpp::address;
 use wire::smpp::address::OwnAddress;
-use wire::smpp::coding::EsmClass;
+use wire::smpp::coding::{Alphabet, EsmClass, rewrite};
 use wire::smpp::pdu::Message;
 use wire::smpp::time;
 use wire::smpp::tlv::{Tag, TlvWriter, Tlvs};
@@ -101,7 +101,14 @@ pub(super) fn next_of(slot: &AttemptSlot, unsent_mask: u16, carrier: &Carrier) -
 
 impl Submit {
     /// Segment `segment` of the attempt, or all, for this carrier, at `wall_ms`.
-    pub(super) fn new(slot: &AttemptSlot, segment: u8, carrier: &Carrier, wall_ms: u64) -> Self {
+    /// `None` where the carrier's alphabet lacks a character of a text that was made before it was
+    /// its.
+    pub(super) fn new(
+        slot: &AttemptSlot,
+        segment: u8,
+        carrier: &Carrier,
+        wall_ms: u64,
+    ) -> Option<Self> {
         let whole = segment == ALL_SEGMENTS;
         let first = if whole { 0 } else { usize::from(segment) };
         let deliver = deliver(slot, first);
@@ -132,10 +139,15 @@ impl Submit {
         } else if part.is_some() {
             submit.put_bare(slot, first);
         } else {
-            submit.put_text(&user_data, carrier.packs);
+            submit.put_text(&user_data, carrier.alphabet == Alphabet::GsmPacked);
         }
-        if is_bare && carrier.packs {
-            submit.pack(&user_data);
+        match carrier.alphabet {
+            Alphabet::GsmPacked if is_bare => submit.pack(&user_data),
+            Alphabet::Latin1 | Alphabet::Ascii if user_data.coding_scheme.0 == 0 => {
+                let header = if has_header { user_data.header_octets() } else { 0 };
+                submit.rewrite(header, carrier.alphabet)?;
+            }
+            _ => {}
         }
         let validity = match carrier.validity {
             Validity::Absolute => Some(time::absolute(slot.expires_ms)),
@@ -145,7 +157,17 @@ impl Submit {
         if let Some(validity) = validity {
             (submit.validity, submit.validity_octets) = (validity, validity.len());
         }
-        submit
+        Some(submit)
+    }
+
+    /// The text behind so many octets of header, in the carrier's own alphabet.
+    fn rewrite(&mut self, header: usize, alphabet: Alphabet) -> Option<()> {
+        let mut written = [0; TEXT_OCTETS_MAX];
+        let septets = &self.text[header..self.text_octets];
+        let octets = rewrite(septets, alphabet, &mut written)?;
+        self.text[header..header + octets].copy_from_slice(&written[..octets]);
+        self.text_octets = header + octets;
+        Some(())
     }
 
     /// The header as it is, then the text: one septet an octet where the carrier does not pack.

@@ -170,6 +170,25 @@ pub fn write_text(text: &str, alphabet: Alphabet, out: &mut [u8]) -> Option<usiz
     }
 }
 
+/// Whether a carrier that takes its text in this alphabet can be given `text` as GSM 7-bit: every
+/// character is one of both.
+pub fn carries(text: &str, alphabet: Alphabet) -> bool {
+    let last = match alphabet {
+        Alphabet::Gsm | Alphabet::GsmPacked => u32::MAX,
+        Alphabet::Latin1 => 0xFF,
+        Alphabet::Ascii => 0x7F,
+    };
+    text.chars().all(|one| u32::from(one) <= last && Shift::DEFAULT.encode(one).is_some())
+}
+
+/// Writes text that is there as septets, one an octet, in another alphabet and gives the octets;
+/// `None` where the alphabet lacks a character, or `out` the room.
+pub fn rewrite(septets: &[u8], alphabet: Alphabet, out: &mut [u8]) -> Option<usize> {
+    let mut text = String::with_capacity(septets.len());
+    Shift::DEFAULT.decode(septets, &mut text);
+    write_text(&text, alphabet, out)
+}
+
 fn write_single(text: &str, last: u32, out: &mut [u8]) -> Option<usize> {
     let mut at = 0;
     for character in text.chars() {
@@ -246,6 +265,28 @@ mod tests {
         let mut text = String::new();
         read_ucs2(&[0x6F, 0x22, 0xD8], &mut text);
         assert_eq!(text, "漢\u{FFFD}");
+    }
+
+    #[test]
+    fn text_of_gsm_is_carried_in_another_alphabet_where_that_has_every_character() {
+        for (text, latin1, ascii) in [
+            ("plain", Some(&b"plain"[..]), Some(&b"plain"[..])),
+            ("Gr\u{fc}\u{df}e @ [1] {2}", Some(b"Gr\xfc\xdfe @ [1] {2}"), None),
+            ("100 \u{20ac}", None, None),
+            ("\u{394}\u{3a9}", None, None),
+        ] {
+            let mut septets = [0; 64];
+            let count = write_text(text, Alphabet::Gsm, &mut septets).expect("text of GSM");
+            assert!(carries(text, Alphabet::Gsm) && carries(text, Alphabet::GsmPacked));
+            for (alphabet, expected) in [(Alphabet::Latin1, latin1), (Alphabet::Ascii, ascii)] {
+                let mut out = [0; 64];
+                let written = rewrite(&septets[..count], alphabet, &mut out);
+                assert_eq!(written.map(|octets| &out[..octets]), expected, "{text}");
+                assert_eq!(carries(text, alphabet), expected.is_some(), "{text}");
+            }
+        }
+        // What is no text of GSM goes as UCS-2 whatever a carrier's alphabet has.
+        assert!(!carries("\u{a2}", Alphabet::Latin1) && !carries("`", Alphabet::Ascii));
     }
 
     #[test]

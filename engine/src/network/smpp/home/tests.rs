@@ -6,9 +6,9 @@ use crate::network::smpp::carrier::{Carrier, Long, Validity};
 use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Permit, Spread};
 use crate::network::smpp::outcome::Verdict;
 use crate::network::smpp::port::CarrierPort;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::smpp::address::{Country, DestinationForm};
+use wire::smpp::coding::Alphabet;
 use wire::smpp::id::IdForms;
 use wire::terms::ids::Msn;
 use wire::terms::time::SteadyMs;
@@ -34,7 +34,7 @@ fn carrier() -> Carrier {
         validity: Validity::Absolute,
         receipts: true,
         priority: true,
-        packs: false,
+        alphabet: Alphabet::Gsm,
         long: Long::Udh,
         binary_coding: 4,
         codings: Vec::new(),
@@ -77,23 +77,19 @@ fn come_back(home: &Home) -> Vec<u32> {
 /// Nothing is submitted all the while: the session may be stuck, or about to end.
 #[test]
 fn a_push_that_expires_at_its_home_comes_back_at_its_time_whatever_its_session_does() {
-    let mut home = Home::new(&KnownCarrier::new(carrier(), Spread::even(1)), 100, 0);
+    let slow = Carrier { rate: 1, ..carrier() };
+    let mut home = Home::new(&KnownCarrier::new(slow, Spread::even(1)), 100, 0);
     home.session_bound(0);
     for (push, leaves_by_ms) in [(1, 9_000), (2, 4_000), (3, 6_000), (4, 4_000)] {
         let refused = home.exchange().permits(0).push(permit(push, leaves_by_ms));
         assert!(refused.is_ok());
     }
-    // No SMS goes before then, so that nothing but an expiry is due.
-    home.pace.set_rate(1, 0);
-    home.pace.handle_queue_full(0);
-    home.exchange.set_condition(true, false, 0);
-    let exchange = Arc::clone(&home.exchange);
-    while let Some(permit) = exchange.permits(0).pop() {
-        home.take(permit, true);
-    }
+    home.take_permits(0);
+    // No SMS may go for a second, so that nothing but an expiry is due.
+    assert_eq!(home.pace.take(1, 3_900), 1);
     home.handle_time(3_999);
     assert!(come_back(&home).is_empty());
-    assert_eq!(home.next_due_ms(3_999), Some(4_000), "its expiry, not the end of the rest");
+    assert_eq!(home.next_due_ms(3_999), Some(4_000), "its expiry, not the next SMS");
     home.handle_time(4_000);
     assert_eq!(come_back(&home), [2, 4]);
     assert_eq!(home.take_called(), 1, "its shard is told");
