@@ -148,6 +148,28 @@ fn the_cancel_of_a_whole_alert_ends_its_broadcasts_too() {
 }
 
 #[test]
+fn carriers_that_come_while_rows_are_held_end_no_shard_and_take_no_row() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2).set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);
+    let people = Broadcaster::new(&site, 10);
+    let engine = site.start();
+    let list = people.list(&rows(6));
+    let broadcast = people.started(&manifest(&list, "02", "carried", ""));
+    wait::until_true("2 held", || count(&people.status(&broadcast), "held") == 2);
+    // Nobody listens there, and all phones go by it from now on.
+    let (password, host) = (site.token_file("secret"), tests::ports::free_address().to_string());
+    let account = ["--system-id", "hayauma", "--password-file", &password, "--host", &host];
+    site.must(&[&["carrier", "add", "alpha"], &account[..]].concat());
+    site.must(&["carrier", "route", "add", "0900", "alpha"]);
+    assert_eq!(code(&engine, &Body::push(&msn(7), "waits")), "0000");
+    wait::until_true("a push that waits for it", || site.must(&["queue"]).contains("queued"));
+    assert_eq!(count(&people.status(&broadcast), "held"), 2);
+    site.must(&["network", "set", "home", &msn(0), &msn(1)]);
+    assert_eq!(count(&people.ended(&broadcast), "delivered"), 6);
+    engine.stop();
+}
+
+#[test]
 fn a_planned_stop_leaves_no_row_in_doubt_and_none_unsent() {
     let mut site = Site::new(tests::programs!());
     site.shards(2);

@@ -92,7 +92,7 @@ impl<L: Log> Shard<L> {
 
     fn reroute_push(&mut self, index: PushIndex) {
         let Some(push) = self.core.live_at(index) else { return };
-        // Rows go by the core network alone.
+        // Rows of broadcasts go by the core network; no record of the journal is theirs.
         if push.is_row() || push.state.is_final() || push.state == State::Handed {
             return;
         }
