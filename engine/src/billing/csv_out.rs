@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::columns::Column;
-use super::sums::{Counts, Report, Row};
+use super::sums::{Report, Row, SpanCounts};
 use wire::terms::ids::Xpid;
 
 /// Writes a report: a header line, a line for each XPID, one more where closed days were adjusted,
@@ -50,7 +50,7 @@ fn fields(name: String, row: &Row, is_adjustment: bool) -> Vec<String> {
     fields
 }
 
-fn push_counts(fields: &mut Vec<String>, counts: &Counts) {
+fn push_counts(fields: &mut Vec<String>, counts: &SpanCounts) {
     fields.push(counts.opening.to_string());
     fields.push(counts.accepted.to_string());
     fields.extend(counts.ended.iter().map(u64::to_string));

@@ -21,14 +21,16 @@ struct Open {
     exercise: bool,
 }
 
+/// Rows of broadcasts that are open, by XPID, those of exercises apart.
+pub(super) type OpenRows = BTreeMap<(u64, bool), i64>;
+
 /// One reading of the files.
 pub(super) struct Follow {
     range: Range<u64>,
     blocks_max: usize,
     known: Known,
     open: HashMap<u64, Open>,
-    /// Rows of broadcasts that are open, by XPID, those of exercises apart.
-    open_rows: BTreeMap<(u64, bool), i64>,
+    open_rows: OpenRows,
     /// Ends whose push was not met yet, and the place of their file.
     unmatched: HashMap<u64, usize>,
     xpids: BTreeSet<u64>,
@@ -78,12 +80,14 @@ impl Follow {
         Ok(None)
     }
 
-    /// What was found; the pushes left open are added to `open` by XPID, those of exercises apart.
+    /// What was found; the pushes left open are added to `open` by XPID, those of exercises apart,
+    /// and so are rows of broadcasts to `rows`. A row's acceptance and its end have different
+    /// numbers, which may lie in different ranges.
     pub(super) fn finish(
         mut self,
         files: &[EventFile],
         expected: &Expected,
-        open: &mut BTreeMap<u64, (i64, i64)>,
+        (open, rows): (&mut BTreeMap<u64, (i64, i64)>, &mut OpenRows),
         data_directory: &Path,
     ) -> Result<ReconcileReport, ReportError> {
         for (push_id, place) in std::mem::take(&mut self.unmatched) {
@@ -96,18 +100,8 @@ impl Follow {
         }
         self.report.lacking = expected.lacking_in(&self.known, &self.range, data_directory)?;
         self.report.open = self.open.len() as u64;
-        for ((xpid, exercise), rows) in &self.open_rows {
-            let (billed, exercises) = open.entry(*xpid).or_default();
-            *if *exercise { exercises } else { billed } += rows;
-            self.report.open = self.report.open.saturating_add_signed(*rows);
-            if *rows < 0 {
-                let more = -rows;
-                self.report.find(|| {
-                    format!(
-                        "xpid {xpid:011}: {more} rows of broadcasts ended and were never accepted"
-                    )
-                });
-            }
+        for (whose, count) in self.open_rows {
+            *rows.entry(whose).or_default() += count;
         }
         self.report.xpids = self.xpids.len() as u64;
         self.report.days = files.iter().map(|file| file.day).collect::<HashSet<Day>>().len() as u64;
@@ -171,20 +165,31 @@ impl Follow {
 
     fn find_twice(&mut self, event: &Event, file: &EventFile) {
         let twice = self.report.twice.entry(event.xpid).or_default();
-        let what = if event.kind == EventKind::Accepted {
-            twice.0 += 1;
-            "was accepted"
-        } else {
-            twice.1 += 1;
-            "ended"
+        let what = match event.kind {
+            EventKind::Accepted | EventKind::AcceptedMany => {
+                twice.0 += event.times();
+                "accepted"
+            }
+            _ => {
+                twice.1 += event.times();
+                "ended"
+            }
         };
         self.report.find(|| {
-            format!(
-                "{}: push {} of xpid {:011} {what} twice",
-                file.path.display(),
-                event.push_id,
-                event.xpid
-            )
+            let (path, number, xpid) = (file.path.display(), event.push_id, event.xpid);
+            match event.kind {
+                EventKind::AcceptedMany | EventKind::FinalMany => {
+                    let rows = event.times();
+                    format!(
+                        "{path}: {rows} rows of a broadcast of xpid {xpid:011} {what} twice (event \
+                         {number:X})"
+                    )
+                }
+                _ => {
+                    let was = if what == "accepted" { "was " } else { "" };
+                    format!("{path}: push {number} of xpid {xpid:011} {was}{what} twice")
+                }
+            }
         });
     }
 

@@ -61,4 +61,4 @@ pub use lacking::{Entered, Lacking};
 pub use log::BillingLog;
 pub use port::{BillingError, BillingSync, BillingWrite, Log, SYNC_FILES_MAX};
 pub use reconcile::reconcile;
-pub use sums::{Counts, Report, ReportError, Row, day, month};
+pub use sums::{Report, ReportError, Row, SpanCounts, day, month};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::expected::{EventsOfRows, Expected};
-use super::follow::Follow;
+use super::follow::{Follow, OpenRows};
 use super::limits::BLOCKS_MAX;
 use super::read::{EventFile, files_of_engine};
 use super::sums::{ReportError, Row, count_file, row_of, span};
@@ -49,6 +49,7 @@ pub(super) fn reconcile_within(
     let files = files_of_engine(data_directory).map_err(failed)?;
     let mut report = ReconcileReport::default();
     let mut open: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
+    let mut rows = OpenRows::new();
     let (mut from, mut until) = (0, u64::MAX);
     loop {
         let mut follow = Follow::new(from..until, blocks_max);
@@ -56,7 +57,7 @@ pub(super) fn reconcile_within(
             until = limit;
             continue;
         }
-        let part = follow.finish(&files, &expected, &mut open, data_directory)?;
+        let part = follow.finish(&files, &expected, (&mut open, &mut rows), data_directory)?;
         if from == 0 {
             report = part
         } else {
@@ -67,10 +68,26 @@ pub(super) fn reconcile_within(
         }
         (from, until) = (until, u64::MAX);
     }
+    add_rows(&rows, &mut open, &mut report);
     expected.tell(&mut report, data_directory);
     check_closing(data_directory, &files, open, &mut report)?;
     check_months(data_directory, &files, &mut report)?;
     Ok(report)
+}
+
+/// Rows of broadcasts that are open are open pushes, and no more of them end than were accepted.
+fn add_rows(rows: &OpenRows, open: &mut BTreeMap<u64, (i64, i64)>, report: &mut ReconcileReport) {
+    for (&(xpid, is_exercise), &count) in rows {
+        let (billed, exercise) = open.entry(xpid).or_default();
+        *if is_exercise { exercise } else { billed } += count;
+        report.open = report.open.saturating_add_signed(count);
+        if count < 0 {
+            let more = -count;
+            report.find(|| {
+                format!("xpid {xpid:011}: {more} rows of broadcasts ended and were never accepted")
+            });
+        }
+    }
 }
 
 /// The sums over all days must leave open exactly the pushes that are open.

@@ -26,7 +26,7 @@ pub struct ReportError {
 
 /// Pushes counted over a span of time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
+pub struct SpanCounts {
     /// Accepted before the span and not ended before it. Below zero only where events are missing.
     pub opening: i64,
     /// Accepted in the span.
@@ -37,7 +37,7 @@ pub struct Counts {
     pub segments: u64,
 }
 
-impl Counts {
+impl SpanCounts {
     /// Pushes that ended in the span in this column.
     pub fn ended(&self, column: Column) -> u64 {
         self.ended[column as usize]
@@ -68,9 +68,9 @@ pub struct Row {
     /// The contract's number.
     pub xpid: u64,
     /// What is billed.
-    pub billed: Counts,
+    pub billed: SpanCounts,
     /// Exercises: recorded, never billed.
-    pub exercise: Counts,
+    pub exercise: SpanCounts,
     /// Requests refused.
     pub rejected: u64,
     /// Identical repeats answered 0001.
@@ -161,7 +161,8 @@ impl Row {
 
     /// The row of the time behind the span: what is open is carried over.
     pub(super) fn carried(&self) -> Self {
-        let carry = |counts: &Counts| Counts { opening: counts.closing(), ..Counts::default() };
+        let carry =
+            |counts: &SpanCounts| SpanCounts { opening: counts.closing(), ..SpanCounts::default() };
         Self {
             xpid: self.xpid,
             billed: carry(&self.billed),

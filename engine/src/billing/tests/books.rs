@@ -43,6 +43,13 @@ fn ended(push_id: u64, xpid: u64, at_ms: WallMs, code: u16) -> Event {
     Event { kind: EventKind::Final, code, delivered, domain: 2, ..accepted(push_id, xpid, at_ms) }
 }
 
+/// Of rows of a broadcast: accepted, or ended.
+fn rows(kind: EventKind, number: u64, count: u32) -> Event {
+    let delivered = if kind == EventKind::FinalMany { 3 } else { 0 };
+    let push_id = 1 << 62 | number;
+    Event { kind, count, delivered, domain: 2, ..accepted(push_id, 7, noon()) }
+}
+
 /// The log of shard 0 at noon.
 fn open(data: &Path) -> BillingLog {
     open_at(data, 0, noon())
@@ -262,6 +269,20 @@ fn reconcile_finds_an_end_without_a_push_and_every_second_event_whatever_lies_be
 }
 
 #[test]
+fn reconcile_tells_acceptances_of_rows_that_stand_twice_as_such_and_how_many_rows_that_are() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    for _ in 0..2 {
+        append(&mut log, &rows(EventKind::AcceptedMany, 64, 512));
+    }
+    append(&mut log, &rows(EventKind::FinalMany, 128, 512));
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
+    assert_eq!(books.twice.clone(), [(7, (512, 0))].into());
+    let told = "512 rows of a broadcast of xpid 00000000007 accepted twice";
+    assert!(books.findings.iter().any(|finding| finding.contains(told)), "{books:?}");
+}
+
+#[test]
 fn reconcile_comes_to_the_same_with_any_memory() {
     let data = tempfile::tempdir().expect("a temporary directory");
     for shard in 0..3 {
@@ -276,9 +297,16 @@ fn reconcile_comes_to_the_same_with_any_memory() {
                 append(&mut log, &ended(push_id, 7 + number % 3, noon(), 0));
             }
         }
+        // A row's end has a number far from that of its acceptance.
+        for record in (0..40_000).step_by(5_000) {
+            let number = u64::from(shard) << 33 | record;
+            append(&mut log, &rows(EventKind::AcceptedMany, number, 500));
+            append(&mut log, &rows(EventKind::FinalMany, 1 << 41 | number, 499));
+        }
     }
     let mut whole = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
-    assert!(whole.findings_in_all > 100 && whole.open > 100, "{whole:?}");
+    assert!(whole.findings_in_all > 100 && whole.open > 400, "{whole:?}");
+    assert!(whole.findings.iter().all(|finding| !finding.contains("rows")), "{whole:?}");
     whole.findings.clear();
     for blocks_max in [1, 2, 7, 20] {
         let mut parts =
@@ -337,6 +365,38 @@ fn a_device_that_takes_nothing_is_tried_again_and_what_it_refuses_waits_in_bound
     let found = (books.accepted, books.rejected[&8001], books.is_clean());
     assert_eq!(found, (taken, 200_000, true));
     assert!(std::fs::metadata(&path).expect("a file").len() < 2 << 20);
+}
+
+#[test]
+fn what_a_failed_write_left_is_written_again_in_a_moment_and_nothing_of_it_twice() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    for push_id in 1..=3 {
+        assert!(log.append(&accepted(push_id, 7, noon()), noon()));
+    }
+    log.hurry();
+    let now_ms = noon();
+    // One slot and a half reach the file, and then the device is full.
+    let mut write = log.begin_write(now_ms).expect("three events are due");
+    let octets = write.write.octets_left();
+    log.carry_out(&mut BillingWrite { write: write.write.rest() }).expect("the file takes them");
+    write.write.advance(octets / 2);
+    log.finish_write(&write, Err(std::io::ErrorKind::StorageFull.into()), now_ms);
+    assert_eq!((log.events_refused(), log.has_lacked_room()), (2, true));
+    assert!(log.is_refused(now_ms) && log.begin_write(now_ms + 100).is_none(), "a moment's rest");
+    let due_ms = log.next_due_ms(false).expect("it is tried again by itself");
+    assert!(due_ms > now_ms && due_ms <= now_ms + 1_000, "{due_ms:?}");
+    // The next one fails too, and is not the last either.
+    let write = log.begin_write(due_ms).expect("the rest is tried again");
+    assert_eq!(write.write.octets_left(), octets / 3 * 2, "without what is written");
+    log.finish_write(&write, Err(std::io::ErrorKind::StorageFull.into()), due_ms);
+    let due_ms = log.next_due_ms(false).expect("and again");
+    let mut write = log.begin_write(due_ms).expect("the rest once more");
+    log.carry_out(&mut write).expect("there is room");
+    log.finish_write(&write, Ok(()), due_ms);
+    assert!(log.is_written() && log.events_refused() == 0 && log.next_due_ms(false).is_none());
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
+    assert_eq!((books.accepted, books.is_clean()), (3, true));
 }
 
 #[test]
