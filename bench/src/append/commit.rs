@@ -12,6 +12,7 @@ use std::io::{Error, Result};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
+use wire::terms::time::{EvenMs, WallMs};
 
 /// Octets of the SMS-SUBMITs of a record: one segment of a short text.
 const SUBMITS: [u8; 100] = [0x5a; 100];
@@ -194,9 +195,9 @@ impl Bench {
             self.journal.finish_commit(&commit);
         }
         self.now_ms += 1;
-        self.journal.poll(self.now_ms);
+        self.journal.poll(EvenMs::new(self.now_ms));
         self.journal.retire_cleaned();
-        if let Some(segment) = self.journal.cleaning_candidate(self.now_ms) {
+        if let Some(segment) = self.journal.cleaning_candidate(WallMs::new(self.now_ms)) {
             self.journal.cleaned(segment);
         }
         Ok(())

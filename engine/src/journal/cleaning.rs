@@ -27,6 +27,7 @@ use super::record::{ArchivedKey, ArchivedProgress, Cleaned, Record};
 use super::recovery::find_frame;
 use super::segment::Segment;
 use crate::testing::kill_points::{KillPoint, kill_point};
+use wire::terms::time::WallMs;
 
 /// How far a journal reached at some moment, in octets since its first segment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
@@ -96,7 +97,7 @@ impl Journal {
     /// where all of it is needed, and what is appended until that copy is durable and the oldest
     /// may go: cleaning begins two segments early. Where little is needed it begins at one and a
     /// half times that: cleaning, which leaves what is needed, must not be a reason to clean again.
-    pub fn cleaning_candidate(&self, now_ms: u64) -> Option<SegmentId> {
+    pub fn cleaning_candidate(&self, now_ms: WallMs) -> Option<SegmentId> {
         let oldest = self
             .segments
             .front()
@@ -233,6 +234,17 @@ impl Journal {
             "segment {} still holds records of live pushes",
             segment.0
         );
+        if oldest.noted_octets > 0 {
+            // Whoever walked it met fewer records of broadcasts than were written to it.
+            tracing::error!(
+                shard = self.config.shard,
+                segment = segment.0,
+                octets = oldest.noted_octets,
+                "records of broadcasts cannot be read any more while their segment is cleaned: the \
+                 device has damaged them, and rows whose outcomes they held count as in doubt at \
+                 the next start"
+            );
+        }
         kill_point(KillPoint::CleanWalked);
         // Where there is no room for it the next start walks the segment again.
         let _ = self.append(&Cleaned { segment: segment.0 }, Duration::ZERO);
@@ -301,7 +313,7 @@ impl Journal {
     }
 
     /// Octets that cleaning would give back of those that are filled.
-    pub fn dead_octets(&self, now_ms: u64) -> u64 {
+    pub fn dead_octets(&self, now_ms: WallMs) -> u64 {
         self.filled_octets().saturating_sub(self.needed_octets(now_ms))
     }
 
@@ -312,7 +324,7 @@ impl Journal {
 
     /// Octets that would be left if all segments were cleaned now: records of live pushes, keys
     /// that are not forgotten yet.
-    pub fn needed_octets(&self, now_ms: u64) -> u64 {
+    pub fn needed_octets(&self, now_ms: WallMs) -> u64 {
         let in_segments: u64 =
             (0..self.segments.len()).map(|index| self.needed_octets_in(index, now_ms)).sum();
         // How far a push has come is needed too, though no segment counts it.
@@ -320,10 +332,10 @@ impl Journal {
     }
 
     /// Octets in the segment at `index` that cleaning it would have to append again.
-    fn needed_octets_in(&self, index: usize, now_ms: u64) -> u64 {
+    fn needed_octets_in(&self, index: usize, now_ms: WallMs) -> u64 {
         let segment = &self.segments[index];
         let keys_count =
-            segment.keys > 0 && now_ms < segment.keys_ended_ms_max.saturating_add(KEY_KEEP_MS);
+            segment.keys > 0 && now_ms.ms() < segment.keys_ended_ms_max.saturating_add(KEY_KEEP_MS);
         let keys = if keys_count { u64::from(segment.keys) * KEY_FRAME_OCTETS } else { 0 };
         segment.live_octets + keys + segment.noted_octets
     }

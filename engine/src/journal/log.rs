@@ -16,6 +16,7 @@ use super::record::{Accepted, ArchivedAccepted, Record};
 use super::segment::Segment;
 use super::stage::ChunkPool;
 use super::storage::{FactoryError, Prepared, Storage};
+use wire::terms::time::EvenMs;
 
 /// What a journal is to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,12 +131,12 @@ pub struct Journal {
     pub(super) lent: Option<u32>,
     pub(super) next_segment: u32,
     pub(super) trouble: Option<FactoryError>,
-    pub(super) retry_at_ms: u64,
+    pub(super) retry_at_ms: EvenMs,
     /// Others lack room on the device: nothing is ordered that is not reserved.
     pub(super) makes_room: bool,
 
     /// What was appended when it was last looked, and since when nothing was, in milliseconds.
-    pub(super) quiet_since: (u64, u64),
+    pub(super) quiet_since: (u64, EvenMs),
 
     pub(super) next_sequence: u64,
     /// Where the records of earlier runs end.
@@ -285,13 +286,13 @@ impl Journal {
     /// To be called about every millisecond: takes spares from the factory and orders new ones.
     /// Never waits. What can wait for a moment in which nothing is appended does: a device that
     /// fills files keeps commits waiting.
-    pub fn poll(&mut self, now_ms: u64) {
+    pub fn poll(&mut self, now_ms: EvenMs) {
         self.take_spares(Duration::ZERO);
         if self.quiet_since.0 != self.next_sequence {
             self.quiet_since = (self.next_sequence, now_ms);
         }
         if let Some(trouble) = &self.trouble
-            && self.retry_at_ms == 0
+            && self.retry_at_ms == EvenMs::ZERO
         {
             tracing::warn!(
                 %trouble,
@@ -366,9 +367,8 @@ impl Journal {
     }
 
     /// Whether nothing was appended for some time: a moment for what can wait.
-    pub fn is_quiet(&self, now_ms: u64) -> bool {
-        self.quiet_since.0 == self.next_sequence
-            && now_ms.saturating_sub(self.quiet_since.1) >= QUIET_MS
+    pub fn is_quiet(&self, now_ms: EvenMs) -> bool {
+        self.quiet_since.0 == self.next_sequence && now_ms.since(self.quiet_since.1) >= QUIET_MS
     }
 
     /// How full the journal is.
@@ -479,7 +479,7 @@ impl Journal {
                 self.ordered = self.ordered.saturating_sub(1);
                 self.keep(spare);
                 self.trouble = None;
-                self.retry_at_ms = 0;
+                self.retry_at_ms = EvenMs::ZERO;
             }
             Err(trouble) => {
                 self.ordered = self.ordered.saturating_sub(1);

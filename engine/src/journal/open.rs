@@ -20,6 +20,7 @@ use super::segment::{PageSight, Segment, SegmentHeader};
 use super::stage::ChunkPool;
 use super::storage::{Found, Prepared, Storage};
 use crate::testing::kill_points::{KillPoint, kill_point};
+use wire::terms::time::EvenMs;
 
 /// Both copies of a segment's header cannot be read.
 const LOST_HEADER_PAGE: Fault =
@@ -73,13 +74,13 @@ impl Journal {
             directory: directory.to_path_buf(),
             storage,
             segments: Default::default(),
-            quiet_since: (0, 0),
+            quiet_since: (0, EvenMs::ZERO),
             spares: Default::default(),
             ordered: 0,
             lent: None,
             next_segment: found.last().map_or(1, |last| last.id + 1),
             trouble: None,
-            retry_at_ms: 0,
+            retry_at_ms: EvenMs::ZERO,
             makes_room: false,
             next_sequence: 1,
             previous_end: 1,

@@ -6,7 +6,7 @@ use super::endings::held_record;
 use super::records;
 use crate::billing::Log;
 use crate::journal::{Accepted, Held, Position};
-use crate::network::port::{AttemptHandle, Network, Token};
+use crate::network::port::{AttemptHandle, AttemptToken, Network};
 use crate::network::routes::CORE_NETWORK;
 use crate::smsc::core::Settlement;
 use crate::smsc::mutation::Mutation;
@@ -64,9 +64,9 @@ impl<L: Log> Shard<L> {
             let registered = Xpid::from_value(accepted.xpid).and_then(|x| self.registry.find(x));
             let originating =
                 originating_address(registered, accepted.sender_index, accepted.sender);
-            let scts = self.stamps.scts(accepted.accepted_ms);
+            let scts = self.stamps.scts(WallMs::new(accepted.accepted_ms));
             let slot = network.slot(&handle);
-            slot.token = Token { partition: self.number as u32, push: index };
+            slot.token = AttemptToken { partition: self.number as u32, push: index };
             slot.msn = push.msn();
             slot.class = push.class;
             slot.attempts_before = u16::from(push.attempts());
@@ -305,7 +305,7 @@ impl<L: Log> Shard<L> {
             let push = self.core.push(*index);
             let (first, scts) = self.row_reference(push).unwrap_or_else(|| {
                 let accepted = self.journal.accepted(Position::from_bits(push.position));
-                (accepted.message_reference, records::scts(accepted.accepted_ms))
+                (accepted.message_reference, records::scts(WallMs::new(accepted.accepted_ms)))
             });
             //= TS 23.040 9.2.3.6 report
             let segment = view.message_reference.wrapping_sub(first);
@@ -366,8 +366,8 @@ fn report_delivered(
     now_ms: WallMs,
     stamps: &mut records::Stamps,
 ) -> u16 {
-    let scts = stamps.scts(accepted.accepted_ms);
-    let discharge = stamps.scts(now_ms.ms());
+    let scts = stamps.scts(WallMs::new(accepted.accepted_ms));
+    let discharge = stamps.scts(now_ms);
     let mut report = [0u8; TPDU_OCTETS_MAX];
     let mut mask = 0;
     for (segment, submit) in relay::submits(accepted.submits).enumerate() {

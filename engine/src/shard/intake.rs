@@ -403,7 +403,7 @@ impl<L: Log> Shard<L> {
         }
         self.rehearse()?;
         let submits = &self.submits[..admission.submits_octets];
-        submission::submit(submits, segments, self.stamps.scts(now_ms.ms()))?;
+        submission::submit(submits, segments, self.stamps.scts(now_ms))?;
         let expires_ms = self.expires_ms(push, admission, now_ms);
         let (reqid, reqid_length) = records::reqid_octets(push.reqid);
         let record = Accepted {

@@ -7,6 +7,7 @@ use wire::terms::calendar;
 use wire::terms::ids::{REQID_OCTETS_MAX, Reqid, Xpid};
 use wire::terms::mix::mix;
 use wire::terms::svcinst::Svcinst;
+use wire::terms::time::WallMs;
 
 /// A reqid as the journal keeps it.
 pub(super) fn reqid_octets(reqid: Reqid) -> ([u8; REQID_OCTETS_MAX], u8) {
@@ -36,19 +37,19 @@ impl Stamps {
     }
 
     /// See [`scts`].
-    pub(super) fn scts(&mut self, unix_ms: u64) -> [u8; TIME_OCTETS] {
-        let second = unix_ms / 1000;
+    pub(super) fn scts(&mut self, at_ms: WallMs) -> [u8; TIME_OCTETS] {
+        let second = at_ms.ms() / 1000;
         let (kept, stamp) = &mut self.0[second as usize % STAMPS_KEPT];
         if *kept != second {
-            (*kept, *stamp) = (second, scts(unix_ms));
+            (*kept, *stamp) = (second, scts(at_ms));
         }
         *stamp
     }
 }
 
 /// TP-Service-Centre-Time-Stamp of a moment: local time, zone +9 h.
-pub(super) fn scts(unix_ms: u64) -> [u8; TIME_OCTETS] {
-    let civil = calendar::jst(unix_ms);
+pub(super) fn scts(at_ms: WallMs) -> [u8; TIME_OCTETS] {
+    let civil = calendar::jst(at_ms.ms());
     relay::scts_jst(civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second)
 }
 
@@ -76,12 +77,13 @@ mod tests {
 
     #[test]
     fn a_kept_time_stamp_is_that_of_its_second() {
-        const NOW_MS: u64 = 1_800_000_000_000;
+        const NOW_MS: WallMs = WallMs::new(1_800_000_000_000);
         let mut stamps = Stamps::new();
         // Seconds that share a place follow each other, and so do milliseconds of one second.
         for at in [0, 1, 999, 1_000, 8_000, 0, 8_999, 86_400_000, 500, 16_000, 1_001] {
             assert_eq!(stamps.scts(NOW_MS + at), scts(NOW_MS + at), "after {at} ms");
         }
-        assert_eq!((stamps.scts(0), stamps.scts(7_000)), (scts(0), scts(7_000)));
+        let early = [WallMs::ZERO, WallMs::new(7_000)];
+        assert_eq!(early.map(|at_ms| stamps.scts(at_ms)), early.map(scts));
     }
 }

@@ -14,6 +14,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use wire::terms::time::WallMs;
 
 /// The file's name.
 pub const KEY_FILE: &str = "key";
@@ -30,7 +31,7 @@ const OCTETS_MAX: u64 = 256;
 ///
 /// # Errors
 /// One sentence: the file cannot be read, made, or understood.
-pub fn take(data_dir: &Path, is_fresh: bool, now_ms: u64) -> Result<FingerprintKeys, Fatal> {
+pub fn take(data_dir: &Path, is_fresh: bool, now_ms: WallMs) -> Result<FingerprintKeys, Fatal> {
     let path = data_dir.join(KEY_FILE);
     let unusable = |error: io::Error| {
         Fatal::new(
@@ -46,7 +47,8 @@ pub fn take(data_dir: &Path, is_fresh: bool, now_ms: u64) -> Result<FingerprintK
             Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
         }),
         None => {
-            let text = text_of(&random_key().map_err(unusable)?, (!is_fresh).then_some(now_ms));
+            let text =
+                text_of(&random_key().map_err(unusable)?, (!is_fresh).then_some(now_ms.ms()));
             write(data_dir, &text).map_err(unusable)?;
             parse(&text).ok_or_else(|| unusable(io::Error::from(ErrorKind::InvalidData)))
         }
@@ -134,10 +136,11 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_only_its_owner_reads_it() {
         let place = tempfile::tempdir().expect("a directory");
-        let first = take(place.path(), true, 7).unwrap_or_else(|fatal| panic!("{fatal:?}"));
+        let first =
+            take(place.path(), true, WallMs::new(7)).unwrap_or_else(|fatal| panic!("{fatal:?}"));
         assert_eq!(first.older_until_ms, None);
         let text = fs::read_to_string(place.path().join(KEY_FILE)).expect("the key");
-        assert!(take(place.path(), false, 9).is_ok());
+        assert!(take(place.path(), false, WallMs::new(9)).is_ok());
         assert_eq!(fs::read_to_string(place.path().join(KEY_FILE)).expect("the key"), text);
         let mode = fs::metadata(place.path().join(KEY_FILE)).expect("the key").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -147,7 +150,8 @@ mod tests {
     fn a_directory_from_before_is_asked_by_both_for_some_days() {
         let place = tempfile::tempdir().expect("a directory");
         for _ in 0..2 {
-            let keys = take(place.path(), false, 7_000).unwrap_or_else(|fatal| panic!("{fatal:?}"));
+            let keys = take(place.path(), false, WallMs::new(7_000))
+                .unwrap_or_else(|fatal| panic!("{fatal:?}"));
             assert_eq!(keys.older_until_ms, Some(7_000 + OLDER_ASKED_MS));
         }
     }
@@ -158,7 +162,7 @@ mod tests {
         for text in ["", "key\n", "key 00\n", "key 000102030405060708090a0b0c0d0e0f", "key zz"] {
             fs::write(place.path().join(KEY_FILE), text).expect("a file");
             assert!(
-                take(place.path(), false, 7).is_err() && look(place.path()).is_none(),
+                take(place.path(), false, WallMs::new(7)).is_err() && look(place.path()).is_none(),
                 "{text:?}"
             );
             assert_eq!(fs::read_to_string(place.path().join(KEY_FILE)).expect("the file"), text);

@@ -186,7 +186,7 @@ fn take_directory(config: &Config) -> Result<(DataDirLock, FingerprintKeys, Stor
     directory::check(directory)?;
     let is_fresh = layout::is_fresh(directory);
     time_scale::check(directory, config.rehearsal_time_scale, is_fresh)?;
-    let keys = fingerprint_key::take(directory, is_fresh, clock::unix_ms())?;
+    let keys = fingerprint_key::take(directory, is_fresh, WallMs::new(clock::unix_ms()))?;
     let mut store = Store::open(directory).map_err(Fatal::from)?;
     if let Err(error) = store.settle_audit() {
         // What was accepted is served all the same.

@@ -3,6 +3,7 @@
 use super::super::*;
 use super::disk::{Crash, Disk};
 use super::model::Model;
+use wire::terms::time::{EvenMs, WallMs};
 
 fn accept_until_refused(model: &mut Model) -> (Vec<u64>, AppendError) {
     let mut taken = Vec::new();
@@ -81,7 +82,7 @@ fn what_cleaning_gains_counts_as_free_until_half_of_what_is_kept_is_taken() {
         model.commit_all();
         model.journal.wait_for_spares(std::time::Duration::from_secs(1));
         let journal = &model.journal;
-        let dead = journal.dead_octets(model.now_ms);
+        let dead = journal.dead_octets(WallMs::new(model.now_ms));
         let filled =
             [journal.is_filled_to(80, nothing), journal.is_filled_to(80, || dead), dead == 0];
         for (since, is_filled) in refuses.iter_mut().zip(filled) {
@@ -89,7 +90,7 @@ fn what_cleaning_gains_counts_as_free_until_half_of_what_is_kept_is_taken() {
         }
         if filled[0] && !filled[1] {
             // It is gained, too.
-            assert!(journal.cleaning_candidate(model.now_ms).is_some());
+            assert!(journal.cleaning_candidate(WallMs::new(model.now_ms)).is_some());
         }
     }
     let [without, with, none_dead] = refuses;
@@ -117,7 +118,7 @@ fn space_freed_by_others_is_used_without_a_restart() {
     let (taken, _) = accept_until_refused(&mut model);
     model.disk.set_files_max(20);
     for _ in 0..3 {
-        model.journal.poll(model.now_ms);
+        model.journal.poll(EvenMs::new(model.now_ms));
         model.now_ms += 5_000;
     }
     let (more, _) = accept_until_refused(&mut model);

@@ -5,6 +5,7 @@ use super::disk::{Crash, Disk, Random};
 use super::model::{Model, SEGMENT_OCTETS};
 use crate::journal::limits::KEY_KEEP_MS;
 use std::sync::atomic::{AtomicU64, Ordering};
+use wire::terms::time::EvenMs;
 
 /// Histories in one run of the tests. `JOURNAL_HISTORIES` sets another number, `JOURNAL_FIRST_SEED`
 /// where they begin, `JOURNAL_SEED` a single one.
@@ -85,7 +86,7 @@ fn step(mut model: Model, random: &mut Random, largest: u64) -> Model {
         90..95 => {
             model.clean(1 + random.below(40) as usize);
         }
-        95..97 => model.journal.poll(model.now_ms),
+        95..97 => model.journal.poll(EvenMs::new(model.now_ms)),
         97 => match random.below(4) {
             // Room runs out, or comes back.
             0 => model.disk.set_files_max(3 + random.below(20) as usize),
@@ -139,7 +140,7 @@ fn settle(mut model: Model) {
     model.clean_everything();
     let figures = model.journal.figures();
     assert!(figures.segments <= 1, "dead segments stay: {figures:?}");
-    model.journal.poll(model.now_ms);
+    model.journal.poll(EvenMs::new(model.now_ms));
     model.journal.wait_for_spares(std::time::Duration::from_secs(1));
     model.accept(100).expect("there is room again");
     assert!(figures.used_octets <= 3 * u64::from(SEGMENT_OCTETS));

@@ -8,6 +8,7 @@ use super::super::*;
 use super::disk::{Crash, Disk, Random, nowhere};
 use super::roundtrip::accepted;
 use crate::journal::storage::Found;
+use wire::terms::time::{EvenMs, WallMs};
 
 pub(super) const SEGMENT_OCTETS: u32 = 16 * 1024;
 /// More attempts than this do not happen to one push.
@@ -233,7 +234,9 @@ impl Model {
     pub(super) fn clean(&mut self, steps: usize) -> bool {
         while self.journal.retire_cleaned().is_some() {}
         let Some((segment, mut cursor)) = self.cleaning.take() else {
-            let Some(segment) = self.journal.cleaning_candidate(self.now_ms) else { return false };
+            let Some(segment) = self.journal.cleaning_candidate(WallMs::new(self.now_ms)) else {
+                return false;
+            };
             self.cleaning = Some((segment, self.journal.cursor(segment)));
             return true;
         };
@@ -254,7 +257,7 @@ impl Model {
         for _ in 0..CLEANING_STEPS_MAX {
             if !self.clean(64) {
                 self.commit_all();
-                self.journal.poll(self.now_ms);
+                self.journal.poll(EvenMs::new(self.now_ms));
                 if !self.clean(64) {
                     return;
                 }

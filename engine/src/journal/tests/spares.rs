@@ -3,6 +3,7 @@
 use super::super::limits::{KEY_KEEP_MS, QUIET_MS, SPARES_AHEAD, WARM_SPARES};
 use super::disk::{Crash, Disk};
 use super::model::{Model, ended};
+use wire::terms::time::EvenMs;
 
 impl Model {
     /// Spares beside those that the reserve takes.
@@ -18,7 +19,7 @@ impl Model {
     fn pass(&mut self, milliseconds: u64) {
         for _ in 0..milliseconds {
             self.now_ms += 1;
-            self.journal.poll(self.now_ms);
+            self.journal.poll(EvenMs::new(self.now_ms));
         }
     }
 
@@ -76,7 +77,7 @@ fn a_spare_that_comes_back_from_the_factory_after_its_turn_is_used_under_another
     let mut overtaken = 0;
     for _ in 0..20 {
         model.now_ms += 1;
-        model.journal.poll(model.now_ms);
+        model.journal.poll(EvenMs::new(model.now_ms));
         let lent = model.journal.lent;
         let active =
             |model: &Model| model.journal.segments.back().expect("an active segment").header.id;

@@ -228,7 +228,12 @@ impl<L: Log> Shard<L> {
                 let books = RecordBooks { number, ..RecordBooks::default() };
                 self.append_note(part, &record, &books, now_ms);
             }
-            part.needed.remove(&position.segment());
+            let (segment, octets) = (position.segment(), self.journal.note_octets(position));
+            self.journal.release_broadcast(segment, octets);
+            let left = part.needed.remove(&segment).unwrap_or_default().saturating_sub(octets);
+            if left > 0 {
+                part.needed.insert(segment, left);
+            }
         }
         self.broadcasts = broadcasts;
     }
