@@ -169,8 +169,25 @@ mod tests {
                     let given = model[usize::from(giving)];
                     let is_most = given * 2 > most || most < FEW as usize;
                     assert!(given > 0 && is_most, "step {step}: {giving} of {model:?}");
+                    let own = model[usize::from(client)];
+                    let list = |count: usize| (count | (FEW as usize - 1)).ilog2();
+                    if own > 0 && list(own) == list(most) {
+                        assert_eq!(giving, client, "step {step}: it has as much as anybody");
+                    }
                 }
             }
         }
+    }
+
+    #[test]
+    fn among_those_that_have_alike_whoever_asks_gives_up_its_own() {
+        let mut shares = Shares::default();
+        for client in [1, 2, 3] {
+            (0..100).for_each(|_| shares.add(client));
+        }
+        assert_eq!([1, 2, 3].map(|asking| shares.gives_up(asking)), [Some(1), Some(2), Some(3)]);
+        assert!(shares.gives_up(4).is_some_and(|giving| (1..=3).contains(&giving)));
+        (0..100).for_each(|_| shares.add(2));
+        assert_eq!([1, 2, 3].map(|asking| shares.gives_up(asking)), [Some(2); 3], "twice as much");
     }
 }

@@ -136,6 +136,31 @@ fn ended_pushes_take_no_place_from_those_that_wait_and_the_oldest_of_whoever_has
 }
 
 #[test]
+fn of_two_clients_that_have_alike_the_one_that_asks_for_a_place_gives_up_its_own_oldest() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    let of = |client, push_id| NewPush {
+        client,
+        wants_notification: true,
+        ..new_push(push_id, push_id)
+    };
+    // Turn about, until the places are all taken.
+    for push_id in 1..=ENDED_MIN as u64 {
+        delivered(&mut core, of(1 + push_id % 2, push_id));
+    }
+    // Odd numbers are the second client's, even ones the first one's.
+    for (asks, push_id) in (ENDED_MIN as u64 + 1..).take(20).enumerate() {
+        let client = if asks < 10 { 1 } else { 2 };
+        let effects = delivered(&mut core, of(client, push_id));
+        let own_oldest = if asks < 10 { 2 + 2 * asks as u64 } else { 1 + 2 * (asks as u64 - 10) };
+        let parked = |effect: &Effect| match *effect {
+            Effect::Parked { push_id, .. } => Some(push_id),
+            _ => None,
+        };
+        assert_eq!(effects.iter().filter_map(parked).collect::<Vec<_>>(), [own_oldest]);
+    }
+}
+
+#[test]
 fn what_was_under_way_when_it_was_parked_and_is_taken_after_all_is_done_with() {
     let mut core = Core::new(LIMITS, NOW_MS);
     let of = |push_id| NewPush { wants_notification: true, ..new_push(push_id, push_id) };
