@@ -27,7 +27,7 @@ clauses *TEXT:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, simulate-seeds, kills, carriers, handed, power, timing, poll, alive,
+# Heavier runs for a quiet machine: simulate, simulate-seeds, kills, carriers, handed, power, timing, poll, partitions, alive,
 # flood, full-device, handshakes, lists, broadcasts, broadcast-kills,
 # cluster-simulate, cluster-explore, cluster-fence, fuzz TARGET.
 heavy NAME *ARGS:
@@ -58,6 +58,9 @@ _heavy-timing:
 
 _heavy-poll *ARGS:
     @just test-poll {{ARGS}}
+
+_heavy-partitions COUNT="4" *ARGS:
+    HAYAUMA_TEST_PARTITIONS={{COUNT}} cargo test -p tests {{ARGS}}
 
 _heavy-alive *ARGS:
     cargo run --release -p tests --bin alive -- {{ARGS}}

@@ -24,7 +24,9 @@ use wire::terms::time::{SteadyMs, WallMs};
 
 /// When the tests begin.
 pub const START_MS: u64 = 1_795_000_000_000;
-const BUDGET: TurnBudget = TurnBudget { timers: 1_024, attempts: 512, outcomes: 512 };
+/// What a turn of it may do.
+pub const BUDGET: TurnBudget =
+    TurnBudget { timers: 1_024, attempts: 512, outcomes: 512, records: 512 };
 /// The msns that are contracted begin here.
 const FIRST_MSN: u64 = 9_000_000_000;
 /// How many there are.
@@ -56,6 +58,8 @@ pub struct Setup {
     pub first_sequence: u64,
     /// How fingerprints are made, and were.
     pub fingerprints: FingerprintKeys,
+    /// The sizes of its journal.
+    pub journal: JournalConfig,
 }
 
 impl Setup {
@@ -72,6 +76,7 @@ impl Setup {
                 keyed: Fingerprints::new([7; 16]),
                 older_until_ms: None,
             },
+            journal: journal(),
         }
     }
 }
@@ -129,7 +134,7 @@ pub fn config(setup: &Setup) -> ShardConfig {
         shards: 1,
         durability: Durability::Process,
         limits: limits(setup),
-        journal: JournalConfig { first_sequence: setup.first_sequence, ..journal() },
+        journal: JournalConfig { first_sequence: setup.first_sequence, ..setup.journal },
         seed: 7,
         time_scale: 1,
         routes: Arc::default(),
@@ -218,7 +223,15 @@ impl LoneShard {
     /// # Panics
     /// When the device does not write.
     pub fn work(&mut self, now_ms: u64) {
-        self.shard.turn(&mut self.network, WallMs::new(now_ms), &BUDGET);
+        self.work_within(&BUDGET, now_ms);
+    }
+
+    /// As [`Self::work`], where the turn may do so much.
+    ///
+    /// # Panics
+    /// When the device does not write.
+    pub fn work_within(&mut self, budget: &TurnBudget, now_ms: u64) {
+        self.shard.turn(&mut self.network, WallMs::new(now_ms), budget);
         self.shard.commit_blocking().expect("a device that writes");
         assert!(
             self.shard.write_books_blocking(WallMs::new(now_ms)),

@@ -13,6 +13,8 @@ use std::process::{Command, Stdio};
 /// Names the driver of every engine under test: `uring` or `poll`; without it they take what the
 /// host allows.
 const DRIVER_VARIABLE: &str = "HAYAUMA_TEST_IO";
+/// So many partitions a thread have all engines that are not told how many.
+const PARTITIONS_VARIABLE: &str = "HAYAUMA_TEST_PARTITIONS";
 
 /// The place.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct Site {
     push: SocketAddr,
     options: BTreeMap<String, String>,
     repeated: Vec<(String, String)>,
+    partitions_a_thread: usize,
 }
 
 impl Site {
@@ -36,8 +39,15 @@ impl Site {
             .tempdir()
             .expect("a temporary directory");
         let push = ports::free_address();
-        let mut site =
-            Self { programs, directory, push, options: BTreeMap::new(), repeated: Vec::new() };
+        let partitions = std::env::var(PARTITIONS_VARIABLE).ok();
+        let mut site = Self {
+            programs,
+            directory,
+            push,
+            options: BTreeMap::new(),
+            repeated: Vec::new(),
+            partitions_a_thread: partitions.map_or(1, |count| count.parse().expect("a count")),
+        };
         let cpu = cpus::spread().to_string();
         for (name, value) in [
             ("--listen", push.to_string().as_str()),
@@ -74,6 +84,27 @@ impl Site {
     /// Several shards over all CPUs there are.
     pub fn shards(&mut self, count: usize) -> &mut Self {
         self.set("--shards", &count.to_string()).set("--cpus", &cpus::all())
+    }
+
+    /// Gives each thread so many slices of the phone numbers.
+    ///
+    /// # Panics
+    /// When there are to be none.
+    pub fn partitions_a_thread(&mut self, count: usize) -> &mut Self {
+        assert!(count > 0, "a thread has at least one");
+        self.partitions_a_thread = count;
+        self
+    }
+
+    /// How many slices the phone numbers have at the next start: each with a queue of its own.
+    ///
+    /// # Panics
+    /// When an option is no count.
+    pub fn partitions(&self) -> usize {
+        let count =
+            |name| self.options.get(name).map(|count| count.parse::<usize>().expect("a count"));
+        let dealt = || count("--shards").unwrap_or(1) * self.partitions_a_thread;
+        count("--partitions").unwrap_or_else(dealt)
     }
 
     /// Rehearses a fault at the next starts; may be said several times.
@@ -131,6 +162,9 @@ impl Site {
             self.options.iter().chain(self.repeated.iter().map(|(name, value)| (name, value)));
         let mut arguments = vec!["serve".to_owned()];
         arguments.extend(options.map(|(name, value)| format!("{name}={value}")));
+        if self.partitions_a_thread > 1 && !self.options.contains_key("--partitions") {
+            arguments.push(format!("--partitions={}", self.partitions()));
+        }
         arguments
     }
 

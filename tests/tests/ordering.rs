@@ -28,8 +28,9 @@ struct Asked {
     code: &'static str,
 }
 
-fn site() -> Site {
+fn site(partitions_a_thread: usize) -> Site {
     let mut site = Site::new(tests::programs!());
+    site.partitions_a_thread(partitions_a_thread);
     site.add_client(XPID, &[]);
     let absent = format!("{:011}-{:011}", FIRST_MSN + LINES, FIRST_MSN + 2 * LINES - 1);
     site.add_contracts(XPID, &[&format!("{FIRST_MSN:011}-{:011}", FIRST_MSN + 2 * LINES - 1)]);
@@ -40,7 +41,16 @@ fn site() -> Site {
 //= push http in order
 #[test]
 fn answers_come_in_the_order_of_the_requests_whichever_shard_gives_them() {
-    let site = site();
+    talk_on_several_connections(1);
+}
+
+#[test]
+fn answers_come_in_the_order_of_the_requests_with_several_partitions_a_thread() {
+    talk_on_several_connections(4);
+}
+
+fn talk_on_several_connections(partitions_a_thread: usize) {
+    let site = site(partitions_a_thread);
     let engine = site.start();
     let codes: BTreeMap<String, u64> = std::thread::scope(|scope| {
         let talks: Vec<_> = (0..CONNECTIONS)
@@ -61,16 +71,23 @@ fn answers_come_in_the_order_of_the_requests_whichever_shard_gives_them() {
         assert!(codes.get(code).is_some_and(|&count| count > 20), "{code} is rare: {codes:?}");
     }
     let shards = engine.admin().status().shards;
-    assert!(
-        shards.len() == 3 && shards.iter().all(|shard| shard.figures["pushes_accepted"] > 0),
-        "{shards:?}"
-    );
+    assert_eq!(shards.len(), site.partitions());
+    assert!(shards.iter().all(|shard| shard.figures["pushes_accepted"] > 0), "{shards:?}");
     engine.stop();
 }
 
 #[test]
 fn one_client_that_sends_everything_before_it_reads_gets_every_answer_in_order() {
-    let site = site();
+    send_everything_first(1);
+}
+
+#[test]
+fn one_client_that_reads_last_gets_every_answer_in_order_of_several_partitions_a_thread() {
+    send_everything_first(4);
+}
+
+fn send_everything_first(partitions_a_thread: usize) {
+    let site = site(partitions_a_thread);
     let engine = site.start();
     let asked = plan(99);
     let mut connection = engine.connect();

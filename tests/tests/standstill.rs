@@ -142,9 +142,11 @@ fn a_shard_that_stands_still_is_seen_at_the_admin_port() {
     let mut site = Site::new(tests::programs!());
     site.add_client(XPID, &[]);
     site.add_contracts(XPID, &["09000000000-09000000999"]);
-    site.set("--log", "error").inject("stall=1");
+    let cpu = tests::cpus::spread();
+    site.set("--cpus", &cpu.to_string()).set("--log", "error").inject("stall=1");
     let engine = site.start();
     let admin = engine.admin();
+    let (mut watch, bare) = (WakeWatch::of(engine.admin()), BareThreads::beside(&[cpu]));
     assert_eq!(admin.request("GET", "/readyz", "").text(), "ready\n");
     engine.connect().send(&Body::push("09000000000", "stuck").request());
     let unhealthy =
@@ -153,6 +155,10 @@ fn a_shard_that_stands_still_is_seen_at_the_admin_port() {
     assert!(told.text().contains("shards: 0"), "{}", told.text());
     let told = admin.try_request("GET", "/readyz", "").expect("an answer");
     assert!(told.status() == 503 && told.text().contains("\"stalled\""), "{}", told.text());
+    // What the other tests here see none of is seen of it: ten wakes a second, the engine's own.
+    tests::wait::until_true("wakes that are counted", || watch.look() && watch.wakes() >= 8);
+    let late = bare.end();
+    assert!(!watch.own(&late, &[cpu]).is_empty(), "the machine was late: {late:?}");
     engine.kill();
 }
 

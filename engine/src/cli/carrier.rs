@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use wire::smpp::coding::Alphabet;
 use wire::terms::ids::{Class, Msn, Xpid};
 
-use super::place::{Place, Registry};
+use super::place::{Place, RegistryPlace};
 use super::secret::named_secret;
 use super::{CliError, Output};
 use crate::control::carrier_orders::{
@@ -338,8 +338,8 @@ fn carry_out(place: &Place, order: &CarrierOrder, place_of: Where) -> Result<Str
         Where::Anywhere => place.registry_to_make()?,
     };
     let (reply, when): (CarrierReply, _) = match registry {
-        Registry::Running(engine) => (engine.post("/carriers", order)?, ""),
-        Registry::Stopped(mut store) => {
+        RegistryPlace::Running(engine) => (engine.post("/carriers", order)?, ""),
+        RegistryPlace::Stopped(mut store) => {
             let act = order.act(&store)?;
             let reply = store.act(&act, |store| Ok(order.obey(store, |_| 0)?))?;
             (reply, " It counts from the next start on.")
@@ -352,8 +352,8 @@ fn carry_out(place: &Place, order: &CarrierOrder, place_of: Where) -> Result<Str
 
 fn documents(place: &Place) -> Result<CarriersDocument, CliError> {
     Ok(match place.registry_to_read()? {
-        Registry::Running(engine) => engine.get("/carriers")?,
-        Registry::Stopped(store) => CarriersDocument::of(&store, &[])?,
+        RegistryPlace::Running(engine) => engine.get("/carriers")?,
+        RegistryPlace::Stopped(store) => CarriersDocument::of(&store, &[])?,
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::place::{Place, Registry};
+use super::place::{Place, RegistryPlace};
 use super::secret::named_secret;
 use super::table::{self, grouped, plural};
 use super::{CliError, Output};
@@ -281,8 +281,8 @@ impl ChangeCommand {
         // Refused here as it would be there, before anything is opened or asked.
         let registration = change.create(self.xpid)?;
         let document = match self.place.registry_to_make()? {
-            Registry::Running(engine) => engine.post("/clients", &change)?,
-            Registry::Stopped(mut store) => {
+            RegistryPlace::Running(engine) => engine.post("/clients", &change)?,
+            RegistryPlace::Stopped(mut store) => {
                 let act = acts::client_added(&registration);
                 store.act(&act, |store| Ok(store.add_registration(&registration)?))?;
                 ClientDocument::of(&registration)
@@ -299,10 +299,10 @@ impl ChangeCommand {
             ));
         }
         let document = match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
+            RegistryPlace::Running(engine) => {
                 engine.patch(&format!("/clients/{}", self.xpid), &change)?
             }
-            Registry::Stopped(mut store) => {
+            RegistryPlace::Stopped(mut store) => {
                 let before = store.registration(self.xpid)?;
                 let mut registration = before.clone();
                 change.apply(&mut registration)?;
@@ -322,8 +322,8 @@ impl ChangeCommand {
 impl ShowCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let document = match self.place.registry_to_read()? {
-            Registry::Running(engine) => engine.get(&format!("/clients/{}", self.xpid))?,
-            Registry::Stopped(store) => ClientDocument::of(&store.registration(self.xpid)?),
+            RegistryPlace::Running(engine) => engine.get(&format!("/clients/{}", self.xpid))?,
+            RegistryPlace::Stopped(store) => ClientDocument::of(&store.registration(self.xpid)?),
         };
         show(&document, self.json, output)
     }
@@ -332,8 +332,8 @@ impl ShowCommand {
 impl ListCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let documents: Vec<ClientDocument> = match self.place.registry_to_read()? {
-            Registry::Running(engine) => engine.get("/clients")?,
-            Registry::Stopped(store) => {
+            RegistryPlace::Running(engine) => engine.get("/clients")?,
+            RegistryPlace::Stopped(store) => {
                 store.registrations()?.iter().map(ClientDocument::of).collect()
             }
         };
@@ -351,11 +351,11 @@ impl ListCommand {
 impl RemoveCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let contracts = match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
+            RegistryPlace::Running(engine) => {
                 let path = format!("/clients/{}?contracts={}", self.xpid, self.with_contracts);
                 engine.delete::<ClientRemoval>(&path)?.contracts
             }
-            Registry::Stopped(mut store) => {
+            RegistryPlace::Stopped(mut store) => {
                 let before = store.registration(self.xpid)?;
                 let act = acts::client_removed(&before, self.with_contracts);
                 let removed = store.act(&act, |store| {

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::client::parse_xpid;
 use super::contract_import::ImportCommand;
-use super::place::{Place, Registry};
+use super::place::{Place, RegistryPlace};
 use super::table::{self, grouped};
 use super::{CliError, Output};
 use crate::control::acts;
@@ -103,14 +103,14 @@ impl AddCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let rows = rows(&self.msns, self.xpid)?;
         let changed = match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
+            RegistryPlace::Running(engine) => {
                 let mut changed = ContractChanged::default();
                 for change in changes(self.xpid, &self.msns) {
                     changed.add(engine.post("/contracts", &change)?);
                 }
                 changed
             }
-            Registry::Stopped(mut store) => {
+            RegistryPlace::Stopped(mut store) => {
                 store.registration(self.xpid)?;
                 let mut changed = ContractChanged::default();
                 let act = acts::contracts_added(self.xpid, &self.msns);
@@ -132,7 +132,7 @@ impl RemoveCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let rows = rows(&self.msns, self.xpid)?;
         let changed = match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
+            RegistryPlace::Running(engine) => {
                 let mut changed = ContractChanged::default();
                 let all =
                     ContractChange { xpid: self.xpid.to_string(), all: true, ..Default::default() };
@@ -143,7 +143,7 @@ impl RemoveCommand {
                 }
                 changed
             }
-            Registry::Stopped(mut store) => {
+            RegistryPlace::Stopped(mut store) => {
                 store.registration(self.xpid)?;
                 let msns = (!self.all).then_some(self.msns.as_slice());
                 let act = acts::contracts_removed(self.xpid, msns);
@@ -194,8 +194,8 @@ impl ListCommand {
 impl CountCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let counts: Vec<CountRow> = match self.place.registry_to_read()? {
-            Registry::Running(engine) => engine.get("/contracts/count")?,
-            Registry::Stopped(store) => store
+            RegistryPlace::Running(engine) => engine.get("/contracts/count")?,
+            RegistryPlace::Stopped(store) => store
                 .contract_counts()?
                 .into_iter()
                 .map(|(xpid, contracts)| CountRow { xpid: xpid.to_string(), contracts })
@@ -231,13 +231,13 @@ fn remove_from_store(
 }
 
 fn read_page(
-    registry: &mut Registry,
+    registry: &mut RegistryPlace,
     filter: &ContractFilter,
     rows: usize,
 ) -> Result<Vec<Contract>, CliError> {
     let engine = match registry {
-        Registry::Stopped(store) => return Ok(store.contracts(filter, rows)?),
-        Registry::Running(engine) => engine,
+        RegistryPlace::Stopped(store) => return Ok(store.contracts(filter, rows)?),
+        RegistryPlace::Running(engine) => engine,
     };
     let mut path = format!("/contracts?limit={rows}");
     if let Some(msn) = filter.msn {

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::admin_client::AdminClient;
-use super::place::{HeldStore, Place, Registry};
+use super::place::{HeldStore, Place, RegistryPlace};
 use super::table::{grouped, plural};
 use super::{CliError, Output};
 use crate::control::acts;
@@ -52,8 +52,8 @@ impl ImportCommand {
         let registry = self.place.registry_to_change()?;
         let begun_ns = clock::monotonic_ns();
         let totals = match registry {
-            Registry::Running(engine) => import_through(&engine, &mut file, &mut refused)?,
-            Registry::Stopped(mut store) => import_into(&mut store, &mut file, &mut refused)?,
+            RegistryPlace::Running(engine) => import_through(&engine, &mut file, &mut refused)?,
+            RegistryPlace::Stopped(mut store) => import_into(&mut store, &mut file, &mut refused)?,
         };
         refused.finish()?;
         let seconds = (clock::monotonic_ns() - begun_ns) as f64 / 1e9;

@@ -3,7 +3,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::place::Registry;
+use super::place::RegistryPlace;
 use super::{CliError, Place, print};
 use crate::control::limits::MSN_WORDS_PER_REQUEST_MAX;
 use crate::control::lines::{LineChange, LinesChanged};
@@ -34,7 +34,7 @@ enum What {
 
 impl NetworkCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let Registry::Running(engine) = self.place.registry_to_read()? else {
+        let RegistryPlace::Running(engine) = self.place.registry_to_read()? else {
             return Err(CliError::new(
                 "no engine holds the data directory: start it with serve, then ask again",
             ));

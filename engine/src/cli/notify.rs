@@ -4,7 +4,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::place::Registry;
+use super::place::RegistryPlace;
 use super::{CliError, Place, print};
 use crate::control::parked::ParkedDocument;
 use wire::terms::ids::Xpid;
@@ -37,7 +37,7 @@ enum What {
 
 impl NotifyCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let Registry::Running(engine) = self.place.registry_to_read()? else {
+        let RegistryPlace::Running(engine) = self.place.registry_to_read()? else {
             return Err(CliError::new(
                 "no engine holds the data directory: start it with serve, then ask again"
                     .to_owned(),

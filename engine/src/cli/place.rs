@@ -57,7 +57,7 @@ pub(crate) struct Place {
 }
 
 /// What a command works on.
-pub(crate) enum Registry {
+pub(crate) enum RegistryPlace {
     /// An engine holds the directory: it makes the change.
     Running(AdminClient),
     /// None does: the store is used directly.
@@ -73,7 +73,7 @@ pub(crate) struct HeldStore {
     _lock: Option<DataDirLock>,
 }
 
-impl Registry {
+impl RegistryPlace {
     fn stopped(store: HeldStore) -> Self {
         Self::Stopped(Box::new(store))
     }
@@ -151,15 +151,15 @@ impl Place {
     }
 
     /// The registry for a look; where there is none, a sentence says so and nothing is made.
-    pub(crate) fn registry_to_read(&self) -> Result<Registry, CliError> {
+    pub(crate) fn registry_to_read(&self) -> Result<RegistryPlace, CliError> {
         if let Some(engine) = self.engine_behind_port()? {
-            return Ok(Registry::Running(engine));
+            return Ok(RegistryPlace::Running(engine));
         }
         let data_dir = self.existing_data_dir()?;
         let token = self.token()?;
         match engine_that_holds(&data_dir, token.as_deref())? {
-            Some(engine) => Ok(Registry::Running(engine)),
-            None => HeldStore::open(&data_dir, token.as_deref(), None).map(Registry::stopped),
+            Some(engine) => Ok(RegistryPlace::Running(engine)),
+            None => HeldStore::open(&data_dir, token.as_deref(), None).map(RegistryPlace::stopped),
         }
     }
 
@@ -170,17 +170,17 @@ impl Place {
     }
 
     /// The registry for a change; where there is none, a sentence says so and nothing is made.
-    pub(crate) fn registry_to_change(&self) -> Result<Registry, CliError> {
+    pub(crate) fn registry_to_change(&self) -> Result<RegistryPlace, CliError> {
         if let Some(engine) = self.engine_behind_port()? {
-            return Ok(Registry::Running(engine));
+            return Ok(RegistryPlace::Running(engine));
         }
         open_for_change(&self.existing_data_dir()?, self.token()?.as_deref())
     }
 
     /// The registry for a change; it is made if there is none.
-    pub(crate) fn registry_to_make(&self) -> Result<Registry, CliError> {
+    pub(crate) fn registry_to_make(&self) -> Result<RegistryPlace, CliError> {
         if let Some(engine) = self.engine_behind_port()? {
-            return Ok(Registry::Running(engine));
+            return Ok(RegistryPlace::Running(engine));
         }
         let data_dir = self.data_dir()?;
         host::directory::make_data_dir(&data_dir).map_err(|error| {
@@ -261,15 +261,15 @@ impl Place {
 }
 
 /// Waits a while for an engine that is starting or another command that is at work.
-fn open_for_change(data_dir: &Path, token: Option<&str>) -> Result<Registry, CliError> {
+fn open_for_change(data_dir: &Path, token: Option<&str>) -> Result<RegistryPlace, CliError> {
     let begun_ns = clock::monotonic_ns();
     loop {
         if let Some(engine) = engine_that_holds(data_dir, token)? {
-            return Ok(Registry::Running(engine));
+            return Ok(RegistryPlace::Running(engine));
         }
         match DataDirLock::take(data_dir) {
             Ok(lock) => {
-                return HeldStore::open(data_dir, token, Some(lock)).map(Registry::stopped);
+                return HeldStore::open(data_dir, token, Some(lock)).map(RegistryPlace::stopped);
             }
             Err(LockError::HeldBy { .. }) if clock::monotonic_ns() - begun_ns < LOCK_WAIT_NS => {
                 #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]

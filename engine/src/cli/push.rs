@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use self::life::Lives;
 use super::admin_client::AdminClient;
-use super::place::Registry;
+use super::place::RegistryPlace;
 use super::queue::{journals, parse_msn, parse_reqid};
 use super::{CliError, Place, print};
 use crate::control::document::ClientDocument;
@@ -125,11 +125,11 @@ fn keys_of(
     reqid: Reqid,
 ) -> Result<HashMap<u64, Xpid>, CliError> {
     let xpids: Vec<Xpid> = match place.registry_to_read() {
-        Ok(Registry::Running(engine)) => {
+        Ok(RegistryPlace::Running(engine)) => {
             let documents: Vec<ClientDocument> = engine.get("/clients")?;
             documents.iter().filter_map(|document| Xpid::parse(document.xpid.as_bytes())).collect()
         }
-        Ok(Registry::Stopped(store)) => {
+        Ok(RegistryPlace::Stopped(store)) => {
             store.registrations()?.iter().map(|registration| registration.xpid).collect()
         }
         // A journal without a registry, such as a copy, is looked at all the same.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::place::{Place, Registry};
+use super::place::{Place, RegistryPlace};
 use super::{CliError, Output, table};
 use crate::control::acts;
 use crate::control::token::{TokenChange, TokenDocument, TokenMade, TokensRemoved, check_name};
@@ -79,8 +79,8 @@ impl AddCommand {
         // Refused here as it would be there, before anything is opened or asked.
         let (token, secret) = change.make(clock::unix_ms())?;
         let made: TokenMade = match self.place.registry_to_make()? {
-            Registry::Running(engine) => engine.post("/tokens", &change)?,
-            Registry::Stopped(mut store) => {
+            RegistryPlace::Running(engine) => engine.post("/tokens", &change)?,
+            RegistryPlace::Stopped(mut store) => {
                 let act = acts::token_made(&token);
                 store.act(&act, |store| Ok(store.add_token(&token)?))?;
                 TokenMade { token: secret, made: TokenDocument::of(&token) }
@@ -97,8 +97,10 @@ impl AddCommand {
 impl ListCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let documents: Vec<TokenDocument> = match self.place.registry_to_read()? {
-            Registry::Running(engine) => engine.get("/tokens")?,
-            Registry::Stopped(store) => store.tokens()?.iter().map(TokenDocument::of).collect(),
+            RegistryPlace::Running(engine) => engine.get("/tokens")?,
+            RegistryPlace::Stopped(store) => {
+                store.tokens()?.iter().map(TokenDocument::of).collect()
+            }
         };
         if self.json {
             return output.print_json(&documents);
@@ -117,11 +119,11 @@ impl RemoveCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         check_name(&self.name).map_err(CliError::new)?;
         let removed = match self.place.registry_to_change()? {
-            Registry::Running(engine) => {
+            RegistryPlace::Running(engine) => {
                 let path = format!("/tokens/{}?older={}", self.name, self.older);
                 engine.delete::<TokensRemoved>(&path)?.removed
             }
-            Registry::Stopped(mut store) => {
+            RegistryPlace::Stopped(mut store) => {
                 // A damaged row keeps no other from being removed, nor itself.
                 let tokens = store.tokens().unwrap_or_default();
                 let act = acts::tokens_removed(&self.name, self.older, &tokens);

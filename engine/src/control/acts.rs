@@ -3,7 +3,7 @@
 use super::audit::{Act, some_msns};
 use super::document::ClientDocument;
 use super::import::ImportSum;
-use super::token::{Token, TokenDocument};
+use super::token::{AccessToken, TokenDocument};
 use crate::gateway::registration::Registration;
 use wire::terms::ids::Xpid;
 
@@ -61,12 +61,12 @@ pub fn import_broken(sum: &ImportSum) -> Act {
 }
 
 /// A token that is made.
-pub fn token_made(token: &Token) -> Act {
+pub fn token_made(token: &AccessToken) -> Act {
     Act::new(format!("token add {}", token.name)).after(&TokenDocument::of(token))
 }
 
 /// Tokens that go.
-pub fn tokens_removed(name: &str, older_only: bool, tokens: &[Token]) -> Act {
+pub fn tokens_removed(name: &str, older_only: bool, tokens: &[AccessToken]) -> Act {
     let older = if older_only { ", the older one" } else { "" };
     let of_name = tokens.iter().filter(|token| token.name == name);
     let before: Vec<TokenDocument> = of_name.map(TokenDocument::of).collect();

@@ -70,7 +70,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::metrics::Metrics;
 use super::store::Store;
 use super::store_thread::StoreHandle;
-use super::token::Token;
+use super::token::AccessToken;
 use crate::control::engine::Engine;
 use host::threads::join_by;
 use wire::terms::time::SteadyMs;
@@ -82,7 +82,7 @@ pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
 };
 pub use guard::ORDER_HEADER;
-pub use orders::{ShardStatus, Status};
+pub use orders::{ShardDocument, Status};
 pub use paths::PATHS;
 pub use reading::{
     Document, FORM_WORD, Filled, FilledByStranger, IdentifierInPath, Parameters, WarningInBody,
@@ -161,9 +161,9 @@ pub struct Keeping {
     /// And that of broadcasts, whose pages listen for long.
     pub listeners_max: usize,
     /// The tokens that were made.
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<AccessToken>,
     /// One that counts for as long as the engine runs.
-    pub own_token: Option<Token>,
+    pub own_token: Option<AccessToken>,
 }
 
 /// The running admin doors.

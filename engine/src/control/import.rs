@@ -47,16 +47,16 @@ pub struct ImportSum {
 
 /// A refused line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RefusedLine {
+pub struct RefusedContract {
     /// Its number in the file, from 1.
     pub line: u64,
     /// Why.
-    pub refusal: Refusal,
+    pub refusal: ContractRefusal,
 }
 
 /// Why a line was refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum ContractRefusal {
     /// Not two columns.
     Columns(usize),
     /// Longer than any line of two numbers.
@@ -81,7 +81,7 @@ pub enum Refusal {
     TooManyXpids(Msn),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ContractRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Columns(found) => write!(formatter, "{found} columns instead of msn,xpid"),
@@ -110,7 +110,7 @@ impl fmt::Display for Refusal {
 /// Lines that were read and wait for the store.
 #[derive(Debug, Default)]
 pub struct ImportBatch {
-    lines: Vec<(u64, Result<Contract, Refusal>)>,
+    lines: Vec<(u64, Result<Contract, ContractRefusal>)>,
 }
 
 impl ImportBatch {
@@ -173,7 +173,11 @@ impl ContractImport {
         if self.unfinished_too_long {
             self.unfinished_too_long = false;
             let has_cr = std::mem::take(&mut self.unfinished_has_cr);
-            self.refuse(if has_cr { Refusal::LoneCarriageReturn } else { Refusal::TooLong });
+            self.refuse(if has_cr {
+                ContractRefusal::LoneCarriageReturn
+            } else {
+                ContractRefusal::TooLong
+            });
         } else if !self.unfinished.is_empty() {
             let line = std::mem::take(&mut self.unfinished);
             self.take_line(&line);
@@ -201,7 +205,7 @@ impl ContractImport {
         &mut self,
         batch: ImportBatch,
         outcomes: &[ContractOutcome],
-        mut each_refused: impl FnMut(RefusedLine),
+        mut each_refused: impl FnMut(RefusedContract),
     ) {
         let mut outcomes = outcomes.iter();
         for (line, row) in batch.lines {
@@ -217,14 +221,16 @@ impl ContractImport {
                         self.totals.already_there += 1;
                         None
                     }
-                    Some(ContractOutcome::TooManyXpids) => Some(Refusal::TooManyXpids(msn)),
-                    Some(ContractOutcome::NotRegistered) => Some(Refusal::NotRegistered(xpid)),
+                    Some(ContractOutcome::TooManyXpids) => Some(ContractRefusal::TooManyXpids(msn)),
+                    Some(ContractOutcome::NotRegistered) => {
+                        Some(ContractRefusal::NotRegistered(xpid))
+                    }
                     None => unreachable!("the store answers for every row"),
                 },
             };
             if let Some(refusal) = refusal {
                 self.totals.refused += 1;
-                each_refused(RefusedLine { line, refusal });
+                each_refused(RefusedContract { line, refusal });
             }
         }
     }
@@ -261,8 +267,11 @@ impl ContractImport {
 
     fn take_line(&mut self, octets: &[u8]) {
         if octets.len() > IMPORT_LINE_OCTETS_MAX {
-            let refusal =
-                if has_inner_cr(octets) { Refusal::LoneCarriageReturn } else { Refusal::TooLong };
+            let refusal = if has_inner_cr(octets) {
+                ContractRefusal::LoneCarriageReturn
+            } else {
+                ContractRefusal::TooLong
+            };
             return self.refuse(refusal);
         }
         let octets = match (self.line, octets.strip_prefix(b"\xef\xbb\xbf")) {
@@ -278,34 +287,34 @@ impl ContractImport {
         self.line += 1;
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, refusal: ContractRefusal) {
         self.batch.lines.push((self.line, Err(refusal)));
         self.line += 1;
     }
 }
 
 /// What a file is that is no CSV of `msn,xpid` in UTF-8, as far as one of its lines tells.
-fn foreign_form(line: &[u8]) -> Option<Refusal> {
+fn foreign_form(line: &[u8]) -> Option<ContractRefusal> {
     let trimmed = line.trim_ascii();
     if line.contains(&0) || line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff") {
-        return Some(Refusal::Utf16);
+        return Some(ContractRefusal::Utf16);
     }
     if has_inner_cr(line) {
-        return Some(Refusal::LoneCarriageReturn);
+        return Some(ContractRefusal::LoneCarriageReturn);
     }
     if trimmed.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"sep=")) {
-        return Some(Refusal::SeparatorLine);
+        return Some(ContractRefusal::SeparatorLine);
     }
     if trimmed
         .split(|octet| matches!(octet, b',' | b';' | b'\t'))
         .any(|field| field.trim_ascii().starts_with(b"="))
     {
-        return Some(Refusal::Formula);
+        return Some(ContractRefusal::Formula);
     }
     let has_comma = trimmed.contains(&b',');
     let separators = [(b';', "semicolons"), (b'\t', "tabs")];
     let other = separators.iter().find(|(octet, _)| !has_comma && trimmed.contains(octet));
-    other.map(|(_, name)| Refusal::Separator(name))
+    other.map(|(_, name)| ContractRefusal::Separator(name))
 }
 
 /// Whether a CR stands anywhere but at the end.
@@ -313,20 +322,21 @@ fn has_inner_cr(line: &[u8]) -> bool {
     line.split_last().is_some_and(|(_, before)| before.contains(&b'\r'))
 }
 
-fn read_row(line: &[u8]) -> Result<Contract, Refusal> {
+fn read_row(line: &[u8]) -> Result<Contract, ContractRefusal> {
     read_plain_row(line).map_err(|refusal| foreign_form(line).unwrap_or(refusal))
 }
 
-fn read_plain_row(line: &[u8]) -> Result<Contract, Refusal> {
+fn read_plain_row(line: &[u8]) -> Result<Contract, ContractRefusal> {
     let mut columns = line.split(|octet| *octet == b',');
     let (Some(msn), Some(xpid), None) = (columns.next(), columns.next(), columns.next()) else {
-        return Err(Refusal::Columns(line.split(|octet| *octet == b',').count()));
+        return Err(ContractRefusal::Columns(line.split(|octet| *octet == b',').count()));
     };
     let (msn, xpid) = (field(msn), field(xpid));
     // 00000000000 stands for "all msns" in a cancellation and is nobody's number.
-    let msn =
-        Msn::parse(msn).filter(|msn| *msn != Msn::ALL).ok_or_else(|| Refusal::Msn(shown(msn)))?;
-    let xpid = Xpid::parse(xpid).ok_or_else(|| Refusal::Xpid(shown(xpid)))?;
+    let msn = Msn::parse(msn)
+        .filter(|msn| *msn != Msn::ALL)
+        .ok_or_else(|| ContractRefusal::Msn(shown(msn)))?;
+    let xpid = Xpid::parse(xpid).ok_or_else(|| ContractRefusal::Xpid(shown(xpid)))?;
     Ok((msn, xpid))
 }
 
@@ -469,9 +479,9 @@ mod tests {
         let mut refused = Vec::new();
         import.record(batch, &outcomes, |line| refused.push((line.line, line.refusal)));
         assert_eq!(import.totals(), ImportTotals { imported: 1, already_there: 1, refused: 3 });
-        assert_eq!(refused[0], (11, Refusal::Columns(1)));
-        assert!(matches!(refused[1], (13, Refusal::TooManyXpids(_))));
-        assert!(matches!(refused[2], (14, Refusal::NotRegistered(_))));
+        assert_eq!(refused[0], (11, ContractRefusal::Columns(1)));
+        assert!(matches!(refused[1], (13, ContractRefusal::TooManyXpids(_))));
+        assert!(matches!(refused[2], (14, ContractRefusal::NotRegistered(_))));
         assert_eq!(import.next_line(), 15);
     }
 }

@@ -29,7 +29,7 @@ pub struct ShardQueue {
     /// The shard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<usize>,
-    /// When it was counted, Unix milliseconds; in the total the earliest of the shards.
+    /// When it was counted, Unix milliseconds; in the total the earliest of the shards. 0: not yet.
     pub counted_ms: u64,
     /// Pushes that have not ended.
     pub waiting: u64,
@@ -69,6 +69,8 @@ impl QueueDocument {
         for shard in &shards {
             total.add(shard);
         }
+        // As long as one shard has not counted, nobody knows the whole.
+        total.counted_ms = shards.iter().map(|shard| shard.counted_ms).min().unwrap_or(0);
         Self { total, shards }
     }
 }
@@ -90,11 +92,6 @@ impl ShardQueue {
 
     fn add(&mut self, other: &Self) {
         self.waiting += other.waiting;
-        self.counted_ms = if self.counted_ms == 0 {
-            other.counted_ms
-        } else {
-            self.counted_ms.min(other.counted_ms)
-        };
         for (row, more) in self.rows.iter_mut().zip(&other.rows) {
             row.pushes += more.pushes;
             row.by_class.iter_mut().zip(more.by_class).for_each(|(count, more)| *count += more);
@@ -157,4 +154,22 @@ pub fn router(control: Arc<dyn Engine>) -> Router {
 async fn show(State(control): State<Arc<dyn Engine>>) -> Response {
     let tallies: Vec<(usize, WaitingTally)> = control.waiting().into_iter().enumerate().collect();
     reply_json(StatusCode::OK, &QueueDocument::of(&tallies))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_is_counted_once_every_shard_is_and_as_early_as_the_earliest() {
+        let tally = |at_ms| WaitingTally { at_ms, ..WaitingTally::default() };
+        let counted_ms = |at: &[u64]| {
+            let tallies: Vec<_> = at.iter().map(|&at_ms| tally(at_ms)).enumerate().collect();
+            QueueDocument::of(&tallies).total.counted_ms
+        };
+        assert_eq!(counted_ms(&[700, 500, 600]), 500);
+        for one_has_not in [[0, 5, 6], [5, 0, 6], [5, 6, 0]] {
+            assert_eq!(counted_ms(&one_has_not), 0, "{one_has_not:?}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ const SECRET_PREFIX: &str = "hayauma-";
 
 /// A token as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Token {
+pub struct AccessToken {
     /// SHA-256 of the secret.
     pub sha256: [u8; 32],
     /// Whose it is.
@@ -80,7 +80,7 @@ impl TokenChange {
     ///
     /// # Errors
     /// One sentence about what is wrong.
-    pub fn make(&self, now_ms: u64) -> Result<(Token, String), String> {
+    pub fn make(&self, now_ms: u64) -> Result<(AccessToken, String), String> {
         let secret = random_secret()?;
         Ok((self.token(&secret, now_ms)?, secret))
     }
@@ -89,7 +89,7 @@ impl TokenChange {
     ///
     /// # Errors
     /// One sentence about what is wrong.
-    pub fn token(&self, secret: &str, made_ms: u64) -> Result<Token, String> {
+    pub fn token(&self, secret: &str, made_ms: u64) -> Result<AccessToken, String> {
         check_name(&self.name)?;
         if self.xpids.len() > TOKEN_XPIDS_MAX {
             return Err(format!("a token is bound to {TOKEN_XPIDS_MAX} XPIDs at most: name fewer"));
@@ -98,7 +98,7 @@ impl TokenChange {
             Xpid::parse(text.as_bytes())
                 .ok_or_else(|| format!("{text:?} is no XPID: use 11 digits"))
         };
-        Ok(Token {
+        Ok(AccessToken {
             sha256: digest(secret),
             name: self.name.clone(),
             roles: RoleSet::parse(&self.roles)?,
@@ -125,7 +125,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
 
 impl TokenDocument {
     /// The token as it is shown.
-    pub fn of(token: &Token) -> Self {
+    pub fn of(token: &AccessToken) -> Self {
         Self {
             name: token.name.clone(),
             roles: token.roles.words(),
@@ -136,7 +136,7 @@ impl TokenDocument {
 }
 
 /// The token of this secret among `tokens`. Takes as long whichever it is, and whether it is.
-pub fn find<'t>(tokens: &'t [Token], secret: &str) -> Option<&'t Token> {
+pub fn find<'t>(tokens: &'t [AccessToken], secret: &str) -> Option<&'t AccessToken> {
     let sha256 = digest(secret);
     let mut found = u32::MAX;
     for (at, token) in (0..).zip(tokens) {
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_token_is_found_by_its_secret_alone() {
         let made = |name| change(name, &["read"], &[]).make(1).expect("legal");
-        let (tokens, secrets): (Vec<Token>, Vec<String>) =
+        let (tokens, secrets): (Vec<AccessToken>, Vec<String>) =
             ["a", "b", "c"].map(made).into_iter().unzip();
         for (token, secret) in tokens.iter().zip(&secrets) {
             assert_eq!(find(&tokens, secret), Some(token));

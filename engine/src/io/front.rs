@@ -338,7 +338,7 @@ impl Front {
     /// Lets a client go that has to come in anew, once it has its answers.
     fn send_away(&mut self, index: u32) {
         let Some(link) = self.connections.get_mut(index) else { return };
-        if !link.session.lingers() && self.handshakes.sends_away(link) {
+        if !link.session.lingers() && self.handshakes.accepting.sends_away(link) {
             link.session.end_after_answers();
             self.touch(index);
         }

@@ -124,6 +124,9 @@ pub(super) const FIRST_REQUEST_CROWDED_MS: u64 = 10_000;
 pub(super) const HANDSHAKE_PLACES: (usize, usize) = (3, 4);
 /// Timers expired in one turn.
 pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
+/// Records of journals that cleaning looks at in one turn: a fraction of a millisecond, should each
+/// have to be appended again.
+pub(super) const CLEANED_PER_TURN_MAX: usize = 512;
 /// Of all these a shard may do so many in a turn, however many shards its thread has.
 pub(super) const WORK_PER_SHARD_MIN: usize = 16;
 /// Parcels that one thread may have under way to all others together.

@@ -12,6 +12,7 @@
 //! Sending has a deadline on progress: a peer that takes nothing of what is sent to it for too long
 //! is closed, and a drain does not wait for it.
 
+pub(super) mod shaking;
 pub(super) mod tls;
 
 use crate::gateway::certificate::CertificateDigest;

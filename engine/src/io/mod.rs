@@ -7,6 +7,7 @@
 mod acceptor;
 mod budget;
 mod calling;
+mod connecting;
 mod connection;
 mod desk;
 pub mod driver;

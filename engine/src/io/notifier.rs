@@ -12,106 +12,40 @@
 //! another: clients without a connection wait in line for places, the longest idle connections are
 //! closed for them, then second ones end with their last answer.
 
+mod endpoint;
 mod outbound;
 mod places;
+mod plans;
+mod session;
 #[cfg(test)]
 mod tests;
 
-use crate::gateway::registration::Registration;
 use crate::io::budget::Budget;
+use crate::io::connecting::{RawAddress, connect, new_socket};
 use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::{
-    ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, CONNECTS_PER_TURN_MAX,
-    DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX,
-    ORDERS_PER_TURN_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
+    BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, CONNECTS_PER_TURN_MAX, DRAIN_SILENCE_MS,
+    NOTIFICATION_TIMEOUT_MS, ORDERS_PER_TURN_MAX, QUEUED_FAILED_PER_SWEEP_MAX,
 };
-use crate::io::link::{Fate, Link, Session, Takes};
+use crate::io::link::{Fate, Link, Session as _};
 use crate::io::now::Now;
 use crate::io::parts::{PartName, PartOrder, Parts, take_out};
 use crate::io::slots::Slots;
-use crate::io::stream::Stream;
 use crate::shard::NotificationResult;
+use endpoint::Endpoint;
+pub use endpoint::EndpointPlan;
 pub use outbound::Outbound;
 pub(super) use outbound::Troubles;
 use places::Place;
+use session::{Notifying, Settling, UnderWay};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::rc::Rc;
-use wire::push::notify::{
-    Arrival, Body, ResponseOutcome, Subject, read_acknowledgement, read_response,
-};
-use wire::push::notify_url::NotifyUrl;
-use wire::push::sign::Secret;
-use wire::terms::ids::Xpid;
 use wire::terms::time::SteadyMs;
 
-/// Where an XPID's notifications go, with its name looked up beside the shards (`io::names`).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EndpointPlan {
-    /// The XPID.
-    pub xpid: Xpid,
-    /// The URL.
-    pub url: NotifyUrl,
-    /// The addresses of its host; empty while it cannot be resolved.
-    pub addresses: Vec<SocketAddr>,
-    /// Connections per shard.
-    pub connections: u16,
-    /// Requests under way on one connection.
-    pub depth: u16,
-    /// What requests are signed under, if at all.
-    pub secrets: Vec<Secret>,
-}
-
-impl EndpointPlan {
-    /// Whether both name the same addresses, in whatever order the name service gave them.
-    fn has_addresses_of(&self, other: &Self) -> bool {
-        let sorted = |plan: &Self| {
-            let mut addresses = plan.addresses.clone();
-            addresses.sort_unstable();
-            addresses
-        };
-        sorted(self) == sorted(other)
-    }
-
-    /// The plan of a registration; `None` without a URL.
-    pub fn of(registration: &Registration, addresses: Vec<SocketAddr>) -> Option<Self> {
-        Some(Self {
-            xpid: registration.xpid,
-            url: registration.notify_url.clone()?,
-            addresses,
-            connections: registration.notify_connections.max(1),
-            depth: registration.notify_depth.max(1),
-            secrets: registration.notify_secrets.clone(),
-        })
-    }
-}
-
-struct Endpoint {
-    plan: EndpointPlan,
-    /// With the time since which each waits.
-    queue: VecDeque<(PartOrder, SteadyMs)>,
-    /// When it last answered.
-    heard_ms: SteadyMs,
-    connections: Vec<u32>,
-    resting_until_ms: SteadyMs,
-    failures: u32,
-    next_address: usize,
-    /// The server's own word, of the last connection that carried an answer: it closes after every
-    /// response, so a connection carries one request.
-    closes: bool,
-    place: Place,
-    /// What stands in its way, in words.
-    trouble: Option<String>,
-}
-
-/// A notification that was sent.
-struct UnderWay {
-    order: PartOrder,
-    subject: Subject,
-    deadline_ms: SteadyMs,
-}
+/// What has failed is sent again by the message center's schedule.
+const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
 
 struct Outgoing {
     link: Link<Notifying>,
@@ -121,37 +55,6 @@ struct Outgoing {
     peer: SocketAddr,
     /// Boxed: the kernel reads it while the connect is under way.
     address: Box<RawAddress>,
-}
-
-/// The session with a notification server: notifications out, responses in.
-struct Notifying {
-    output: Vec<u8>,
-    under_way: VecDeque<UnderWay>,
-    /// A response has arrived in part, and how far.
-    partial: Option<Arrival>,
-    /// The peer announced that it closes: nothing more is sent on it.
-    closes: bool,
-    /// The endpoint has no use for it any more: it ends with its last answer, which says nothing
-    /// about the endpoint.
-    retired: bool,
-    /// Whether the peer has answered anything.
-    answered: bool,
-    /// Whether its first answer kept the connection, until the endpoint has learnt it.
-    first_kept: Option<bool>,
-    /// When it last had something under way or began.
-    used_ms: SteadyMs,
-}
-
-/// What a response is settled with.
-struct Settling<'a> {
-    parts: &'a mut Parts,
-    now: Now,
-}
-
-/// An address as the kernel reads it.
-pub(super) struct RawAddress {
-    storage: libc::sockaddr_storage,
-    octets: u32,
 }
 
 pub(super) struct Notifier {
@@ -188,96 +91,6 @@ impl Notifier {
             host: HostAddresses::read(),
             handshakes_due: VecDeque::new(),
             troubles: Troubles::default(),
-        }
-    }
-
-    /// Takes the endpoints in force; what waits for one that goes away fails, some of it at a time,
-    /// and is resent by the schedule. One that is as it was costs a look at it, and goes on resting
-    /// where it rests.
-    pub(super) fn set_plans(&mut self, plans: &[EndpointPlan]) {
-        let mut old = std::mem::take(&mut self.endpoints);
-        for plan in plans {
-            let key = plan.xpid.value();
-            let endpoint = match old.remove(&key) {
-                Some(known) if known.plan == *plan => {
-                    self.endpoints.insert(key, known);
-                    continue;
-                }
-                Some(known) => {
-                    let moved = known.plan.url != plan.url || !known.plan.has_addresses_of(plan);
-                    let kept = if moved { 0 } else { usize::from(plan.connections) };
-                    let mut connections = known.connections;
-                    self.busiest_first(&mut connections);
-                    let surplus = connections.split_off(kept.min(connections.len()));
-                    self.retire(&surplus);
-                    let closes = known.closes && !moved;
-                    Endpoint {
-                        plan: plan.clone(),
-                        resting_until_ms: SteadyMs::ZERO,
-                        closes,
-                        trouble: known.trouble.filter(|_| !moved),
-                        connections,
-                        ..known
-                    }
-                }
-                None => Endpoint {
-                    plan: plan.clone(),
-                    queue: VecDeque::new(),
-                    heard_ms: SteadyMs::ZERO,
-                    connections: Vec::new(),
-                    resting_until_ms: SteadyMs::ZERO,
-                    failures: 0,
-                    next_address: 0,
-                    closes: false,
-                    place: Place::NotAwaited,
-                    trouble: None,
-                },
-            };
-            self.endpoints.insert(key, endpoint);
-            self.ready.push(key);
-        }
-        for endpoint in old.into_values() {
-            self.retire(&endpoint.connections);
-            if !endpoint.queue.is_empty() {
-                self.left_behind.push_back(endpoint.queue);
-            }
-        }
-    }
-
-    /// What waited for endpoints that are gone has failed.
-    fn fail_what_was_left_behind(&mut self, parts: &mut Parts, now: Now, budget: &mut usize) {
-        while *budget > 0
-            && let Some(orders) = self.left_behind.front_mut()
-        {
-            match orders.pop_front() {
-                Some((order, _)) => {
-                    *budget -= 1;
-                    parts.settle(order, FAILED, now);
-                }
-                None => drop(self.left_behind.pop_front()),
-            }
-        }
-    }
-
-    /// Takes the addresses that the hosts' names have now. A connection to one that is no longer
-    /// among them ends when what was asked on it is answered.
-    pub(super) fn set_addresses(&mut self, addresses: &[(Xpid, Vec<SocketAddr>)]) {
-        for (xpid, addresses) in addresses {
-            let key = xpid.value();
-            let Some(endpoint) = self.endpoints.get_mut(&key) else { continue };
-            if endpoint.plan.addresses == *addresses {
-                continue;
-            }
-            endpoint.plan.addresses.clone_from(addresses);
-            endpoint.resting_until_ms = SteadyMs::ZERO;
-            let outgoing = &mut self.outgoing;
-            let stale = |index: &u32| {
-                outgoing.get_mut(*index).is_some_and(|outgoing| !addresses.contains(&outgoing.peer))
-            };
-            let stale: Vec<u32> = endpoint.connections.iter().copied().filter(stale).collect();
-            endpoint.connections.retain(|index| !stale.contains(index));
-            self.ready.push(key);
-            self.retire(&stale);
         }
     }
 
@@ -625,36 +438,6 @@ impl Notifier {
     }
 }
 
-/// The HTTP status by which a push client says that it wants no notification there any more.
-const GONE: u16 = 410;
-
-const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
-
-impl Endpoint {
-    /// A client that cannot be reached, or takes connections and answers nothing, has failed the
-    /// orders that wait for it as much as those that were sent: their resends and their parking go
-    /// by the schedule.
-    fn fail_what_waited_too_long(&mut self, parts: &mut Parts, now: Now, budget: &mut usize) {
-        let patience_ms =
-            if self.failures > 0 { CONNECT_TIMEOUT_MS } else { NOTIFICATION_TIMEOUT_MS };
-        while *budget > 0
-            && let Some(&(order, queued_ms)) = self.queue.front()
-            && now.steady_ms >= queued_ms.max(self.heard_ms) + patience_ms
-        {
-            *budget -= 1;
-            self.queue.pop_front();
-            parts.settle(order, FAILED, now);
-        }
-    }
-
-    /// Pauses connecting: 250 ms, doubling.
-    fn rest(&mut self, now: Now) {
-        let pause_ms = 250u64 << self.failures.min(6);
-        self.failures = self.failures.saturating_add(1);
-        self.resting_until_ms = now.steady_ms + pause_ms.min(ENDPOINT_PAUSE_MS_MAX);
-    }
-}
-
 impl Outgoing {
     fn connect_ended(&mut self, result: i32, driver: &mut Driver) -> bool {
         self.link.stream.set_other_under_way(false);
@@ -683,186 +466,4 @@ impl Outgoing {
             && !session.ends()
             && !self.link.stream.is_closing()
     }
-}
-
-impl Session for Notifying {
-    fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.output
-    }
-
-    /// When its oldest notification must be answered; one that carries nothing ends a while after
-    /// it last did.
-    fn due_ms(&self) -> SteadyMs {
-        match self.under_way.front() {
-            Some(sent) => sent.deadline_ms,
-            None if self.ends() => SteadyMs::NEVER,
-            None => self.used_ms + NOTIFIER_IDLE_MS_MAX,
-        }
-    }
-
-    fn wants_more(&self, _unconsumed: usize, _most: usize) -> bool {
-        true
-    }
-
-    fn held(&self) -> usize {
-        self.output.capacity() + self.under_way.capacity() * size_of::<UnderWay>()
-    }
-
-    fn shrink(&mut self) {
-        if self.output.is_empty() {
-            self.output = Vec::new();
-        }
-        if self.under_way.is_empty() {
-            self.under_way = VecDeque::new();
-        }
-    }
-}
-
-impl Takes<Settling<'_>> for Notifying {
-    /// `None` too when the connection is done: the peer announced its close and everything asked
-    /// was answered, or a response is longer than any.
-    fn take(&mut self, octets: &[u8], _room: usize, desk: &mut Settling<'_>) -> Option<usize> {
-        if let Some(arrival) = &mut self.partial
-            && !arrival.is_over(octets)
-        {
-            return (octets.len() <= RESPONSE_OCTETS_MAX).then_some(0);
-        }
-        let consumed = self.take_responses(octets, false, desk.parts, desk.now)?;
-        let left = octets.len() - consumed;
-        self.partial = (left > 0).then(Arrival::default);
-        let is_done = self.ends() && self.under_way.is_empty();
-        (left <= RESPONSE_OCTETS_MAX && !is_done).then_some(consumed)
-    }
-
-    fn end(&mut self, unconsumed: &[u8], desk: &mut Settling<'_>) {
-        if !unconsumed.is_empty() {
-            let _ = self.take_responses(unconsumed, true, desk.parts, desk.now);
-        }
-    }
-}
-
-impl Notifying {
-    fn new(now_ms: SteadyMs) -> Self {
-        Self {
-            output: Vec::new(),
-            under_way: VecDeque::new(),
-            partial: None,
-            closes: false,
-            retired: false,
-            answered: false,
-            first_kept: None,
-            used_ms: now_ms,
-        }
-    }
-
-    /// Whether nothing more is sent on it.
-    fn ends(&self) -> bool {
-        self.closes || self.retired
-    }
-
-    /// Reads whole responses; returns the octets done with, or `None` when the peer speaks
-    /// something else.
-    fn take_responses(
-        &mut self,
-        octets: &[u8],
-        at_end: bool,
-        parts: &mut Parts,
-        now: Now,
-    ) -> Option<usize> {
-        let mut at = 0;
-        while at < octets.len() {
-            match read_response(&octets[at..], at_end) {
-                ResponseOutcome::Partial => return Some(at),
-                ResponseOutcome::Malformed => return None,
-                ResponseOutcome::Complete(response) => {
-                    let UnderWay { order, subject, .. } = self.under_way.pop_front()?;
-                    if !std::mem::replace(&mut self.answered, true) {
-                        self.first_kept = Some(response.keep_alive);
-                    }
-                    self.used_ms = now.steady_ms;
-                    let acknowledged = (200..300).contains(&response.status)
-                        && says_done(&response.body, &subject);
-                    let result = if acknowledged {
-                        NotificationResult::Acknowledged
-                    } else if response.status == GONE {
-                        NotificationResult::Gone
-                    } else {
-                        let retry_after_seconds = response.retry_after_seconds(now.wall_ms.ms());
-                        NotificationResult::Failed { retry_after_seconds }
-                    };
-                    parts.settle(order, result, now);
-                    self.closes |= !response.keep_alive;
-                    at += response.octets;
-                }
-            }
-        }
-        Some(at)
-    }
-}
-
-/// Whether the body is an E6 or E8 with code 0000 that names the push of the notification.
-fn says_done(body: &Body<'_>, subject: &Subject) -> bool {
-    let mut scratch = [0; ACKNOWLEDGEMENT_OCTETS_MAX];
-    let body = body.joined(&mut scratch);
-    body.filter(|body| body.len() <= ACKNOWLEDGEMENT_OCTETS_MAX)
-        .and_then(|body| read_acknowledgement(body).ok())
-        //= push notify acknowledged
-        .is_some_and(|said| said.code_number == 0 && subject.is_named_by(&said))
-}
-
-/// Begins to connect a stream. Whoever owns both frees them only when the stream is quiet, that is,
-/// after the connect has completed: the kernel reads the address until then.
-pub(super) fn connect(stream: &mut Stream, address: &RawAddress, driver: &mut Driver) {
-    stream.set_other_under_way(true);
-    let token = stream.token(Operation::Connect);
-    let (storage, octets) = (&raw const address.storage, address.octets);
-    // SAFETY: the address is boxed and its owner is freed only when the stream is quiet, that is,
-    // after the connect has completed.
-    unsafe { driver.connect(stream.descriptor(), storage.cast(), octets, token) };
-}
-
-impl RawAddress {
-    /// The address as the kernel reads it.
-    pub(super) fn of(address: &SocketAddr) -> Box<Self> {
-        Box::new(raw_address(address))
-    }
-}
-
-pub(super) fn new_socket(address: &SocketAddr) -> Option<OwnedFd> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    // SAFETY: socket takes integers and returns a new descriptor or -1.
-    let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
-    // SAFETY: the descriptor was just created and nobody else owns it.
-    (socket >= 0).then(|| unsafe { OwnedFd::from_raw_fd(socket) })
-}
-
-fn raw_address(address: &SocketAddr) -> RawAddress {
-    // SAFETY: sockaddr_storage is plain data for which all zeroes is a value.
-    let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
-    let octets = match address {
-        SocketAddr::V4(address) => {
-            let raw = libc::sockaddr_in {
-                sin_family: libc::AF_INET as u16,
-                sin_port: address.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
-                sin_zero: [0; 8],
-            };
-            // SAFETY: sockaddr_storage is larger than and aligned for every socket address.
-            unsafe { (&raw mut storage).cast::<libc::sockaddr_in>().write(raw) };
-            size_of::<libc::sockaddr_in>()
-        }
-        SocketAddr::V6(address) => {
-            let raw = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as u16,
-                sin6_port: address.port().to_be(),
-                sin6_flowinfo: address.flowinfo(),
-                sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
-                sin6_scope_id: address.scope_id(),
-            };
-            // SAFETY: as above.
-            unsafe { (&raw mut storage).cast::<libc::sockaddr_in6>().write(raw) };
-            size_of::<libc::sockaddr_in6>()
-        }
-    };
-    RawAddress { storage, octets: octets as u32 }
 }

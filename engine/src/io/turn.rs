@@ -15,7 +15,9 @@ use crate::io::budget::Budget;
 use crate::io::calling::smpp::Carriers;
 use crate::io::driver::{Completion, Driver};
 use crate::io::front::{Front, FrontLimits};
-use crate::io::limits::{ATTEMPTS_PER_TURN_MAX, TIMERS_PER_TURN_MAX, WORK_PER_SHARD_MIN};
+use crate::io::limits::{
+    ATTEMPTS_PER_TURN_MAX, CLEANED_PER_TURN_MAX, TIMERS_PER_TURN_MAX, WORK_PER_SHARD_MIN,
+};
 use crate::io::mailbox::{OpenedShard, ThreadPort, ThreadStatus};
 use crate::io::mesh::Mesh;
 use crate::io::notifier::{EndpointPlan, Notifier, Outbound};
@@ -31,7 +33,7 @@ use crate::network::side_by_side::SideBySide;
 use crate::network::simulated::{InNetwork, SimulatedNetwork};
 use crate::network::smpp::exchange::CarrierPlan;
 use crate::network::smpp::port::CarrierPort;
-use crate::shard::{Shard, TurnBudget};
+use crate::shard::{ParkedNews, Shard, TurnBudget};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use moving::Leaving;
@@ -104,6 +106,8 @@ pub(super) struct ThreadTurn {
     draining_since_ms: Option<SteadyMs>,
     /// A shard that is to leave.
     leaving: Option<Leaving>,
+    /// Notifications that its shards have parked, to be told to the log.
+    parked_news: ParkedNews,
     /// The operator has paused the engine.
     paused: bool,
     stopped: bool,
@@ -152,6 +156,7 @@ impl ThreadTurn {
             published_ms: SteadyMs::ZERO,
             draining_since_ms: None,
             leaving: None,
+            parked_news: ParkedNews::default(),
             paused: false,
             stopped: false,
             shakes_first: 0,
@@ -295,6 +300,7 @@ impl ThreadTurn {
             timers: part_of(TIMERS_PER_TURN_MAX),
             attempts: part_of(ATTEMPTS_PER_TURN_MAX),
             outcomes: part_of(ATTEMPTS_PER_TURN_MAX),
+            records: part_of(CLEANED_PER_TURN_MAX),
         };
         let (drains, mut busy) = (self.draining_since_ms.is_some(), false);
         for nth in 0..self.parts.len() {
@@ -304,10 +310,12 @@ impl ThreadTurn {
             let mut network = SideBySide::lent(&mut self.simulated, place, &mut part.carriers);
             let budget = TurnBudget { attempts, ..budget };
             busy |= part.shard.turn(&mut network, now.wall_ms, &budget);
+            part.shard.pass_parked_news(&mut self.parked_news);
             if nth + 1 < shards {
                 self.let_commit_on();
             }
         }
+        self.parked_news.tell(now.wall_ms);
         busy
     }
 

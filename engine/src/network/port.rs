@@ -1,8 +1,8 @@
 //! The network port: all that the message center knows of whatever delivers its pushes.
 //!
 //! A network belongs to a thread. The thread lends it to its shard for a turn: a network's slots
-//! are large, and there is one set of them however many shards a thread may have. A [`Token`] says
-//! which push of which shard an attempt is for.
+//! are large, and there is one set of them however many shards a thread may have. An
+//! [`AttemptToken`] says which push of which shard an attempt is for.
 //!
 //! Order of calls, for one attempt:
 //! 1. [`Network::reserve`] a slot; none means the network is full and the push waits
@@ -38,14 +38,14 @@ use wire::terms::time::{EvenMs, SteadyMs};
 
 /// Which push an attempt is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Token {
+pub struct AttemptToken {
     /// The shard's number.
     pub partition: u32,
     /// The message center's index of the push in that shard.
     pub push: u32,
 }
 
-impl Token {
+impl AttemptToken {
     /// No push: what an empty slot carries.
     pub const NONE: Self = Self { partition: u32::MAX, push: u32::MAX };
 }
@@ -77,7 +77,7 @@ pub const ALL_SEGMENTS: u8 = u8::MAX;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CarrierReceipt {
     /// Whose segment it is.
-    pub token: Token,
+    pub token: AttemptToken,
     /// The push's number: the index of the token may be another's by now.
     pub push_id: u64,
     /// The segment, from 0, or [`ALL_SEGMENTS`].
@@ -118,7 +118,7 @@ pub struct CarrierQuestion {
 #[derive(Clone, Copy, Debug)]
 pub struct AwaitedSegment<'a> {
     /// Whose segment it is.
-    pub token: Token,
+    pub token: AttemptToken,
     /// The push's number.
     pub push_id: u64,
     /// Where the push goes.
@@ -149,7 +149,7 @@ pub trait Network {
     }
 
     /// The message center has accepted a cancel of this push of the caller's, or of several: what
-    /// has not been sent comes back. By its [`Token::push`].
+    /// has not been sent comes back. By its [`AttemptToken::push`].
     fn recall(&mut self, _push: Option<u32>) {}
 
     /// Whether everything that was recalled has been sent before or has come back.
@@ -172,7 +172,7 @@ pub trait Network {
 
     /// The token of the attempt that probably comes to its end next: whoever is told fetches early
     /// what it will need. `None` where nobody can tell.
-    fn next_token(&self) -> Option<Token> {
+    fn next_token(&self) -> Option<AttemptToken> {
         None
     }
 
@@ -236,7 +236,7 @@ impl AttemptHandle {
 #[repr(C, align(64))]
 pub struct AttemptSlot {
     /// Whose attempt it is; comes back in the outcome.
-    pub token: Token,
+    pub token: AttemptToken,
     /// Where to: TP-DA of the SMS-SUBMITs (TS 23.040, 9.2.3.8).
     pub msn: Msn,
     /// The XPID's service instruction values.
@@ -267,7 +267,7 @@ impl AttemptSlot {
     /// An empty slot.
     pub fn new() -> Self {
         Self {
-            token: Token::NONE,
+            token: AttemptToken::NONE,
             msn: Msn::ALL,
             svcinst: Svcinst::EMERGENCY,
             class: Class::Standard,
@@ -350,7 +350,7 @@ impl Default for AttemptSlot {
 #[derive(Debug)]
 pub struct Outcome<'a> {
     /// The token of the slot.
-    pub token: Token,
+    pub token: AttemptToken,
     /// Where to.
     pub msn: Msn,
     /// How it ended.

@@ -5,8 +5,8 @@
 //! are carriers. Where no carrier is set up, nothing here costs more than a look at an empty list.
 
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, AwaitedSegment, CarrierQuestion, CarrierReceipt, Network, Outcome,
-    ReceiptReply, StatusReport, Token,
+    AttemptHandle, AttemptSlot, AttemptToken, AwaitedSegment, CarrierQuestion, CarrierReceipt,
+    Network, Outcome, ReceiptReply, StatusReport,
 };
 use crate::network::routes::CORE_NETWORK;
 use crate::network::simulated::SimulatedNetwork;
@@ -91,7 +91,7 @@ impl Network for SideBySide<'_> {
         self.simulated.poll(now_ms)
     }
 
-    fn next_token(&self) -> Option<Token> {
+    fn next_token(&self) -> Option<AttemptToken> {
         self.simulated.next_token()
     }
 

@@ -29,7 +29,7 @@ use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
 use crate::network::outcome_rates::{ReportFate, Strike};
 use crate::network::pending::{AwaitedLines, Delays};
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, Network, Outcome, Reports, StatusReport, Token,
+    AttemptHandle, AttemptSlot, AttemptToken, Network, Outcome, Reports, StatusReport,
 };
 use crate::network::random::Random;
 use crate::network::reports::{DeferredOutcomes, PendingReport, PendingReports};
@@ -480,7 +480,7 @@ impl Network for SimulatedNetwork {
         })
     }
 
-    fn next_token(&self) -> Option<Token> {
+    fn next_token(&self) -> Option<AttemptToken> {
         self.own.delays.next_slot().map(|slot| self.slots[slot as usize].token)
     }
 

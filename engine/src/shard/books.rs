@@ -72,7 +72,7 @@ impl Owed {
         &self,
         record: &Record<'_>,
         sequence: u64,
-        home: Home,
+        home: EventHome,
         moved_ends: &VecDeque<u64>,
     ) -> Option<Event> {
         let is_first = match (&self.filter, record) {
@@ -97,7 +97,7 @@ impl Owed {
         &mut self,
         record: &Record<'_>,
         sequence: u64,
-        home: Home,
+        home: EventHome,
         billing: &mut L,
         now_ms: WallMs,
     ) -> bool {
@@ -131,12 +131,12 @@ impl Owed {
 
 /// The layout and shard whose journal it is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Home {
+pub(crate) struct EventHome {
     pub(super) generation: u64,
     pub(super) shard: u16,
 }
 
-impl Home {
+impl EventHome {
     /// The shard whose journal gives sequences from `first_sequence` on.
     pub(crate) fn new(first_sequence: u64, shard: u16) -> Self {
         Self { generation: crate::journal::numbering::generation(first_sequence), shard }
@@ -171,10 +171,10 @@ impl Home {
 /// The billing events of a broadcast's record in the journal of this shard.
 pub fn events_of_note(shard: u16, sequence: u64, note: &BroadcastNote<'_>) -> Vec<Event> {
     // The layout says nothing of rows.
-    Home { generation: 0, shard }.many(note, sequence)
+    EventHome { generation: 0, shard }.many(note, sequence)
 }
 
-impl Home {
+impl EventHome {
     /// The billing events of a broadcast's record, each of many rows.
     pub(crate) fn many(self, note: &BroadcastNote<'_>, sequence: u64) -> Vec<Event> {
         if crate::journal::numbering::is_copied(sequence) {
@@ -237,7 +237,7 @@ impl<L: Log> Shard<L> {
             self.owed = Some(owed);
             return false;
         }
-        let home = Home::new(self.journal.first_sequence(), self.number as u16);
+        let home = EventHome::new(self.journal.first_sequence(), self.number as u16);
         let mut cursor = owed.cursor.unwrap_or_else(|| self.journal.cursor_before(owed.lowest()));
         for _ in 0..OWED_RECORDS_PER_TURN_MAX {
             let mut next = cursor;

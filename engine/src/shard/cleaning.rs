@@ -18,11 +18,8 @@ use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
 use wire::terms::time::WallMs;
 
-/// Fewest records looked at in one turn.
+/// Fewest records looked at in one turn, where the turn has time for them.
 const RECORDS_PER_TURN_MIN: u64 = 64;
-/// Most records looked at in one turn: a fraction of a millisecond, should each have to be appended
-/// again. What that leaves of the pace is made up for in the turns that follow.
-const RECORDS_PER_TURN_MAX: u64 = 512;
 /// Records looked at for each that is appended.
 const RECORDS_PER_APPENDED: u64 = 4;
 /// How often a candidate is looked for, beside whenever the journal has grown.
@@ -59,16 +56,17 @@ enum Keep {
 }
 
 impl<L: Log> Shard<L> {
-    /// Goes on with cleaning; whether there was anything to do.
-    pub(super) fn clean(&mut self, now_ms: WallMs) -> bool {
+    /// Goes on with cleaning, and looks at so many records at most; whether there was anything to
+    /// do.
+    pub(super) fn clean(&mut self, now_ms: WallMs, most: usize) -> bool {
         if now_ms != self.journal_polled_ms {
             self.journal_polled_ms = now_ms;
             let even_ms = self.pace.even(now_ms);
-            self.journal.poll(even_ms.ms());
+            self.journal.poll(even_ms);
             if self.journal.retire_cleaned().is_some() {
                 self.moved_before = MovedBefore::default();
             }
-            if self.journal.is_quiet(even_ms.ms()) {
+            if self.journal.is_quiet(even_ms) {
                 self.core.touch_ahead();
             }
         }
@@ -80,7 +78,7 @@ impl<L: Log> Shard<L> {
             // The segment could not go before the books have the events of its records.
             Some(_) if self.owed.is_some() => {}
             Some(Cleaning { stage: Stage::Walking(_), .. }) => {
-                self.walk(now_ms);
+                self.walk(now_ms, most as u64);
                 return true;
             }
             Some(Cleaning { stage: stage @ Stage::Settling(_), .. }) => {
@@ -150,16 +148,17 @@ impl<L: Log> Shard<L> {
         });
     }
 
-    fn walk(&mut self, now_ms: WallMs) {
+    fn walk(&mut self, now_ms: WallMs, most: u64) {
         let Some(Cleaning { segment, stage: Stage::Walking(mut cursor) }) = self.cleaning.take()
         else {
             return;
         };
         // Four times the pace of appending: cleaning must win against accepting, and a segment be
-        // walked before much of the next is filled.
+        // walked before much of the next is filled. What a turn has no time for is made up for in
+        // those that follow.
         let appended = self.journal.appended() - self.appended_at_last_turn;
         self.cleaning_owed = self.cleaning_owed.saturating_add(RECORDS_PER_APPENDED * appended);
-        let budget = self.cleaning_owed.clamp(RECORDS_PER_TURN_MIN, RECORDS_PER_TURN_MAX);
+        let budget = self.cleaning_owed.max(RECORDS_PER_TURN_MIN).min(most);
         self.cleaning_owed = self.cleaning_owed.saturating_sub(budget);
         for _ in 0..budget {
             let Some((position, kind)) = self.journal.step(&mut cursor) else {
@@ -235,7 +234,7 @@ impl<L: Log> Shard<L> {
         }
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
         let forgets = self.mutation == Mutation::ForgetKeysInCleaning;
-        if remembered && self.even_or_wall(now_ms) < ends_ms && !forgets {
+        if remembered && self.even_or_wall(now_ms).ms() < ends_ms && !forgets {
             Keep::Key(key)
         } else {
             Keep::Dead
@@ -244,8 +243,8 @@ impl<L: Log> Shard<L> {
 
     /// The earlier of what the wall clock shows and what it would show had nobody set it: by it no
     /// key is dropped whose day is not over, whichever of both its record was written by.
-    pub(super) fn even_or_wall(&self, now_ms: WallMs) -> u64 {
-        self.pace.even(now_ms).ms().min(now_ms.ms())
+    pub(super) fn even_or_wall(&self, now_ms: WallMs) -> WallMs {
+        WallMs::new(self.pace.even(now_ms).ms()).min(now_ms)
     }
 
     /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands

@@ -8,8 +8,8 @@ use super::{Shard, fatal_if_full};
 use crate::billing::Log;
 use crate::journal::{Handed, Position, Record};
 use crate::network::port::{
-    ALL_SEGMENTS, Asked, AwaitedSegment, CarrierQuestion, CarrierReceipt, Network, ReceiptSays,
-    Token,
+    ALL_SEGMENTS, Asked, AttemptToken, AwaitedSegment, CarrierQuestion, CarrierReceipt, Network,
+    ReceiptSays,
 };
 use crate::smsc::core::Core;
 use crate::smsc::handed::Receipt;
@@ -371,7 +371,7 @@ impl<L: Log> Shard<L> {
     pub(super) fn await_receipts(&mut self, network: &mut impl Network) {
         for (&index, known) in &self.ids.pushes {
             let push = self.core.push(index);
-            let token = Token { partition: self.number as u32, push: index };
+            let token = AttemptToken { partition: self.number as u32, push: index };
             for SegmentId { segment, carrier, id } in &known.ids {
                 network.await_receipt(AwaitedSegment {
                     token,

@@ -49,7 +49,7 @@ pub use live::LivePush;
 pub use obstacles::Obstacles;
 pub use open::Ground;
 pub use opening::{OpenError, ShardConfig, ShardReport};
-pub use parked::{ParkedAction, ParkedNotification, ParkedPage};
+pub use parked::{ParkedAction, ParkedNews, ParkedNotification, ParkedPage};
 pub use progress::{OpenProgress, OpenStage};
 pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
 pub use waiting_stopped::{CountError, count_stopped};
@@ -165,7 +165,7 @@ pub struct Shard<L = BillingLog> {
     /// New pushes seen, for the rehearsals.
     pushes_seen: u64,
     counted: figures::Counted,
-    parked_news: parked::ParkedNews,
+    parked_news: ParkedNews,
     waiting: waiting::WaitingScan,
     broadcasts: broadcasts::Broadcasts,
 }
@@ -311,9 +311,8 @@ impl<L: Log> Shard<L> {
         busy |= self.run_broadcasts(network, now_ms, budget.attempts > 0);
         busy |= self.start_attempts(network, now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
-        busy |= self.clean(now_ms);
+        busy |= self.clean(now_ms, budget.records);
         self.count_waiting(now_ms);
-        self.parked_news.tell(self.number, now_ms);
         self.appended_at_last_turn = self.journal.appended();
         self.forget_older_fingerprints(now_ms);
         busy
@@ -399,6 +398,8 @@ pub struct TurnBudget {
     pub attempts: usize,
     /// Outcomes taken.
     pub outcomes: usize,
+    /// Records of the journal that cleaning looks at, and may have to append again.
+    pub records: usize,
 }
 
 /// Seconds that a refused push client is asked to wait; `None` for codes without Retry-After.

@@ -1,8 +1,7 @@
 //! Notifications that were given up (6101): after 24 hours, or because the push client answered 410
 //! Gone. The operator lists them, has them sent again or discards them.
-//!
-//! The log gets a sum of them now and then, never a line for each: thousands may be parked in one
-//! turn.
+
+mod news;
 
 use super::Shard;
 use super::endings::xpid_of;
@@ -13,10 +12,7 @@ use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Reqid, Xpid};
 use wire::terms::time::WallMs;
 
-/// From one line about an XPID's parked notifications to the next.
-const TOLD_INTERVAL_MS: u64 = 10_000;
-/// XPIDs that are told apart in that time; the notifications of others are one sum.
-const XPIDS_TOLD_MAX: usize = 32;
+pub use news::ParkedNews;
 
 /// Parked pushes that are looked at in one turn; those of other clients cost no reading.
 const PARKED_LOOKED_AT_MAX: usize = 1 << 16;
@@ -30,68 +26,6 @@ pub enum ParkedAction {
     Replay,
     /// They are let go, for good.
     Discard,
-}
-
-/// What was parked since the log was last told.
-#[derive(Default)]
-pub(super) struct ParkedNews {
-    by_xpid: Vec<(Xpid, ParkedCount)>,
-    others: ParkedCount,
-    told_ms: WallMs,
-}
-
-/// Notifications parked.
-#[derive(Clone, Copy, Default)]
-struct ParkedCount {
-    parked: u64,
-    /// Of these, the ones that were answered 410, or may not go.
-    gone: u64,
-}
-
-impl ParkedNews {
-    /// A notification of this XPID is parked.
-    pub(super) fn note(&mut self, xpid: Xpid) {
-        self.count(xpid).parked += 1;
-    }
-
-    /// A notification of this XPID was answered 410 or may not go, and will be parked.
-    pub(super) fn note_gone(&mut self, xpid: Xpid) {
-        self.count(xpid).gone += 1;
-    }
-
-    fn count(&mut self, xpid: Xpid) -> &mut ParkedCount {
-        let at = match self.by_xpid.iter().position(|(known, _)| *known == xpid) {
-            Some(at) => at,
-            None if self.by_xpid.len() < XPIDS_TOLD_MAX => {
-                self.by_xpid.push((xpid, ParkedCount::default()));
-                self.by_xpid.len() - 1
-            }
-            None => return &mut self.others,
-        };
-        &mut self.by_xpid[at].1
-    }
-
-    /// Tells the log, if there is something to tell and the last lines are some time ago.
-    pub(super) fn tell(&mut self, shard: usize, now_ms: WallMs) {
-        // A wall clock that was set back delays no line.
-        if !self.by_xpid.is_empty() && now_ms.abs_diff(self.told_ms) >= TOLD_INTERVAL_MS {
-            self.told_ms = now_ms;
-            self.tell_now(shard);
-        }
-    }
-
-    fn tell_now(&mut self, shard: usize) {
-        const WHY: &str = "notifications parked (6101): the push client answered 410 Gone, its \
-            URL leads where none may go, or it took none for 24 hours; hayauma notify lists, \
-            replays or discards them";
-        for (xpid, ParkedCount { parked, gone }) in self.by_xpid.drain(..) {
-            tracing::warn!(shard, %xpid, parked, gone, "{WHY}");
-        }
-        let ParkedCount { parked, gone } = std::mem::take(&mut self.others);
-        if parked > 0 {
-            tracing::warn!(shard, xpid = "others", parked, gone, "{WHY}");
-        }
-    }
 }
 
 /// A part of what is parked.
@@ -197,8 +131,11 @@ impl<L: Log> Shard<L> {
         page
     }
 
-    /// The last words of a shard that ends: what was parked and not yet told.
-    pub fn tell_parked(&mut self) {
-        self.parked_news.tell_now(self.number);
+    /// Hands over what was parked since the last time, which is told by whoever has the shard.
+    #[inline]
+    pub fn pass_parked_news(&mut self, to: &mut ParkedNews) {
+        if !self.parked_news.is_empty() {
+            to.take_from(&mut self.parked_news);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! **Never here:** the decision what becomes of a push; that is the recovery's.
 
-use super::books::Home;
+use super::books::EventHome;
 use super::broadcasts::UntoldNotes;
 use super::handed::ReadIds;
 use super::moved_before::{MovedBefore, Moves};
@@ -49,7 +49,7 @@ pub(super) struct Reading<'a, L> {
     untold: BTreeMap<u32, UntoldNotes>,
     routes: Arc<Routes>,
     pace: Pace,
-    home: Home,
+    home: EventHome,
     billing: &'a mut L,
     lacking: Lacking,
     waiting: WaitingScan,
@@ -83,7 +83,7 @@ impl<'a, L: Log> Reading<'a, L> {
             untold: BTreeMap::new(),
             routes: Arc::clone(&config.routes),
             pace: Pace::new(config.time_scale, now_ms),
-            home: Home::new(config.journal.first_sequence, config.number as u16),
+            home: EventHome::new(config.journal.first_sequence, config.number as u16),
             billing,
             lacking: Lacking::default(),
             waiting: WaitingScan::default(),

@@ -19,7 +19,7 @@ use crate::journal::{
     AppendError, Journal, JournalConfig, KEY_KEEP_MS, Position, Record, SegmentFactory, SegmentId,
 };
 use crate::shard::OpenError;
-use crate::shard::books::Home;
+use crate::shard::books::EventHome;
 use crate::shard::replay::replay_apart;
 use crate::smsc::core::{Core, CoreLimits};
 use crate::smsc::recovery::Recovery;
@@ -99,7 +99,7 @@ pub fn copy(
     let pace = Pace::new(source.time_scale, now_ms);
     let mut recovery = Recovery::new(Core::new(source.limits, pace.center(now_ms)), 0);
     let mut billing = BillingLog::open(source.directory, source.number, now_ms)?;
-    let home = Home::new(source.journal.first_sequence, source.number);
+    let home = EventHome::new(source.journal.first_sequence, source.number);
     let (mut lacking, mut unread) = (Lacking::default(), None);
     let mut owners: HashMap<u64, usize> = HashMap::new();
     let mut segments: Vec<SegmentId> = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::ledger::EntryIndex;
 use hayauma::network::gmsc::Route;
-use hayauma::network::port::Token;
+use hayauma::network::port::AttemptToken;
 use hayauma::shard::NotificationOrder;
 use hayauma::smsc::outcome::AttemptResult;
 use std::cmp::Ordering;
@@ -16,7 +16,7 @@ pub(super) struct Attempt {
     /// Crashes before it: what an engine of another life started is nobody's business.
     pub(super) life: u32,
     /// The shard's own name for the push.
-    pub(super) token: Token,
+    pub(super) token: AttemptToken,
     pub(super) entry: EntryIndex,
     pub(super) sent: u16,
     /// TP-MR of the push's first segment, and TP-SCTS.

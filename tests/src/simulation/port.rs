@@ -4,7 +4,7 @@
 use super::bodies::marked_entry;
 use super::ledger::EntryIndex;
 use hayauma::network::port::{
-    AttemptHandle, AttemptSlot, Network, Outcome, Reports, StatusReport, Token,
+    AttemptHandle, AttemptSlot, AttemptToken, Network, Outcome, Reports, StatusReport,
 };
 use hayauma::smsc::outcome::AttemptResult;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use wire::terms::time::EvenMs;
 /// An attempt that the shard has begun.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Submission {
-    pub(super) token: Token,
+    pub(super) token: AttemptToken,
     pub(super) msn: Msn,
     pub(super) class: Class,
     pub(super) attempts_before: u16,
@@ -30,7 +30,7 @@ pub(super) struct Submission {
 /// How an attempt went.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
-    pub(super) token: Token,
+    pub(super) token: AttemptToken,
     pub(super) msn: Msn,
     pub(super) result: AttemptResult,
     pub(super) domain: Option<Domain>,

@@ -102,7 +102,8 @@ impl Simulation {
 
     fn turn_once(&mut self, number: usize) -> Result<bool, Violation> {
         let timers = if self.faults { self.random.between(1, 4) as usize * 4 } else { 64 };
-        let budget = TurnBudget { timers, attempts: self.scenario.attempts_max + 1, outcomes: 64 };
+        let attempts = self.scenario.attempts_max + 1;
+        let budget = TurnBudget { timers, attempts, outcomes: 64, records: 512 };
         self.show_time(number);
         let wall_ms = self.wall_ms();
         let busy = self.stations[number].turn(wall_ms, &budget);

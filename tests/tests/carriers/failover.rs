@@ -63,10 +63,20 @@ fn carriers_share_by_weight_and_a_push_has_one() {
 
 #[test]
 fn when_a_carrier_is_killed_the_other_has_all_its_pushes_within_ten_seconds() {
+    kill_a_carrier(1);
+}
+
+#[test]
+fn when_a_carrier_is_killed_the_other_has_the_pushes_of_several_partitions_a_thread_too() {
+    kill_a_carrier(4);
+}
+
+fn kill_a_carrier(partitions_a_thread: usize) {
     let (recorder, alpha, beta) = (Recorder::start(), Smsc::start(), Smsc::start());
     // Nothing ends but by a receipt: what is in doubt would be seen twice.
     let more = ["--rate", "50"];
-    let site = site(&recorder, [&alpha, &beta], &more, &["alpha", "beta"]);
+    let mut site = site(&recorder, [&alpha, &beta], &more, &["alpha", "beta"]);
+    site.partitions_a_thread(partitions_a_thread);
     let engine = site.start();
     await_bound(&engine, "alpha", 1);
     await_bound(&engine, "beta", 1);
@@ -138,9 +148,19 @@ fn a_backup_takes_emergencies_at_once_and_others_when_the_carrier_has_been_down_
 
 #[test]
 fn an_emergency_is_the_first_after_the_rest_of_a_throttled_carrier() {
+    rest_a_throttled_carrier(1);
+}
+
+#[test]
+fn an_emergency_of_one_of_several_partitions_is_the_first_after_a_carriers_rest() {
+    rest_a_throttled_carrier(4);
+}
+
+fn rest_a_throttled_carrier(partitions_a_thread: usize) {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());
     // One is on its way to the carrier and another waits at its home, so that it could be first.
-    let site = super::site(&recorder, &smsc, &["--window", "1", "--rate", "200"]);
+    let mut site = super::site(&recorder, &smsc, &["--window", "1", "--rate", "200"]);
+    site.partitions_a_thread(partitions_a_thread);
     let engine = site.start();
     await_bound(&engine, "alpha", 1);
     let mut rests = Vec::new();
@@ -281,8 +301,18 @@ fn a_carrier_that_unbinds_is_dealt_nothing_more_while_its_last_receipts_are_answ
 
 #[test]
 fn a_session_that_answers_nothing_holds_up_no_other() {
+    hold_up_one_session(1);
+}
+
+#[test]
+fn a_session_that_answers_nothing_holds_up_no_partition_of_a_thread() {
+    hold_up_one_session(4);
+}
+
+fn hold_up_one_session(partitions_a_thread: usize) {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());
-    let site = super::site(&recorder, &smsc, &["--sessions", "2", "--window", "2"]);
+    let mut site = super::site(&recorder, &smsc, &["--sessions", "2", "--window", "2"]);
+    site.partitions_a_thread(partitions_a_thread);
     let engine = site.start();
     await_bound(&engine, "alpha", 2);
     // One session's window is full of what is never answered.

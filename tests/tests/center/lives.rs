@@ -6,6 +6,8 @@ use std::process::Command;
 use tests::push::{Body, XPID};
 use tests::recorder::{Recorder, Reply};
 use tests::site::Site;
+use wire::terms::ids::Msn;
+use wire::terms::ownership::shard_of;
 
 /// Names and details of the events that `push show` prints, without the times.
 fn events(said: &str) -> Vec<String> {
@@ -37,12 +39,22 @@ fn check_event(event: &str, parts: &[&str]) {
 
 #[test]
 fn the_life_of_a_push_is_told_event_by_event_running_or_stopped() {
+    tell_a_life(1);
+}
+
+#[test]
+fn the_life_of_a_push_is_told_out_of_several_partitions_of_a_thread() {
+    tell_a_life(4);
+}
+
+fn tell_a_life(partitions_a_thread: usize) {
     let recorder =
         Recorder::answering(|notice| match (notice.get("reqid"), notice.get("trynum")) {
             ("second", "1" | "2") => Reply::Status(500, None),
             _ => Reply::Acknowledge,
         });
     let mut site = site(&recorder, 60);
+    site.partitions_a_thread(partitions_a_thread);
     site.set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);
     let engine = site.start();
     let mut connection = engine.connect();
@@ -182,22 +194,46 @@ fn a_script_reads_the_same_as_json() {
 
 #[test]
 fn what_cleaning_has_moved_or_reduced_to_its_key_is_still_told() {
+    clean(1);
+}
+
+#[test]
+fn what_the_cleaning_of_one_of_several_partitions_has_moved_is_still_told() {
+    clean(3);
+}
+
+/// Phones of one partition, and its number.
+fn phones_of_one(partitions: usize) -> ([String; 3], usize) {
+    let owner =
+        |phone: &String| shard_of(Msn::parse(phone.as_bytes()).expect("an msn"), partitions);
+    let first = msn(0);
+    let partition = owner(&first);
+    let mut others = (1..).map(msn).filter(|phone| owner(phone) == partition);
+    let mut next = || others.next().expect("phones without end");
+    ([first, next(), next()], partition)
+}
+
+fn clean(partitions_a_thread: usize) {
     let mut site = Site::new(tests::programs!());
-    site.set("--segment-bytes", "64KiB").set("--queue-bytes", "1MiB");
+    let queue = format!("{partitions_a_thread}MiB");
+    site.set("--segment-bytes", "64KiB").set("--queue-bytes", &queue);
+    site.partitions_a_thread(partitions_a_thread);
+    let ([held, gone, busy], partition) = phones_of_one(site.partitions());
     site.add_client(XPID, &["--notify-url", "http://127.0.0.1:9/nobody"]);
     site.add_contracts(XPID, &[&format!("{}-{}", msn(0), msn(999))]);
-    site.set_lines(&[(msn(0), "absent")]);
+    site.set_lines(&[(held.as_str(), "absent")]);
     let engine = site.start();
     let mut connection = engine.connect();
-    accepted(&connection.ask(&Body::push(&msn(0), "held").with("lifetime", "72").request()));
-    accepted(&connection.ask(&Body::push(&msn(1), "gone").with("dlvntf", "0").request()));
+    accepted(&connection.ask(&Body::push(&held, "held").with("lifetime", "72").request()));
+    accepted(&connection.ask(&Body::push(&gone, "gone").with("dlvntf", "0").request()));
     await_figure(&engine, "pushes_delivered", 1);
-    let first = site.must(&["push", "show", &msn(0), "held"]);
-    let first_segment = site.data_dir().join("shard-000/journal/segment-00000001.log");
+    let first = site.must(&["push", "show", &held, "held"]);
+    let segment = format!("shard-{partition:03}/journal/segment-00000001.log");
+    let first_segment = site.data_dir().join(segment);
     for round in 0.. {
         assert!(round < 200, "the first segment was never cleaned");
         let push = |number| {
-            Body::push(&msn(2), &format!("more-{round}-{number}")).with("dlvntf", "0").request()
+            Body::push(&busy, &format!("more-{round}-{number}")).with("dlvntf", "0").request()
         };
         connection.send(&(0..50).flat_map(push).collect::<Vec<u8>>());
         (0..50).for_each(|_| accepted(&connection.answer()));
@@ -209,17 +245,17 @@ fn what_cleaning_has_moved_or_reduced_to_its_key_is_still_told() {
             break;
         }
     }
-    let said = site.must(&["push", "show", &msn(0), "held"]);
+    let said = site.must(&["push", "show", &held, "held"]);
     assert!(said.contains("moved by cleaning"), "{said}");
     let accepted_at =
         |said: &str| said.lines().find(|line| line.contains("accepted")).map(str::to_owned);
     assert_eq!(accepted_at(&said), accepted_at(&first));
     check_event(said.lines().last().expect("a line"), &["now", "held", "absent"]);
-    let said = site.must(&["push", "show", &msn(1), "gone"]);
+    let said = site.must(&["push", "show", &gone, "gone"]);
     check_event(&said, &["reqid gone xpid ", XPID, "moved by cleaning", "ended", "delivered 0000"]);
     engine.stop();
     check_event(
-        &site.must(&["push", "show", &msn(1), "gone"]),
+        &site.must(&["push", "show", &gone, "gone"]),
         &["reqid gone", "ended", "delivered 0000"],
     );
     check_event(&site.must(&["queue"]), &["held: absent", "1"]);

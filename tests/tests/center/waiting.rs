@@ -16,6 +16,11 @@ fn row(said: &str, name: &str) -> Option<Vec<String>> {
     )
 }
 
+/// How many shards have a line of their own.
+fn shard_lines(said: &str) -> usize {
+    said.lines().filter(|line| line.starts_with("shard ")).count()
+}
+
 /// How many pushes the row counts, and how many in each class.
 fn counts(said: &str, name: &str) -> Option<[String; 5]> {
     row(said, name)
@@ -58,11 +63,12 @@ fn let_wait(site: &mut Site) -> Engine {
 #[track_caller]
 fn check_json_and_metrics(site: &Site, engine: &Engine) {
     let json = site.must(&["queue", "show", "--json"]);
+    let last_shard = format!("\"shard\":{}", site.partitions() - 1);
     for part in [
         "\"waiting\":10",
         "\"reason\":\"packet-roaming-out\"",
         "\"state\":\"notification-due\"",
-        "\"shard\":1",
+        &last_shard,
     ] {
         assert!(json.contains(part), "{part} is not in {json}");
     }
@@ -79,9 +85,18 @@ fn check_json_and_metrics(site: &Site, engine: &Engine) {
 
 #[test]
 fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
+    count_what_waits(1);
+}
+
+#[test]
+fn what_waits_in_several_partitions_a_thread_is_counted_as_one_queue() {
+    count_what_waits(4);
+}
+
+fn count_what_waits(partitions_a_thread: usize) {
     let nobody = tests::ports::free_address();
     let mut site = site_for(&format!("http://{nobody}/notify"), 1);
-    site.unset("--rehearsal-time-scale").shards(2);
+    site.unset("--rehearsal-time-scale").shards(2).partitions_a_thread(partitions_a_thread);
     let engine = let_wait(&mut site);
     let said = await_queue(&site, "all that waits", |said| {
         row(said, "all").is_some_and(|cells| cells[1] == "11") && row(said, "in flight").is_none()
@@ -103,7 +118,7 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
     }
     expect("notification due", ["1", "-", "-", "1", "-"]);
     assert_eq!(row(&said, "all").expect("a sum")[6], "11", "all are younger than a minute: {said}");
-    assert_eq!(said.lines().filter(|line| line.starts_with("shard ")).count(), 2, "{said}");
+    assert_eq!(shard_lines(&said), site.partitions(), "{said}");
     check_json_and_metrics(&site, &engine);
     engine.stop();
     let stopped = site.must(&["queue"]);
@@ -116,10 +131,14 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
 
 #[test]
 fn an_idle_engine_has_nothing_waiting_and_says_so() {
-    let site = site_for("http://127.0.0.1:9/nobody", 1);
-    let engine = site.start();
-    let said = await_queue(&site, "a count", |said| !said.contains("not counted yet"));
-    assert_eq!(row(&said, "all").expect("a sum")[1], "0", "{said}");
-    assert_eq!(said.lines().count(), 3, "{said}");
-    engine.stop();
+    for partitions_a_thread in [1, 3] {
+        let mut site = site_for("http://127.0.0.1:9/nobody", 1);
+        site.partitions_a_thread(partitions_a_thread);
+        let engine = site.start();
+        let said = await_queue(&site, "a count", |said| !said.contains("not counted yet"));
+        assert_eq!(row(&said, "all").expect("a sum")[1], "0", "{said}");
+        assert_eq!(shard_lines(&said), partitions_a_thread, "{said}");
+        assert_eq!(said.lines().count(), 2 + partitions_a_thread, "{said}");
+        engine.stop();
+    }
 }

@@ -12,8 +12,18 @@ const PUSHES: u64 = 40;
 //= push notify gone
 #[test]
 fn what_a_client_answers_with_410_is_parked_at_once_and_can_be_discarded_for_good() {
+    park_list_and_discard(1);
+}
+
+#[test]
+fn what_several_partitions_of_a_thread_park_is_listed_and_summed_up_as_one() {
+    park_list_and_discard(4);
+}
+
+fn park_list_and_discard(partitions_a_thread: usize) {
     let recorder = Recorder::answering(|_| Reply::Status(410, None));
-    let site = site(&recorder);
+    let mut site = site(&recorder);
+    site.partitions_a_thread(partitions_a_thread);
     add_client(&site, OTHER, &recorder, &[]);
     let engine = site.start();
     let mut connection = engine.connect();
@@ -41,7 +51,7 @@ fn what_a_client_answers_with_410_is_parked_at_once_and_can_be_discarded_for_goo
     engine.stop();
 
     // A sum for each client, the first ones at once and the rest at the end: not a line for each
-    // notification.
+    // notification, nor for each partition.
     let engine = site.start();
     let log = engine.log();
     let lines: Vec<&str> =

@@ -14,7 +14,7 @@ use super::table::{grouped, plural};
 use super::{CliError, Place};
 use crate::billing;
 use crate::cli::output::with_standard_output;
-use crate::cli::place::Registry;
+use crate::cli::place::RegistryPlace;
 use crate::control::acts;
 use crate::control::admin::{BackupOrder, BackupRecorded};
 use crate::control::audit;
@@ -37,10 +37,10 @@ pub(super) fn record(place: &Place, data_dir: &Path, target: &Path) -> Result<()
     }
     let target = target.display().to_string();
     let recorded = place.registry_to_change().and_then(|registry| match registry {
-        Registry::Running(engine) => {
+        RegistryPlace::Running(engine) => {
             engine.post("/backups", &BackupOrder { target }).map(|_: BackupRecorded| ())
         }
-        Registry::Stopped(mut store) => store.record(&acts::backed_up(&target)),
+        RegistryPlace::Stopped(mut store) => store.record(&acts::backed_up(&target)),
     });
     let Err(error) = recorded else { return Ok(()) };
     with_standard_output(|output| {

@@ -15,7 +15,7 @@ use crate::control::roles::{Role, RoleSet};
 use crate::control::store::Store;
 use crate::control::store_thread::StoreHandle;
 use crate::control::token;
-use crate::control::token::Token;
+use crate::control::token::AccessToken;
 use crate::gateway::registration::Registration;
 use wire::terms::ids::Xpid;
 
@@ -159,18 +159,18 @@ impl Caller {
 /// The tokens that open the admin doors.
 pub(super) struct Access {
     /// One that the engine made for itself, for as long as it runs.
-    own: Option<Token>,
-    made: RwLock<Vec<Token>>,
+    own: Option<AccessToken>,
+    made: RwLock<Vec<AccessToken>>,
     sessions: Mutex<Sessions>,
 }
 
 impl Access {
-    pub(super) fn new(own: Option<Token>, made: Vec<Token>) -> Self {
+    pub(super) fn new(own: Option<AccessToken>, made: Vec<AccessToken>) -> Self {
         Self { own, made: RwLock::new(made), sessions: Mutex::default() }
     }
 
     /// From now on this token counts too.
-    pub(super) fn add(&self, token: Token) {
+    pub(super) fn add(&self, token: AccessToken) {
         self.made.write().unwrap_or_else(PoisonError::into_inner).push(token);
     }
 
@@ -230,7 +230,7 @@ impl Access {
     }
 }
 
-fn identity_of(token: &Token) -> Identity {
+fn identity_of(token: &AccessToken) -> Identity {
     let (name, xpids) = (token.name.clone(), token.xpids.as_slice().into());
     Identity { name, roles: token.roles, xpids }
 }

@@ -14,7 +14,7 @@ use super::reading::{Document, Parameters, next_octets, parse_msn, parse_xpid};
 use super::reply::{AdminError, reply_json};
 use crate::control::acts;
 use crate::control::engine::Engine;
-use crate::control::import::{ContractImport, RefusedLine};
+use crate::control::import::{ContractImport, RefusedContract};
 use crate::control::limits::{
     CONTRACT_PAGE_ROWS_DEFAULT, CONTRACT_PAGE_ROWS_MAX, IMPORT_BATCH_ROWS_MAX,
     REFUSED_LINES_SHOWN_DEFAULT, REFUSED_LINES_SHOWN_MAX,
@@ -305,7 +305,7 @@ async fn take_in(
             let rows = batch.rows();
             let outcomes = store.add_contracts(&rows)?;
             let mut named = Vec::new();
-            import.record(batch, &outcomes, |RefusedLine { line, refusal }| {
+            import.record(batch, &outcomes, |RefusedContract { line, refusal }| {
                 if named.len() < room {
                     named.push(RefusedRow { line, reason: refusal.to_string() });
                 }

@@ -35,14 +35,14 @@ pub struct Status {
     /// The classes of which every shard takes new pushes, the one that matters most first.
     pub classes_taken: Vec<String>,
     /// Each shard's figures.
-    pub shards: Vec<ShardStatus>,
+    pub shards: Vec<ShardDocument>,
     /// The same figures, all shards added up.
     pub totals: BTreeMap<String, u64>,
 }
 
 /// One shard at one moment.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ShardStatus {
+pub struct ShardDocument {
     /// Its number.
     pub shard: usize,
     /// Its counters and gauges by name.
@@ -157,7 +157,7 @@ impl AdminState {
                 let total = totals.entry(figure.name.to_owned()).or_default();
                 *total = total.saturating_add(figure.value);
             }
-            shards.push(ShardStatus { shard: shard.shard, figures });
+            shards.push(ShardDocument { shard: shard.shard, figures });
         }
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -6,11 +6,11 @@ use super::{Store, StoreError, integer, xpid_of};
 use crate::control::document::words;
 use crate::control::limits::{TOKENS_MAX, TOKENS_PER_NAME_MAX};
 use crate::control::roles::RoleSet;
-use crate::control::token::Token;
+use crate::control::token::AccessToken;
 
 impl Store {
     /// Every token, oldest of each name first.
-    pub fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+    pub fn tokens(&self) -> Result<Vec<AccessToken>, StoreError> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT * FROM admin_token ORDER BY name, made_ms, sha256")?;
@@ -26,7 +26,7 @@ impl Store {
     ///
     /// # Errors
     /// The name has two, or there are too many in all.
-    pub fn add_token(&mut self, token: &Token) -> Result<(), StoreError> {
+    pub fn add_token(&mut self, token: &AccessToken) -> Result<(), StoreError> {
         let transaction = self.begin()?;
         let count = |sql: &str, name: &str| -> rusqlite::Result<i64> {
             transaction.query_row(sql, [name], |row| row.get(0))
@@ -89,7 +89,7 @@ impl Store {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<Token, StoreError> {
+fn read(row: &Row<'_>) -> Result<AccessToken, StoreError> {
     let (name, roles, xpids): (String, String, String) =
         (row.get("name")?, row.get("roles")?, row.get("xpids")?);
     let damaged = |detail: String| StoreError::DamagedToken { name: name.clone(), detail };
@@ -97,7 +97,7 @@ fn read(row: &Row<'_>) -> Result<Token, StoreError> {
         let number = text.parse().ok().and_then(xpid_of);
         number.ok_or_else(|| damaged(format!("{text:?} is no XPID")))
     };
-    Ok(Token {
+    Ok(AccessToken {
         sha256: row.get("sha256")?,
         roles: RoleSet::parse(&words(&roles)).map_err(damaged)?,
         xpids: words(&xpids).into_iter().map(xpid).collect::<Result<_, _>>()?,

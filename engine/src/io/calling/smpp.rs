@@ -12,9 +12,9 @@ mod secured;
 mod speaking;
 
 use crate::io::budget::Budget;
+use crate::io::connecting::{RawAddress, connect, new_socket};
 use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::link::{Fate, Link};
-use crate::io::notifier::{RawAddress, connect, new_socket};
 use crate::io::now::Now;
 use crate::io::slots::Slots;
 use crate::network::smpp::carrier::{CARRIERS_MAX, Carrier, SESSIONS_MAX};

@@ -19,11 +19,11 @@ use crate::io::desk::ThreadDesk;
 use crate::io::driver::Driver;
 use crate::io::limits::{
     HALF_REQUEST_OCTETS_KEPT, HANDSHAKE_KEPT_MS_MIN, HANDSHAKE_MS_MAX, HANDSHAKE_PLACES,
-    HANDSHAKE_STEPS_DUE_MAX, HANDSHAKE_STEPS_MAX, HANDSHAKE_STEPS_PREFERRED, HANDSHAKES_MAX,
-    SILENT_MS_MIN,
+    HANDSHAKE_STEPS_DUE_MAX, HANDSHAKE_STEPS_PREFERRED, HANDSHAKES_MAX, SILENT_MS_MIN,
 };
-use crate::io::link::tls::{Failure, Tls};
-use crate::io::link::{Fate, Link};
+use crate::io::link::Link;
+use crate::io::link::shaking::Accepting;
+use crate::io::link::tls::Failure;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::parts::Parts;
@@ -31,9 +31,6 @@ use crate::io::slots::Slots;
 use crate::io::tls::Acceptance;
 use std::collections::VecDeque;
 use wire::terms::time::SteadyMs;
-
-/// How often it is told that handshakes fail, and why one did.
-const TROUBLE_TOLD_EVERY_MS: u64 = 60_000;
 
 /// Awaited clients, and those that were, that are kept before the latter are taken out.
 const AWAITED_MAX: usize = 4 * HANDSHAKES_MAX;
@@ -44,10 +41,7 @@ type Name = (u32, u32);
 /// What the handshakes of a shard's push port stand on.
 #[derive(Default)]
 pub(super) struct Handshakes {
-    /// What connections are accepted with from now on; none on a plain port.
-    acceptance: Option<Acceptance>,
-    /// Which one that is: counted up with each.
-    admission: u32,
+    pub(super) accepting: Accepting,
     /// Connections of which the first step is due, each once, in the order in which it came due.
     due_first: VecDeque<Name>,
     /// Those of which one behind it is.
@@ -59,8 +53,6 @@ pub(super) struct Handshakes {
     half_done: usize,
     /// Why one failed, since that was told last.
     trouble: Option<Failure>,
-    /// When that was.
-    told_ms: Option<SteadyMs>,
 }
 
 /// How handshakes came out.
@@ -92,18 +84,14 @@ fn is_awaited(
 impl Front {
     /// Connections that come from now on are accepted with this.
     pub(in crate::io) fn accept_with(&mut self, acceptance: Acceptance) {
-        self.handshakes.acceptance = Some(acceptance);
-        self.handshakes.admission = self.handshakes.admission.wrapping_add(1);
+        self.handshakes.accepting.set(acceptance);
     }
 
     /// Has a connection that has just come speak TLS, where the port does; whether it does.
     pub(super) fn begin_handshake(&mut self, index: u32, now: Now) -> bool {
-        let Some(acceptance) = self.handshakes.acceptance.clone() else { return false };
         let Some(link) = self.connections.get_mut(index) else { return false };
-        let mut tls = Tls::accepting(acceptance);
+        let Some(tls) = self.handshakes.accepting.secure(link) else { return false };
         tls.counted = true;
-        tls.admission = self.handshakes.admission;
-        link.secure(tls);
         self.handshakes.half_done += 1;
         self.await_client(index, now);
         self.drop_half_done(now);
@@ -213,9 +201,8 @@ impl Front {
     pub(super) fn note_handshake(&mut self, index: u32, now: Now) {
         let Some(link) = self.connections.get_mut(index) else { return };
         let name = link.stream.name();
-        if let Some(tls) = link.tls()
-            && tls.step_is_due()
-            && !std::mem::replace(&mut tls.listed, true)
+        if link.lists_step()
+            && let Some(tls) = link.tls()
         {
             if let Some(since_ms) = tls.awaited_since_ms.take() {
                 tls.awaited_ms += now.steady_ms.since(since_ms);
@@ -248,11 +235,10 @@ impl Front {
     /// Says why handshakes fail, once a minute.
     pub(super) fn tell_trouble(&mut self, now: Now) {
         let handshakes = &mut self.handshakes;
-        let told_ms = handshakes.told_ms;
-        if told_ms.is_none_or(|told_ms| now.steady_ms >= told_ms + TROUBLE_TOLD_EVERY_MS)
+        if handshakes.trouble.is_some()
+            && handshakes.accepting.is_to_tell(now.steady_ms)
             && let Some(failure) = handshakes.trouble.take()
         {
-            handshakes.told_ms = Some(now.steady_ms);
             let failed = self.visits.shaken.failed;
             tracing::warn!(
                 failed,
@@ -271,11 +257,7 @@ impl Front {
     ) -> bool {
         while let Some((index, generation)) = self.handshakes.next_due() {
             let Some(link) = self.connections.of_generation(index, generation) else { continue };
-            if let Some(tls) = link.tls() {
-                tls.listed = false;
-                tls.steps = tls.steps.saturating_add(1);
-            }
-            if link.stream.is_closing() {
+            if !link.begins_step() {
                 continue;
             }
             let mut desk = ThreadDesk {
@@ -287,12 +269,9 @@ impl Front {
                 now,
                 arrived: self.waits.moment(now.steady_ns),
             };
-            let fate = link.open(&mut desk);
-            let is_endless = link.tls().is_some_and(|tls| tls.steps >= HANDSHAKE_STEPS_MAX);
-            if fate == Fate::Broken || is_endless && !link.is_open() {
+            if let Err(failure) = link.take_step(&mut desk) {
                 self.visits.shaken.failed += 1;
-                let failure = link.tls().and_then(|tls| tls.failure().cloned());
-                self.handshakes.trouble.get_or_insert_with(|| failure.unwrap_or(Failure::Endless));
+                self.handshakes.trouble.get_or_insert(failure);
                 link.close();
             } else if link.is_open() {
                 self.visits.shaken.done += 1;
@@ -324,13 +303,6 @@ impl Front {
 }
 
 impl Handshakes {
-    /// Whether the client was let in by a certificate that is to be looked at anew: its authority
-    /// may be trusted no more.
-    pub(super) fn sends_away(&self, link: &mut Link<Connection>) -> bool {
-        let needed = self.acceptance.as_ref().is_some_and(Acceptance::needs_certificates);
-        needed && link.tls().is_some_and(|tls| tls.admission != self.admission)
-    }
-
     /// The connection whose step is taken next.
     fn next_due(&mut self) -> Option<Name> {
         self.due_next.pop_front().or_else(|| self.due_first.pop_front())

@@ -6,11 +6,13 @@
 //!
 //! Never here: a look-up of a name, or what a connection carries.
 
-use super::{Endpoint, Notifier, Settling};
+use super::Notifier;
+use super::endpoint::Endpoint;
+use super::session::Settling;
 use crate::io::driver::Driver;
 use crate::io::guard::{Forbidden, Guard};
 use crate::io::host_addresses::HostAddresses;
-use crate::io::limits::{HANDSHAKE_STEPS_MAX, QUEUED_FAILED_PER_SWEEP_MAX};
+use crate::io::limits::QUEUED_FAILED_PER_SWEEP_MAX;
 use crate::io::link::Fate;
 use crate::io::link::tls::Tls;
 use crate::io::now::Now;
@@ -115,12 +117,8 @@ impl Notifier {
     /// Notes a connection whose handshake can go on.
     pub(super) fn note_handshake(&mut self, index: u32) {
         let Some(outgoing) = self.outgoing.get_mut(index) else { return };
-        let name = outgoing.link.stream.name();
-        if let Some(tls) = outgoing.link.tls()
-            && tls.step_is_due()
-            && !std::mem::replace(&mut tls.listed, true)
-        {
-            self.handshakes_due.push_back(name);
+        if outgoing.link.lists_step() {
+            self.handshakes_due.push_back(outgoing.link.stream.name());
         }
     }
 
@@ -133,19 +131,13 @@ impl Notifier {
     ) -> bool {
         while let Some((index, generation)) = self.handshakes_due.pop_front() {
             let Some(outgoing) = self.outgoing.of_generation(index, generation) else { continue };
-            let mut is_endless = false;
-            if let Some(tls) = outgoing.link.tls() {
-                tls.listed = false;
-                tls.steps = tls.steps.saturating_add(1);
-                is_endless = tls.steps > HANDSHAKE_STEPS_MAX;
-            }
-            if outgoing.link.stream.is_closing() {
+            if !outgoing.link.begins_step() {
                 continue;
             }
             // The server's time to its next word begins.
             outgoing.opened_ms = now.steady_ms;
-            let fate = outgoing.link.open(&mut Settling { parts, now });
-            if fate == Fate::Goes && !is_endless {
+            let fate = outgoing.link.take_step(&mut Settling { parts, now });
+            if fate == Ok(Fate::Goes) {
                 outgoing.connected = outgoing.link.is_open();
                 outgoing.link.flush(driver, now.steady_ms);
                 outgoing.link.read_on(driver);

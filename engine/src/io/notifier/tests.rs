@@ -1,5 +1,6 @@
 use super::*;
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
+use crate::gateway::registration::Registration;
 use crate::gateway::registry::{Credential, Registry};
 use crate::io::driver::DriverKind;
 use crate::io::shard_status::ShardStatus;
@@ -13,8 +14,9 @@ use crate::shard::figures::NAMES;
 use crate::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget};
 use crate::smsc::core::CoreLimits;
 use std::sync::Arc;
+use wire::push::notify_url::NotifyUrl;
 use wire::terms::code::Code;
-use wire::terms::ids::Msn;
+use wire::terms::ids::{Msn, Xpid};
 use wire::terms::time::WallMs;
 
 const CLIENT: u64 = 100_000_001;
@@ -92,7 +94,7 @@ impl Due {
         let lines = LineStates::parse("", Line::HOME).expect("a good file");
         let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines));
         let mut network = network.expect("a network");
-        let budget = TurnBudget { timers: 1_024, attempts: 0, outcomes: 512 };
+        let budget = TurnBudget { timers: 1_024, attempts: 0, outcomes: 512, records: 512 };
         for _ in 0..64 {
             self.shard().turn(&mut network, now().wall_ms, &budget);
             self.shard().commit_blocking().expect("a device that writes");

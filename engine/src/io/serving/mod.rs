@@ -601,7 +601,7 @@ impl Customers {
         for index in indices {
             let Some(link) = self.sessions.get_mut(index) else { continue };
             let is_due = link.session.keep_time(now.steady_ms);
-            let is_sent_away = self.securing.sends_away(link);
+            let is_sent_away = self.securing.accepting.sends_away(link);
             if link.session.lingers_too_long(now.steady_ms)
                 || link.is_stuck(now.steady_ms, SEND_PROGRESS_MS_MAX)
             {

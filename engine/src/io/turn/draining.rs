@@ -48,7 +48,9 @@ impl ThreadTurn {
             self.stop_unanswered(settled);
         }
         if self.stopped {
-            self.parts.for_each(|part| part.shard.tell_parked());
+            let news = &mut self.parked_news;
+            self.parts.for_each(|part| part.shard.pass_parked_news(news));
+            news.tell_now();
         }
     }
 

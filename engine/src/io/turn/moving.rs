@@ -107,7 +107,8 @@ impl ThreadTurn {
         self.front.part_from(place, &mut self.parts, &mut self.mesh);
         self.customers.part_from(place, &mut self.parts);
         self.simulated.close(place as usize);
-        if let Some(part) = self.parts.close(place) {
+        if let Some(mut part) = self.parts.close(place) {
+            part.shard.pass_parked_news(&mut self.parked_news);
             part.note_unbilled();
             part.publish_figures();
             let _ = reply.try_send(Ok(Box::new(part.into_shard())));

@@ -130,15 +130,21 @@ pub struct Carrier {
     pub paused: bool,
 }
 
+/// Permits that a shard has at least, where the carrier can use so many.
+const PERMITS_PER_SHARD: usize = 32;
+
 /// Permits that each of so many shards has for a carrier at most.
 pub fn permits_max(shards: usize) -> usize {
     permits(WINDOW_MAX, SESSIONS_MAX, RATE_MAX, shards)
 }
 
-/// One more than others use is an emergency's.
+/// A shard has its share of what the carrier can use, and however many shards there are so many
+/// that one session whose answers do not come has not all of them. One more than others use is an
+/// emergency's.
 fn permits(window: u16, sessions: u16, rate: u32, shards: usize) -> usize {
     let most = usize::from(window) * usize::from(sessions) + rate as usize / 50;
-    most.div_ceil(shards.max(1)).max(1) + 1
+    let least = most.min(2 * usize::from(window)).min(PERMITS_PER_SHARD);
+    most.div_ceil(shards.max(1)).max(least).max(1) + 1
 }
 
 impl Carrier {
@@ -185,5 +191,24 @@ impl Carrier {
     /// The thread, of so many, that is its home.
     pub fn home(&self, threads: usize) -> usize {
         usize::from(self.number - 1) % threads.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_shards_there_are_no_one_session_can_have_all_permits_of_one() {
+        for (window, sessions) in [(1, 1), (2, 2), (10, 1), (10, 8), (1_000, 8)] {
+            for shards in [1, 4, 16, 256] {
+                let own = permits(window, sessions, 0, shards) - 1;
+                let can_use = usize::from(window) * usize::from(sessions);
+                assert!(own <= can_use && own * shards >= can_use, "{window} × {sessions}: {own}");
+                let has_another = sessions == 1 || own > usize::from(window).min(31);
+                assert!(has_another, "{window} × {sessions}, {shards} shards: {own}");
+                assert!(own < permits_max(shards));
+            }
+        }
     }
 }

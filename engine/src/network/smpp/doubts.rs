@@ -58,13 +58,13 @@ impl Doubts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::port::Token;
+    use crate::network::port::AttemptToken;
     use wire::terms::ids::Msn;
 
     #[test]
     fn doubts_are_found_by_token_or_reference_and_number_and_are_bounded() {
         let awaited = |push_id: u64| Awaited {
-            token: Token { partition: 0, push: 1 },
+            token: AttemptToken { partition: 0, push: 1 },
             push_id,
             segment: 0,
             msn: Msn::from_value(9_010_000_000 + push_id).expect("a legal msn"),

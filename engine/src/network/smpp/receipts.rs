@@ -9,7 +9,7 @@
 //! nothing else; what is kept has a bound, beyond which the oldest is let go; what is done in a
 //! turn does not grow with what is kept.
 
-use crate::network::port::{ALL_SEGMENTS, CarrierReceipt, ReceiptReply, ReceiptSays, Token};
+use crate::network::port::{ALL_SEGMENTS, AttemptToken, CarrierReceipt, ReceiptReply, ReceiptSays};
 use std::collections::{HashMap, VecDeque};
 use wire::smpp::id::{Id, IdForm, IdForms};
 use wire::smpp::limits::MESSAGE_ID_OCTETS_MAX;
@@ -78,7 +78,7 @@ impl IdMutation {
 /// Whose segment an id is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Awaited {
-    pub(super) token: Token,
+    pub(super) token: AttemptToken,
     pub(super) push_id: u64,
     pub(super) segment: u8,
     pub(super) msn: Msn,
@@ -444,7 +444,7 @@ mod tests {
 
     fn awaited(push_id: u64) -> Awaited {
         let msn = Msn::from_value(9_010_000_000 + push_id).expect("a legal msn");
-        Awaited { token: Token { partition: 0, push: 1 }, push_id, segment: 0, msn }
+        Awaited { token: AttemptToken { partition: 0, push: 1 }, push_id, segment: 0, msn }
     }
 
     const SAYS: ReceiptSays = ReceiptSays::Delivered;

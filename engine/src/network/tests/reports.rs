@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::network::line_states::{Line, LineStates};
 use crate::network::outcome_rates::OutcomeRates;
-use crate::network::port::{Network, Token};
+use crate::network::port::{AttemptToken, Network};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
 use crate::network::tests::deliver;
@@ -34,7 +34,7 @@ fn submit(network: &mut SimulatedNetwork) {
     let handle = network.reserve(0).expect("a free slot");
     let slot = network.slot(&handle);
     (slot.token, slot.msn) =
-        (Token { partition: 0, push: 7 }, Msn::parse(NUMBER.as_bytes()).expect("an msn"));
+        (AttemptToken { partition: 0, push: 7 }, Msn::parse(NUMBER.as_bytes()).expect("an msn"));
     (slot.message_reference, slot.scts) = (REFERENCE, scts_jst(2026, 11, 22, 13, 34, 30));
     for segment in 0..SEGMENTS {
         let tpdu = deliver(0x04, 0x04, 3, &[1, 2, 3]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::network::line_states::{Line, LineStates};
 use crate::network::outcome_rates::OutcomeRates;
-use crate::network::port::{Network, Token};
+use crate::network::port::{AttemptToken, Network};
 use crate::network::simulated::{InNetwork, SimulatedNetwork};
 use crate::network::simulation_config::{ConfigurationError, SimulationConfig};
 use crate::network::tests::deliver;
@@ -52,7 +52,7 @@ fn submit(network: &mut SimulatedNetwork, attempt: &Attempt, to: Msn, now_ms: Ev
     let handle = network.reserve(0).expect("a free slot");
     let slot = network.slot(&handle);
     (slot.token, slot.msn, slot.class) =
-        (Token { partition: 0, push: attempt.token }, to, attempt.class);
+        (AttemptToken { partition: 0, push: attempt.token }, to, attempt.class);
     slot.svcinst = Svcinst::parse(attempt.svcinst).expect("five flags");
     slot.attempts_before = attempt.attempts_before;
     for segment in 0..attempt.segments {

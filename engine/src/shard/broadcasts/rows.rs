@@ -7,7 +7,7 @@ use crate::broadcast::limits::SLAB_PERCENT_MAX;
 use crate::broadcast::outcomes::{LEFT_IN_DOUBT, Outcome};
 use crate::broadcast::slice::{ARRIVED, MAY_HAVE_IT, Order, Turn};
 use crate::gateway::registry::Registered;
-use crate::network::port::{AttemptSlot, Token};
+use crate::network::port::{AttemptSlot, AttemptToken};
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::row_ids::{row_at, row_id, row_position};
 use crate::smsc::rows::{NewRow, RowBefore};
@@ -129,7 +129,7 @@ impl<L: Log> Shard<L> {
         } else {
             let broadcast = &part.broadcast;
             let recipient = broadcast.recipients.row(part.number_of(place));
-            slot.token = Token { partition: self.number as u32, push: index };
+            slot.token = AttemptToken { partition: self.number as u32, push: index };
             slot.msn = recipient.msn;
             slot.class = push.class;
             slot.attempts_before = u16::from(push.attempts());

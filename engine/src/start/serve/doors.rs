@@ -4,7 +4,7 @@ use super::bind;
 use crate::control::admin::{AdminServer, AdminTls, Doors, Keeping};
 use crate::control::store::Store;
 use crate::control::token;
-use crate::control::token::{Token, TokenChange};
+use crate::control::token::{AccessToken, TokenChange};
 use crate::start::certificates::Certificates;
 use crate::start::config::Config;
 use host::address::Address;
@@ -137,7 +137,7 @@ fn socket(config: &Config) -> Result<Option<UnixListener>, Fatal> {
 }
 
 /// A token of everything for as long as this engine runs, in a file for this user only.
-fn own(config: &Config) -> Result<Token, Fatal> {
+fn own(config: &Config) -> Result<AccessToken, Fatal> {
     let path = config.data_dir.join(TOKEN_FILE);
     let unusable = |detail: String| {
         let cause = format!("the token {} cannot be written ({detail})", path.display());

@@ -38,9 +38,12 @@ impl Outgoing {
 
     /// Takes it; a carrier that TLS fails with is left.
     pub(super) fn shake_hands(&mut self, home: &mut Home, driver: &mut Driver, now: Now) {
-        let fate = self.link.open(&mut Desk { home, now });
+        if !self.link.begins_step() {
+            return;
+        }
+        let fate = self.link.take_step(&mut Desk { home, now });
         self.link.flush(driver, now.steady_ms);
-        if fate == Fate::Goes {
+        if fate == Ok(Fate::Goes) {
             self.link.read_on(driver);
         } else {
             self.leave();
