@@ -13,8 +13,8 @@ const CLIENT: &str = "00100000001";
 const HOUR_MS: u64 = 3_600_000;
 /// Between two turns.
 const STEP_MS: u64 = 10_000;
-/// Records that a turn of one of four shards of a thread may look at.
-const RECORDS: usize = 128;
+/// Records that a turn of one of many shards of a thread may look at.
+const RECORDS: usize = 16;
 
 /// A push that waits three days for an absent phone.
 fn push(number: u64) -> Body {
@@ -124,6 +124,7 @@ fn a_turn_of_cleaning_moves_no_more_than_its_share_however_much_there_is_to_move
         (moved, most) = (moved + copies, most.max(copies));
     }
     println!("{moved} pushes were moved, {most} in one turn at most");
-    assert!(moved > 4 * RECORDS as u64, "{moved} of {PUSHES} pushes were moved");
-    assert!(most <= RECORDS as u64, "{most} in one turn");
+    assert!(moved > 500, "{moved} of {PUSHES} pushes were moved");
+    // Of the records one in four is of a push that waits.
+    assert!(most <= RECORDS as u64 / 2, "{most} in one turn");
 }
