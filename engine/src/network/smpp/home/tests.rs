@@ -1,7 +1,7 @@
 //! The home of a carrier between one shard and a session that is told what to do.
 
 use super::Home;
-use crate::network::port::{AttemptSlot, AwaitedSegment, Token};
+use crate::network::port::{AttemptSlot, AttemptToken, AwaitedSegment};
 use crate::network::smpp::carrier::{Carrier, Long, Validity};
 use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Permit, Spread};
 use crate::network::smpp::outcome::Verdict;
@@ -57,7 +57,7 @@ fn carrier() -> Carrier {
 /// A push that is not to be sent any more from then on.
 fn permit(push: u32, leaves_by_ms: u64) -> Box<Permit> {
     let mut slot = AttemptSlot::new();
-    slot.token = Token { partition: 0, push };
+    slot.token = AttemptToken { partition: 0, push };
     slot.msn = Msn::from_value(9_010_000_000 + u64::from(push)).expect("a legal msn");
     slot.leaves_by_ms = SteadyMs::new(leaves_by_ms);
     slot.encode(0, |_| Ok::<_, ()>(0)).expect("room");
@@ -113,7 +113,7 @@ fn carriers_told_before_a_shards_first_turn_leave_what_it_awaits_to_be_told() {
     port.change(&plan(std::slice::from_ref(&known)));
     assert!(!home.may_bind(), "the shard has not said what it awaits");
     let msn = Msn::from_value(9_010_000_001).expect("a legal msn");
-    let token = Token { partition: 0, push: 1 };
+    let token = AttemptToken { partition: 0, push: 1 };
     let id = &b"00B8BE19"[..];
     port.await_receipt(AwaitedSegment { token, push_id: 1, msn, carrier: 1, segment: 0, id });
     port.all_awaited();
