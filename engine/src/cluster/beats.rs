@@ -6,7 +6,7 @@
 
 use super::limits::{JUDGE_MS, NODES_MAX};
 use super::mutation::Mutation;
-use super::node::NodeName;
+use super::node::{Incarnation, NodeName};
 use super::ownership::ClusterTimes;
 use std::collections::BTreeMap;
 use wire::terms::time::SteadyMs;
@@ -33,7 +33,9 @@ struct Seen {
 /// The beats as one node sees them.
 #[derive(Clone, Debug)]
 pub struct Beats {
-    me: NodeName,
+    me: Incarnation,
+    /// Another life with this node's name, and whether it goes on beating.
+    twin: Option<(Beat, bool)>,
     times: ClusterTimes,
     mutation: Mutation,
     nodes: BTreeMap<NodeName, Seen>,
@@ -44,15 +46,25 @@ pub struct Beats {
 
 impl Beats {
     /// Nobody seen yet.
-    pub fn new(me: NodeName, times: ClusterTimes, mutation: Mutation) -> Self {
+    pub fn new(me: Incarnation, times: ClusterTimes, mutation: Mutation) -> Self {
         let nodes = BTreeMap::new();
-        Self { me, times, mutation, nodes, well_since: None, own_seen: SteadyMs::ZERO }
+        let own_seen = SteadyMs::ZERO;
+        Self { me, twin: None, times, mutation, nodes, well_since: None, own_seen }
+    }
+
+    /// The other life that has this node's name and beats at the same time, if there is one: two
+    /// processes were started as one node.
+    pub fn twin(&self) -> Option<u64> {
+        self.twin.filter(|(_, beats)| *beats).map(|(beat, _)| beat.life)
     }
 
     /// A beat was seen, one's own as any other. More nodes than a cluster may have are not looked
     /// at.
     pub fn see(&mut self, now: SteadyMs, node: NodeName, beat: Beat) {
-        if node == self.me {
+        if node == self.me.node && beat.life != self.me.life {
+            return self.see_twin(beat);
+        }
+        if node == self.me.node {
             self.see_own(now);
         }
         let lease_ms = self.times.lease_ms;
@@ -68,6 +80,16 @@ impl Beats {
         let is_same = seen.beat.life == beat.life && now.since(seen.changed) < lease_ms;
         let there_since = if is_same { seen.there_since } else { now };
         *seen = Seen { beat, changed: now, there_since };
+    }
+
+    /// What a life of this node that has ended beat last is seen once.
+    fn see_twin(&mut self, beat: Beat) {
+        self.twin = match self.twin {
+            Some((last, beats)) if last.life == beat.life => {
+                Some((beat, beats || beat.count > last.count))
+            }
+            _ => Some((beat, false)),
+        };
     }
 
     fn see_own(&mut self, now: SteadyMs) {
@@ -92,7 +114,7 @@ impl Beats {
 
     /// Whether the node counts as dead. One that was never seen does after a lease, too.
     pub fn is_suspected(&self, now: SteadyMs, node: NodeName) -> bool {
-        if node == self.me {
+        if node == self.me.node {
             return false;
         }
         let Some(judging) = self.judging_since(now) else { return false };
@@ -144,7 +166,8 @@ mod tests {
     }
 
     fn beats(mutation: Mutation) -> Beats {
-        let mut beats = Beats::new(name("a"), ClusterTimes::default(), mutation);
+        let mut beats =
+            Beats::new(Incarnation { node: name("a"), life: 1 }, ClusterTimes::default(), mutation);
         for count in 0..10 {
             beats.see(at(count * 500), name("a"), beat(count));
             beats.see(at(count * 500), name("b"), beat(count));
@@ -190,9 +213,27 @@ mod tests {
         assert_eq!(beats.silence_ms(at(4_600), name("b")), Some(100));
         beats.leave(name("b"));
         assert_eq!(beats.silence_ms(at(4_600), name("b")), None);
-        let mut fresh = Beats::new(name("a"), ClusterTimes::default(), Mutation::None);
+        let mut fresh = Beats::new(
+            Incarnation { node: name("a"), life: 1 },
+            ClusterTimes::default(),
+            Mutation::None,
+        );
         fresh.see(at(100), name("a"), beat(1));
         assert!(!fresh.is_suspected(at(100), name("c")) && !fresh.may_take_unowned(at(100)));
+    }
+
+    #[test]
+    fn a_process_with_the_same_name_is_noticed_and_the_last_beat_of_an_earlier_life_is_none() {
+        let mut beats = beats(Mutation::None);
+        let other = |life, count| Beat { life, ..beat(count) };
+        beats.see(at(4_600), name("a"), other(7, 30));
+        assert_eq!(beats.twin(), None, "it may have ended");
+        beats.see(at(4_700), name("a"), other(7, 30));
+        assert_eq!(beats.twin(), None, "told again");
+        // It does not make this one's beats well.
+        assert!(!beats.is_suspected(at(9_000), name("b")));
+        beats.see(at(5_100), name("a"), other(7, 31));
+        assert_eq!(beats.twin(), Some(7));
     }
 
     #[test]

@@ -168,7 +168,9 @@ impl Flights {
         }
         match behind {
             Behind::Chunk(head, body) if is_same(flight, head, body) => self.take(sequence),
-            Behind::Chunk(..) | Behind::Unreadable => Settled::Foreign { is_refused: true },
+            Behind::Chunk(..) => Settled::Foreign { is_refused: true },
+            // It may be this very chunk, damaged where it is kept.
+            Behind::Unreadable => Settled::Foreign { is_refused: false },
             // It was there and is purged. Only a successor does that: the chunk may have been it.
             Behind::Nothing { end } if *end >= sequence => Settled::Foreign { is_refused: false },
             Behind::Nothing { end } if *end == flight.expected => {

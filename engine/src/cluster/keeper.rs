@@ -80,7 +80,8 @@ pub struct KeeperSetup {
     pub me: Incarnation,
     /// Partitions of the cluster.
     pub partitions: u16,
-    /// The first record's number in the log of partition `n` is `n << number_bits`, and one.
+    /// The first record's number in the log of partition `n` is `n << number_bits`, and two: the
+    /// one before is that of the record by which the first owner opens its journal.
     pub number_bits: u32,
     /// The cluster's times.
     pub times: ClusterTimes,
@@ -127,7 +128,7 @@ impl Keeper {
     pub fn new(setup: KeeperSetup) -> Self {
         let KeeperSetup { me, times, mutation, number_bits, .. } = setup;
         let keep = |partition: u16| {
-            let base = (u64::from(partition) << number_bits) + 1;
+            let base = (u64::from(partition) << number_bits) + 2;
             Kept {
                 ownership: Ownership::new(me, partition, base, times).with(mutation),
                 entry: None,
@@ -144,7 +145,7 @@ impl Keeper {
         };
         Self {
             setup,
-            beats: Beats::new(me.node, times, mutation),
+            beats: Beats::new(me, times, mutation),
             kept: (0..setup.partitions).map(keep).collect(),
             beat: Beat { life: me.life, count: 0, is_draining: false },
             beaten: None,
@@ -163,6 +164,11 @@ impl Keeper {
         self.kept[usize::from(partition)].ownership.standing()
     }
 
+    /// See [`Beats::twin`].
+    pub fn twin(&self) -> Option<u64> {
+        self.beats.twin()
+    }
+
     /// The node that is said to have a partition.
     pub fn owner(&self, partition: u16) -> Option<NodeName> {
         self.kept[usize::from(partition)].entry.map(|entry| entry.owner)
@@ -171,6 +177,16 @@ impl Keeper {
     /// See [`Ownership::may_act`].
     pub fn may_act(&self, now: SteadyMs, partition: u16) -> bool {
         self.kept[usize::from(partition)].ownership.may_act(now)
+    }
+
+    /// See [`Ownership::acts_until`].
+    pub fn acts_until(&self, partition: u16) -> Option<SteadyMs> {
+        self.kept[usize::from(partition)].ownership.acts_until()
+    }
+
+    /// See [`Ownership::next_record`].
+    pub fn next_record(&self, partition: u16) -> u64 {
+        self.kept[usize::from(partition)].ownership.next_record()
     }
 
     /// Whether records may be offered.

@@ -17,9 +17,10 @@ pub const CHUNK_HEAD_OCTETS: usize = 64;
 pub const IN_FLIGHT_MAX: usize = 1;
 /// Chunks that one pull of a replay brings at most.
 pub const REPLAY_CHUNKS_MAX: usize = 16;
-/// Numbers that an owner skips above the highest that its log knows: what the one before gave and
-/// lost is never given again.
-pub const RECORD_JUMP: u64 = 1 << 24;
+/// From the highest number that its log knows to an owner's first: what the one before gave and
+/// lost is never given again. As much as a journal jumps behind its last record when it is opened,
+/// and the number of the record by which it says so: that one stays at home.
+pub const RECORD_JUMP: u64 = (1 << 24) + 2;
 
 /// Silence after which a node counts as dead, unless it is set.
 pub const LEASE_MS_DEFAULT: u64 = 2_500;

@@ -1,5 +1,6 @@
 //! A cluster's node, the part that decides: who owns a partition, who may act, and what a reader of
-//! the replicated log believes. The engine does not run it yet: it serves from one machine.
+//! the replicated log believes. `start::serve::cluster` runs it beside the shards; no setting
+//! starts that yet.
 //!
 //! A partition is a slice of msn space with a replicated log of its own, in which the octets of its
 //! journal stand as [`chunk`]s. [`ownership`] is one partition at one node, as a table of states

@@ -66,7 +66,7 @@ impl fmt::Debug for NodeName {
 pub struct Incarnation {
     /// Whose.
     pub node: NodeName,
-    /// A number that no other life of this node has.
+    /// A number above those of its earlier lives: beats of a lower one are taken for old.
     pub life: u64,
 }
 

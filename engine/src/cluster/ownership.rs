@@ -219,6 +219,14 @@ impl Ownership {
             && (self.mutation == Mutation::NoActRule || now.since(owning.proved) < within)
     }
 
+    /// The end of the time in which an owner may act on what is acknowledged; none for who is none,
+    /// or has closed.
+    pub fn acts_until(&self) -> Option<SteadyMs> {
+        let Stage::Owning(owning) = &self.stage else { return None };
+        let within = self.times.act_ms.saturating_sub(ACT_MARGIN_MS);
+        owning.closing.is_none().then_some(owning.proved + within)
+    }
+
     /// Whether a chunk may be offered.
     pub fn has_room(&self) -> bool {
         match &self.stage {

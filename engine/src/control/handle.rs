@@ -319,6 +319,17 @@ impl EngineHandle {
         }
     }
 
+    /// Whether a shard counts here: of a cluster's node those that it has.
+    fn is_asked(&self, shard: usize) -> bool {
+        !self.ports.is_node() || self.ports.holds(shard)
+    }
+
+    /// What the shards show that threads of this engine hold.
+    fn held(&self) -> impl Iterator<Item = &Arc<ShardStatus>> {
+        let shards = self.ports.shards.iter().enumerate();
+        shards.filter(|(shard, _)| self.ports.holds(*shard)).map(|(_, status)| status)
+    }
+
     /// Asks every shard at once; the answers in the order of the shards.
     fn ask_all<T>(
         &self,
@@ -404,7 +415,7 @@ impl Engine for EngineHandle {
 
     fn obstacles(&self) -> Vec<Obstacle> {
         let any = |flag: fn(&ShardStatus) -> &AtomicBool| {
-            self.ports.shards.iter().any(|status| flag(status).load(Ordering::Relaxed))
+            self.held().any(|status| flag(status).load(Ordering::Relaxed))
         };
         let stopping = self.is_stopping();
         let told = [
@@ -420,7 +431,7 @@ impl Engine for EngineHandle {
 
     fn classes_taken(&self) -> &'static [Class] {
         let of_shard = |status: &Arc<ShardStatus>| status.classes_taken.load(Ordering::Relaxed);
-        let taken = self.ports.shards.iter().map(of_shard).min().unwrap_or_default();
+        let taken = self.held().map(of_shard).min().unwrap_or_default();
         if self.obstacles().is_empty() { &CLASSES[..usize::from(taken)] } else { &[] }
     }
 
@@ -430,8 +441,12 @@ impl Engine for EngineHandle {
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {
-        let tallies = self.ports.shards.iter().map(|status| status.waiting.lock());
-        tallies.map(|tally| tally.unwrap_or_else(PoisonError::into_inner).clone()).collect()
+        let tallies = self.ports.shards.iter().enumerate().map(|(shard, status)| {
+            // What a node showed last of a partition that it gave up waits elsewhere.
+            let tally = status.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.is_asked(shard) { tally.clone() } else { WaitingTally::default() }
+        });
+        tallies.collect()
     }
 
     /// What a thread shows stands with the first of its shards: sums over the shards are right, and
@@ -441,7 +456,8 @@ impl Engine for EngineHandle {
         let threads = 0..self.ports.threads.len();
         let firsts: Vec<_> = threads.map(|thread| self.ports.held_by(thread).next()).collect();
         let mut all: Vec<ShardFigures> = Vec::with_capacity(self.ports.shards.len());
-        for (shard, status) in self.ports.shards.iter().enumerate() {
+        let shards = self.ports.shards.iter().enumerate();
+        for (shard, status) in shards.filter(|(shard, _)| self.is_asked(*shard)) {
             let thread = firsts.iter().position(|&first| first == Some(shard));
             let port = thread.map(|thread| &*self.ports.threads[thread]);
             let mut figures = shard_figures(status);
@@ -458,7 +474,7 @@ impl Engine for EngineHandle {
         action: ParkedAction,
     ) -> Result<Vec<ParkedNotification>, ControlError> {
         let mut all = Vec::new();
-        for shard in 0..self.ports.shards.len() {
+        for shard in (0..self.ports.shards.len()).filter(|&shard| self.is_asked(shard)) {
             let (mut from, mut of_shard) = (Some(0), 0);
             while let Some(at) = from.filter(|_| of_shard < PARKED_LISTED_MAX) {
                 let (reply, taken) = bounded(1);

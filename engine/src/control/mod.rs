@@ -37,6 +37,10 @@ pub mod store_thread;
 pub mod token;
 pub mod webhooks;
 
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
 /// What the engine shows and does at the admin port, beside registrations and contracts.
 pub fn routes(engine: &std::sync::Arc<dyn engine::Engine>) -> axum::Router {
     parked::router(engine.clone())
@@ -49,4 +53,34 @@ pub fn routes(engine: &std::sync::Arc<dyn engine::Engine>) -> axum::Router {
 /// What it shows and does about broadcasts, to scripts and to browsers.
 pub fn broadcast_routes(desk: &std::sync::Arc<broadcasts::BroadcastDesk>) -> axum::Router {
     broadcasts::router(desk.clone()).merge(pages::router(desk.clone()))
+}
+
+/// All of these, of an engine of its own or of a cluster's node: that one has neither broadcasts
+/// nor carriers yet.
+pub fn routes_of(
+    engine: &std::sync::Arc<dyn engine::Engine>,
+    desk: &std::sync::Arc<broadcasts::BroadcastDesk>,
+    is_node: bool,
+) -> (axum::Router, axum::Router) {
+    let (own, broadcasts) = (routes(engine), broadcast_routes(desk));
+    if !is_node {
+        return (own, broadcasts);
+    }
+    let refuse = axum::middleware::from_fn(refuse_broadcasts);
+    (own.layer(axum::middleware::from_fn(refuse_carriers)), broadcasts.layer(refuse))
+}
+
+async fn refuse_carriers(request: Request, next: axum::middleware::Next) -> Response {
+    if request.uri().path() != "/carriers" || request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    refused("a cluster's node hands over to no carriers yet: use an engine of its own for them")
+}
+
+async fn refuse_broadcasts(_: Request, _: axum::middleware::Next) -> Response {
+    refused("a cluster's node sends no broadcasts yet: use an engine of its own for them")
+}
+
+fn refused(sentence: &str) -> Response {
+    admin::AdminError::new(StatusCode::CONFLICT, sentence).into_response()
 }

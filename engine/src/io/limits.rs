@@ -151,6 +151,11 @@ pub(super) const URGENT_PARCELS_PART: usize = 8;
 /// not.
 pub(super) const BOXLESS_PER_SWEEP: usize = 64;
 
+/// Connections of other nodes of a cluster that are taken.
+pub(super) const NEIGHBOUR_CONNECTIONS_MAX: usize = 256;
+/// Push clients of other nodes that have portions of their own.
+pub(super) const NEIGHBOUR_CLIENTS_MAX: u32 = u16::MAX as u32;
+
 /// How long a shard that is to leave its thread is waited for: attempts that are under way, and
 /// notifications that are not answered.
 pub(super) const CLOSED_MS_MAX: u64 = 5_000;

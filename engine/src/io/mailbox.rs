@@ -14,6 +14,7 @@ use crate::io::limits::{CLOSED_MS_MAX, CONTROL_MESSAGES_MAX};
 use crate::io::notifier::{EndpointPlan, Outbound, Troubles};
 use crate::io::now::Now;
 use crate::io::orders::BroadcastMessage;
+use crate::io::replica::Replica;
 use crate::io::serving::Counts;
 use crate::io::shard_status::ShardStatus;
 use crate::io::tls::Acceptance;
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wire::terms::ids::{Msn, Xpid};
-use wire::terms::ownership::Holders;
+use wire::terms::ownership::{Holder, Holders};
 use wire::terms::time::SteadyMs;
 
 /// How long the control plane waits for a shard to take a change.
@@ -106,6 +107,8 @@ pub struct OpenedShard {
     pub carriers: CarrierPort,
     /// What it will have under way in the network.
     pub in_network: InNetwork,
+    /// Where its records go besides, in a cluster.
+    pub replica: Option<Arc<Replica>>,
 }
 
 /// Why a shard did not come to a thread, or did not leave it.
@@ -439,6 +442,7 @@ pub struct Ports {
     /// By the shards' numbers.
     pub(crate) shards: Vec<Arc<ShardStatus>>,
     pub(crate) holders: Arc<Holders>,
+    is_node: bool,
 }
 
 impl Ports {
@@ -448,7 +452,46 @@ impl Ports {
             threads: (0..threads).map(|_| ThreadPort::new()).collect(),
             shards: (0..shards).map(|_| ShardStatus::new()).collect(),
             holders: Arc::new(Holders::dealt(shards, threads)),
+            is_node: false,
         }
+    }
+
+    /// So many threads, and none of so many shards is held by anybody.
+    pub(crate) fn of_nobody(threads: usize, shards: usize) -> Self {
+        let nobody = (0..shards).map(|_| Holder::Nobody);
+        let holders = Arc::new(Holders::new(nobody));
+        Self { holders, is_node: true, ..Self::new(threads, shards) }
+    }
+
+    /// Whether it is a cluster's node: then shards come and go.
+    pub(crate) fn is_node(&self) -> bool {
+        self.is_node
+    }
+
+    /// Whether a thread of this engine holds a shard.
+    pub(crate) fn holds(&self, shard: usize) -> bool {
+        self.holders.thread_of(shard).is_some()
+    }
+
+    /// Another node of the cluster holds a shard, or nobody: where no thread does.
+    pub fn show_elsewhere(&self, shard: usize, node: Option<u16>) {
+        let holder = node.map_or(Holder::Nobody, Holder::Node);
+        let standing = self.holders.of(shard);
+        if !matches!(standing, Holder::Thread(_)) && standing != holder {
+            self.holders.set(shard, holder);
+        }
+    }
+
+    /// Has the thread that holds a shard look at what its replicated log has said.
+    pub fn wake(&self, shard: usize) {
+        if let Some(port) = self.of_shard(shard) {
+            port.wake();
+        }
+    }
+
+    /// Whether the threads are to drain.
+    pub(crate) fn are_draining(&self) -> bool {
+        self.threads.iter().any(|port| port.is_drain_asked())
     }
 
     /// The thread that holds a shard.

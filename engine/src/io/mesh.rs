@@ -57,6 +57,13 @@ pub(super) struct Parcel {
     pub(super) found: Option<FoundPush>,
 }
 
+impl Parcel {
+    /// By the XPID's position in the registry: whose portion of the boxes it is of.
+    pub(super) fn client(&self) -> u32 {
+        self.client
+    }
+}
+
 struct Lane {
     requests: ArrayQueue<Box<Parcel>>,
     answers: ArrayQueue<Box<Parcel>>,
@@ -127,6 +134,8 @@ pub(super) struct Mesh {
     wakers: Vec<Waker>,
     boxes: Vec<Boxes>,
     woken: Vec<bool>,
+    /// Who takes what other nodes of a cluster hold.
+    link: Option<usize>,
     /// The peer of which a request, and of which an answer, is taken next if there is one.
     next: (usize, usize),
 }
@@ -175,8 +184,19 @@ impl Mesh {
             wakers,
             boxes: (0..threads).map(boxes).collect(),
             woken: vec![false; threads],
+            link: None,
             next: (0, 0),
         }
+    }
+
+    /// The same, with one among the threads that takes what other nodes of a cluster hold.
+    pub(super) fn with_link(self, link: Option<usize>) -> Self {
+        Self { link, ..self }
+    }
+
+    /// Who holds a shard.
+    pub(super) fn holder(&self, shard: usize) -> Holder {
+        self.holders.of(shard)
     }
 
     /// This thread.
@@ -193,9 +213,13 @@ impl Mesh {
         self.holders.partitions()
     }
 
-    /// Where a shard is, if another thread of this engine holds it.
+    /// Where a shard is, if another thread of this engine holds it, or another node.
     pub(super) fn addressee(&self, shard: usize) -> Option<Addressee> {
-        let thread = self.holders.thread_of(shard)?;
+        let thread = match self.holders.of(shard) {
+            Holder::Thread(thread) => usize::from(thread),
+            Holder::Node(_) => self.link?,
+            Holder::Nobody => return None,
+        };
         (thread != self.thread && thread < self.threads()).then_some(Addressee { thread, shard })
     }
 

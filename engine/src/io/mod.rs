@@ -25,6 +25,7 @@ pub mod mailbox;
 mod marks;
 mod mesh;
 pub mod names;
+pub mod neighbours;
 pub mod notifier;
 mod now;
 pub(crate) mod orders;
@@ -33,6 +34,7 @@ mod part;
 mod parts;
 mod places;
 mod portions;
+pub mod replica;
 mod serving;
 pub(crate) mod shard_status;
 mod slots;
@@ -54,6 +56,7 @@ use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::{OpenedShard, Ports, ThreadPort};
 use crate::io::mesh::{Lanes, Mesh};
+use crate::io::neighbours::{Neighbourhood, PeerLink, RunningLink};
 use crate::io::notifier::{EndpointPlan, Outbound};
 use crate::io::part::Faults;
 use crate::io::parts::Parts;
@@ -87,6 +90,8 @@ pub struct Runtime {
     acceptor: std::thread::JoinHandle<()>,
     /// What serves customers, if there is a port for them.
     counter: Option<Counter>,
+    /// What speaks to the other nodes of a cluster.
+    link: Option<RunningLink>,
     watchdog: std::thread::JoinHandle<()>,
     stop_watching: Arc<AtomicBool>,
 }
@@ -113,6 +118,8 @@ struct Start {
     ports: Ports,
     registry: Arc<Registry>,
     lanes: Arc<Lanes>,
+    /// Who takes what other nodes of a cluster hold.
+    link: Option<usize>,
     door: Door,
     reception: Option<Reception>,
     driver: DriverKind,
@@ -165,6 +172,8 @@ pub struct Setup {
     pub carriers: CarrierPlan,
     /// Receipts that one carrier awaits at most.
     pub receipts_awaited_max: usize,
+    /// The other nodes of the cluster, if it is one's node: then no thread starts with a shard.
+    pub neighbours: Option<Neighbourhood>,
 }
 
 impl Runtime {
@@ -182,9 +191,14 @@ impl Runtime {
         (listeners, for_customers): (Vec<TcpListener>, Vec<TcpListener>),
     ) -> Result<Self, Fatal> {
         let count = threads.len();
-        let ports = Ports::new(count, threads.iter().map(|thread| thread.shards.len()).sum());
+        let shards = threads.iter().map(|thread| thread.shards.len()).sum();
+        let ports = match &setup.neighbours {
+            None => Ports::new(count, shards),
+            Some(neighbours) => Ports::of_nobody(count, neighbours.partitions),
+        };
         let (ready_sender, ready) = bounded(count);
-        let lanes = Lanes::new(count);
+        let link = setup.neighbours.as_ref().map(|_| count);
+        let lanes = Lanes::new(count + link.iter().count());
         let limits = turn_limits(setup);
         let places = Places::new(count, limits.front.connections_max)
             .map_err(|error| lacks("a wake-up of the acceptor", &error))?;
@@ -201,6 +215,7 @@ impl Runtime {
                 ports: ports.clone(),
                 registry: Arc::clone(registry),
                 lanes: Arc::clone(&lanes),
+                link,
                 door: places.door(number),
                 reception: opening.as_mut().and_then(Opening::next_reception),
                 driver: setup.driver,
@@ -223,15 +238,13 @@ impl Runtime {
             })?);
         }
         let wakers = gather_wakers(&ready, count)?;
-        for sender in waker_senders {
-            let _ = sender.send(wakers.clone());
-        }
+        let link = start_link(setup, &ports, &lanes, &wakers, &waker_senders)?;
         let counter = opening.map(|opening| opening.open(&wakers, &setup.cpus)).transpose()?;
         let acceptor = acceptor::start(listeners, places, wakers, setup.cpus.clone());
         let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
         let watchdog = start_watchdog(ports.threads.clone(), Arc::clone(&stop_watching))?;
-        Ok(Self { ports, threads: running, acceptor, counter, watchdog, stop_watching })
+        Ok(Self { ports, threads: running, acceptor, counter, link, watchdog, stop_watching })
     }
 
     /// The mailboxes of threads and shards, for the control plane.
@@ -250,6 +263,9 @@ impl Runtime {
         let _ = self.acceptor.join();
         if let Some(Counter { acceptor, binds }) = self.counter {
             let _ = (acceptor.join(), binds.join());
+        }
+        if let Some(link) = self.link {
+            link.end();
         }
         self.stop_watching.store(true, Ordering::Relaxed);
         self.watchdog.thread().unpark();
@@ -309,6 +325,25 @@ impl Opening {
     }
 }
 
+/// Tells the threads what all are woken by, and starts what speaks to other nodes of a cluster, if
+/// it is one's: the last of them.
+fn start_link(
+    setup: &Setup,
+    ports: &Ports,
+    lanes: &Arc<Lanes>,
+    wakers: &[Waker],
+    threads: &[Sender<Vec<Waker>>],
+) -> Result<Option<RunningLink>, Fatal> {
+    let link = setup.neighbours.as_ref().map(PeerLink::open).transpose()?;
+    let of_all: Vec<Waker> =
+        wakers.iter().cloned().chain(link.iter().map(PeerLink::waker)).collect();
+    for thread in threads {
+        let _ = thread.send(of_all.clone());
+    }
+    let started = link.map(|link| link.start(ports, lanes, of_all, setup.cpus.clone()));
+    started.transpose().map_err(|error| lacks("the thread of the peer link", &error))
+}
+
 /// What the threads are woken by, in their order, once all of them are there.
 fn gather_wakers(ready: &Receiver<(usize, Waker)>, count: usize) -> Result<Vec<Waker>, Fatal> {
     let mut wakers: Vec<Option<Waker>> = vec![None; count];
@@ -338,7 +373,8 @@ fn prepare(ThreadShards { network, shards }: ThreadShards, start: Start) -> Thre
     start.port.set_waker(driver.waker());
     let _ = start.ready.send((number, driver.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
-    let mesh = Mesh::new(number, start.lanes, Arc::clone(&start.ports.holders), wakers);
+    let mesh = Mesh::new(number, start.lanes, Arc::clone(&start.ports.holders), wakers)
+        .with_link(start.link);
     let parts = Parts::new(start.ports.shards.len(), start.registry);
     let fitting = Fitting { thread: number, network, port: start.port, parts };
     let doors = (start.door, start.reception);

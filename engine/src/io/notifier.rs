@@ -30,6 +30,7 @@ use crate::io::limits::{
 };
 use crate::io::link::{Fate, Link, Session as _};
 use crate::io::now::Now;
+use crate::io::part::Part;
 use crate::io::parts::{PartName, PartOrder, Parts, take_out};
 use crate::io::slots::Slots;
 use crate::shard::NotificationResult;
@@ -155,7 +156,8 @@ impl Notifier {
     /// Takes so many orders at most of the shard whose turn is the n-th; whether it had any.
     fn take_orders(&mut self, nth: usize, most: usize, parts: &mut Parts, now: Now) -> bool {
         let Some(name) = parts.name_at(nth) else { return false };
-        let Some(part) = parts.at(nth).filter(|part| !part.closes()) else { return false };
+        let may_begin = |part: &&mut Part| !part.closes() && part.may_act(now.steady_ms);
+        let Some(part) = parts.at(nth).filter(may_begin) else { return false };
         for taken in 0..most {
             let Some(order) = part.shard.take_notification() else { return taken > 0 };
             let key = part.shard.notification_xpid(order).value();
@@ -185,13 +187,21 @@ impl Notifier {
                 continue;
             }
             while link.session.under_way.len() < depth
-                && let Some((order, _)) = endpoint.queue.pop_front()
+                && let Some((order, since_ms)) = endpoint.queue.pop_front()
             {
                 let plan = &endpoint.plan;
                 let signing = (&plan.secrets[..], now.wall_ms.ms() / 1000);
                 let out = &mut link.session.output;
                 // A part that has left tells of it where it is now.
                 let Some(part) = parts.named(order.part) else { continue };
+                if !part.may_act(now.steady_ms) {
+                    // It is told in a moment whether it may.
+                    part.ask_to_act();
+                    endpoint.queue.push_front((order, since_ms));
+                    self.ready.push(key);
+                    at = endpoint.connections.len();
+                    break;
+                }
                 let shard = &mut part.shard;
                 let written = shard.write_signed_notification(order.order, &plan.url, signing, out);
                 let Some(subject) = written else { continue };

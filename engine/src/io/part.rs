@@ -10,6 +10,7 @@ use crate::io::driver::{Driver, Operation, Token};
 use crate::io::gated::Gated;
 use crate::io::orders::WaitingOrders;
 use crate::io::pace::{Pace, Rhythm};
+use crate::io::replica::{Records, Replica};
 use crate::io::shard_status::ShardStatus;
 use crate::io::waits::Waits;
 use crate::journal::Commit;
@@ -19,7 +20,7 @@ use host::clock;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use wire::terms::time::WallMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// A write without a sync that is no longer than this is carried out by the thread itself.
 const WRITE_AT_ONCE_OCTETS_MAX: usize = 64 * 1024;
@@ -45,6 +46,8 @@ pub(super) struct Carrying<'a> {
 struct CommitUnderWay {
     commit: Commit,
     writes_left: usize,
+    /// Its records are on their way to the replicated log.
+    awaits_log: bool,
 }
 
 /// Connections whose front answer waits for a shard's durable mark.
@@ -110,6 +113,8 @@ pub(super) struct Part {
     syncs: u64,
     waiting_shown_ms: u64,
     closes: bool,
+    /// Where its records go besides, in a cluster.
+    replica: Option<Arc<Replica>>,
 }
 
 impl Part {
@@ -119,6 +124,7 @@ impl Part {
         shard: Shard,
         carriers: CarrierPort,
         status: Arc<ShardStatus>,
+        replica: Option<Arc<Replica>>,
     ) -> Self {
         Self {
             shard,
@@ -137,6 +143,7 @@ impl Part {
             syncs: 0,
             waiting_shown_ms: 0,
             closes: false,
+            replica,
         }
     }
 
@@ -144,6 +151,9 @@ impl Part {
     pub(super) fn begin_to_close(&mut self) {
         self.closes = true;
         self.shard.pause(true);
+        if self.replica.is_some() {
+            self.shard.begin_to_leave();
+        }
         self.shard.begin_to_close_books();
         self.show_obstacles();
     }
@@ -200,7 +210,7 @@ impl Part {
         pace: &Pace,
         drains: bool,
     ) -> io::Result<Option<u64>> {
-        if self.commit.is_some() {
+        if self.commit.is_some() || self.is_lost() {
             return Ok(None);
         }
         let uncommitted = self.shard.uncommitted();
@@ -213,13 +223,15 @@ impl Part {
         if self.commit_due_ns.is_none_or(|due_ns| now_ns < due_ns && !drains) {
             return Ok(None);
         }
+        let first = self.shard.journal().begun();
         let Some(commit) = self.shard.begin_commit() else { return Ok(None) };
+        let awaits_log = self.send_to_log(&commit, first);
         self.commit_due_ns = None;
         self.rhythm.note_commit(now_ns);
         carrying.waits.commit_begins(self.place as usize, now_ns);
         let writes_left = commit.writes.len();
         debug_assert!(writes_left <= 1 << WRITE_BITS, "a commit writes to a few segments");
-        self.commit = Some(CommitUnderWay { commit, writes_left });
+        self.commit = Some(CommitUnderWay { commit, writes_left, awaits_log });
         for at in 0..writes_left {
             self.write_to_journal(at, carrying)?;
         }
@@ -269,13 +281,86 @@ impl Part {
         }
         self.syncs += 1;
         under_way.writes_left -= 1;
-        if under_way.writes_left == 0
-            && let Some(done) = self.commit.take()
-        {
-            carrying.waits.commit_done(self.place as usize, clock::monotonic_ns());
-            self.shard.finish_commit(&done.commit);
+        if under_way.writes_left > 0 {
+            return Ok(());
+        }
+        if !under_way.awaits_log {
+            self.finish_commit(carrying.waits);
+        } else if self.is_lost() {
+            self.abandon_commit(carrying.waits);
         }
         Ok(())
+    }
+
+    /// Everything of the commit under way is done.
+    fn finish_commit(&mut self, waits: &mut Waits) {
+        let Some(done) = self.commit.take() else { return };
+        waits.commit_done(self.place as usize, clock::monotonic_ns());
+        self.shard.finish_commit(&done.commit);
+    }
+
+    /// Gives the records of a commit that has just begun to the replicated log, if there is one.
+    fn send_to_log(&self, commit: &Commit, first: u64) -> bool {
+        let Some(replica) = &self.replica else { return false };
+        let mut frames = Vec::new();
+        // SAFETY: the commit has just begun: nothing of it is written, and the shard keeps the
+        // journal.
+        unsafe { commit.copy_frames(&mut frames) };
+        replica.send(Records { frames, first, next: commit.covers });
+        true
+    }
+
+    /// Looks at what the replicated log has said, before each turn; whether it said anything.
+    pub(super) fn see_log(&mut self, now: SteadyMs, waits: &mut Waits) -> bool {
+        let Some(replica) = &self.replica else { return false };
+        let (is_news, may_act) = (replica.take_news(), replica.may_act(now));
+        self.shard.let_act(may_act);
+        if !may_act && !replica.is_lost() && self.shard.wants_to_act() {
+            replica.ask_to_act();
+        }
+        if !is_news {
+            return false;
+        }
+        let (acknowledged, is_lost) = (replica.acknowledged(), replica.is_lost());
+        let Some(under_way) = &mut self.commit else { return true };
+        under_way.awaits_log &= acknowledged < under_way.commit.covers;
+        if under_way.writes_left == 0 && !under_way.awaits_log {
+            self.finish_commit(waits);
+        } else if is_lost {
+            self.abandon_commit(waits);
+        }
+        true
+    }
+
+    /// The log will not take what is under way: it ends once the device has it. Nobody is answered
+    /// for it.
+    fn abandon_commit(&mut self, waits: &mut Waits) {
+        if self.commit.as_ref().is_some_and(|under_way| under_way.writes_left == 0) {
+            self.commit = None;
+            waits.commit_done(self.place as usize, clock::monotonic_ns());
+        }
+    }
+
+    /// Whether it may begin an attempt, send a notification, or answer from memory.
+    pub(super) fn may_act(&self, now: SteadyMs) -> bool {
+        self.replica.as_ref().is_none_or(|replica| replica.may_act(now))
+    }
+
+    /// Something waits until it may act.
+    pub(super) fn ask_to_act(&self) {
+        if let Some(replica) = &self.replica {
+            replica.ask_to_act();
+        }
+    }
+
+    /// Whether its partition is another node's by now.
+    pub(super) fn is_lost(&self) -> bool {
+        self.replica.as_ref().is_some_and(|replica| replica.is_lost())
+    }
+
+    /// Whether the replicated log has said anything.
+    pub(super) fn has_log_news(&self) -> bool {
+        self.replica.as_ref().is_some_and(|replica| replica.has_news())
     }
 
     /// Billing events are written some together, beside the journal's commits and never by the
@@ -348,6 +433,9 @@ impl Part {
 
     /// Shows its figures.
     pub(super) fn publish_figures(&self) {
+        if let Some(replica) = &self.replica {
+            replica.note_needed_from(self.shard.journal().kept_from());
+        }
         let figures = self.shard.figures().values();
         self.status.publish(&figures, self.syncs);
         self.status.show_obstacles(self.shard.obstacles());

@@ -10,6 +10,7 @@ use crate::io::limits::PARTS_PER_THREAD_MAX;
 use crate::io::marks::Marks;
 use crate::io::now::Now;
 use crate::io::part::Part;
+use crate::io::replica::Replica;
 use crate::io::shard_status::ShardStatus;
 use crate::io::slots::Slots;
 use crate::network::smpp::port::CarrierPort;
@@ -82,10 +83,11 @@ impl Parts {
         shard: Shard,
         carriers: CarrierPort,
         status: Arc<ShardStatus>,
+        replica: Option<Arc<Replica>>,
     ) -> Option<u32> {
         let number = shard.number();
         let place = self.slots.insert(|place, generation| {
-            let part = Box::new(Part::new(place, shard, carriers, status));
+            let part = Box::new(Part::new(place, shard, carriers, status, replica));
             Named { generation, part }
         })?;
         self.places[number] = place as u16;

@@ -7,7 +7,8 @@ use crate::gateway::registration::Registration;
 use crate::io::figures::ControlError;
 use crate::io::limits::PARTS_PER_THREAD_MAX;
 use crate::io::mailbox::ShardMessage;
-use crate::journal::{JournalConfig, SegmentFactory};
+use crate::io::replica::Replica;
+use crate::journal::{JournalConfig, LooseFrames, SegmentFactory};
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::InNetwork;
 use crate::network::simulation_config::SimulationConfig;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use wire::push::client;
 use wire::terms::ids::{Msn, Xpid};
 use wire::terms::ownership::shard_of;
-use wire::terms::time::WallMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 const CLIENT: u64 = 100_000_001;
 const FIRST_MSN: u64 = 9_000_000_000;
@@ -73,7 +74,7 @@ fn opened(place: &Path, factory: &SegmentFactory, number: usize, shards: usize) 
 
 fn packed(shard: Shard) -> OpenedShard {
     let carriers = CarrierPort::new(shard.number(), &CarrierPlan::default());
-    OpenedShard { shard, carriers, in_network: InNetwork::new(&simulation(), 2) }
+    OpenedShard { shard, carriers, in_network: InNetwork::new(&simulation(), 2), replica: None }
 }
 
 /// The msns of a shard, of so many.
@@ -119,6 +120,7 @@ fn running() -> Running {
         inject_sync_hangs: None,
         carriers: CarrierPlan::default(),
         receipts_awaited_max: 16,
+        neighbours: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -145,6 +147,12 @@ impl Running {
 
 /// The code of the answer to a push.
 fn push(socket: &mut TcpStream, msn: Msn, reqid: &str) -> String {
+    send(socket, msn, reqid);
+    code(socket)
+}
+
+/// Sends a push.
+fn send(socket: &mut TcpStream, msn: Msn, reqid: &str) {
     let msn = String::from_utf8_lossy(&msn.digits()).into_owned();
     let body = format!(
         "<?xml version=\"1.0\"?>\r\n<fncid>0101</fncid>\r\n<comway>1101</comway>\r\n\
@@ -154,6 +162,10 @@ fn push(socket: &mut TcpStream, msn: Msn, reqid: &str) -> String {
     let mut request = Vec::new();
     client::write_request(&mut request, "here", None, body.as_bytes());
     socket.write_all(&request).expect("it is taken");
+}
+
+/// The code of the next answer.
+fn code(socket: &mut TcpStream) -> String {
     let (mut answer, mut part) = (Vec::new(), [0; 4096]);
     loop {
         let octets = socket.read(&mut part).expect("an answer");
@@ -225,7 +237,7 @@ fn a_thread_has_places_for_a_bounded_number_of_shards_and_a_name_is_of_one_life(
     let mut parts = Parts::new(2, registry());
     let mut seat = |number| {
         let OpenedShard { shard, carriers, .. } = opened(place.path(), &factory, number, 2);
-        parts.open(shard, carriers, ShardStatus::new())
+        parts.open(shard, carriers, ShardStatus::new(), None)
     };
     assert_eq!((seat(0), seat(1)), (Some(0), Some(1)));
     let name = parts.name_of(1).expect("it is here");
@@ -233,7 +245,99 @@ fn a_thread_has_places_for_a_bounded_number_of_shards_and_a_name_is_of_one_life(
     let closed = parts.close(1).expect("it is here");
     assert!(parts.named(name).is_none() && parts.place_of(1).is_none() && parts.expects(1));
     let (shard, carriers) = (closed.into_shard(), CarrierPort::new(1, &CarrierPlan::default()));
-    assert_eq!(parts.open(shard, carriers, ShardStatus::new()), Some(1), "the place serves again");
+    let again = parts.open(shard, carriers, ShardStatus::new(), None);
+    assert_eq!(again, Some(1), "the place serves again");
     assert!(parts.named(name).is_none(), "what was asked of the one before finds nobody");
     assert!(PARTS_PER_THREAD_MAX <= usize::from(u16::MAX), "a gate names a place");
+}
+
+/// Looks again and again until it is there.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what} does not come");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn of_a_shard_with_a_replicated_log_no_answer_leaves_before_the_log_has_its_record() {
+    let running = running();
+    let ports = running.runtime.ports();
+    let shard = ports.close(2).expect("it leaves");
+    let first = shard.journal().next_sequence();
+    let replica = Arc::new(Replica::new(first, || {}));
+    let with_log = OpenedShard { replica: Some(Arc::clone(&replica)), ..packed(*shard) };
+    ports.open(1, with_log).expect("there is a place");
+    let mut sockets = [running.connect(), running.connect()];
+    let msn = msns(2, SHARDS).next().expect("an msn");
+    for (at, socket) in sockets.iter_mut().enumerate() {
+        send(socket, msn, &format!("waits-{at}"));
+        let records = until("a commit", || replica.next_records());
+        let mut frames = LooseFrames::new(&records.frames, 2, records.first);
+        assert!(frames.by_ref().all(|frame| frame.is_ok()) && frames.due() == records.next);
+        // Both threads have turned since then: others' answers have left.
+        let mut other = [running.connect(), running.connect()];
+        for shard in [0, 1, 3] {
+            let msn = msns(shard, SHARDS).next().expect("an msn");
+            for socket in &mut other {
+                assert!(["0000", "0001"].contains(&push(socket, msn, "other").as_str()));
+            }
+        }
+        socket.set_nonblocking(true).expect("a socket");
+        let early = socket.read(&mut [0; 64]).map_err(|error| error.kind());
+        assert_eq!(early, Err(std::io::ErrorKind::WouldBlock), "the log has not answered");
+        socket.set_nonblocking(false).expect("a socket");
+        replica.acknowledge(records.next);
+        ports.wake(2);
+        assert_eq!(code(socket), "0000");
+    }
+    running.end();
+}
+
+#[test]
+fn a_shard_that_may_not_act_says_nothing_from_memory_and_one_that_is_lost_leaves_at_once() {
+    let running = running();
+    let ports = running.runtime.ports();
+    let shard = ports.close(2).expect("it leaves");
+    let replica = Arc::new(Replica::new(shard.journal().next_sequence(), || {}));
+    let with_log = OpenedShard { replica: Some(Arc::clone(&replica)), ..packed(*shard) };
+    ports.open(1, with_log).expect("there is a place");
+    let mut sockets = [running.connect(), running.connect()];
+    let msn = msns(2, SHARDS).next().expect("an msn");
+    let acknowledge = |what: &str| {
+        let records = until(what, || replica.next_records());
+        replica.acknowledge(records.next);
+        ports.wake(2);
+    };
+    send(&mut sockets[0], msn, "known");
+    acknowledge("its record");
+    assert_eq!(code(&mut sockets[0]), "0000");
+    until("its attempt's wish", || replica.take_wish().then_some(()));
+    for socket in &mut sockets {
+        assert_eq!(push(socket, msn, "known"), "8002", "somebody else may know better");
+    }
+    until("their wish", || replica.take_wish().then_some(()));
+    replica.let_act(SteadyMs::from_ns(clock::monotonic_ns()) + 3_600_000);
+    ports.wake(2);
+    for socket in &mut sockets {
+        assert_eq!(push(socket, msn, "known"), "0001");
+    }
+    for (at, socket) in sockets.iter_mut().enumerate() {
+        send(socket, msn, &format!("unknown-{at}"));
+    }
+    until("their record", || replica.next_records());
+    replica.lose();
+    ports.wake(2);
+    // An attempt is under way for a minute: nobody waits for it.
+    drop(ports.close(2).expect("it leaves"));
+    for socket in &mut sockets {
+        let code = code(socket);
+        assert!(["9002", "8002"].contains(&code.as_str()), "{code}");
+        assert_eq!(push(socket, msn, "known"), "8002", "nobody serves it here");
+    }
+    running.end();
 }

@@ -30,10 +30,9 @@ use crate::io::serving::{Customers, Reception};
 use crate::io::shard_status::ShardStatus;
 use crate::io::tls::Acceptance;
 use crate::network::side_by_side::SideBySide;
-use crate::network::simulated::{InNetwork, SimulatedNetwork};
+use crate::network::simulated::SimulatedNetwork;
 use crate::network::smpp::exchange::CarrierPlan;
-use crate::network::smpp::port::CarrierPort;
-use crate::shard::{ParkedNews, Shard, TurnBudget};
+use crate::shard::{ParkedNews, TurnBudget};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use moving::Leaving;
@@ -167,20 +166,14 @@ impl ThreadTurn {
 
     /// A shard takes its place on the thread, before its first turn or while it runs.
     pub(super) fn start_with(&mut self, opened: OpenedShard, status: Arc<ShardStatus>) {
-        let OpenedShard { shard, carriers, in_network } = opened;
-        self.seat(shard, carriers, in_network, status);
+        self.seat(opened, status);
         self.read_clocks();
     }
 
     /// Puts a shard into its place, which is there.
-    fn seat(
-        &mut self,
-        shard: Shard,
-        carriers: CarrierPort,
-        in_network: InNetwork,
-        status: Arc<ShardStatus>,
-    ) {
-        let Some(place) = self.parts.open(shard, carriers, status) else {
+    fn seat(&mut self, opened: OpenedShard, status: Arc<ShardStatus>) {
+        let OpenedShard { shard, carriers, in_network, replica } = opened;
+        let Some(place) = self.parts.open(shard, carriers, status, replica) else {
             unreachable!("a thread is given no more shards than it has places for")
         };
         self.simulated.open(place as usize, in_network);
@@ -254,6 +247,7 @@ impl ThreadTurn {
         self.port.status.note_turn(now.steady_ms);
         self.refresh_date(now);
         let mut busy = self.reap(now);
+        busy |= self.see_logs(now);
         self.doubt_if_names_are_lost();
         busy |= self.answer(now);
         busy |= self.take_messages(now);
@@ -305,7 +299,8 @@ impl ThreadTurn {
         let (drains, mut busy) = (self.draining_since_ms.is_some(), false);
         for nth in 0..self.parts.len() {
             let Some(part) = self.parts.at(nth) else { continue };
-            let attempts = if drains || part.closes() { 0 } else { budget.attempts };
+            let begins_none = drains || part.closes() || !part.may_act(now.steady_ms);
+            let attempts = if begins_none { 0 } else { budget.attempts };
             let place = part.place() as usize;
             let mut network = SideBySide::lent(&mut self.simulated, place, &mut part.carriers);
             let budget = TurnBudget { attempts, ..budget };
@@ -317,6 +312,14 @@ impl ThreadTurn {
         }
         self.parked_news.tell(now.wall_ms);
         busy
+    }
+
+    /// Looks at what the replicated logs of shards have said; nothing where there are none.
+    fn see_logs(&mut self, now: Now) -> bool {
+        let mut has_said = false;
+        let waits = &mut self.front.waits;
+        self.parts.for_each(|part| has_said |= part.see_log(now.steady_ms, waits));
+        has_said
     }
 
     /// What the thread does for carriers: nothing where there are none.

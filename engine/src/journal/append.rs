@@ -9,7 +9,9 @@ use super::limits::{
     WARM_SPARES,
 };
 use super::log::{Journal, Position};
-use super::record::{Accepted, CancelAccepted, Ended, Handed, Held, Key, Notified, Progress};
+use super::record::{
+    Accepted, CancelAccepted, Ended, Handed, Held, Key, Notified, Opened, Progress,
+};
 use super::segment::{Segment, SegmentHeader};
 use crate::testing::kill_points::{KillPoint, kill_point};
 
@@ -203,6 +205,33 @@ impl Journal {
                 return;
             }
         }
+    }
+
+    /// Appends a record of another copy of this journal under the number that it had there: how a
+    /// journal is made again from a replicated log. Where numbers are missing before it, they were
+    /// given to nobody. Waits for the factory.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    ///
+    /// # Panics
+    /// When a record with that number, or a higher one, was appended before.
+    pub fn append_as(&mut self, kind: Kind, number: u64, body: &[u8]) -> Result<(), AppendError> {
+        assert!(number >= self.next_sequence, "numbers ascend in every copy");
+        if number > self.next_sequence {
+            let (previous_end, without_syncs) = (self.next_sequence, self.config.without_syncs);
+            let opened = Opened { previous_end, without_syncs };
+            if !self.active().has_room_for(opened.body_octets_max()) {
+                self.switch(spare_wait())?;
+            }
+            self.next_sequence = number - 1;
+            self.append(&opened, spare_wait())?;
+        }
+        let write = |place: &mut [u8]| {
+            place[..body.len()].copy_from_slice(body);
+            body.len()
+        };
+        self.append_with(kind, body.len(), spare_wait(), write).map(drop)
     }
 
     pub(super) fn append_reserved<B: Body>(

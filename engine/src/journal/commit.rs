@@ -17,7 +17,7 @@ use crate::journal::write::mark_end;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::limits::COMMIT_FILES_MAX;
+use super::limits::{COMMIT_FILES_MAX, HEADER_PAGE_OCTETS};
 use super::log::Journal;
 use crate::testing::kill_points::{KillPoint, kill_after, kill_point};
 
@@ -34,6 +34,28 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// Copies the frames that it carries behind what `target` holds, in their order: without header
+    /// pages and end marks.
+    ///
+    /// # Safety
+    /// Nothing of it was written yet, it is not finished, and its journal lives.
+    pub unsafe fn copy_frames(&self, target: &mut Vec<u8>) {
+        for write in &self.writes {
+            let mut passed = HEADER_PAGE_OCTETS.saturating_sub(write.from);
+            let mut left = (write.until - write.from).saturating_sub(passed);
+            target.reserve(left);
+            for part in &write.parts {
+                // SAFETY: the caller's promise: the journal keeps them as they are.
+                let octets = unsafe { part.seen() };
+                let begin = passed.min(octets.len());
+                passed -= begin;
+                let taken = &octets[begin..][..left.min(octets.len() - begin)];
+                target.extend_from_slice(taken);
+                left -= taken.len();
+            }
+        }
+    }
+
     /// Writes everything, and waits until it is done: for tools that do so beside the journal,
     /// never for a shard.
     ///

@@ -199,6 +199,11 @@ impl Journal {
         self.config.first_sequence
     }
 
+    /// No record below this sequence is in the journal any more.
+    pub fn kept_from(&self) -> u64 {
+        self.segments.front().map_or(0, |oldest| oldest.header.first_sequence)
+    }
+
     /// Every sequence below this has been appended.
     pub fn appended(&self) -> u64 {
         self.next_sequence

@@ -98,6 +98,21 @@ impl<'a> Iterator for LooseFrames<'a> {
     }
 }
 
+/// How many octets whole frames take at the beginning of `octets`, at most `octets_max` together,
+/// and how many frames these are. For frames that a journal has just made: their checksums are not
+/// looked at.
+pub fn first_frames(octets: &[u8], octets_max: usize) -> (usize, u64) {
+    let (mut at, mut frames) = (0, 0);
+    while let Some(header) = octets[at..].first_chunk::<FRAME_HEADER_OCTETS>() {
+        let end = at + frame_octets(FrameHeader::length_and_kind(header).0);
+        if end > octets_max || end > octets.len() {
+            break;
+        }
+        (at, frames) = (end, frames + 1);
+    }
+    (at, frames)
+}
+
 /// Appends one frame to `target`: for copies and tests; a journal writes its own in place.
 ///
 /// # Panics
@@ -141,6 +156,18 @@ mod tests {
         assert_eq!(reader.due(), 10);
         let bodies: Vec<usize> = read.iter().map(|frame| frame.body.len()).collect();
         assert_eq!((read[0].sequence, bodies), (7, vec![1, 16, 40]));
+    }
+
+    #[test]
+    fn whole_frames_are_taken_as_far_as_there_is_room() {
+        let octets = frames();
+        // 32 octets of header each, and 16, 16 and 48 of body.
+        for (octets_max, taken) in [(47, (0, 0)), (48, (48, 1)), (95, (48, 1)), (96, (96, 2))] {
+            assert_eq!(first_frames(&octets, octets_max), taken, "{octets_max}");
+        }
+        assert_eq!(first_frames(&octets, usize::MAX), (octets.len(), 3));
+        assert_eq!(first_frames(&octets[48..octets.len() - 1], usize::MAX), (48, 1), "cut short");
+        assert_eq!(first_frames(&[], usize::MAX), (0, 0));
     }
 
     #[test]

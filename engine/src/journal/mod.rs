@@ -78,7 +78,7 @@ pub use limits::{
 };
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Journal, JournalConfig, JournalFigures, Position, SegmentId};
-pub use loose::{FrameBreak, LooseFrame, LooseFrames, append_loose};
+pub use loose::{FrameBreak, LooseFrame, LooseFrames, append_loose, first_frames};
 pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};
 pub use note::{ArchivedBroadcastNote, BroadcastNote, BroadcastNoteBody};

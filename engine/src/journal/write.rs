@@ -95,6 +95,15 @@ impl Part {
         self.0.iov_len
     }
 
+    /// The octets themselves.
+    ///
+    /// # Safety
+    /// They are still there, and nobody changes them meanwhile.
+    pub(super) unsafe fn seen(&self) -> &[u8] {
+        // SAFETY: the caller's promise; a part was made of a slice of so many octets.
+        unsafe { std::slice::from_raw_parts(self.0.iov_base.cast::<u8>(), self.0.iov_len) }
+    }
+
     /// Leaves the first `octets` of it out.
     fn advance(&mut self, octets: usize) {
         self.0.iov_base = self.0.iov_base.cast::<u8>().wrapping_add(octets).cast();

@@ -178,9 +178,15 @@ impl<L: Log> Shard<L> {
 
     /// Notes that an answer waits for the journal, or that there is none that it could wait for.
     pub(super) fn gated(&mut self, reply: Reply) -> Reply {
-        if self.names_lost {
-            return not_durable(reply);
+        if self.doubts != 0 {
+            return self.doubted(reply);
         }
+        self.awaiting(reply)
+    }
+
+    /// Notes that an answer waits for the journal.
+    #[inline]
+    pub(super) fn awaiting(&mut self, reply: Reply) -> Reply {
         if let Reply::WhenDurable(_, sequence) | Reply::EveryShard { sequence, .. } = reply {
             self.awaited = self.awaited.max(sequence);
         }
@@ -285,7 +291,7 @@ impl<L: Log> Shard<L> {
             verdict => verdict,
         };
         let repeat = matches!(verdict, KeyVerdict::Repeat { .. });
-        if self.names_lost {
+        if self.has_lost_names() {
             return Err(Code::STORAGE_FULL);
         }
         if self.intake_paused {
@@ -524,17 +530,6 @@ impl<L: Log> Shard<L> {
 
     fn bill_request(&mut self, kind: EventKind, push: &Submission<'_>, code: Code, now_ms: WallMs) {
         self.count_request(kind, push.xpid.value(), code.number(), now_ms);
-    }
-}
-
-/// What is answered where records go to files without a name: what waits for them can never leave.
-#[cold]
-fn not_durable(reply: Reply) -> Reply {
-    match reply {
-        Reply::WhenDurable(answer, _) | Reply::EveryShard { answer, .. } => {
-            Reply::Now(Answer { code: Code::NOT_DURABLE, ..answer })
-        }
-        other => other,
     }
 }
 

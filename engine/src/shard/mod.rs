@@ -33,6 +33,7 @@ mod progress;
 mod reading;
 mod records;
 pub mod replay;
+mod replicated;
 mod rerouting;
 mod submission;
 mod waiting;
@@ -69,6 +70,7 @@ use crate::testing::injection::InjectionKind::{NameLookUp, SyncFailure, SyncHang
 use crate::testing::injection::{Injection, InjectionKind};
 use crate::testing::kill_points;
 use host::fatal::{Fatal, FatalReason};
+use replicated::doubt;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::push::submit::Scratch;
@@ -129,8 +131,8 @@ pub struct Shard<L = BillingLog> {
     resuming: bool,
     intake_paused: bool,
     names: Arc<Names>,
-    /// The shard has taken note that they are lost.
-    names_lost: bool,
+    /// Why answers are not what they seem: see [`replicated::doubt`].
+    doubts: u8,
     message_reference: u8,
     /// Of the push that is being taken.
     concatenation_reference: u8,
@@ -213,8 +215,8 @@ impl<L: Log> Shard<L> {
     /// names: from then on the shard takes no push (8003), and whatever waits for the journal
     /// cannot be made durable any more (9002).
     pub fn notices_lost_names(&mut self) -> bool {
-        let notices = !self.names_lost && self.names.are_lost();
-        self.names_lost |= notices;
+        let notices = !self.has_lost_names() && self.names.are_lost();
+        self.doubts |= u8::from(notices) * doubt::NAMES_LOST;
         notices
     }
 

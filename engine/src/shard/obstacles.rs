@@ -35,7 +35,7 @@ impl<L: Log> Shard<L> {
             full,
             crowded: !self.core.has_place_for(Class::Emergency),
             behind: self.journal.is_staged_to(100),
-            lost: self.names_lost,
+            lost: self.has_lost_names(),
             classes_taken: if full { 0 } else { classes as u8 },
         }
     }

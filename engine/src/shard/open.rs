@@ -120,7 +120,7 @@ impl<L: Log> Shard<L> {
             resuming: true,
             intake_paused: false,
             names: Arc::default(),
-            names_lost: false,
+            doubts: 0,
             message_reference: 0,
             concatenation_reference: 0,
             reference_seed,

@@ -329,6 +329,11 @@ impl Core {
         self.effects.pop_front()
     }
 
+    /// Whether any push waits for its attempt.
+    pub fn has_queued(&self) -> bool {
+        self.lanes.iter().any(Lanes::has_waiting)
+    }
+
     // ---- inside ----
 
     /// Nobody knows of the push at `index` any more: its place is another's.

@@ -152,6 +152,9 @@ pub struct Config {
     /// How many slices msn space has: a multiple of the shards, which share them evenly, at most
     /// [`PARTITIONS_MAX`]. The data directory is laid out for so many.
     pub partitions: usize,
+    /// The file of the cluster of which this engine is a node, if it is one. No setting says so
+    /// yet: that waits for the tests over whole engines.
+    pub cluster: Option<PathBuf>,
     /// The CPUs that shards are pinned to, in turn; never empty, all of them in the process's
     /// affinity mask.
     pub cpus: Vec<usize>,
@@ -275,6 +278,25 @@ impl Config {
         Self::with_defaults(settings, cpus_allowed)
     }
 
+    /// The same for a node of a cluster of so many partitions: segments are so small that each has
+    /// room for enough of them.
+    ///
+    /// # Errors
+    /// The room for the queue is too small for so many.
+    pub fn with_partitions(mut self, partitions: usize) -> Result<Self, ConfigError> {
+        if ![self.shards, partitions].contains(&self.partitions) {
+            return Err(ConfigError::Unfit(format!(
+                "partitions = {} and the cluster has {partitions}: leave it out",
+                self.partitions
+            )));
+        }
+        self.partitions = partitions;
+        let enough = default_segment_octets(self.queue_octets, partitions);
+        self.segment_octets = self.segment_octets.min(enough);
+        self.check_queue()?;
+        Ok(self)
+    }
+
     /// One sentence about the variables that are no settings, with the settings that they may have
     /// been meant for; `None` where there are none.
     pub fn variables_passed_over(&self) -> Option<String> {
@@ -327,6 +349,7 @@ impl Config {
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
             shards,
             partitions,
+            cluster: None,
             cpus,
             durability: settings.durability.unwrap_or(Durability::Power),
             io: settings.io.unwrap_or_default(),

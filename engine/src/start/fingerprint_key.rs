@@ -55,6 +55,18 @@ pub fn take(data_dir: &Path, is_fresh: bool, now_ms: WallMs) -> Result<Fingerpri
     }
 }
 
+/// Has the directory's key be this one, which all nodes of a cluster have.
+///
+/// # Errors
+/// The file cannot be read or made.
+pub fn put(data_dir: &Path, key: &[u8; 16]) -> io::Result<FingerprintKeys> {
+    let text = text_of(key, None);
+    if read(data_dir)?.as_ref() != Some(&text) {
+        write(data_dir, &text)?;
+    }
+    parse(&text).ok_or_else(|| io::Error::from(ErrorKind::InvalidData))
+}
+
 /// The directory's key for who only looks; `None` where there is none, or none that can be read.
 pub fn look(data_dir: &Path) -> Option<FingerprintKeys> {
     read(data_dir).ok().flatten().and_then(|text| parse(&text))

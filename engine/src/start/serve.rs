@@ -1,6 +1,8 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
 mod carriers;
+#[cfg_attr(not(feature = "cluster"), path = "serve/without_cluster.rs")]
+mod cluster;
 mod directory;
 mod doors;
 mod opening;
@@ -41,12 +43,14 @@ use crate::start::layout;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
+use cluster::{MEMBER_FILE, Member, Node, Opening};
 use host::address::{Address, listen_on};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use host::log;
 use host::log::Stream;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::terms::calendar::Day;
@@ -63,7 +67,8 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 /// # Errors
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fatal> {
-    let (lock, keys, store) = take_directory(&config)?;
+    let (config, mut member) = Member::join(config)?;
+    let (lock, keys, store) = take_directory(&config, member.as_mut())?;
     let certified = Certified::read(&config)?;
     let listeners = bind("push port", "--listen", &config.listen)?;
     let for_customers = bind("SMPP port", "--smpp", &config.smpp)?;
@@ -75,14 +80,14 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let registry = Arc::new(Registry::new(registrations.clone()));
     let factory = SegmentFactory::start_off(config.cpus.clone())
         .map_err(|error| host_unfit("the segment factory's thread cannot start", &error))?;
-    let layout = resharding::lay_out(&config, &factory)?;
-    let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
-    let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
+    let factory = Arc::new(factory);
+    let names_of_hosts = names_of_hosts(&config);
     let (orders, carriers) = carriers::load(&store, &names_of_hosts, opening::spread(&config))?;
-    let mut threads =
-        opening::open_shards(&config, (layout, keys), &factory, (&registry, &carriers), &store)?;
-    let billing_files = make_billing_files_ahead(&config, &mut threads)?;
-    let (names, names_watch) = watch_names(&config, &mut threads)?;
+    let own = (&registry, &carriers);
+    let mut threads = open_threads(&config, member.is_some(), keys, &factory, own, &store)?;
+    let billing_files = Arc::new(make_billing_files_ahead(&config, &mut threads)?);
+    // A node's journals come and go: what counts stands in the log.
+    let names = if member.is_none() { Some(watch_names(&config, &mut threads)?) } else { None };
     restore_volumes(&config, &registry)?;
     let shares = DescriptorShares::of(&config);
     let endpoints = names_of_hosts.plans(&registrations);
@@ -91,10 +96,13 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let outbound = outbound(&config, own)?;
     let setup = Setup {
         outbound: outbound.clone(),
+        neighbours: member.as_ref().map(Member::neighbours),
         ..setup(&config, shares, driver.kind, &carriers, &certified)
     };
     let runtime =
         Runtime::start(&setup, threads, &registry, endpoints, (listeners, for_customers))?;
+    let shards = (Arc::clone(&factory), Arc::clone(&registry), carriers.clone());
+    let opening = opening_of(&config, keys, shards, &billing_files, &runtime);
     let handle = EngineHandle::new(
         runtime.ports(),
         registry,
@@ -114,22 +122,64 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     };
     let (desk, keeper) = broadcasts(&config, &handle)?;
     let engine: Arc<dyn Engine> = handle.clone();
-    let routes = (control::routes(&engine), control::broadcast_routes(&desk));
+    let routes = control::routes_of(&engine, &desk, member.is_some());
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), routes)
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
-    announce(&config, driver, (&push_addresses, &customer_addresses), &admin);
+    announce(&config, member.as_ref(), driver, (&push_addresses, &customer_addresses), &admin);
+    let node = member.map(|member| Node::start(member, opening)).transpose()?;
     runtime.join();
+    node.into_iter().for_each(Node::end);
     drop(keeper);
     admin.shut_down(Duration::from_millis(config.drain_timeout_ms));
     doors::close(&config);
-    drop((names_watch, billing_files));
-    drop(lock);
-    if names.are_lost() {
-        return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(&config)));
+    let has_lost_names = names.as_ref().is_some_and(|(names, _)| names.are_lost());
+    drop((names, billing_files, lock));
+    told_at_end(&config, has_lost_names, &handle)
+}
+
+/// All has ended: what of it was not as it should be.
+fn told_at_end(config: &Config, has_lost_names: bool, handle: &EngineHandle) -> Result<(), Fatal> {
+    if has_lost_names {
+        return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(config)));
     }
     check_books_closed(handle.unbilled())?;
     tracing::info!("drained; everything accepted is in the journal");
     Ok(())
+}
+
+/// What a cluster's node opens partitions with.
+fn opening_of(
+    config: &Config,
+    keys: FingerprintKeys,
+    (factory, registry, carriers): (Arc<SegmentFactory>, Arc<Registry>, CarrierPlan),
+    billing_files: &Arc<BillingFiles>,
+    runtime: &Runtime,
+) -> Opening {
+    let (billing_files, ports) = (Arc::clone(billing_files), runtime.ports());
+    Opening { config: config.clone(), keys, factory, registry, carriers, billing_files, ports }
+}
+
+/// What names of hosts are looked up by.
+fn names_of_hosts(config: &Config) -> HostNames {
+    let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
+    if hangs { HostNames::hanging() } else { HostNames::of_the_system() }
+}
+
+/// The threads with their shards; a cluster's node has none yet.
+fn open_threads(
+    config: &Config,
+    is_node: bool,
+    keys: FingerprintKeys,
+    factory: &SegmentFactory,
+    own: (&Arc<Registry>, &CarrierPlan),
+    store: &Store,
+) -> Result<Vec<ThreadShards>, Fatal> {
+    if is_node {
+        check_carriers(own.1)?;
+        return opening::bare_threads(config);
+    }
+    let layout = resharding::lay_out(config, factory)?;
+    opening::open_shards(config, (layout, keys), factory, own, store)
 }
 
 /// Has the shards told what changes outside: the addresses of names, and this host's own.
@@ -175,7 +225,10 @@ fn registrations(store: &Store, config: &Config) -> Result<Vec<Registration>, Fa
 }
 
 /// Makes the data directory this engine's own: its lock, the key of its fingerprints, its registry.
-fn take_directory(config: &Config) -> Result<(DataDirLock, FingerprintKeys, Store), Fatal> {
+fn take_directory(
+    config: &Config,
+    member: Option<&mut Member>,
+) -> Result<(DataDirLock, FingerprintKeys, Store), Fatal> {
     let directory = &config.data_dir;
     host::directory::make_data_dir(directory).map_err(|error| {
         let named = directory.display();
@@ -186,7 +239,13 @@ fn take_directory(config: &Config) -> Result<(DataDirLock, FingerprintKeys, Stor
     directory::check(directory)?;
     let is_fresh = layout::is_fresh(directory);
     time_scale::check(directory, config.rehearsal_time_scale, is_fresh)?;
-    let keys = fingerprint_key::take(directory, is_fresh, WallMs::new(clock::unix_ms()))?;
+    let keys = match member {
+        Some(member) => member.take_directory(directory)?,
+        None => {
+            check_alone(directory)?;
+            fingerprint_key::take(directory, is_fresh, WallMs::new(clock::unix_ms()))?
+        }
+    };
     let mut store = Store::open(directory).map_err(Fatal::from)?;
     if let Err(error) = store.settle_audit() {
         // What was accepted is served all the same.
@@ -196,6 +255,26 @@ fn take_directory(config: &Config) -> Result<(DataDirLock, FingerprintKeys, Stor
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
     }
     Ok((lock, keys, store))
+}
+
+/// Refuses the directory of a cluster's node to an engine of its own: what is in it is not all
+/// there is.
+fn check_alone(directory: &Path) -> Result<(), Fatal> {
+    let Ok(words) = std::fs::read_to_string(directory.join(MEMBER_FILE)) else { return Ok(()) };
+    let (named, words) = (directory.display(), words.lines().next().unwrap_or_default());
+    let cause = format!("the data directory {named} is that of a cluster's node (`{words}`)");
+    let remedy = "start it with --cluster, or choose another directory with --data-dir";
+    Err(Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy))
+}
+
+/// A cluster's node has no carriers yet.
+fn check_carriers(carriers: &CarrierPlan) -> Result<(), Fatal> {
+    if carriers.carriers.is_empty() {
+        return Ok(());
+    }
+    let cause = "a cluster's node hands over to no carriers yet, and its registry has some";
+    let remedy = "remove them with `hayauma carrier remove`, or choose another --data-dir";
+    Err(Fatal::with_remedy(FatalReason::Configuration, cause, remedy))
 }
 
 fn host_unfit(what: &str, error: &std::io::Error) -> Fatal {
@@ -308,6 +387,7 @@ fn setup(
         inject_sync_hangs: injected(InjectionKind::SyncHangs),
         carriers: carriers.clone(),
         receipts_awaited_max: 2 * config.pushes_max as usize,
+        neighbours: None,
     }
 }
 
@@ -368,6 +448,7 @@ fn lost_names(config: &Config) -> String {
 
 fn announce(
     config: &Config,
+    member: Option<&Member>,
     driver: &Choice,
     (push_addresses, customer_addresses): (&[SocketAddr], &[SocketAddr]),
     admin: &AdminServer,
@@ -384,9 +465,12 @@ fn announce(
             true => String::new(),
             false => format!(" with {} partitions", config.partitions),
         },
-        config.durability,
+        member.map_or(config.durability, Member::durability),
         config.data_dir.display()
     );
+    if let Some(member) = member {
+        text += &format!("node of the cluster: {}\n", member.words());
+    }
     for address in customer_addresses {
         let by = if config.smpp_tls_cert.is_some() { " over TLS" } else { "" };
         text += &format!("customers bind by SMPP{by} at {address}\n");

@@ -117,6 +117,15 @@ fn somebody_elses_chunk_in_the_place_ends_the_ownership_for_certain() {
 }
 
 #[test]
+fn something_unreadable_in_the_place_may_have_been_the_chunk_itself() {
+    let mut partition = owned("a");
+    offer(&mut partition, 2_000);
+    partition.told(at(2_010), Told::Refused { expected: 1 });
+    let lost = partition.told(at(2_020), Told::Found(2, Behind::Unreadable));
+    assert_eq!(lost, Some(Errand::Lost { is_refused: false }));
+}
+
+#[test]
 fn what_was_purged_by_somebody_else_ends_the_ownership_in_doubt() {
     let mut partition = owned("a");
     offer(&mut partition, 2_000);

@@ -23,7 +23,7 @@ mod wake;
 pub use choice::{DriverKind, DriverRefusal, poll_refusal};
 pub(crate) use choice::{executor_refusal, ring_refusal};
 pub(crate) use token::{Completion, GENERATION_MASK, Operation, Owner, Token};
-pub(crate) use wake::Waker;
+pub(crate) use wake::{Sleeper, Waker};
 
 use crate::journal::Write;
 use poll::Poller;

@@ -55,6 +55,43 @@ impl Waker {
     }
 }
 
+/// Where a thread rests that has no driver.
+#[derive(Debug)]
+pub(crate) struct Sleeper {
+    bed: Arc<Bed>,
+}
+
+impl Sleeper {
+    /// # Errors
+    /// When the kernel gives no eventfd.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { bed: Arc::new(Bed::new()?) })
+    }
+
+    /// What others wake it by.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::of(&self.bed)
+    }
+
+    /// Readable once it was called.
+    pub(crate) fn call(&self) -> BorrowedFd<'_> {
+        self.bed.call()
+    }
+
+    /// It is about to rest: it looks once more at what others may have put before it.
+    pub(crate) fn lie_down(&self) {
+        self.bed.lie_down();
+    }
+
+    /// It is awake; whether it was called.
+    pub(crate) fn get_up(&self, was_called: bool) {
+        self.bed.get_up();
+        if was_called {
+            let _ = rustix::io::read(&self.bed.call, &mut [0; 8]);
+        }
+    }
+}
+
 impl Bed {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self { resting: AtomicBool::new(false), call: eventfd(0, EventfdFlags::CLOEXEC)? })

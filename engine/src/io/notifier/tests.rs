@@ -82,7 +82,7 @@ impl Due {
         }
         let mut parts = Parts::new(1, Arc::clone(shard.registry()));
         let carriers = CarrierPort::new(0, &CarrierPlan::default());
-        parts.open(shard, carriers, ShardStatus::new()).expect("a place");
+        parts.open(shard, carriers, ShardStatus::new(), None).expect("a place");
         let mut due = Self { parts, _factory: factory, _place: place };
         (0..notifications).for_each(|number| due.push_and_cancel(number));
         due.end();

@@ -47,10 +47,11 @@ impl ThreadTurn {
         if let Some(refusal) = refusal {
             return Err((refusal, opened));
         }
-        let OpenedShard { mut shard, carriers, in_network } = *opened;
-        shard.set_registry(Arc::clone(self.parts.registry()));
-        shard.pause(self.paused);
-        self.seat(shard, carriers, in_network, status);
+        let mut opened = *opened;
+        opened.shard.set_registry(Arc::clone(self.parts.registry()));
+        opened.shard.pause(self.paused);
+        opened.shard.stay();
+        self.seat(opened, status);
         self.mesh.show_held(number, true);
         Ok(())
     }
@@ -92,7 +93,8 @@ impl ThreadTurn {
             && is_told
             && part.shard.close_books(now.wall_ms);
         let is_idle = !part.commits() && part.has_books();
-        if has_done || is_over && is_idle {
+        // Nothing comes of it any more, where its partition is another node's.
+        if has_done || (is_over || part.is_lost()) && is_idle {
             self.let_leave(now);
         }
     }

@@ -103,6 +103,7 @@ impl ThreadTurn {
         let drain_asked = self.draining_since_ms.is_none() && self.port.is_drain_asked();
         drain_asked
             || self.mesh.has_arrivals()
+            || self.parts.iter().any(|part| part.has_log_news())
             || self.port.has_messages()
             || self.front.has_visitors()
             || self.customers.has_arrivals()

@@ -3,16 +3,22 @@
 
 use super::read_settings_file;
 use crate::cluster::limits::{
-    ACT_MARGIN_MS, ACT_MS_DEFAULT, ASK_MS, EARLY_LOOK_MS, LEASE_MS_DEFAULT, SETTLE_MS_DEFAULT,
+    ACT_MARGIN_MS, ACT_MS_DEFAULT, ASK_MS, EARLY_LOOK_MS, LEASE_MS_DEFAULT, NODES_MAX,
+    SETTLE_MS_DEFAULT,
 };
 use crate::cluster::node::NodeName;
 use crate::cluster::ownership::ClusterTimes;
 use crate::cluster::servers::{ClusterName, LogServers};
 use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// The longest lease, in milliseconds.
 const LEASE_MS_MAX: u64 = 60_000;
+/// So long a node must be there before partitions are moved to it, in milliseconds.
+const SETTLE_MS_MIN: u64 = 1_000;
+const SETTLE_MS_MAX: u64 = 3_600_000;
 /// The most addresses of servers.
 const SERVERS_MAX: usize = 64;
 
@@ -27,6 +33,10 @@ pub struct ClusterConfig {
     pub servers: LogServers,
     /// The times of all its nodes.
     pub times: ClusterTimes,
+    /// Where each node listens for the others; empty where none is to serve.
+    pub peers: BTreeMap<NodeName, SocketAddr>,
+    /// The file with what the nodes know each other by.
+    pub secret: Option<PathBuf>,
 }
 
 /// Why the file cannot be used.
@@ -78,10 +88,15 @@ struct ClusterTable {
     nats_ca: Option<PathBuf>,
     nats_cert: Option<PathBuf>,
     nats_key: Option<PathBuf>,
+    #[serde(default)]
+    peers: BTreeMap<String, String>,
+    secret_file: Option<PathBuf>,
     #[serde(default = "lease_ms")]
     lease_ms: u64,
     #[serde(default = "act_ms")]
     act_ms: u64,
+    #[serde(default = "settle_ms")]
+    settle_ms: u64,
 }
 
 fn lease_ms() -> u64 {
@@ -90,6 +105,10 @@ fn lease_ms() -> u64 {
 
 fn act_ms() -> u64 {
     ACT_MS_DEFAULT
+}
+
+fn settle_ms() -> u64 {
+    SETTLE_MS_DEFAULT
 }
 
 impl ClusterConfig {
@@ -131,8 +150,31 @@ impl ClusterConfig {
             certificate,
         };
         let times = check_times(table.lease_ms, table.act_ms)?;
-        Ok(Self { name, node, servers, times })
+        if !(SETTLE_MS_MIN..=SETTLE_MS_MAX).contains(&table.settle_ms) {
+            let settle_ms = table.settle_ms;
+            return Err(format!(
+                "settle_ms: {settle_ms} cannot be, use {SETTLE_MS_MIN} to {SETTLE_MS_MAX}"
+            ));
+        }
+        let times = ClusterTimes { settle_ms: table.settle_ms, ..times };
+        let peers = check_peers(&table.peers)?;
+        Ok(Self { name, node, servers, times, peers, secret: table.secret_file })
     }
+}
+
+/// Where the nodes listen for each other.
+fn check_peers(peers: &BTreeMap<String, String>) -> Result<BTreeMap<NodeName, SocketAddr>, String> {
+    if peers.len() > NODES_MAX {
+        return Err(format!("peers: {NODES_MAX} nodes are the most"));
+    }
+    let checked = peers.iter().map(|(node, address)| {
+        let name = NodeName::parse(node).map_err(|error| format!("peers: {error}"))?;
+        let address = address.parse().map_err(|_| {
+            format!("peers.{node}: {address:?} is no IP:PORT, such as 10.0.0.1:8090")
+        })?;
+        Ok((name, address))
+    });
+    checked.collect()
 }
 
 fn check_addresses(field: &str, addresses: &[String], schemes: &[&str]) -> Result<(), String> {
@@ -214,7 +256,10 @@ mod tests {
             ("node = 'a'", "node = 'a'\nact_ms = 800", "act_ms: 800 cannot be, use 801 to 2749"),
             ("node = 'a'", "node = 'a'\nact_ms = 2750", "act_ms: 2750 cannot be"),
             ("node = 'a'", "node = 'a'\nlease_ms = 2199", "use 2200 to 60000"),
+            ("node = 'a'", "node = 'a'\nsettle_ms = 999", "settle_ms: 999 cannot be, use 1000"),
             ("node = 'a'", "node = 'a'\nlease_ms = -1", "cluster.toml, line "),
+            ("node = 'a'", "node = 'a'\npeers = {A = '1.1.1.1:1'}", "peers: \"A\" is no node's"),
+            ("node = 'a'", "node = 'a'\npeers = {b = 'x:1'}", "peers.b: \"x:1\" is no IP:PORT"),
             ("[cluster]", "[clusters]", "unknown field `clusters`"),
         ] {
             let error = read(&WHOLE.replacen(from, to, 1)).expect_err(words);

@@ -3,6 +3,7 @@
 //!
 //! Never here: what is in a journal, which is recovery's.
 
+use super::cluster::MEMBER_FILE;
 use super::doors::TOKEN_FILE;
 use crate::control::store::{STORE_FILE_NAME, StoreError};
 use crate::start::fingerprint_key::KEY_FILE;
@@ -101,6 +102,7 @@ fn is_ours(name: &str) -> bool {
         ADMIN_SOCKET,
         TOKEN_FILE,
         "audit",
+        MEMBER_FILE,
         "lock",
         "resharded",
         "resharding",

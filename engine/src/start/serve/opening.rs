@@ -91,13 +91,50 @@ pub(super) fn open_shards(
             shard.set_contracts(std::mem::take(&mut contracts[number]));
             let carriers = CarrierPort::new(number, carriers);
             let in_network = InNetwork::new(&simulation, among);
-            shards.push(OpenedShard { shard, carriers, in_network });
+            shards.push(OpenedShard { shard, carriers, in_network, replica: None });
         }
         let network = SimulatedNetwork::of_nobody(simulation, Arc::clone(&line_states))
             .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
         threads.push(ThreadShards { network, shards });
     }
     Ok(threads)
+}
+
+/// Threads without a shard: those of a cluster's node, to which partitions come later.
+pub(super) fn bare_threads(config: &Config) -> Result<Vec<ThreadShards>, Fatal> {
+    let line_states = Arc::new(line_states(config)?);
+    let bare = |thread| {
+        let simulation = simulation(config, thread);
+        let network = SimulatedNetwork::of_nobody(simulation, Arc::clone(&line_states))
+            .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
+        Ok(ThreadShards { network, shards: Vec::new() })
+    };
+    (0..config.shards).map(bare).collect()
+}
+
+/// What a shard has under way in the network of its thread.
+pub(super) fn in_network(config: &Config, number: usize) -> InNetwork {
+    let among = config.partitions.div_ceil(config.shards);
+    InNetwork::new(&simulation(config, usize::from(thread_of(number, config.shards))), among)
+}
+
+/// The contracts of one shard, read anew.
+pub(super) fn contracts_of(
+    store: &Store,
+    number: usize,
+    shards: usize,
+) -> Result<ContractTable, Fatal> {
+    let in_all = store.contracts_in_all().map_err(Fatal::from)? as usize;
+    let each = in_all.div_ceil(shards);
+    let mut table = ContractTable::with_capacity(each + each / 256);
+    let loaded = store.for_each_contract(|msn, xpid| {
+        if shard_of(msn, shards) == number {
+            // The store keeps the bound of ten XPIDs per msn, so the table takes every row.
+            let _ = table.insert(msn, xpid);
+        }
+    });
+    loaded.map_err(Fatal::from)?;
+    Ok(table)
 }
 
 /// The shards that a thread starts with.
@@ -163,10 +200,22 @@ fn open_shard(
     (layout, fingerprints): (Layout, FingerprintKeys),
     number: usize,
     factory: &SegmentFactory,
+    own: (Arc<Registry>, &CarrierPlan),
+    progress: Arc<OpenProgress>,
+) -> Result<(Shard, ShardReport), Fatal> {
+    let journal = journal_config(config, number, layout.shards, layout.first_sequence(number));
+    open_with(config, (journal, fingerprints), number, factory, own, progress)
+}
+
+/// Opens the shard of this number with this journal.
+pub(super) fn open_with(
+    config: &Config,
+    (mut journal, fingerprints): (JournalConfig, FingerprintKeys),
+    number: usize,
+    factory: &SegmentFactory,
     (registry, carriers): (Arc<Registry>, &CarrierPlan),
     progress: Arc<OpenProgress>,
 ) -> Result<(Shard, ShardReport), Fatal> {
-    let mut journal = journal_config(config, number, layout.shards, layout.first_sequence(number));
     journal.hands_over = !carriers.carriers.is_empty();
     let shard_config = ShardConfig {
         number,
@@ -220,7 +269,7 @@ pub(super) fn journal_config(
     journal
 }
 
-fn tell(number: usize, report: &ShardReport) {
+pub(super) fn tell(number: usize, report: &ShardReport) {
     let journal = &report.journal;
     tracing::info!(
         shard = number,

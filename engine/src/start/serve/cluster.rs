@@ -1,0 +1,86 @@
+//! The node of a cluster: it owns the partitions that the keeper gives it, and lets them go when
+//! somebody else has them.
+//!
+//! The keeper works on the thread of NATS, as the guest of that thread (`guest`). A partition that
+//! it takes over is read from its log into a file meanwhile (`spool`); once it is owned, a journal
+//! is made of that (`rebuild`), and the shard is opened and brought to its thread by one of a few
+//! workers (`moving`). From then on each commit of the journal goes to the log besides.
+//!
+//! **Never here:** who owns a partition: that is the keeper's. **Invariants:** nothing of a local
+//! journal outlives an owner: what counts stands in the log; a node that cannot serve a partition
+//! which it owns ends, so that another one takes it.
+
+mod guest;
+mod membership;
+mod moving;
+mod rebuild;
+mod spool;
+
+pub(super) use membership::{MEMBER_FILE, Member};
+
+use crate::billing::BillingFiles;
+use crate::cluster::nats::{NatsWake, host};
+use crate::gateway::fingerprint::FingerprintKeys;
+use crate::gateway::registry::Registry;
+use crate::io::mailbox::Ports;
+use crate::journal::SegmentFactory;
+use crate::network::smpp::exchange::CarrierPlan;
+use crate::start::config::Config;
+use ::host::fatal::{Fatal, FatalReason};
+use guest::NodeGuest;
+use moving::{Mover, Movers};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// What shards are opened with.
+pub(super) struct Opening {
+    pub(super) config: Config,
+    pub(super) keys: FingerprintKeys,
+    pub(super) factory: Arc<SegmentFactory>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) carriers: CarrierPlan,
+    pub(super) billing_files: Arc<BillingFiles>,
+    pub(super) ports: Ports,
+}
+
+/// A running node.
+pub(super) struct Node {
+    ends: Arc<AtomicBool>,
+    wake: NatsWake,
+    thread: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts it: from now on partitions come and go.
+    ///
+    /// # Errors
+    /// When the system has no room for its threads.
+    pub(super) fn start(member: Member, opening: Opening) -> Result<Self, Fatal> {
+        let (wake, ends) = (NatsWake::default(), Arc::new(AtomicBool::new(false)));
+        let lacks = |error: std::io::Error| {
+            let cause = format!("the threads of the cluster's node cannot start ({error})");
+            Fatal::new(FatalReason::HostUnfit, cause)
+        };
+        let (nats, woken, ended) = (member.nats(), wake.clone(), Arc::clone(&ends));
+        let ports = opening.ports.clone();
+        let data_dir = opening.config.data_dir.clone();
+        let cpus = opening.config.cpus.clone();
+        let movers = Movers::start(&Arc::new(Mover::new(opening)), wake.clone()).map_err(lacks)?;
+        let thread = std::thread::Builder::new().name("nats".to_owned()).spawn(move || {
+            ::host::cpus::leave_cpus(&cpus);
+            let mut guest = NodeGuest::new(&member, (ports, data_dir), movers, &woken, ended);
+            if let Err(error) = host(&nats, &woken, &mut guest) {
+                Fatal::new(FatalReason::Configuration, error.to_string()).end_process();
+            }
+        });
+        Ok(Self { ends, wake, thread: thread.map_err(lacks)? })
+    }
+
+    /// Ends it, once the threads have drained.
+    pub(super) fn end(self) {
+        self.ends.store(true, Ordering::Release);
+        self.wake.wake();
+        let _ = self.thread.join();
+    }
+}

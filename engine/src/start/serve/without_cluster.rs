@@ -1,0 +1,73 @@
+//! A build without the feature `cluster`: it is no cluster's node.
+
+use crate::billing::BillingFiles;
+use crate::gateway::fingerprint::FingerprintKeys;
+use crate::gateway::registry::Registry;
+use crate::io::mailbox::Ports;
+use crate::io::neighbours::Neighbourhood;
+use crate::journal::SegmentFactory;
+use crate::network::smpp::exchange::CarrierPlan;
+use crate::shard::Durability;
+use crate::start::config::Config;
+use host::fatal::{Fatal, FatalReason};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The file of a node's data directory that names its cluster and itself.
+pub(super) const MEMBER_FILE: &str = "cluster";
+
+/// There is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Member {}
+
+/// What shards would be opened with.
+#[expect(dead_code, reason = "there is no node that reads it")]
+pub(super) struct Opening {
+    pub(super) config: Config,
+    pub(super) keys: FingerprintKeys,
+    pub(super) factory: Arc<SegmentFactory>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) carriers: CarrierPlan,
+    pub(super) billing_files: Arc<BillingFiles>,
+    pub(super) ports: Ports,
+}
+
+/// There is none.
+pub(super) enum Node {}
+
+impl Member {
+    pub(super) fn join(config: Config) -> Result<(Config, Option<Self>), Fatal> {
+        if config.cluster.is_none() {
+            return Ok((config, None));
+        }
+        let cause = "this program was built without the feature `cluster`";
+        let remedy = "leave --cluster out, or take a program that has it";
+        Err(Fatal::with_remedy(FatalReason::Configuration, cause, remedy))
+    }
+
+    pub(super) fn durability(&self) -> Durability {
+        match *self {}
+    }
+
+    pub(super) fn neighbours(&self) -> Neighbourhood {
+        match *self {}
+    }
+
+    pub(super) fn take_directory(&mut self, _: &Path) -> Result<FingerprintKeys, Fatal> {
+        match *self {}
+    }
+
+    pub(super) fn words(&self) -> String {
+        match *self {}
+    }
+}
+
+impl Node {
+    pub(super) fn start(member: Member, _: Opening) -> Result<Self, Fatal> {
+        match member {}
+    }
+
+    pub(super) fn end(self) {
+        match self {}
+    }
+}
