@@ -5,10 +5,15 @@
 //! `A shard push mask` when an attempt comes back with segments that the terminal took, a line `R
 //! shard push mask` when its journal says so. A push's number is its own in a whole data directory.
 //! A push whose `A` has no `R` had its report in flight when the engine died: only such a push may
-//! be delivered again.
+//! be delivered again. A death may tear the line that is being written; the next life marks the
+//! torn line by a `~` and begins another. What a torn line would have said nobody knows: it counts
+//! as never written.
 
 use std::collections::HashMap;
 use std::path::Path;
+
+/// What ends a line that a death tore.
+const TORN: char = '~';
 
 /// What the book says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -33,11 +38,13 @@ impl Terminals {
     /// Reads the book; one that was never begun is empty.
     ///
     /// # Panics
-    /// When it holds anything but whole lines of its own.
+    /// When it holds anything but lines of its own and what deaths tore.
     pub fn read(path: &Path) -> Self {
         let mut pushes: HashMap<u64, Seen> = HashMap::new();
         let mut book = Self::default();
-        for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        for line in lines.filter(|line| !line.ends_with(TORN)) {
             let (what, push, mask) =
                 parse(line).unwrap_or_else(|| panic!("{line:?} in the terminals' book"));
             let seen = pushes.entry(push).or_default();
@@ -79,5 +86,15 @@ mod tests {
         let book = Terminals::read(file.path());
         assert_eq!((book.pushes, book.segments, book.repeated_in_flight), (2, 4, 1));
         assert_eq!(book.repeated, [7]);
+    }
+    #[test]
+    fn what_a_death_tore_counts_as_never_written() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        // A mark that lacks its last digit is not what was meant.
+        std::fs::write(&file, "A 0 7 3\nA 0 8 102~\nA~\nA 0 8 1023\nR 0 7 3\nA 0 9 10")
+            .expect("writable");
+        let book = Terminals::read(file.path());
+        assert_eq!((book.pushes, book.segments, book.repeated_in_flight), (2, 12, 0));
+        assert_eq!(book.repeated, [0; 0]);
     }
 }

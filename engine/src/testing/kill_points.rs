@@ -189,7 +189,8 @@ mod armed {
     use super::KillPoint;
     use std::collections::VecDeque;
     use std::fs::File;
-    use std::io::Write as _;
+    use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+    use std::path::Path;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -261,8 +262,7 @@ mod armed {
         let book =
             TERMINALS.get_or_init(|| {
                 let path = std::env::var_os(BOOK)?;
-                let file = File::options().create(true).append(true).open(&path);
-                Some(file.unwrap_or_else(|error| {
+                Some(open_book(Path::new(&path)).unwrap_or_else(|error| {
                     panic!("{} cannot be written: {error}", path.display())
                 }))
             });
@@ -272,6 +272,22 @@ mod armed {
             file.write_all(line.as_bytes())
                 .unwrap_or_else(|error| panic!("the terminals' book: {error}"));
         }
+    }
+
+    /// Opens the book to write behind what is there. A line that a death tore, on whatever device,
+    /// is marked and ended, so that the next one stands by itself.
+    pub(super) fn open_book(path: &Path) -> io::Result<File> {
+        let mut file = File::options().create(true).read(true).append(true).open(path)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        if length > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::Start(length - 1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"~\n")?;
+            }
+        }
+        Ok(file)
     }
 }
 
@@ -286,5 +302,19 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), KillPoint::ALL.len());
+    }
+    #[cfg(debug_assertions)]
+    #[test]
+    fn a_line_that_a_death_tore_is_marked_before_the_next_is_written() {
+        use std::io::Write as _;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("book");
+        for (before, after) in [("", ""), ("A 0 1 1\n", "A 0 1 1\n"), ("A 0 1", "A 0 1~\n")] {
+            std::fs::write(&path, before).expect("written");
+            let mut file = armed::open_book(&path).expect("opened");
+            file.write_all(b"R 0 1 1\n").expect("written");
+            let text = std::fs::read_to_string(&path).expect("read");
+            assert_eq!(text, format!("{after}R 0 1 1\n"));
+        }
     }
 }
