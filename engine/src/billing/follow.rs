@@ -7,7 +7,7 @@ use std::path::Path;
 use super::event::{Event, EventKind};
 use super::expected::Expected;
 use super::known::Known;
-use super::read::{EventFile, read_events};
+use super::read::{EventFile, read_within};
 use super::sums::ReportError;
 use crate::billing::findings::ReconcileReport;
 use wire::terms::calendar::Day;
@@ -60,7 +60,7 @@ impl Follow {
     pub(super) fn read(&mut self, files: &[EventFile]) -> Result<Option<u64>, ReportError> {
         for (place, file) in files.iter().enumerate() {
             let end_ms = file.day.next().start_ms();
-            let state = read_events(&file.path, &mut |event| {
+            let state = read_within(&file.path, file.slots, &mut |event| {
                 if self.limit.is_none() {
                     self.take(event, files, place, end_ms);
                 }

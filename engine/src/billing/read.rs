@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::event::{Event, Slot, foreign_version};
@@ -14,6 +15,9 @@ pub(super) struct EventFile {
     pub(super) day: Day,
     pub(super) shard: u16,
     pub(super) path: PathBuf,
+    /// So many of its slots are looked at. A running engine goes on writing, and two readings that
+    /// are compared must see the same.
+    pub(super) slots: u64,
 }
 
 /// What a file holds beside events.
@@ -47,7 +51,7 @@ pub(super) fn files_of_shard(directory: &Path, shard: u16) -> io::Result<Vec<Eve
         let digits = name.strip_prefix("events-").and_then(|rest| rest.strip_suffix(".bin"));
         // What is no file takes no events.
         if let Some(day) = digits.and_then(Day::parse).filter(|_| path.is_file()) {
-            files.push(EventFile { day, shard, path });
+            files.push(EventFile { day, shard, path, slots: u64::MAX });
         }
     }
     files.sort();
@@ -66,6 +70,39 @@ pub(super) fn files_of_engine(data_directory: &Path) -> io::Result<Vec<EventFile
     }
     files.sort();
     Ok(files)
+}
+
+/// As [`files_of_engine`], each file as far as it is written now: what a running engine appends
+/// later is in no reading of them.
+pub(super) fn files_as_they_stand(data_directory: &Path) -> io::Result<Vec<EventFile>> {
+    let mut files = files_of_engine(data_directory)?;
+    for file in &mut files {
+        file.slots = slots_written(&file.path)?;
+    }
+    Ok(files)
+}
+
+/// The slot behind the last whole one, looked for from the file's end: room ahead is zeros.
+fn slots_written(path: &Path) -> io::Result<u64> {
+    let file = File::open(path)?;
+    let mut buffer = vec![0; READ_OCTETS];
+    let mut end = file.metadata()?.len() / SLOT_OCTETS as u64;
+    while end > 0 {
+        let first = end.saturating_sub((READ_OCTETS / SLOT_OCTETS) as u64);
+        let part = &mut buffer[..(end - first) as usize * SLOT_OCTETS];
+        file.read_exact_at(part, first * SLOT_OCTETS as u64)?;
+        let (places, _) = part.as_chunks::<SLOT_OCTETS>();
+        // A slot that is only half there is none yet, and never the half of a reading.
+        let is_whole = |at: usize, place| {
+            matches!(Event::decode(place, (first + at as u64) as u32), Slot::Head | Slot::Event(_))
+        };
+        let whole = places.iter().enumerate().rev().find(|(at, place)| is_whole(*at, place));
+        if let Some((at, _)) = whole {
+            return Ok(first + at as u64 + 1);
+        }
+        end = first;
+    }
+    Ok(0)
 }
 
 /// The event files of the shard whose billing `directory` this is, and of all shards beside it.
@@ -91,7 +128,16 @@ pub(super) fn version_of(path: &Path) -> io::Result<Option<u16>> {
 /// Hands every event of a file to `view`, in order. A half-written last slot is not there yet;
 /// unreadable slots before it are counted.
 pub(super) fn read_events(path: &Path, view: &mut dyn FnMut(&Event)) -> io::Result<FileState> {
-    let mut file = File::open(path)?;
+    read_within(path, u64::MAX, view)
+}
+
+/// As [`read_events`], of the first `slots` of the file alone.
+pub(super) fn read_within(
+    path: &Path,
+    slots: u64,
+    view: &mut dyn FnMut(&Event),
+) -> io::Result<FileState> {
+    let mut file = File::open(path)?.take(slots.saturating_mul(SLOT_OCTETS as u64));
     let mut buffer = vec![0; READ_OCTETS];
     let mut state = FileState::default();
     // Unreadable and empty slots count only once something readable follows.
@@ -125,7 +171,7 @@ pub(super) fn read_events(path: &Path, view: &mut dyn FnMut(&Event)) -> io::Resu
     }
 }
 
-fn read_full(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_full(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read(&mut buffer[filled..]) {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::expected::{EventsOfRows, Expected};
 use super::follow::{Follow, OpenRows};
 use super::limits::BLOCKS_MAX;
-use super::read::{EventFile, files_of_engine};
-use super::sums::{ReportError, Row, count_file, row_of, span};
+use super::read::{EventFile, files_as_they_stand};
+use super::sums::{ReportError, Row, count_file, days_of, row_of, span_of};
 
 /// Proves, from the event files and the journals of a data directory:
 /// - every push is accepted once and ends once at most, and every end has its push, whatever lies
@@ -46,7 +46,8 @@ pub(super) fn reconcile_within(
     let failed = |source| ReportError { path: data_directory.to_path_buf(), source };
     // Before the books: whatever has an event in a running engine has its record by then.
     let expected = Expected::read(data_directory, of_rows).map_err(failed)?;
-    let files = files_of_engine(data_directory).map_err(failed)?;
+    // A running engine goes on: every reading below is of the same events.
+    let files = files_as_they_stand(data_directory).map_err(failed)?;
     let mut report = ReconcileReport::default();
     let mut open: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
     let mut rows = OpenRows::new();
@@ -70,8 +71,8 @@ pub(super) fn reconcile_within(
     }
     add_rows(&rows, &mut open, &mut report);
     expected.tell(&mut report, data_directory);
-    check_closing(data_directory, &files, open, &mut report)?;
-    check_months(data_directory, &files, &mut report)?;
+    check_closing(&files, open, &mut report)?;
+    check_months(&files, &mut report)?;
     Ok(report)
 }
 
@@ -92,7 +93,6 @@ fn add_rows(rows: &OpenRows, open: &mut BTreeMap<u64, (i64, i64)>, report: &mut 
 
 /// The sums over all days must leave open exactly the pushes that are open.
 fn check_closing(
-    data_directory: &Path,
     files: &[EventFile],
     mut open: BTreeMap<u64, (i64, i64)>,
     report: &mut ReconcileReport,
@@ -100,7 +100,7 @@ fn check_closing(
     let (Some(first), Some(last)) = (files.first(), files.last()) else {
         return Ok(());
     };
-    for (xpid, row) in span(data_directory, first.day, last.day)?.by_xpid() {
+    for (xpid, row) in span_of(files, first.day, last.day)?.by_xpid() {
         let (billed, exercise) = open.remove(&xpid).unwrap_or_default();
         for (name, closing, counted) in
             [("", row.billed.closing(), billed), ("exercise ", row.exercise.closing(), exercise)]
@@ -123,11 +123,7 @@ fn check_closing(
 
 /// Every month's report must be the sum of its days', and each day must begin with what the one
 /// before left open.
-fn check_months(
-    data_directory: &Path,
-    files: &[EventFile],
-    report: &mut ReconcileReport,
-) -> Result<(), ReportError> {
+fn check_months(files: &[EventFile], report: &mut ReconcileReport) -> Result<(), ReportError> {
     let months: BTreeSet<u32> = files.iter().map(|file| file.day.number() / 100).collect();
     let mut damaged: Vec<(PathBuf, u64)> = Vec::new();
     let mut expected: BTreeMap<u64, Row> = BTreeMap::new();
@@ -138,7 +134,9 @@ fn check_months(
             })?;
         }
         let (year, number) = ((month / 100) as u16, (month % 100) as u8);
-        let whole = super::sums::month(data_directory, year, number)?.by_xpid();
+        // A month of a file's day is a month.
+        let Some((first, last)) = days_of(year, number) else { continue };
+        let whole = span_of(files, first, last)?.by_xpid();
         expected.retain(|&xpid, row| *row != Row { xpid, ..Row::default() });
         if expected != whole {
             report.find(|| format!("month {year:04}-{number:02} is not the sum of its days"));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::columns::{Column, column_of};
 use super::event::{Event, EventKind};
-use super::read::{EventFile, files_of_engine, read_events};
+use super::read::{EventFile, files_of_engine, read_within};
 use wire::terms::calendar::Day;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
@@ -192,16 +192,24 @@ pub fn month(data_directory: &Path, year: u16, month: u8) -> Result<Report, Repo
             format!("there is no month {year:04}-{month:02}"),
         ),
     };
-    let first = Day::parse(&format!("{year:04}{month:02}01")).ok_or_else(no_such)?;
-    let last =
-        (28..=31).rev().find_map(|last| Day::parse(&format!("{year:04}{month:02}{last:02}")));
-    span(data_directory, first, last.ok_or_else(no_such)?)
+    let (first, last) = days_of(year, month).ok_or_else(no_such)?;
+    span(data_directory, first, last)
+}
+
+/// The first and the last day of a month.
+pub(super) fn days_of(year: u16, month: u8) -> Option<(Day, Day)> {
+    let day = |day: u8| Day::parse(&format!("{year:04}{month:02}{day:02}"));
+    Some((day(1)?, (28..=31).rev().find_map(day)?))
 }
 
 /// The report of the days from `first` to `last`.
-pub(super) fn span(data_directory: &Path, first: Day, last: Day) -> Result<Report, ReportError> {
+fn span(data_directory: &Path, first: Day, last: Day) -> Result<Report, ReportError> {
     let failed = |source| ReportError { path: data_directory.to_path_buf(), source };
-    let files = files_of_engine(data_directory).map_err(failed)?;
+    span_of(&files_of_engine(data_directory).map_err(failed)?, first, last)
+}
+
+/// The same from `files`, oldest first.
+pub(super) fn span_of(files: &[EventFile], first: Day, last: Day) -> Result<Report, ReportError> {
     let (mut rows, mut adjustments) = (BTreeMap::new(), BTreeMap::new());
     let mut damaged = Vec::new();
     let mut carried = false;
@@ -236,7 +244,7 @@ pub(super) fn count_file(
     damaged: &mut Vec<(PathBuf, u64)>,
     count: &mut dyn FnMut(&Event),
 ) -> Result<(), ReportError> {
-    let state = read_events(&file.path, count)
+    let state = read_within(&file.path, file.slots, count)
         .map_err(|source| ReportError { path: file.path.clone(), source })?;
     if state.damaged > 0 {
         tracing::warn!(

@@ -1,5 +1,8 @@
 //! The lock of a data directory: one engine at a time. `DATA/lock` is held with flock(2), so it
 //! ends with the process that holds it, however that ends; its text says who holds it.
+//!
+//! The directory itself is held too: somebody who removes `lock` under a running engine, or puts a
+//! copy of it back, lets no second engine in.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,6 +23,16 @@ pub enum LockError {
         directory: PathBuf,
         /// The holder's process id.
         pid: u32,
+    },
+    /// Another process holds the directory, and not the file `lock` that stands in it now.
+    #[error(
+        "the data directory {} is in use by an engine whose file `lock` was removed or replaced; \
+         stop that engine (it still serves), and never remove `lock`",
+        directory.display()
+    )]
+    LockRemoved {
+        /// The data directory.
+        directory: PathBuf,
     },
     /// The lock file cannot be opened, locked or written.
     #[error(
@@ -45,6 +58,8 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct DataDirLock {
     file: File,
+    // Where a file system locks no directories, `None`: the file's lock alone holds.
+    _directory: Option<File>,
 }
 
 /// The name of the lock file in a data directory.
@@ -59,8 +74,8 @@ impl DataDirLock {
     /// Takes the lock of `directory`, which must exist, and writes this process's id into it.
     ///
     /// # Errors
-    /// [`LockError::HeldBy`] when another process, or this one, has it; [`LockError::Io`]
-    /// otherwise.
+    /// [`LockError::HeldBy`] when another process, or this one, has it;
+    /// [`LockError::LockRemoved`] when it has the directory alone; [`LockError::Io`] otherwise.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
         let io_error = |source| LockError::Io { directory: directory.to_path_buf(), source };
         let file = OpenOptions::new()
@@ -74,14 +89,9 @@ impl DataDirLock {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                // A command that asks for the holder has the lock for an instant.
                 Err(TryLockError::WouldBlock) if tries > 0 => {
                     tries -= 1;
-                    #[expect(
-                        clippy::disallowed_methods,
-                        reason = "a start, before there is a shard"
-                    )]
-                    std::thread::sleep(LOCK_TRY_INTERVAL);
+                    wait_a_moment();
                 }
                 Err(TryLockError::WouldBlock) => {
                     let pid = read_text(&file).map_or(0, |holder| holder.pid);
@@ -90,7 +100,13 @@ impl DataDirLock {
                 Err(TryLockError::Error(source)) => return Err(io_error(source)),
             }
         }
-        let mut lock = Self { file };
+        let _directory = match hold_directory(directory).map_err(io_error)? {
+            Held::Now(handle) => handle,
+            Held::BySomebody => {
+                return Err(LockError::LockRemoved { directory: directory.to_path_buf() });
+            }
+        };
+        let mut lock = Self { file, _directory };
         lock.write_text().map_err(io_error)?;
         Ok(lock)
     }
@@ -108,6 +124,36 @@ impl DataDirLock {
     }
 }
 
+/// Whether this process holds a directory now.
+enum Held {
+    Now(Option<File>),
+    BySomebody,
+}
+
+fn hold_directory(directory: &Path) -> io::Result<Held> {
+    let handle = File::open(directory)?;
+    for _ in 0..LOCK_TRIES_MAX {
+        match handle.try_lock() {
+            Ok(()) => return Ok(Held::Now(Some(handle))),
+            // A network's file system wants a file that may be written.
+            Err(TryLockError::Error(_)) => return Ok(Held::Now(None)),
+            Err(TryLockError::WouldBlock) => wait_a_moment(),
+        }
+    }
+    Ok(Held::BySomebody)
+}
+
+/// A command that asks for the holder has the lock for an instant.
+fn wait_a_moment() {
+    #[expect(clippy::disallowed_methods, reason = "a start, before there is a shard")]
+    std::thread::sleep(LOCK_TRY_INTERVAL);
+}
+
+/// Whether a process holds the directory, whatever its file `lock` says.
+fn is_held(directory: &Path) -> io::Result<bool> {
+    Ok(matches!(File::open(directory)?.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Who holds the lock of `directory` now; `None` when nobody does, whatever the file says.
 ///
 /// # Errors
@@ -115,11 +161,18 @@ impl DataDirLock {
 pub fn read_holder(directory: &Path) -> io::Result<Option<Holder>> {
     let file = match File::open(directory.join(LOCK_FILE)) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match is_held(directory) {
+                Ok(is_held) => Ok(is_held.then_some(Holder { pid: 0 })),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
         Err(error) => return Err(error),
     };
     match file.try_lock_shared() {
-        Ok(()) => Ok(None),
+        // Somebody may have put another `lock` there.
+        Ok(()) => Ok(is_held(directory)?.then_some(Holder { pid: 0 })),
         Err(TryLockError::WouldBlock) => Ok(Some(read_text(&file).unwrap_or(Holder { pid: 0 }))),
         Err(TryLockError::Error(error)) => Err(error),
     }
@@ -150,6 +203,25 @@ mod tests {
         assert_eq!(holder, Some(Holder { pid: std::process::id() }));
         drop(lock);
         assert_eq!(read_holder(directory.path()).expect("readable"), None);
+        DataDirLock::take(directory.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_lock_file_that_was_removed_or_replaced_lets_nobody_in() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let lock = DataDirLock::take(directory.path()).expect("nobody has it");
+        let file = directory.path().join(LOCK_FILE);
+        for replace in [false, true] {
+            std::fs::remove_file(&file).expect("removed");
+            if replace {
+                std::fs::write(&file, "1\n").expect("written");
+            }
+            let holder = read_holder(directory.path()).expect("readable");
+            assert_eq!(holder, Some(Holder { pid: 0 }));
+            let refused = DataDirLock::take(directory.path()).expect_err("held");
+            assert!(matches!(refused, LockError::LockRemoved { .. }), "{refused}");
+        }
+        drop(lock);
         DataDirLock::take(directory.path()).expect("free again");
     }
 

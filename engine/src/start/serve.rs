@@ -525,7 +525,7 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, Fatal> {
 
 fn lock_fatal(error: &LockError) -> Fatal {
     let reason = match error {
-        LockError::HeldBy { .. } => FatalReason::DataDirInUse,
+        LockError::HeldBy { .. } | LockError::LockRemoved { .. } => FatalReason::DataDirInUse,
         _ => FatalReason::DataDirUnusable,
     };
     Fatal::told(reason, error.to_string())

@@ -1,7 +1,9 @@
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::super::read::files_as_they_stand;
 use super::super::reconcile::reconcile_within;
+use super::super::sums::{days_of, span_of};
 use super::super::*;
 use wire::terms::calendar::Day;
 use wire::terms::time::WallMs;
@@ -245,6 +247,26 @@ fn a_half_written_last_slot_is_written_over_and_damage_before_it_is_counted() {
     assert_eq!(row(&report, 7).billed.accepted, 2);
     assert_eq!(report.damaged, [(path, 1)]);
     assert!(!reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable").is_clean());
+}
+
+#[test]
+fn what_a_running_engine_appends_between_two_readings_is_in_neither() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    for push_id in 1..=4 {
+        append(&mut log, &accepted(push_id, 7, noon()));
+    }
+    let files = files_as_they_stand(data.path()).expect("readable");
+    let (first, last) = days_of(2026, 11).expect("a month");
+    let before = span_of(&files, first, last).expect("readable");
+    append(&mut log, &accepted(5, 7, noon() + 1));
+    append(&mut log, &ended(1, 7, noon() + 2, 0));
+    assert_eq!(span_of(&files, first, last).expect("readable"), before);
+    assert_eq!(row(&before, 7).billed.accepted, 4);
+    let files = files_as_they_stand(data.path()).expect("readable");
+    let after = span_of(&files, first, last).expect("readable");
+    assert_eq!(after, month(data.path(), 2026, 11).expect("readable"), "room ahead is no slot");
+    assert_eq!((row(&after, 7).billed.accepted, row(&after, 7).billed.closing()), (5, 4));
 }
 
 #[test]
