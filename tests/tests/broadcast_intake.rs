@@ -2,9 +2,12 @@
 //! engine.
 
 use hayauma::control::broadcasts::{LoggedDocument, MatchDocument, WarningAnswer};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tests::broadcasts::{Broadcaster, manifest, rows};
 use tests::engine::Finished;
+use tests::ports;
 use tests::push::XPID;
 use tests::site::Site;
 use tests::wait;
@@ -354,5 +357,36 @@ fn japans_sources_keep_their_chains_and_late_revisions_are_dropped() {
     let check = people.check(drill.broadcast.as_ref().expect("a draft"));
     assert_eq!(check.addressed.targeted, 10, "the rows of the alias's area");
     assert!(check.addressed.texts.iter().all(|text| text.text.starts_with("【訓練】")));
+    engine.stop();
+}
+
+#[test]
+fn a_source_that_hangs_up_and_asks_again_makes_one_broadcast() {
+    let mut site = Site::new(tests::programs!());
+    let address = ports::free_address();
+    site.set("--broadcast", &address.to_string());
+    let people = Broadcaster::new(&site, 3_000);
+    let town = Posting::new(&site, "town");
+    let engine = site.start();
+    let list = people.list(&rows(3_000).replace(",en", ",ja"));
+    register(&site, "town", &list, &[]);
+    let token = std::fs::read_to_string(&town.token).expect("a token");
+    for number in 0..8 {
+        let text = alert(&format!("K-{number}"), "Alert", "", "避難してください");
+        let request = format!(
+            "POST /cap HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+             X-Hayauma-Order: 1\r\nContent-Type: application/cap+xml\r\n\
+             Content-Length: {}\r\n\r\n{text}",
+            text.len()
+        );
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.write_all(request.as_bytes()).expect("taken");
+        // It never hears what became of it, and asks again.
+        drop(stream);
+        let answer = town.send(&text);
+        assert_eq!(answer.state, "draft", "{answer:?}");
+        let all = engine.admin().request("GET", "/broadcasts", "").text();
+        assert_eq!(all.matches("\"author\"").count(), number + 1, "another for the same warning");
+    }
     engine.stop();
 }

@@ -17,7 +17,8 @@ enum Octets {
 
 impl Mapped {
     /// Maps a whole file, which was written and synced before it got its name, and is never written
-    /// again. Its pages come from the device when they are looked at.
+    /// again; or what a file has that only grows. Its pages come from the device when they are
+    /// looked at.
     ///
     /// # Errors
     /// What the system says.
@@ -26,7 +27,8 @@ impl Mapped {
             return Ok(Self::copied(Vec::new()));
         }
         // SAFETY: files that are mapped here are complete when they get their names, and nothing of
-        // this program writes to them after that. Whoever cuts one short while it is mapped makes
+        // this program writes to them after that; of one that grows, only what lies behind the
+        // mapped octets is written. Whoever cuts one short while it is mapped makes
         // the process end by SIGBUS, with a sentence that says so.
         let mapped = unsafe { Mmap::map(file)? };
         Ok(Self(Octets::File(mapped)))

@@ -20,6 +20,15 @@ pub const AREA_OCTETS_MAX: usize = 64;
 pub const PARAMETERS_OF_AN_AREA_MAX: usize = 65_535;
 /// All different sets of parameters of a list, in octets.
 pub const PARAMETERS_OCTETS_MAX: usize = 256 << 20;
+/// How many different sets of parameters of a list there may be, some 200 octets of memory each
+/// beside their own.
+pub const PARAMETERS_MAX: usize = 1_000_000;
+/// How many different sets of all that rows of a list have beside their msns, some 60 octets each.
+pub const SETS_MAX: usize = 2_000_000;
+/// Tables of results that are read at once, four octets a row each.
+pub const READINGS_MAX: usize = 4;
+/// Lists that are taken in at once.
+pub const IMPORTS_MAX: usize = 2;
 /// Refused lines that an account names.
 pub const REFUSED_LINES_NAMED_MAX: usize = 100;
 /// Conflicts that an account names with their lines.
@@ -77,6 +86,9 @@ pub const CLAIMED_AHEAD_MAX: u32 = 16_384;
 pub const SLAB_PERCENT_MAX: usize = 80;
 /// Rows of the slab looked at in one turn to end those of a broadcast that is stopped.
 pub const SWEPT_PER_TURN_MAX: usize = 4_096;
+/// How often other broadcasts' recipients are searched in one turn for who had a text already, a
+/// microsecond or two each. What is left is looked at in the next.
+pub const SEARCHES_PER_TURN_MAX: usize = 2_048;
 /// Octets of the journal that are kept for a claimed row to say what became of it.
 pub const JOURNAL_OCTETS_PER_ROW: u64 = 24;
 /// Areas of the catalogue.

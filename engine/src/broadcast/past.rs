@@ -32,6 +32,11 @@ impl PastBroadcast {
         (words.as_ref().len() >= needed).then_some(Self { running, words, until_ms })
     }
 
+    /// When it ended.
+    pub fn ended_ms(&self) -> WallMs {
+        WallMs::new(self.until_ms.ms().saturating_sub(REMEMBERED_MS))
+    }
+
     /// What became of the row to this phone; `None` where there was none.
     pub fn word_of(&self, msn: Msn) -> Option<(u32, RowWord)> {
         let number = self.running.recipients.find(msn)?;

@@ -3,12 +3,15 @@
 //! ```text
 //! head     4,096 octets: magic, version, rows, runs, where the tail lies, checksums
 //! rows     8 octets each: msn 34 bits, text 14 bits, language 16 bits
+//! order    4 octets each: the numbers of all rows in the order of `mix(msn)`
 //! tail     runs, 16 octets each: area, first row, rows, leg; then areas and languages
 //! ```
 //!
 //! Rows stand in runs by leg and area, and within a run in the order of `mix(msn)`: so the rows of
 //! a run that one shard owns are one piece, whatever the number of shards. A row's number is its
 //! place. All numbers are little-endian.
+
+mod order;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -22,7 +25,9 @@ use super::claims::RunSlice;
 use super::limits::TEXTS_MAX;
 
 const MAGIC: &[u8; 8] = b"HAYAROWS";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Without the order: a phone's row is looked for in each run.
+const WITHOUT_ORDER: u32 = 1;
 const HEAD_OCTETS: usize = 4_096;
 const ROW_OCTETS: usize = 8;
 const RUN_OCTETS: usize = 16;
@@ -141,6 +146,9 @@ impl RecipientsWriter {
     /// The disk's.
     pub fn finish(mut self) -> io::Result<()> {
         self.runs.retain(|run| run.rows > 0);
+        self.file.flush()?;
+        let rows = self.file.get_ref().try_clone()?;
+        let order = order::write(&rows, &self.runs, &mut self.file)?;
         let mut tail = Vec::new();
         for run in &self.runs {
             for number in [run.area, run.first, run.rows, run.leg] {
@@ -165,6 +173,7 @@ impl RecipientsWriter {
             tail.len() as u32,
             self.checksum,
             crc32c::crc32c(&tail),
+            order,
         ];
         for (at, number) in numbers.into_iter().enumerate() {
             head[8 + 4 * at..12 + 4 * at].copy_from_slice(&number.to_le_bytes());
@@ -201,6 +210,8 @@ pub struct ShardRun {
 pub struct Recipients {
     octets: Mapped,
     rows: u32,
+    /// Whether the order of all rows stands behind them.
+    has_order: bool,
     runs: Vec<RecipientRun>,
     areas: Vec<String>,
     languages: Vec<String>,
@@ -228,15 +239,20 @@ impl Recipients {
         if &head[..8] != MAGIC || crc32c::crc32c(&checked) != number_at(head, 12) {
             return Err(RecipientsError::Damaged("their head is none"));
         }
-        if number_at(head, 8) != VERSION {
+        let version = number_at(head, 8);
+        if ![VERSION, WITHOUT_ORDER].contains(&version) {
             return Err(RecipientsError::Damaged("a later program wrote them"));
         }
+        let has_order = version == VERSION;
         let (rows, runs) = (number_at(head, 16), number_at(head, 20) as usize);
-        let tail_at = HEAD_OCTETS + rows as usize * ROW_OCTETS;
+        let order_at = HEAD_OCTETS + rows as usize * ROW_OCTETS;
+        let order_octets = if has_order { rows as usize * order::NUMBER_OCTETS } else { 0 };
+        let tail_at = order_at + order_octets;
         let tail = all.get(tail_at..).filter(|tail| tail.len() == number_at(head, 24) as usize);
         let tail = tail.ok_or(RecipientsError::Damaged("they are cut short"))?;
-        let sums = [crc32c::crc32c(&all[HEAD_OCTETS..tail_at]), crc32c::crc32c(tail)];
-        if sums != [number_at(head, 28), number_at(head, 32)] {
+        let parts = [&all[HEAD_OCTETS..order_at], tail, &all[order_at..tail_at]];
+        let known = [28, 32, 36].map(|at| number_at(head, at));
+        if parts.map(crc32c::crc32c) != known {
             return Err(RecipientsError::Damaged("a checksum does not match"));
         }
         let damaged = RecipientsError::Damaged("their tail is none");
@@ -266,7 +282,7 @@ impl Recipients {
         if !is_whole {
             return Err(damaged);
         }
-        Ok(Self { octets, rows, runs, areas, languages })
+        Ok(Self { octets, rows, has_order, runs, areas, languages })
     }
 
     /// How many there are.
@@ -297,9 +313,7 @@ impl Recipients {
     #[inline]
     pub fn row(&self, number: u32) -> Recipient {
         assert!(number < self.rows, "row {number} of {}", self.rows);
-        let at = HEAD_OCTETS + number as usize * ROW_OCTETS;
-        let word =
-            self.octets.as_ref()[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        let word = word_at(&self.octets.as_ref()[HEAD_OCTETS..], number);
         let Some(row) = Recipient::of_word(word) else {
             panic!("row {number} of a broadcast is not what was checked: the file was changed")
         };
@@ -331,21 +345,45 @@ impl Recipients {
         pieces.collect()
     }
 
-    /// The number of an msn's row, in whatever run it stands. O(runs), each by halving.
+    /// The number of an msn's row, in whatever run it stands: by halving, where the file has the
+    /// order of all rows; else so in each run.
     pub fn find(&self, msn: Msn) -> Option<u32> {
         let wanted = mix(msn.value());
-        self.runs.iter().find_map(|run| {
-            let (mut low, mut high) = (run.first, run.first + run.rows);
-            while low < high {
-                let middle = low + (high - low) / 2;
-                match mix(self.row(middle).msn.value()).cmp(&wanted) {
-                    std::cmp::Ordering::Equal => return Some(middle),
-                    std::cmp::Ordering::Less => low = middle + 1,
-                    std::cmp::Ordering::Greater => high = middle,
-                }
+        if self.has_order {
+            return self.halve((0, self.rows), wanted, |place| self.in_order(place));
+        }
+        let mut runs = self.runs.iter();
+        runs.find_map(|run| self.halve((run.first, run.first + run.rows), wanted, |place| place))
+    }
+
+    /// How many times a look-up halves something: what it costs.
+    pub fn searches(&self) -> usize {
+        if self.has_order { 1 } else { self.runs.len() }
+    }
+
+    /// The number of the row at this place of the order.
+    fn in_order(&self, place: u32) -> u32 {
+        let order = HEAD_OCTETS + self.rows as usize * ROW_OCTETS;
+        number_at(self.octets.as_ref(), order + place as usize * order::NUMBER_OCTETS)
+    }
+
+    /// The row with this key among places whose rows, as `number` has them, are in order.
+    fn halve(
+        &self,
+        (mut low, mut high): (u32, u32),
+        wanted: u64,
+        number: impl Fn(u32) -> u32,
+    ) -> Option<u32> {
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let row = number(middle);
+            match mix(self.row(row).msn.value()).cmp(&wanted) {
+                std::cmp::Ordering::Equal => return Some(row),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
             }
-            None
-        })
+        }
+        None
     }
 }
 
@@ -364,6 +402,12 @@ fn table(octets: &mut &[u8]) -> Option<Vec<String>> {
         *octets = behind;
     }
     Some(texts)
+}
+
+/// The word of the row with this number, in octets that begin with the first one's.
+fn word_at(octets: &[u8], number: u32) -> u64 {
+    let at = number as usize * ROW_OCTETS;
+    octets[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
 }
 
 fn number_at(octets: &[u8], at: usize) -> u32 {
@@ -424,9 +468,53 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_found_in_one_look_however_many_runs_there_are() {
+        let file = tempfile::tempfile().expect("a temporary file");
+        let mut writer =
+            RecipientsWriter::new(file.try_clone().expect("another")).expect("it begins");
+        let msn = |number: u64| Msn::from_value(9_000_000_000 + number).expect("an msn");
+        // More than are put in order at once.
+        let runs = 300u64;
+        let of_run = 1_000u64;
+        for run in 0..runs {
+            writer.begin_run(0, &format!("{run:05}"));
+            let mut rows: Vec<Recipient> = (0..of_run)
+                .map(|row| Recipient { msn: msn(row * runs + run), text: None, language: 0 })
+                .collect();
+            rows.sort_by_key(|row| mix(row.msn.value()));
+            writer.push(&rows).expect("written");
+        }
+        writer.finish().expect("finished");
+        let recipients = Recipients::open(&file).expect("whole");
+        assert_eq!((recipients.runs().len() as u64, recipients.searches()), (runs, 1));
+        for number in (0..runs * of_run).step_by(997) {
+            let found = recipients.find(msn(number)).expect("it is there");
+            assert_eq!(recipients.row(found).msn, msn(number));
+        }
+        assert_eq!(recipients.find(msn(runs * of_run)), None);
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_read_without_its_order() {
+        let octets = written(40);
+        let (rows, order) = (HEAD_OCTETS + 80 * ROW_OCTETS, 80 * order::NUMBER_OCTETS);
+        let mut older = [&octets[..rows], &octets[rows + order..]].concat();
+        older[8..12].copy_from_slice(&WITHOUT_ORDER.to_le_bytes());
+        older[36..40].fill(0);
+        older[12..16].fill(0);
+        let checksum = crc32c::crc32c(&older[..HEAD_OCTETS]);
+        older[12..16].copy_from_slice(&checksum.to_le_bytes());
+        let recipients = Recipients::of(Mapped::copied(older)).expect("whole");
+        assert_eq!(recipients.searches(), 2);
+        let msn = recipients.row(41).msn;
+        assert_eq!(recipients.find(msn), Some(41));
+    }
+
+    #[test]
     fn a_file_with_one_octet_changed_is_not_read() {
         let octets = written(40);
-        for at in [0, 9, 17, HEAD_OCTETS + 3, octets.len() - 1] {
+        let order_at = HEAD_OCTETS + 80 * ROW_OCTETS;
+        for at in [0, 9, 17, HEAD_OCTETS + 3, order_at, octets.len() - 1] {
             let mut changed = octets.clone();
             changed[at] ^= 4;
             assert!(Recipients::of(Mapped::copied(changed)).is_err(), "octet {at}");

@@ -122,6 +122,8 @@ pub struct RunningBroadcast {
     pub texts: Vec<ReadyText>,
     /// What tells each text from others, whatever broadcast it is of.
     digests: Vec<u64>,
+    /// The same, sorted.
+    sorted_digests: Vec<u64>,
     /// TP-SCTS of all of them.
     pub scts: [u8; TIME_OCTETS],
     /// TP-MR of the first segment of each text.
@@ -137,17 +139,24 @@ impl RunningBroadcast {
         let originating = OriginatingAddress::parse(&terms.sender).ok()?;
         // Two that start in the same second differ.
         let message_reference = (terms.ordinal as u8).wrapping_mul(10);
-        let digests = texts.iter().map(|text| digest_of(text)).collect();
+        let digests: Vec<u64> = texts.iter().map(|text| digest_of(text)).collect();
+        let mut sorted_digests = digests.clone();
+        sorted_digests.sort_unstable();
         let texts = texts
             .iter()
             .map(|text| ReadyText::encode(text, message_reference, &originating, &scts))
             .collect::<Option<_>>()?;
-        Some(Self { terms, recipients, texts, digests, scts, message_reference })
+        Some(Self { terms, recipients, texts, digests, sorted_digests, scts, message_reference })
     }
 
     /// What tells a text from others; `None` where there is none.
     pub fn digest(&self, number: Option<u16>) -> Option<u64> {
         number.and_then(|number| self.digests.get(usize::from(number))).copied()
+    }
+
+    /// Whether it has a text of this digest.
+    pub fn has_digest(&self, digest: u64) -> bool {
+        self.sorted_digests.binary_search(&digest).is_ok()
     }
 
     /// The text of a recipient; `None` where it has none.

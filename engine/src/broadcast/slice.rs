@@ -16,6 +16,7 @@ pub mod codec;
 mod marks;
 mod record;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::claims::{Expansion, Piece};
@@ -486,10 +487,10 @@ impl Slice {
 
     /// The state after a crash, as of `seconds` since the start: from a checkpoint, if there is
     /// one, and the records of the journal. Records that the checkpoint covers may be among them.
-    pub fn recover<'a>(
+    pub fn recover<R: Borrow<Record>>(
         plan: Plan,
         checkpoint: Option<&Checkpoint>,
-        records: impl IntoIterator<Item = &'a Record>,
+        records: impl IntoIterator<Item = R>,
         seconds: u32,
     ) -> Self {
         let (on_doubt, mutation) = (plan.on_doubt, plan.mutation);
@@ -502,7 +503,7 @@ impl Slice {
             slice.expansion.claim_up_to(&checkpoint.cursors);
         }
         for record in records {
-            slice.replay(record);
+            slice.replay(record.borrow());
         }
         slice.claim_what_has_begun();
         slice.forget_marks_of_ended();
@@ -631,23 +632,16 @@ impl Slice {
     }
 
     fn obey_life(&mut self, order: Order) -> bool {
-        let step = match order {
-            Order::Start => Step::HoldOver,
-            Order::Pause => Step::Pause,
-            Order::Resume => Step::Resume,
-            Order::End(end) => Step::End(end),
-            Order::Chain { alertseq } => {
-                let is_replaced = match self.mutation {
-                    Mutation::AlertseqWrongWay => alertseq < self.alertseq,
-                    _ => alertseq > self.alertseq,
-                };
-                if !is_replaced {
-                    return false;
-                }
-                Step::End(End::Replaced)
+        if let Order::Chain { alertseq } = order {
+            let is_replaced = match self.mutation {
+                Mutation::AlertseqWrongWay => alertseq < self.alertseq,
+                _ => alertseq > self.alertseq,
+            };
+            if !is_replaced {
+                return false;
             }
-        };
-        match self.life.after(step) {
+        }
+        match self.life.after(order.step()) {
             Ok(life) => {
                 self.life = life;
                 true

@@ -39,6 +39,7 @@
 //! not know of it. It refuses requests that a web page of somebody else could make a browser send.
 //! It shows no text and no data, and a token once: to whoever has just made it.
 
+mod admission;
 mod backups;
 pub mod caller;
 mod clients;
@@ -75,6 +76,7 @@ use crate::control::engine::Engine;
 use host::threads::join_by;
 use wire::terms::time::SteadyMs;
 
+pub use admission::HeldAdmission;
 pub use backups::{BackupOrder, BackupRecorded};
 pub use caller::{Caller, user_actor};
 pub use clients::ClientRemoval;

@@ -24,8 +24,10 @@
 //! crash.
 
 mod acts;
+mod aging;
 mod answers;
 mod areas;
+mod audited;
 mod check;
 mod copying;
 mod desk;
@@ -40,6 +42,7 @@ mod keeper;
 mod lists;
 mod loaded;
 mod memory;
+mod orders;
 mod reach;
 mod refusal;
 mod report;
@@ -49,12 +52,17 @@ mod settling;
 mod shelf;
 mod snapshot;
 mod sources;
+mod starting;
 mod tally;
 mod telling;
 mod templates;
+mod turns;
 mod uploading;
 mod warnings;
 mod watched;
+
+#[cfg(test)]
+mod tests;
 
 pub use acts::{ActLine, AuditExtract};
 pub use answers::{LoggedDocument, WarningAnswer, WarningRemark};
@@ -63,8 +71,8 @@ pub use copying::{CopiedBroadcasts, copy_broadcasts, copy_ends};
 pub use desk::{BroadcastDesk, live_broadcasts};
 pub use documents::{
     Approval, ApprovalWanted, BroadcastDocument, CancelWanted, CheckDocument, EndDocument,
-    FollowerWanted, ListDocument, ListWanted, ProgressDocument, ScheduleDocument, Stage,
-    StartDocument, StartWanted, VersionDocument,
+    FollowerWanted, ListDocument, ListWanted, OrderedDocument, ProgressDocument, ScheduleDocument,
+    Stage, StartDocument, StartWanted, VersionDocument, WantedLife,
 };
 pub use doing::{Follower, Halt, Judgement};
 pub use doors::router;

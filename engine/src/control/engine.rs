@@ -84,15 +84,26 @@ pub trait Engine: Send + Sync + 'static {
     fn calling_for(&self, xpid: Xpid) -> Option<(Registration, Outbound)>;
     /// How many shards there are.
     fn shards(&self) -> usize;
-    /// Tells every shard of a broadcast that was started; returns when each has it durable.
+    /// The highest ordinal of a broadcast that a shard's journal had something of at the start; 0:
+    /// of none.
     ///
     /// # Errors
-    /// The engine is stopping or a shard does not answer: some may have begun.
-    fn start_broadcast(&self, broadcast: &Arc<RunningBroadcast>) -> Result<(), ControlError>;
+    /// The engine is stopping or a shard does not answer.
+    fn highest_broadcast(&self) -> Result<u32, ControlError>;
+    /// Tells every shard of a broadcast that was started, and what was ordered of it since, which
+    /// a shard carries out before any row has its turn; returns when each has it durable.
+    ///
+    /// # Errors
+    /// The engine is stopping or a shard does not answer: all others have begun.
+    fn start_broadcast(
+        &self,
+        broadcast: &Arc<RunningBroadcast>,
+        behind: &[Order],
+    ) -> Result<(), ControlError>;
     /// All broadcasts that were started before this start of the engine have been told of.
     fn all_broadcasts_told(&self);
-    /// Has every shard carry out an order; returns when it is durable in each. Whether there is
-    /// such a broadcast.
+    /// Has every shard carry out an order; returns when it is durable in each. Whether all of them
+    /// have the broadcast.
     ///
     /// # Errors
     /// As [`Self::start_broadcast`].

@@ -1,13 +1,15 @@
 //! An engine for tests, which only writes down what it is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::broadcast::life::Life;
+use crate::broadcast::mutation::Mutation;
 use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::RunningBroadcast;
-use crate::broadcast::slice::Order;
+use crate::broadcast::slice::{Order, Plan, Slice};
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
@@ -35,6 +37,110 @@ pub(crate) struct FakeEngine {
     pub(crate) classes_refused: AtomicUsize,
     /// Whether a change is answered as by an engine that is stopping.
     pub(crate) refusing: AtomicBool,
+    /// What its shards know of broadcasts.
+    pub(crate) broadcasts: FakeBroadcasts,
+}
+
+/// Shards that only know where each broadcast stands.
+pub(crate) struct FakeBroadcasts {
+    pub(crate) shards: Mutex<Vec<FakeShard>>,
+    pub(crate) are_all_told: AtomicBool,
+    /// How often each broadcast's words were asked for.
+    pub(crate) words_asked: Mutex<BTreeMap<u32, usize>>,
+}
+
+#[derive(Default)]
+pub(crate) struct FakeShard {
+    /// It takes nothing.
+    pub(crate) stands: bool,
+    /// Each broadcast's part, and how many rows it has.
+    pub(crate) known: BTreeMap<u32, (Slice, u32)>,
+}
+
+impl Default for FakeBroadcasts {
+    fn default() -> Self {
+        Self::of(1)
+    }
+}
+
+impl FakeBroadcasts {
+    pub(crate) fn of(shards: usize) -> Self {
+        let shards = (0..shards).map(|_| FakeShard::default()).collect();
+        let (are_all_told, words_asked) = (AtomicBool::default(), Mutex::default());
+        Self { shards: Mutex::new(shards), are_all_told, words_asked }
+    }
+
+    /// Where a broadcast stands in each shard.
+    pub(crate) fn lives(&self, ordinal: u32) -> Vec<Option<Life>> {
+        let shards = self.shards.lock().expect("no panic");
+        shards
+            .iter()
+            .map(|shard| shard.known.get(&ordinal).map(|(slice, _)| slice.life()))
+            .collect()
+    }
+
+    fn start(
+        &self,
+        broadcast: &Arc<RunningBroadcast>,
+        behind: &[Order],
+    ) -> Result<(), ControlError> {
+        let mut shards = self.shards.lock().expect("no panic");
+        let count = shards.len();
+        for (number, shard) in shards.iter_mut().enumerate().filter(|(_, shard)| !shard.stands) {
+            let runs = broadcast.recipients.of_shard(number, count);
+            let runs: Vec<_> = runs.iter().map(|run| run.slice).collect();
+            let rows = runs.iter().map(|run| run.rows).sum();
+            let (alertseq, on_doubt) = (broadcast.terms.alertseq, broadcast.terms.on_doubt);
+            let plan = Plan { runs, alertseq, on_doubt, mutation: Mutation::None };
+            let known = shard.known.entry(broadcast.terms.ordinal);
+            let (slice, _) = known.or_insert_with(|| (Slice::new(plan), rows));
+            behind.iter().for_each(|order| slice.order(*order));
+        }
+        answered(&shards)
+    }
+
+    fn order(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
+        let mut shards = self.shards.lock().expect("no panic");
+        let mut is_known = true;
+        for shard in shards.iter_mut().filter(|shard| !shard.stands) {
+            match shard.known.get_mut(&ordinal) {
+                Some((slice, _)) => slice.order(order),
+                None => is_known = false,
+            }
+        }
+        answered(&shards).map(|()| is_known)
+    }
+
+    fn forget(&self, ordinal: u32) {
+        let mut shards = self.shards.lock().expect("no panic");
+        shards.iter_mut().for_each(|shard| drop(shard.known.remove(&ordinal)));
+    }
+
+    fn figures(&self) -> Vec<Vec<SliceFigures>> {
+        let shards = self.shards.lock().expect("no panic");
+        let of = |(ordinal, (slice, _)): (&u32, &(Slice, u32))| SliceFigures {
+            ordinal: *ordinal,
+            life: slice.life(),
+            counts: *slice.counts(),
+            doubts: slice.doubts(),
+            claimed: slice.claimed(),
+            stopped_by: None,
+        };
+        shards.iter().map(|shard| shard.known.iter().map(of).collect()).collect()
+    }
+
+    fn words(&self, shard: usize, ordinal: u32, places: Range<u32>) -> Vec<u32> {
+        *self.words_asked.lock().expect("no panic").entry(ordinal).or_default() += 1;
+        let shards = self.shards.lock().expect("no panic");
+        let known = shards[shard].known.get(&ordinal);
+        let words = known.map_or(&[][..], |(slice, _)| slice.words());
+        words[places.start as usize..].iter().take(places.len()).copied().collect()
+    }
+}
+
+/// Whether every shard has answered.
+fn answered(shards: &[FakeShard]) -> Result<(), ControlError> {
+    if shards.iter().any(|shard| shard.stands) { Err(ControlError::Stopping) } else { Ok(()) }
 }
 
 impl Engine for FakeEngine {
@@ -152,31 +258,53 @@ impl Engine for FakeEngine {
     }
 
     fn shards(&self) -> usize {
-        1
+        self.broadcasts.figures().len()
     }
 
-    fn start_broadcast(&self, _: &Arc<RunningBroadcast>) -> Result<(), ControlError> {
-        self.check()
+    fn highest_broadcast(&self) -> Result<u32, ControlError> {
+        self.check()?;
+        let shards = self.broadcasts.shards.lock().expect("no panic");
+        let known = shards.iter().flat_map(|shard| shard.known.keys());
+        Ok(known.max().copied().unwrap_or_default())
     }
 
-    fn all_broadcasts_told(&self) {}
-
-    fn order_broadcast(&self, _: u32, _: Order) -> Result<bool, ControlError> {
-        self.check().map(|()| false)
+    fn start_broadcast(
+        &self,
+        broadcast: &Arc<RunningBroadcast>,
+        behind: &[Order],
+    ) -> Result<(), ControlError> {
+        self.check()?;
+        self.broadcasts.start(broadcast, behind)
     }
 
-    fn forget_broadcast(&self, _: u32) {}
+    fn all_broadcasts_told(&self) {
+        self.broadcasts.are_all_told.store(true, Ordering::Relaxed);
+    }
+
+    fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
+        self.check()?;
+        self.broadcasts.order(ordinal, order)
+    }
+
+    fn forget_broadcast(&self, ordinal: u32) {
+        self.broadcasts.forget(ordinal);
+    }
 
     fn remember_broadcast(&self, _: Arc<PastBroadcast>) {}
 
     fn suppress(&self, _: Arc<OptOuts>) {}
 
     fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError> {
-        self.check().map(|()| vec![Vec::new()])
+        self.check().map(|()| self.broadcasts.figures())
     }
 
-    fn broadcast_words(&self, _: usize, _: u32, _: Range<u32>) -> Result<Vec<u32>, ControlError> {
-        self.check().map(|()| Vec::new())
+    fn broadcast_words(
+        &self,
+        shard: usize,
+        ordinal: u32,
+        places: Range<u32>,
+    ) -> Result<Vec<u32>, ControlError> {
+        self.check().map(|()| self.broadcasts.words(shard, ordinal, places))
     }
 
     fn calling_for(&self, _xpid: Xpid) -> Option<(Registration, Outbound)> {

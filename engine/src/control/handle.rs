@@ -40,7 +40,7 @@ use host::clock;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::ownership::shard_of;
 
@@ -286,7 +286,10 @@ impl EngineHandle {
 
     /// What a shard replies; a stop does not wait for the reply of one that has ended.
     fn taken<T>(&self, reply: &Receiver<T>) -> Result<T, ControlError> {
-        let deadline = clock::instant() + TAKEN_TIMEOUT;
+        self.taken_by(reply, clock::instant() + TAKEN_TIMEOUT)
+    }
+
+    fn taken_by<T>(&self, reply: &Receiver<T>, deadline: Instant) -> Result<T, ControlError> {
         loop {
             match reply.recv_deadline(deadline.min(clock::instant() + ENDED_LOOK)) {
                 Ok(reply) => return Ok(reply),
@@ -330,18 +333,27 @@ impl EngineHandle {
         shards.filter(|(shard, _)| self.ports.holds(*shard)).map(|(_, status)| status)
     }
 
-    /// Asks every shard at once; the answers in the order of the shards.
+    /// Asks every shard at once, whichever of them does not take it; the answers in the order of
+    /// the shards, once those have answered that do.
     fn ask_all<T>(
         &self,
         message: impl Fn(Sender<T>) -> BroadcastMessage,
     ) -> Result<Vec<T>, ControlError> {
-        let mut asked = Vec::with_capacity(self.ports.shards.len());
-        for shard in 0..self.ports.shards.len() {
+        let deadline = clock::instant() + TAKEN_TIMEOUT;
+        let ask = |shard: usize, deadline: Instant| {
             let (reply, taken) = bounded(1);
-            self.ports.send(shard, ShardMessage::Broadcast(message(reply)))?;
-            asked.push(taken);
+            let message = ShardMessage::Broadcast(message(reply));
+            self.ports.send_by(shard, message, deadline).map(|()| taken)
+        };
+        let shards = 0..self.ports.shards.len();
+        let mut asked: Vec<_> = shards.map(|shard| ask(shard, clock::instant())).collect();
+        // Those whose mailboxes are full keep nobody else waiting.
+        for (shard, asked) in asked.iter_mut().enumerate().filter(|(_, asked)| asked.is_err()) {
+            *asked = ask(shard, deadline);
         }
-        asked.iter().map(|taken| self.taken(taken)).collect()
+        let answers: Vec<Result<T, ControlError>> =
+            asked.into_iter().map(|asked| self.taken_by(&asked?, deadline)).collect();
+        answers.into_iter().collect()
     }
 }
 
@@ -499,9 +511,21 @@ impl Engine for EngineHandle {
         self.ports.shards.len()
     }
 
-    fn start_broadcast(&self, broadcast: &Arc<RunningBroadcast>) -> Result<(), ControlError> {
-        self.ask_all(|reply| BroadcastMessage::Started { broadcast: Arc::clone(broadcast), reply })
-            .map(drop)
+    fn highest_broadcast(&self) -> Result<u32, ControlError> {
+        let highest = self.ask_all(BroadcastMessage::Highest)?;
+        Ok(highest.into_iter().max().unwrap_or_default())
+    }
+
+    fn start_broadcast(
+        &self,
+        broadcast: &Arc<RunningBroadcast>,
+        behind: &[Order],
+    ) -> Result<(), ControlError> {
+        let told = self.ask_all(|reply| {
+            let (broadcast, behind) = (Arc::clone(broadcast), behind.to_vec());
+            BroadcastMessage::Started { broadcast, behind, reply }
+        });
+        told.map(drop)
     }
 
     fn all_broadcasts_told(&self) {
@@ -514,7 +538,7 @@ impl Engine for EngineHandle {
 
     fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
         let known = self.ask_all(|reply| BroadcastMessage::Ordered { ordinal, order, reply })?;
-        Ok(known.contains(&true))
+        Ok(!known.contains(&false))
     }
 
     fn forget_broadcast(&self, ordinal: u32) {

@@ -28,7 +28,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::terms::ids::{Msn, Xpid};
 use wire::terms::ownership::{Holder, Holders};
 use wire::terms::time::SteadyMs;
@@ -506,6 +506,20 @@ impl Ports {
     pub(crate) fn send(&self, shard: usize, message: ShardMessage) -> Result<(), ControlError> {
         let port = self.of_shard(shard).ok_or(ControlError::Elsewhere(shard))?;
         port.send(ThreadMessage::To(shard, message))
+    }
+
+    /// As [`Self::send`], waiting no longer than that for a place.
+    pub(crate) fn send_by(
+        &self,
+        shard: usize,
+        message: ShardMessage,
+        deadline: Instant,
+    ) -> Result<(), ControlError> {
+        let port = self.of_shard(shard).ok_or(ControlError::Elsewhere(shard))?;
+        let message = ThreadMessage::To(shard, message);
+        port.sender.send_deadline(message, deadline).map_err(|_| ControlError::Stopping)?;
+        port.wake();
+        Ok(())
     }
 
     /// The shards that a thread holds, in the order of their numbers.

@@ -13,8 +13,8 @@ use wire::terms::time::WallMs;
 
 /// What a shard can be told of broadcasts.
 pub(crate) enum BroadcastMessage {
-    /// One was started; the answer comes when that is durable.
-    Started { broadcast: Arc<RunningBroadcast>, reply: Sender<bool> },
+    /// One was started, and this was ordered of it since; the answer comes when that is durable.
+    Started { broadcast: Arc<RunningBroadcast>, behind: Vec<Order>, reply: Sender<bool> },
     /// All that were started before this start of the engine have been told of.
     AllTold,
     /// An order; the answer, whether there is such a broadcast, comes when it is durable.
@@ -25,6 +25,8 @@ pub(crate) enum BroadcastMessage {
     Over(Arc<PastBroadcast>),
     /// Who wants none.
     Suppressed(Arc<OptOuts>),
+    /// The highest ordinal that the journal had something of at the start; 0: it had nothing.
+    Highest(Sender<u32>),
     /// Where each stands.
     Figures(Sender<Vec<SliceFigures>>),
     /// Words of rows.
@@ -46,8 +48,13 @@ impl WaitingOrders {
         now_ms: WallMs,
     ) {
         match message {
-            BroadcastMessage::Started { broadcast, reply } => {
-                let sequence = shard.tell_broadcast(&broadcast, now_ms);
+            BroadcastMessage::Started { broadcast, behind, reply } => {
+                let ordinal = broadcast.terms.ordinal;
+                let mut sequence = shard.tell_broadcast(&broadcast, now_ms);
+                for order in behind {
+                    let ordered = shard.order_broadcast(ordinal, order, now_ms);
+                    sequence = ordered.unwrap_or(sequence);
+                }
                 self.waiting.push_back((sequence, reply));
             }
             BroadcastMessage::AllTold => shard.all_broadcasts_told(),
@@ -61,6 +68,7 @@ impl WaitingOrders {
             BroadcastMessage::Forget(ordinal) => shard.forget_broadcast(ordinal, now_ms),
             BroadcastMessage::Over(past) => shard.remember_broadcast(past, now_ms),
             BroadcastMessage::Suppressed(suppression) => shard.suppress(suppression),
+            BroadcastMessage::Highest(reply) => drop(reply.try_send(shard.highest_broadcast())),
             BroadcastMessage::Figures(reply) => drop(reply.try_send(shard.broadcast_figures())),
             BroadcastMessage::Words { ordinal, from, most, reply } => {
                 drop(reply.try_send(shard.broadcast_words(ordinal, from, most)));

@@ -31,7 +31,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, SignatureAlgorithm,
     SignatureScheme, StreamOwned,
 };
-use std::net::TcpStream;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -311,10 +311,10 @@ impl Call {
 
 impl Call {
     /// The same over a socket that is waited for.
-    pub(crate) fn over(
+    pub(crate) fn over<S: Read + Write>(
         self,
-        socket: TcpStream,
-    ) -> Result<StreamOwned<ClientConnection, TcpStream>, rustls::Error> {
+        socket: S,
+    ) -> Result<StreamOwned<ClientConnection, S>, rustls::Error> {
         ClientConnection::new(self.config, self.name)
             .map(|connection| StreamOwned::new(connection, socket))
     }

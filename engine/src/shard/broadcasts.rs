@@ -14,6 +14,7 @@ mod asking;
 mod feed;
 mod notes;
 mod rows;
+mod untold;
 
 use super::Shard;
 use crate::billing::Log;
@@ -32,13 +33,15 @@ use crate::broadcast::slice::{Order, Plan, Slice};
 use crate::broadcast::suppression::OptOuts;
 use crate::journal::{Journal, Position, SegmentId};
 use crate::smsc::pushes::PushIndex;
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
 use wire::terms::time::{CenterMs, WallMs};
 
-pub(super) use notes::{UntoldNotes, events_of};
+pub(super) use notes::events_of;
+pub(super) use untold::UntoldNotes;
 
 /// A shard's part of a broadcast, for whoever looks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -141,6 +144,8 @@ pub(super) struct Broadcasts {
     parts: Vec<Part>,
     /// Records of broadcasts of which nobody has told since this start.
     untold: BTreeMap<u32, UntoldNotes>,
+    /// The highest ordinal that the journal had at the start; 0: none.
+    highest: u32,
     /// By place of the class.
     shares: [Shares; Class::BY_WEIGHT.len()],
     /// Rows in the message center that have not begun, by place of the class.
@@ -150,6 +155,8 @@ pub(super) struct Broadcasts {
     past: Vec<Arc<PastBroadcast>>,
     /// Who wants none.
     suppression: Arc<OptOuts>,
+    /// How often lists of recipients were searched for a phone in this turn.
+    searched: Cell<usize>,
     /// A deliberate fault: none but in a test.
     mutation: SliceMutation,
 }
@@ -165,17 +172,13 @@ impl Broadcasts {
         journal: &mut Journal,
     ) -> Self {
         untold.values_mut().for_each(|notes| notes.hold(journal));
-        Self { untold, ..Self::default() }
+        let highest = untold.keys().next_back().copied().unwrap_or_default();
+        Self { untold, highest, ..Self::default() }
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()
-    }
-
-    /// Whether the journal has records that nobody can judge yet: it is not cleaned meanwhile.
-    pub(super) fn has_untold(&self) -> bool {
-        !self.untold.is_empty()
     }
 
     /// When a turn is wanted for them.
@@ -240,6 +243,12 @@ impl<L: Log> Shard<L> {
         self.broadcasts.parts.push(part);
         self.broadcasts.due_ms = Some(now_ms);
         self.await_journal()
+    }
+
+    /// The highest ordinal of a broadcast of which the journal had something at the start; 0: it
+    /// had nothing of any.
+    pub fn highest_broadcast(&self) -> u32 {
+        self.broadcasts.highest
     }
 
     /// Nobody tells of broadcasts from before this start any more: what the journal has of others

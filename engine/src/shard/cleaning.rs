@@ -72,8 +72,6 @@ impl<L: Log> Shard<L> {
         }
         let durable = self.durable();
         match &mut self.cleaning {
-            // Nobody has said yet what of broadcasts is needed.
-            None if self.broadcasts.has_untold() => {}
             None => self.look_for_candidate(now_ms),
             // The segment could not go before the books have the events of its records.
             Some(_) if self.owed.is_some() => {}

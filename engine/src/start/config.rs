@@ -70,6 +70,10 @@ pub const REQUEST_TIMEOUT_MS_DEFAULT: u64 = 10_000;
 pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 600_000;
 /// Default time for draining at a stop, in milliseconds.
 pub const DRAIN_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// Default time that rows of a broadcast are kept when it is over, in days.
+pub const KEPT_DAYS_DEFAULT: u32 = 400;
+/// Longest such time that can be set, in days.
+pub const KEPT_DAYS_LIMIT: u32 = 36_500;
 /// The longest of any of these times, in milliseconds.
 pub const TIMEOUT_MS_LIMIT: u64 = 24 * 3_600_000;
 /// Default latency of the simulated network, in milliseconds.
@@ -185,6 +189,8 @@ pub struct Config {
     pub idle_timeout_ms: u64,
     /// Time for draining at a stop, in milliseconds.
     pub drain_timeout_ms: u64,
+    /// How long rows of a broadcast are kept when it is over, in days.
+    pub broadcasts_kept_days: u32,
     /// The simulated core network.
     pub network: NetworkConfig,
     /// How many seconds of the message center's schedules pass in a real one; 1 but for rehearsals.
@@ -325,6 +331,7 @@ impl Config {
         let partitions = settings.partitions.unwrap_or(shards);
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         let segment_octets = || default_segment_octets(queue_octets, partitions);
+        let delay_us = settings.commit_delay_us_max.unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT);
         Self {
             listen: settings.listen.unwrap_or_else(|| vec![loopback(8080)]),
             tls_cert: settings.tls_cert,
@@ -360,14 +367,13 @@ impl Config {
             waiting_per_msn_max: settings
                 .waiting_per_msn_max
                 .unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
-            commit_delay_us_max: settings
-                .commit_delay_us_max
-                .unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
+            commit_delay_us_max: delay_us,
             idle_poll_us: settings.idle_poll_us.unwrap_or(0),
             connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
             request_timeout_ms: settings.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS_DEFAULT),
             idle_timeout_ms: settings.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS_DEFAULT),
             drain_timeout_ms: settings.drain_timeout_ms.unwrap_or(DRAIN_TIMEOUT_MS_DEFAULT),
+            broadcasts_kept_days: settings.broadcasts_kept_days.unwrap_or(KEPT_DAYS_DEFAULT),
             network: NetworkConfig {
                 line_states: settings.network_line_states,
                 default_line_state: settings
@@ -402,6 +408,7 @@ impl Config {
         within("request-timeout-ms", self.request_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
         within("idle-timeout-ms", self.idle_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
         within("drain-timeout-ms", self.drain_timeout_ms, 0, TIMEOUT_MS_LIMIT)?;
+        within("broadcasts-kept-days", self.broadcasts_kept_days, 1, KEPT_DAYS_LIMIT)?;
         within("rehearsal-time-scale", self.rehearsal_time_scale, 1, TIME_SCALE_MAX)?;
         log_filter::check(&self.log).map_err(ConfigError::Unfit)
     }

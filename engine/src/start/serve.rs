@@ -198,7 +198,8 @@ fn broadcasts(
     config: &Config,
     handle: &Arc<EngineHandle>,
 ) -> Result<(Arc<BroadcastDesk>, BroadcastKeeper), Fatal> {
-    let desk = BroadcastDesk::open(&config.data_dir, handle.clone()).map_err(|error| {
+    let desk = BroadcastDesk::open(&config.data_dir, handle.clone(), config.broadcasts_kept_days);
+    let desk = desk.map_err(|error| {
         let directory = config.data_dir.display();
         let cause = format!("the broadcasts in {directory} cannot be read ({error})");
         Fatal::new(FatalReason::DataDirUnusable, cause)

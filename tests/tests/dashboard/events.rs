@@ -114,3 +114,21 @@ fn two_hundred_listen_and_one_more_is_told_so_and_those_who_read_nothing_hold_up
     tests::wait::until_true("a free place", || open().1.contains("200"));
     engine.stop();
 }
+
+#[test]
+fn whoever_loses_its_token_hears_no_more() {
+    let office = Office::new();
+    let people = Broadcaster::new(&office.site, 10);
+    let engine = office.site.start();
+    let list = people.list(&rows(10));
+    let broadcast = people.started(&manifest(&list, "02", "heard", ""));
+    let (mut listener, status) = Listener::open(office.address, &office.reader, &broadcast);
+    assert!(status.contains("200"), "{status}");
+    listener.snapshot().expect("it goes on");
+    office.site.must(&["token", "remove", "press"]);
+    let until = Instant::now() + Duration::from_secs(20);
+    while listener.snapshot().is_some() {
+        assert!(Instant::now() < until, "its stream goes on without a token");
+    }
+    engine.stop();
+}

@@ -2,12 +2,14 @@
 //! each different set is kept once and has a number.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use wire::terms::municipality::Municipality;
 
 use super::account::Refusal;
 use crate::broadcast::limits::{
-    AREA_OCTETS_MAX, LANGUAGE_OCTETS_MAX, LANGUAGES_MAX, OTHER_AREAS_MAX, PARAMETERS_OCTETS_MAX,
+    AREA_OCTETS_MAX, LANGUAGE_OCTETS_MAX, LANGUAGES_MAX, OTHER_AREAS_MAX, PARAMETERS_MAX,
+    PARAMETERS_OCTETS_MAX, SETS_MAX,
 };
 
 /// Stands between the values of a set of parameters.
@@ -76,13 +78,13 @@ impl Set {
 /// Texts, each with a number from 1.
 #[derive(Default)]
 pub(super) struct Texts {
-    texts: Vec<Box<str>>,
-    places: HashMap<Box<str>, u32>,
+    texts: Vec<Arc<str>>,
+    places: HashMap<Arc<str>, u32>,
     octets: usize,
 }
 
 impl Texts {
-    pub(super) fn all(&self) -> &[Box<str>] {
+    pub(super) fn all(&self) -> &[Arc<str>] {
         &self.texts
     }
 
@@ -107,9 +109,10 @@ impl Texts {
             return None;
         }
         self.octets += text.len();
-        self.texts.push(text.into());
+        let text: Arc<str> = text.into();
+        self.texts.push(Arc::clone(&text));
         let number = self.texts.len() as u32;
-        self.places.insert(text.into(), number);
+        self.places.insert(text, number);
         Some(number)
     }
 }
@@ -143,13 +146,20 @@ impl Attributes {
     }
 
     /// The number of a set.
-    pub(super) fn number(&mut self, set: Set) -> u32 {
-        let next = self.sets.len() as u32;
-        let number = *self.numbers.entry(set).or_insert(next);
-        if number == next {
-            self.sets.push(set);
+    ///
+    /// # Errors
+    /// It is new, and there is no room.
+    pub(super) fn number(&mut self, set: Set) -> Result<u32, Refusal> {
+        if let Some(&number) = self.numbers.get(&set) {
+            return Ok(number);
         }
-        number
+        if self.sets.len() == SETS_MAX {
+            return Err(Refusal::Attributes);
+        }
+        let number = self.sets.len() as u32;
+        self.numbers.insert(set, number);
+        self.sets.push(set);
+        Ok(number)
     }
 
     /// An area as it is written: a municipality's code, or `system:code`. Anything else is unknown.
@@ -208,7 +218,7 @@ impl Attributes {
 
     /// As [`Self::parameters`], of values that are put together already.
     pub(super) fn packed_parameters(&mut self, text: &str) -> Result<u32, Refusal> {
-        let number = self.parameters.number(text, u32::MAX as usize - 1, PARAMETERS_OCTETS_MAX);
+        let number = self.parameters.number(text, PARAMETERS_MAX, PARAMETERS_OCTETS_MAX);
         number.ok_or(Refusal::Attributes)
     }
 
@@ -229,5 +239,32 @@ fn narrow(character: char) -> char {
             char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_differ_for_every_recipient_come_to_an_end() {
+        let mut attributes = Attributes::new();
+        for number in 0..PARAMETERS_MAX {
+            let text = number.to_string();
+            attributes.packed_parameters(&text).expect("there is room");
+        }
+        assert_eq!(attributes.packed_parameters("one more"), Err(Refusal::Attributes));
+        assert_eq!(attributes.packed_parameters("17"), Ok(18), "what is known is no more");
+    }
+
+    #[test]
+    fn sets_of_attributes_come_to_an_end() {
+        let mut attributes = Attributes::new();
+        for parameters in 0..SETS_MAX as u32 {
+            attributes.number(Set { parameters, ..Set::NOTHING }).expect("there is room");
+        }
+        let one_more = Set { language: 1, ..Set::NOTHING };
+        assert_eq!(attributes.number(one_more), Err(Refusal::Attributes));
+        assert_eq!(attributes.number(Set { parameters: 17, ..Set::NOTHING }), Ok(17));
     }
 }

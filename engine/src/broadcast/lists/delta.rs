@@ -147,8 +147,10 @@ impl Base<'_> {
         let number = match self.known.get(&key) {
             Some(number) => *number,
             None => {
-                let set = self.set(key, attributes).map_err(|_| damaged)?;
-                let number = attributes.number(set);
+                let number = self
+                    .set(key, attributes)
+                    .and_then(|set| attributes.number(set))
+                    .map_err(|refusal| too_many(refusal).unwrap_or(damaged))?;
                 self.known.insert(key, number);
                 number
             }
@@ -167,6 +169,12 @@ impl Base<'_> {
             parameters: attributes.packed_parameters(self.view.parameters_text(run, parameters))?,
         })
     }
+}
+
+/// Two versions have more together than there is room for: nothing is damaged.
+fn too_many(refusal: Refusal) -> Option<DeltaError> {
+    matches!(refusal, Refusal::Attributes | Refusal::Languages)
+        .then(|| ImportError::from(WriteError::Sets).into())
 }
 
 struct Merge<'a> {
@@ -192,7 +200,7 @@ impl Merge<'_> {
                     self.keep(known, number);
                 }
             }
-            self.change(key, old, changes);
+            self.change(key, old, changes)?;
         }
         Ok(())
     }
@@ -210,7 +218,7 @@ impl Merge<'_> {
     }
 
     /// The changes of one msn, in the order of their lines.
-    fn change(&mut self, key: u64, old: Option<u32>, changes: &[Entry]) {
+    fn change(&mut self, key: u64, old: Option<u32>, changes: &[Entry]) -> Result<(), DeltaError> {
         let mut set = old.map(|number| self.attributes.set(number));
         for change in changes {
             set = match change.attributes {
@@ -225,7 +233,7 @@ impl Merge<'_> {
             };
         }
         let count = match (old, set) {
-            (None, None) => return,
+            (None, None) => return Ok(()),
             (None, Some(_)) => &mut self.changes.added,
             (Some(_), None) => &mut self.changes.deleted,
             (Some(old), Some(set)) if self.attributes.set(old) == set => {
@@ -236,7 +244,9 @@ impl Merge<'_> {
         *count += 1;
         if let Some(set) = set {
             let number = self.attributes.number(set);
-            self.keep(key, number);
+            let is_full = ImportError::from(WriteError::Sets);
+            self.keep(key, number.map_err(|_| is_full)?);
         }
+        Ok(())
     }
 }

@@ -188,7 +188,10 @@ impl Lines {
             }
             let number = &mut known[area.0 as usize];
             if *number == 0 {
-                *number = 1 + self.attributes.number(Set { area, language, parameters: 0 });
+                let set = Set { area, language, parameters: 0 };
+                // The other path says why.
+                let Ok(new) = self.attributes.number(set) else { break };
+                *number = 1 + new;
             }
             let Ok(line) = u32::try_from(first + lines) else { break };
             sink(Row { line, msn, attributes: *number - 1 });
@@ -377,8 +380,9 @@ fn read_fields(
         language: attributes.language(field(columns.language))?,
         parameters: attributes.parameters(columns.parameters.iter().map(|&at| field(at)))?,
     };
+    let number = attributes.number(set)?;
     account.spell(spelling);
-    Ok((msn, attributes.number(set)))
+    Ok((msn, number))
 }
 
 fn read_json(
@@ -409,7 +413,8 @@ fn read_json(
         let others = values.keys().filter(|name| !options.parameters.contains(name));
         account.ignore_columns(others.map(|name| format!("params.{name}")));
     }
-    account.spell(spelling);
     let set = if options.is_delta { set } else { set.settled() };
-    Ok((msn, attributes.number(set)))
+    let number = attributes.number(set)?;
+    account.spell(spelling);
+    Ok((msn, number))
 }

@@ -17,7 +17,9 @@ use super::account::{Account, Conflict};
 use super::attributes::{Area, Attributes};
 use super::format::{HEAD_OCTETS, Head, ROW_OCTETS, Run, Word};
 use super::pieces::{Entry, Pieces};
-use crate::broadcast::limits::{CHECKED_OCTETS, LIST_ROWS_MAX, PARAMETERS_OF_AN_AREA_MAX, PIECES};
+use crate::broadcast::limits::{
+    CHECKED_OCTETS, LIST_ROWS_MAX, PARAMETERS_OF_AN_AREA_MAX, PIECES, SETS_MAX,
+};
 
 /// Why a version cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,12 @@ pub enum WriteError {
     /// Too many rows.
     #[error("the list has more than {LIST_ROWS_MAX} recipients: split it")]
     Rows,
+    /// Its rows have too many different things beside their msns.
+    #[error(
+        "the list has more than {SETS_MAX} different sets of area, language and parameters: take \
+         out columns that differ for every recipient"
+    )]
+    Sets,
     /// An area has too many different parameters.
     #[error(
         "area {area} has more than {PARAMETERS_OF_AN_AREA_MAX} different sets of parameters: \

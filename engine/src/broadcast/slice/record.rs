@@ -1,7 +1,7 @@
 //! What a slice is told and says: plans, orders, records, turns.
 
 use crate::broadcast::claims::{Piece, RunSlice};
-use crate::broadcast::life::{End, Life};
+use crate::broadcast::life::{End, Life, Step};
 use crate::broadcast::mutation::Mutation;
 use crate::broadcast::outcomes::RowWord;
 
@@ -30,6 +30,19 @@ pub enum Order {
         /// The other's alertseq.
         alertseq: u8,
     },
+}
+
+impl Order {
+    /// What it is in a broadcast's life, where that takes it.
+    pub fn step(self) -> Step {
+        match self {
+            Self::Start => Step::HoldOver,
+            Self::Pause => Step::Pause,
+            Self::Resume => Step::Resume,
+            Self::End(end) => Step::End(end),
+            Self::Chain { .. } => Step::End(End::Replaced),
+        }
+    }
 }
 
 /// A record of the journal.

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::admission::HeldAdmission;
 use super::caller::{Caller, Identity};
 use super::door::{Arrival, Doing, Visitor};
 use super::orders::nothing_at;
@@ -46,6 +47,12 @@ pub(super) async fn admit(
                 request.extensions_mut().insert(caller);
                 if let Some(signed_in) = signed_in {
                     request.extensions_mut().insert(signed_in);
+                }
+                if let Some(rule) = rule_of(&request).filter(|rule| rule.goes_on()) {
+                    let visitor = request.extensions().get::<Visitor>().copied();
+                    let access = Arc::clone(&state.access);
+                    let admission = HeldAdmission::new(access, request.headers(), visitor, rule);
+                    request.extensions_mut().insert(admission);
                 }
             }
             next.run(request).await

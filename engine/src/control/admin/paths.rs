@@ -33,6 +33,12 @@ pub struct PathRule {
 }
 
 impl PathRule {
+    /// Whether its answer goes on for as long as somebody reads: who may hear it is looked at again
+    /// and again.
+    pub fn goes_on(&self) -> bool {
+        self.method == "GET" && (self.path.ends_with("/events") || self.path.ends_with("/live"))
+    }
+
     /// Whether it changes something: such a request carries the header of an order, and is a line
     /// of the audit.
     pub fn is_order(&self) -> bool {

@@ -4,7 +4,8 @@
 //! that is removed ends its sessions. Every form of a page carries a word of its sign-in alone,
 //! so that no page of another site can fill one in.
 //!
-//! **Invariants:** at most [`SESSIONS_MAX`] sessions; the oldest goes. They end with the engine.
+//! **Invariants:** at most [`SESSIONS_MAX`] sessions, [`SESSIONS_OF_ONE_MAX`] of one token; the
+//! oldest goes. They end with the engine.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::control::token;
 
 /// Sessions at a time.
 const SESSIONS_MAX: usize = 1_000;
+/// And of one token.
+const SESSIONS_OF_ONE_MAX: usize = 20;
 /// How long one lasts, in seconds.
 pub(super) const SESSION_SECONDS: u64 = 12 * 3_600;
 /// The cookie.
@@ -50,6 +53,12 @@ impl Sessions {
     pub(super) fn open(&mut self, token_sha256: [u8; 32], now_ms: u64) -> Result<String, String> {
         let (cookie, word) = (token::random_secret()?, token::random_secret()?);
         self.0.retain(|session| session.ends_ms > now_ms);
+        // Whoever signs in again and again puts out nobody's sessions but its own.
+        let is_own = |session: &SignedInBrowser| session.token_sha256 == token_sha256;
+        if self.0.iter().filter(|session| is_own(session)).count() >= SESSIONS_OF_ONE_MAX {
+            let oldest = self.0.iter().position(is_own);
+            oldest.and_then(|oldest| self.0.remove(oldest));
+        }
         if self.0.len() >= SESSIONS_MAX {
             self.0.pop_front();
         }
@@ -132,10 +141,24 @@ mod tests {
     fn sessions_without_end_put_the_oldest_out() {
         let mut sessions = Sessions::default();
         let first = sessions.open([1; 32], 1).expect("random octets");
+        for number in 0..SESSIONS_MAX {
+            let mut token = [2; 32];
+            token[..8].copy_from_slice(&(number as u64).to_le_bytes());
+            sessions.open(token, 1).expect("random octets");
+        }
+        assert!(sessions.0.len() == SESSIONS_MAX && sessions.find(&first, 1).is_none());
+    }
+
+    #[test]
+    fn whoever_signs_in_without_end_puts_out_its_own_sessions_only() {
+        let mut sessions = Sessions::default();
+        let others = sessions.open([1; 32], 1).expect("random octets");
+        let own = sessions.open([2; 32], 1).expect("random octets");
         for _ in 0..SESSIONS_MAX {
             sessions.open([2; 32], 1).expect("random octets");
         }
-        assert!(sessions.0.len() == SESSIONS_MAX && sessions.find(&first, 1).is_none());
+        assert!(sessions.find(&others, 1).is_some() && sessions.find(&own, 1).is_none());
+        assert_eq!(sessions.0.len(), SESSIONS_OF_ONE_MAX + 1);
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Port {
             own_token: change.token(SECRET, 0).ok(),
             ..Keeping::default()
         };
-        let desk = BroadcastDesk::open(directory.path(), control.clone()).expect("a shelf");
+        let desk = BroadcastDesk::open(directory.path(), control.clone(), 400).expect("a shelf");
         let engine_routes = crate::control::routes(&control).merge(further);
         let more = (engine_routes, crate::control::broadcast_routes(&desk));
         let server = AdminServer::start(doors, keeping, store, control, more).expect("started");

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::shelf::{BROADCASTS, LISTS};
 use crate::control::audit::{self, AuditLine};
 use crate::control::limits::AUDIT_LINE_OCTETS_MAX;
 use wire::json;
@@ -23,6 +24,8 @@ const NAMES_MAX: usize = 4_096;
 const LINES_MAX: usize = 64;
 /// Lines that a report takes.
 pub(super) const EXTRACT_LINES_MAX: usize = 10_000;
+/// Where broadcasts and lists stand, each in a folder of its name.
+const FOLDERS: [&str; 2] = [BROADCASTS, LISTS];
 /// What identifiers of broadcasts and lists begin with.
 const PREFIXES: [&str; 2] = ["bc-", "li-"];
 
@@ -113,13 +116,13 @@ impl Found {
         };
         for (at, path) in wanted.iter().enumerate() {
             let from = if at == 0 { place } else { 0 };
-            let end = each_line(path, from, |octets| self.take(octets))?;
+            let end = each_line(path, from, |octets| self.take(octets, data_dir))?;
             self.place = (first, end);
         }
         Ok(())
     }
 
-    fn take(&mut self, octets: &[u8]) {
+    fn take(&mut self, octets: &[u8], data_dir: &Path) {
         let Some(line) = named(octets) else { return };
         if line.number <= self.last {
             return;
@@ -136,6 +139,12 @@ impl Found {
             if lines.len() > LINES_MAX {
                 lines.pop_front();
             }
+        }
+        if self.by_name.len() > NAMES_MAX {
+            // Acts on what never was, or is gone, go before any other's.
+            self.by_name.retain(|name, _| {
+                FOLDERS.iter().any(|folder| data_dir.join(folder).join(name).is_dir())
+            });
         }
         while self.by_name.len() > NAMES_MAX {
             self.by_name.pop_first();
@@ -179,5 +188,28 @@ fn each_line(path: &Path, from: u64, mut take: impl FnMut(&[u8])) -> io::Result<
         }
         at += octets as u64;
         take(&line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acts_on_what_is_not_there_put_out_nobody_elses() {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir_all(directory.path().join(BROADCASTS).join("bc-0")).expect("a folder");
+        let mut found = Found::default();
+        let line = |number: u64, name: &str| {
+            format!(
+                r#"{{"number":{number},"time":"t","actor":"a","act":"broadcast check {name}",
+                "before":null,"after":null,"previous":""}}"#
+            )
+        };
+        found.take(line(1, "bc-0").as_bytes(), directory.path());
+        for number in 0..=NAMES_MAX as u64 {
+            found.take(line(number + 2, &format!("bc-Z{number}")).as_bytes(), directory.path());
+        }
+        assert!(found.by_name.contains_key("bc-0") && found.by_name.len() <= NAMES_MAX);
     }
 }

@@ -11,7 +11,7 @@ use super::due::due_later;
 use super::refusal::{
     BroadcastRefusal, LIST_NOT_READY, REUSED, STATE, TOO_MANY_REFUSED, disk, refused,
 };
-use super::shelf::Part;
+use super::shelf::{Part, new_identifier};
 use crate::broadcast::audience::{Addressed, LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{
@@ -68,11 +68,13 @@ impl BroadcastDesk {
             legs.push((self.open_version(&audience.list, audience.version)?, except, only));
         }
         let mut sources = Vec::new();
-        for (list, except, only) in &legs {
+        for (list, except, only) in &mut legs {
+            let list: &OpenVersion = list;
             let except = except.iter().map(OpenVersion::pinned).collect::<Result<Vec<_>, _>>()?;
-            sources.push(LegSources { list: list.pinned()?, except, only: only.clone() });
+            sources.push(LegSources { list: list.pinned()?, except, only: only.take() });
         }
-        let file = format!("recipients-{}", clock::unix_ms());
+        // Two checks that begin in one moment have files of their own.
+        let file = new_identifier("recipients");
         let path = self.shelf.broadcast(broadcast).join(&file);
         let part = Part::of(&path)?;
         let mut writer = RecipientsWriter::new(part.file.try_clone()?)?;
@@ -249,7 +251,7 @@ impl BroadcastDesk {
 
     /// The msns of another broadcast's rows with these outcomes, in order.
     fn recipients_of(&self, of: &OtherBroadcast) -> Result<Vec<u64>, BroadcastRefusal> {
-        let (recipients, words) = self.words(&of.broadcast)?;
+        // Looked at first: what ends meanwhile would be read as it was before its end.
         let is_over = self
             .standing()
             .entry(&of.broadcast)
@@ -258,6 +260,7 @@ impl BroadcastDesk {
             let sentence = "the other broadcast has rows under way: check again when it has ended";
             return Err(refused(STATE, sentence));
         }
+        let (recipients, words) = self.words(&of.broadcast)?;
         let mut msns = Vec::new();
         for (number, word) in (0..).zip(words) {
             let word = RowWord::from_bits(word)

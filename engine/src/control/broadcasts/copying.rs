@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use super::documents::{BroadcastDocument, Stage};
-use super::shelf::{AREAS, BROADCASTS, LISTS, Shelf, TEMPLATES};
+use super::shelf::{AREAS, BROADCASTS, LISTS, ORDINALS, PART, ROOM, Shelf, TEMPLATES};
 
 /// How deep folders stand there.
 const DEPTH_MAX: usize = 3;
@@ -44,6 +44,13 @@ pub fn copy_broadcasts(data_dir: &Path, target: &Path) -> io::Result<CopiedBroad
 /// What the system says.
 pub fn copy_ends(data_dir: &Path, target: &Path, copied: &CopiedBroadcasts) -> io::Result<u64> {
     let mut octets = 0;
+    // Of ordinals that were given meanwhile the journals have something: they are not given again.
+    let [from, to] = [data_dir, target].map(|place| place.join(BROADCASTS).join(ORDINALS));
+    if from.exists() {
+        fs::create_dir_all(target.join(BROADCASTS))?;
+        octets += fs::copy(&from, &to)?;
+        File::open(&to)?.sync_all()?;
+    }
     for broadcast in &copied.started {
         let [from, to] = [data_dir, target].map(|place| Shelf::new(place).broadcast(broadcast));
         // Once more: a document may name a file that was not there when the folder was listed.
@@ -73,7 +80,7 @@ fn copy_folder(from: &Path, to: &Path, depth: usize) -> io::Result<u64> {
     for entry in entries {
         let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.extension().is_some_and(|extension| extension == "part") {
+        if path.extension().is_some_and(|extension| extension == PART || extension == ROOM) {
             continue;
         }
         if entry.file_type()?.is_dir() {

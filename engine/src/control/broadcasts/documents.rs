@@ -142,6 +142,25 @@ pub struct StartDocument {
     pub deadline_ms: u64,
 }
 
+/// Where somebody wanted it to stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WantedLife {
+    /// Paused.
+    Paused,
+    /// At its end.
+    Cancelled,
+}
+
+/// An order that may not have come to every shard: it is told again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrderedDocument {
+    /// Where it is to stand.
+    pub life: WantedLife,
+    /// When that was ordered, Unix milliseconds.
+    pub at_ms: u64,
+}
+
 /// How it ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EndDocument {
@@ -186,9 +205,15 @@ pub struct BroadcastDocument {
     /// Its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<StartDocument>,
+    /// What was ordered since and may not have come to every shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<OrderedDocument>,
     /// Its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndDocument>,
+    /// It was over for so long that nothing but its report is kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rows_are_gone: bool,
     /// The events that its push client's server has taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
@@ -214,7 +239,7 @@ pub struct ProgressDocument {
     pub delivered_per_second: u64,
     /// Seconds from the start until so many percent of the targeted were reached.
     pub reached_after_s: BTreeMap<String, u32>,
-    /// Why a shard has paused it by itself.
+    /// Why a shard has paused it by itself, or does not go on with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,
     /// The figures of this moment: what an event of its progress is.

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use super::audited;
 use super::desk::BroadcastDesk;
 use super::documents::{
     ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, ProgressDocument, StartWanted,
 };
 use super::figures::Snapshot;
-use super::handling::{act, beside};
+use super::handling::{act, beside, stopping};
 use super::refusal::BroadcastRefusal;
 use crate::broadcast::life::End;
 use crate::broadcast::manifest::Manifest;
@@ -54,7 +55,7 @@ impl BroadcastDesk {
     /// What is wrong with the manifest; the audit's, the disk's.
     pub async fn do_create(self: Arc<Self>, caller: &Caller, manifest: Manifest) -> Done {
         let new = Self::next_identifier();
-        let line = Act::new(format!("broadcast create {new}")).after(&manifest);
+        let line = Act::new(format!("broadcast create {new}")).after(&audited::manifest(&manifest));
         act(caller, self, line, move |desk, by| desk.create(new, manifest, by)).await
     }
 
@@ -68,7 +69,8 @@ impl BroadcastDesk {
         broadcast: String,
         manifest: Manifest,
     ) -> Done {
-        let line = Act::new(format!("broadcast change {broadcast}")).after(&manifest);
+        let line = Act::new(format!("broadcast change {broadcast}"));
+        let line = line.after(&audited::manifest(&manifest));
         act(caller, self, line, move |desk, by| desk.change(&broadcast, manifest, by)).await
     }
 
@@ -140,7 +142,22 @@ impl BroadcastDesk {
             Halt::Cancel(why) => line.after(why),
             _ => line,
         };
-        act(caller, self, line, move |desk, _| desk.order(&broadcast, order)).await
+        if halt == Halt::Resume {
+            return act(caller, self, line, move |desk, _| desk.order(&broadcast, order)).await;
+        }
+        // A stop waits for nothing that others have the store do. Its line stands before it is
+        // answered, whether the asker still waits or not.
+        let caller = caller.clone();
+        let task = tokio::spawn(async move {
+            let done = beside(self, move |desk| desk.order(&broadcast, order)).await;
+            let failed = done.as_ref().err().map(|refusal| line.failed(&refusal.sentence));
+            caller.note(line).await?;
+            if let Some(failed) = failed {
+                caller.note(failed).await?;
+            }
+            done
+        });
+        task.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// Writes the draft of what follows it.
@@ -158,7 +175,8 @@ impl BroadcastDesk {
             Follower::Retraction => "retract",
             Follower::Update => "update",
         };
-        let line = Act::new(format!("broadcast {verb} {broadcast} by {new}")).after(&wanted);
+        let line = Act::new(format!("broadcast {verb} {broadcast} by {new}"));
+        let line = line.after(&audited::follower(&wanted));
         let work = move |desk: &Self, by: &str| match follower {
             Follower::Retraction => desk.retract((&broadcast, new), wanted, by),
             Follower::Update => desk.update((&broadcast, new), wanted, by),

@@ -18,6 +18,7 @@ use super::lists::ImportWanted;
 use super::results::{self, ResultsQuery};
 use super::uploading::upload;
 use super::{areas, sources, templates, warnings};
+use crate::broadcast::limits::{IMPORTS_MAX, READINGS_MAX};
 use crate::broadcast::lists::encoding::Charset;
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::Manifest;
@@ -142,11 +143,15 @@ async fn take_version(
     body: Body,
 ) -> Answer {
     desk.list(&list)?;
+    let Ok(_place) = Arc::clone(&desk.imports).try_acquire_owned() else {
+        let sentence = format!("{IMPORTS_MAX} lists are being taken in: wait until one is");
+        return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
+    };
     caller.record(Act::new(format!("list import {list} begins"))).await?;
     let wanted = ImportWanted { list: list.clone(), base, options, by: caller.name.clone() };
     let work = move |pieces| desk.import(wanted, pieces);
     let imported = upload("hayauma-import", body, work).await?;
-    caller.note(Act::new(format!("list import {list} ends")).after(&imported)).await?;
+    caller.note(Act::new(format!("list import {list} ends")).after(&imported.audited())).await?;
     Ok(reply_json(StatusCode::CREATED, &imported))
 }
 
@@ -281,8 +286,12 @@ async fn show_results(
     Parameters(query): Parameters<ResultsQuery>,
 ) -> Answer {
     let wanted = query.wanted()?;
+    let Ok(place) = Arc::clone(&desk.readings).try_acquire_owned() else {
+        let sentence = format!("{READINGS_MAX} tables are being read: wait until one is");
+        return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
+    };
     let (recipients, words) = beside(desk, move |desk| desk.words(&broadcast)).await?;
-    let (media_type, body): (&str, Body) = results::stream(recipients, words, wanted);
+    let (media_type, body): (&str, Body) = results::stream(recipients, words, wanted, place);
     let media_type = HeaderValue::from_str(media_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     Ok(([(header::CONTENT_TYPE, media_type)], body).into_response())

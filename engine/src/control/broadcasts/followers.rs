@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, FollowerWanted, ProgressDocument};
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
-use crate::broadcast::manifest::{Areas, Manifest, OtherBroadcast, Texts};
+use crate::broadcast::manifest::{Areas, Expect, Manifest, OtherBroadcast, Texts};
 use crate::broadcast::templates::TemplatePart;
 use crate::broadcast::warnings::MAY_HAVE_IT;
 use crate::control::admin::reply::AdminError;
+use host::clock;
+use wire::terms::rfc3339::parse_rfc3339;
 
+/// How long what follows is sent where the one before named a moment, in seconds.
+const LIFETIME_SECONDS: u64 = 24 * 3_600;
 /// The last number of a chain.
 pub(super) const ALERTSEQ_MAX: u8 = 99;
 
@@ -22,6 +26,12 @@ impl BroadcastDesk {
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let mut manifest = self.next_of_chain(broadcast, &wanted)?;
+        // Whoever has the text is to know as soon as can be, however few they are.
+        manifest.hold_seconds = 0;
+        manifest.expect = Expect::default();
+        if manifest.deadline.take().is_some() {
+            manifest.lifetime = Some(LIFETIME_SECONDS);
+        }
         let templates = self.templates_of(broadcast)?;
         for leg in &mut manifest.legs {
             leg.texts = match &wanted.texts {
@@ -82,8 +92,11 @@ impl BroadcastDesk {
             leg.audience.version = Some(*version);
         }
         manifest.reqid.clone_from(&wanted.reqid);
-        if wanted.lifetime.is_some() {
-            (manifest.lifetime, manifest.deadline) = (wanted.lifetime, None);
+        // A time of the one before is over by now, or about to be.
+        "now".clone_into(&mut manifest.start);
+        if wanted.lifetime.is_some() || !has_future(manifest.deadline.as_deref()) {
+            let own = manifest.lifetime.or(manifest.deadline.is_some().then_some(LIFETIME_SECONDS));
+            (manifest.lifetime, manifest.deadline) = (wanted.lifetime.or(own), None);
         }
         if let Some(alertseq) = manifest.alertseq {
             if alertseq >= ALERTSEQ_MAX {
@@ -99,6 +112,12 @@ impl BroadcastDesk {
         self.refresh()?;
         Ok(self.standing().broadcasts.values().map(|entry| entry.progress()).collect())
     }
+}
+
+/// Whether a deadline is still to come.
+fn has_future(deadline: Option<&str>) -> bool {
+    let deadline = deadline.and_then(parse_rfc3339);
+    deadline.is_some_and(|deadline| deadline.ms() > clock::unix_ms())
 }
 
 /// What the template of these texts has to take them back, of the version that was sent.

@@ -15,6 +15,7 @@ use super::refusal::{BroadcastRefusal, STATE, disk, refused};
 use super::shelf::Part;
 use super::snapshot;
 use super::tally::Tally;
+use super::turns::Retry;
 use super::watched::state_of;
 use crate::broadcast::life::Life;
 use crate::broadcast::outcomes::{OUTCOMES, Outcome, RowWord};
@@ -66,19 +67,22 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
     while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         let Some(desk) = desk.upgrade() else { return };
         desk.start_due();
+        desk.tell_untold(clock::unix_ms());
         // What goes wrong in the same way for hours is said once.
-        let wrong = desk.look().err().map(|refusal| refusal.sentence);
+        let wrong = desk.look(clock::unix_ms()).err().map(|refusal| refusal.sentence);
         if let Some(error) = wrong.as_ref().filter(|_| wrong != told) {
             tracing::warn!(error, "a broadcast's outcomes are not kept yet: tried again");
         }
         told = wrong;
         desk.tell();
+        desk.retire(clock::unix_ms());
     }
 }
 
 impl BroadcastDesk {
-    /// Looks at what runs, and keeps the outcomes of what is over.
-    pub(super) fn look(&self) -> Result<(), BroadcastRefusal> {
+    /// Looks at what runs, and keeps the outcomes of what is over. One that cannot be kept is tried
+    /// again later, and keeps no other from its end; what went wrong first is told.
+    pub(super) fn look(&self, now_ms: u64) -> Result<(), BroadcastRefusal> {
         let runs = |entry: &Entry| entry.document.stage == Stage::Started;
         if !self.standing().broadcasts.values().any(runs) {
             return Ok(());
@@ -93,7 +97,19 @@ impl BroadcastDesk {
             });
             over.map(|(broadcast, _)| broadcast.clone()).collect()
         };
-        over.iter().try_for_each(|broadcast| self.keep(broadcast))
+        let mut wrong = Ok(());
+        for broadcast in &over {
+            let mut unkept = self.standing().entry(broadcast)?.unkept;
+            if unkept.is_some_and(|retry| now_ms < retry.due_ms) {
+                continue;
+            }
+            let kept = self.keep(broadcast);
+            // What it writes, others may need the room for: it waits longer each time.
+            unkept = kept.is_err().then(|| Retry::after(unkept, now_ms));
+            self.standing().entry(broadcast)?.unkept = unkept;
+            wrong = wrong.and(kept);
+        }
+        wrong
     }
 
     /// Asks the shards where everything stands.
@@ -122,14 +138,7 @@ impl BroadcastDesk {
     /// Writes what became of every row, and has the shards forget the broadcast.
     fn keep(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
         let (recipients, words) = self.words(broadcast)?;
-        let path = self.shelf.outcomes(broadcast);
-        let mut part = Part::of(&path)?;
-        let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let checksum = crc32c::crc32c(&octets);
-        octets.extend_from_slice(&checksum.to_le_bytes());
-        part.file.write_all(&octets)?;
-        part.file.sync_all()?;
-        part.keep()?;
+        self.keep_words(broadcast, &words)?;
         kill_point(KillPoint::RowsWritten);
         let mut codes: BTreeMap<String, u64> = BTreeMap::new();
         for word in words.iter().filter_map(|word| RowWord::from_bits(*word)) {
@@ -154,6 +163,9 @@ impl BroadcastDesk {
             doubts: figures.iter().map(|figures| u64::from(figures.doubts)).sum(),
             reach,
         };
+        // Nobody tells the shards of it from here on.
+        let turns = self.turns_of(broadcast)?;
+        let _turn = turns.start();
         let document = self.alter(broadcast, |document| {
             document.stage = Stage::Ended;
             document.ended = Some(end);
@@ -166,6 +178,24 @@ impl BroadcastDesk {
         self.standing().entry(broadcast)?.running = None;
         tracing::info!(broadcast, "a broadcast is over, and its outcomes are kept");
         Ok(())
+    }
+
+    /// Writes the words of all rows, which are final, unless they are written already: into the
+    /// room that the start made for them.
+    fn keep_words(&self, broadcast: &str, words: &[u32]) -> Result<(), BroadcastRefusal> {
+        let path = self.shelf.outcomes(broadcast);
+        let before = std::fs::read(&path).ok();
+        if before.as_deref().and_then(read_outcomes).is_some_and(|known| known == words) {
+            return Ok(());
+        }
+        let mut part = Part::in_room(&self.shelf.outcomes_room(broadcast), &path)?;
+        let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let checksum = crc32c::crc32c(&octets);
+        octets.extend_from_slice(&checksum.to_le_bytes());
+        part.file.write_all(&octets)?;
+        part.file.set_len(octets.len() as u64)?;
+        part.file.sync_all()?;
+        Ok(part.keep()?)
     }
 
     /// The recipients of a broadcast that was started, and the word of each.
@@ -181,6 +211,10 @@ impl BroadcastDesk {
         let (Some(check), Some(start)) = (&document.check, &document.started) else {
             return Err(refused(STATE, "the broadcast was never started"));
         };
+        if document.rows_are_gone {
+            let sentence = "its rows are gone, and its report is kept: `broadcast report` shows it";
+            return Err(refused(STATE, sentence));
+        }
         let file = File::open(self.shelf.broadcast(broadcast).join(&check.file))?;
         let recipients =
             Arc::new(Recipients::open(&file).map_err(|error| disk(error.to_string()))?);
@@ -301,7 +335,14 @@ impl Entry {
     /// Why a shard has paused it by itself.
     pub(super) fn stopped_by(&self) -> Option<String> {
         let stopped_by = self.figures.iter().find_map(|figures| figures.stopped_by);
-        stopped_by.map(|code| format!("{code} {}", code.meaning()))
+        let stopped_by = stopped_by.map(|code| format!("{code} {}", code.meaning()));
+        stopped_by.or_else(|| self.untold_why())
+    }
+
+    /// Why some shard may not have heard of it yet.
+    fn untold_why(&self) -> Option<String> {
+        let untold = self.untold.as_ref().filter(|_| self.document.stage == Stage::Started);
+        untold.map(|untold| format!("not in every shard yet: {}", untold.why))
     }
 
     /// Rows by outcome.

@@ -6,10 +6,11 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 
+use super::audited::AuditedImport;
 use super::check::hexadecimal;
-use super::desk::BroadcastDesk;
-use super::documents::{ListDocument, ListWanted, Stage, VersionDocument};
-use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, refused, unknown};
+use super::desk::{BroadcastDesk, CHECK_HOLDS_MS};
+use super::documents::{BroadcastDocument, ListDocument, ListWanted, Stage, VersionDocument};
+use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, TOO_MANY_REFUSED, refused, unknown};
 use super::shelf::{Part, new_identifier};
 use crate::broadcast::limits::PARAMETER_COLUMNS_MAX;
 use crate::broadcast::lists::account::Account;
@@ -24,6 +25,9 @@ use wire::terms::calendar;
 
 /// Versions of a list that are kept beside those that a live broadcast stands on.
 const VERSIONS_KEPT: usize = 5;
+/// So long after its end a broadcast keeps the versions that a retraction of it stands on, in
+/// milliseconds.
+const RETRACTABLE_MS: u64 = 7 * 24 * 3_600 * 1_000;
 /// Lists that there may be.
 const LISTS_MAX: usize = 1_000;
 
@@ -45,6 +49,20 @@ pub(super) struct Imported {
     account: Account,
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<Changes>,
+}
+
+impl Imported {
+    /// The same without lines of the file.
+    pub(super) fn audited(&self) -> AuditedImport {
+        AuditedImport {
+            list: self.list.clone(),
+            version: self.version,
+            digest: self.digest.clone(),
+            is_refused: self.is_refused,
+            rows: self.account.rows,
+            refused: self.account.refused_count(),
+        }
+    }
 }
 
 /// Where an import goes, and how its file is read.
@@ -126,6 +144,16 @@ impl BroadcastDesk {
         let (version, changes) = match wanted.base {
             None => (whole(options, &folder, pieces, &part.file)?, None),
             Some(base) => {
+                // A change makes no usable list of one that nobody took as it is.
+                let is_refused =
+                    |known: &VersionDocument| known.version == base && known.is_refused;
+                if document.versions.iter().any(is_refused) {
+                    let sentence = format!(
+                        "too many lines of version {base} were refused: change another, or import \
+                         a whole list"
+                    );
+                    return Err(refused(TOO_MANY_REFUSED, sentence));
+                }
                 let base = File::open(self.shelf.version(&wanted.list, base)).map_err(|_| {
                     refused(LIST_NOT_READY, format!("the list has no version {base} to change"))
                 })?;
@@ -171,7 +199,7 @@ impl BroadcastDesk {
         let pinned: Vec<u32> = standing
             .broadcasts
             .values()
-            .filter(|entry| entry.document.stage != Stage::Ended)
+            .filter(|entry| stands_on_lists(&entry.document, clock::unix_ms()))
             .filter_map(|entry| entry.document.check.as_ref())
             .flat_map(|check| &check.lists)
             .filter(|(known, ..)| known == list)
@@ -199,6 +227,23 @@ impl BroadcastDesk {
         *document = shorter;
         for version in gone {
             let _ = fs::remove_file(self.shelf.version(list, version));
+        }
+    }
+}
+
+/// Whether a broadcast needs the versions that its dry run found: it may be started, is live, or
+/// may have to be taken back.
+fn stands_on_lists(document: &BroadcastDocument, now_ms: u64) -> bool {
+    let is_within = |at_ms: u64, ms: u64| now_ms.saturating_sub(at_ms) <= ms;
+    match document.stage {
+        Stage::Draft => false,
+        Stage::Checked | Stage::Approved => {
+            document.check.as_ref().is_some_and(|check| is_within(check.at_ms, CHECK_HOLDS_MS))
+        }
+        Stage::Scheduled | Stage::Started => true,
+        Stage::Ended => {
+            let ended = document.ended.as_ref().filter(|_| document.started.is_some());
+            ended.is_some_and(|end| is_within(end.at_ms, RETRACTABLE_MS))
         }
     }
 }

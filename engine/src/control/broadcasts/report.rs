@@ -51,7 +51,10 @@ impl BroadcastDesk {
         beside(self, move |desk| desk.report(&broadcast)).await
     }
 
-    fn report(&self, broadcast: &str) -> Result<BroadcastReport, BroadcastRefusal> {
+    pub(super) fn report(&self, broadcast: &str) -> Result<BroadcastReport, BroadcastRefusal> {
+        if self.standing().entry(broadcast)?.document.rows_are_gone {
+            return Ok(self.shelf.report(broadcast)?);
+        }
         let snapshot = self.snapshot(broadcast, true)?;
         let (document, tally) = {
             let mut standing = self.standing();

@@ -1,12 +1,13 @@
 //! What became of each row, as a table that is made while it is read.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
 use hyper::body::Bytes;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
@@ -63,17 +64,21 @@ impl ResultsWanted {
     }
 }
 
-/// The table, and its media type.
+/// The table, and its media type; its place is given back when it has been read.
 pub(super) fn stream(
     recipients: Arc<Recipients>,
     words: Vec<u32>,
     wanted: ResultsWanted,
+    place: OwnedSemaphorePermit,
 ) -> (&'static str, Body) {
     let (pieces, made) = mpsc::channel(PIECES_WAITING_MAX);
     let media_type =
         if wanted.is_json { "application/x-ndjson" } else { "text/csv; charset=utf-8" };
     // A reader that goes away ends it.
-    tokio::task::spawn_blocking(move || make(&recipients, &words, &wanted, &pieces));
+    tokio::task::spawn_blocking(move || {
+        make(&recipients, &words, &wanted, &pieces);
+        drop(place);
+    });
     (media_type, Body::new(Made(made)))
 }
 
@@ -110,19 +115,38 @@ fn put(
     let (msn, language) = (row.msn, recipients.language(row.language));
     let RowWord { outcome, code, segments, attempts, seconds } = word;
     let outcome = outcome.word();
+    // An area's code is what somebody wrote into a list.
     if is_json {
+        let area = in_json(area);
         writeln!(
             text,
-            "{{\"msn\":\"{msn}\",\"area\":\"{area}\",\"lang\":\"{language}\",\"leg\":{leg},\
+            "{{\"msn\":\"{msn}\",\"area\":{area},\"lang\":\"{language}\",\"leg\":{leg},\
              \"outcome\":\"{outcome}\",\"code\":\"{code:04}\",\"segments\":{segments},\
              \"attempts\":{attempts},\"seconds\":{seconds}}}"
         )
     } else {
+        let area = in_csv(area);
         writeln!(
             text,
             "{msn},{area},{language},{leg},{outcome},{code:04},{segments},{attempts},{seconds}"
         )
     }
+}
+
+/// A text as JSON has it.
+fn in_json(text: &str) -> Cow<'static, str> {
+    simd_json::to_string(text).map_or(Cow::Borrowed("\"\""), Cow::Owned)
+}
+
+/// A text as a field of CSV (RFC 4180). What a spreadsheet would take for a formula stands behind
+/// an apostrophe.
+fn in_csv(text: &str) -> Cow<'_, str> {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if !is_formula && !text.contains([',', '"', '\n', '\r', ';']) {
+        return Cow::Borrowed(text);
+    }
+    let front = if is_formula { "'" } else { "" };
+    Cow::Owned(format!("\"{front}{}\"", text.replace('"', "\"\"")))
 }
 
 /// Octets that somebody reads as they are made.
@@ -139,5 +163,19 @@ impl axum::body::HttpBody for Made {
         self.0
             .poll_recv(context)
             .map(|octets| octets.map(|octets| Ok(hyper::body::Frame::data(octets))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_one_field_whatever_is_in_it() {
+        assert_eq!(in_csv("13101"), "13101");
+        assert_eq!(in_csv("x:a,b"), "\"x:a,b\"");
+        assert_eq!(in_csv("x:\"y"), "\"x:\"\"y\"");
+        assert_eq!(in_csv("=HYPERLINK(1):1"), "\"'=HYPERLINK(1):1\"");
+        assert_eq!(in_json("x:1\",\"outcome\":\"y"), r#""x:1\",\"outcome\":\"y""#);
     }
 }

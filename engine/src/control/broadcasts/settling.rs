@@ -1,12 +1,14 @@
 //! What a judged warning does: a draft, a start by itself, the end of its chain's broadcasts, or
 //! nothing.
 
+use super::aging::SOURCE;
 use super::answers::{WarningAnswer, WarningRemark, own_chain};
-use super::desk::BroadcastDesk;
+use super::desk::{BroadcastDesk, check_stage};
 use super::documents::{Approval, BroadcastDocument, Stage};
 use super::followers::ALERTSEQ_MAX;
 use super::refusal::{ALERT, BroadcastRefusal, NOT_HIGHER, refused};
 use crate::broadcast::life::End;
+use crate::broadcast::manifest::Manifest;
 use crate::broadcast::slice::Order;
 use crate::broadcast::warnings::{ChainBroadcast, ChainPlace, SourceTerms, propose};
 use crate::control::sources::SourceSettings;
@@ -217,7 +219,10 @@ impl BroadcastDesk {
         answer.legs = proposal.manifest.legs.len();
         answer.chain = Some(chain);
         answer.alertseq = Some(place.alertseq);
-        let by = format!("source {}", arrived.source);
+        let by = format!("{SOURCE}{}", arrived.source);
+        if let Some(before) = self.made_of(&proposal.manifest, &by) {
+            return Ok(answered_with(answer, before));
+        }
         let document = self.create(Self::next_identifier(), proposal.manifest, &by)?;
         answer.broadcast = Some(document.broadcast.clone());
         answer.state = "draft".to_owned();
@@ -234,6 +239,19 @@ impl BroadcastDesk {
             }
         }
         Ok(answer)
+    }
+
+    /// What was made of the same warning before, if it may still be sent or was.
+    fn made_of(&self, manifest: &Manifest, by: &str) -> Option<BroadcastDocument> {
+        let standing = self.standing();
+        let documents = standing.broadcasts.values().map(|entry| &entry.document);
+        let mut same = documents.filter(|document| {
+            document.author == by
+                && document.manifest.xpid == manifest.xpid
+                && document.manifest.reqid == manifest.reqid
+                && (document.started.is_some() || document.stage != Stage::Ended)
+        });
+        same.next().cloned()
     }
 
     /// Checks a draft and starts it. Whoever registered the source has agreed to that beforehand.
@@ -253,6 +271,8 @@ impl BroadcastDesk {
         if check.needs_approval {
             let agreed = format!("{by}, as {} registered it", settings.registered_by);
             self.alter(broadcast, |document| {
+                // Somebody may have changed or ended it meanwhile.
+                check_stage(document, &[Stage::Checked])?;
                 let digest = check.digest.clone();
                 let at_ms = clock::unix_ms();
                 document.approvals.push(Approval { by: agreed, digest, at_ms });
@@ -263,4 +283,17 @@ impl BroadcastDesk {
         let started = self.start(broadcast, &check.digest, check.addressed.targeted, by)?;
         Ok(started.stage)
     }
+}
+
+/// What was made of a warning that its source's log lacks: the engine ended before it was written
+/// there.
+fn answered_with(answer: WarningAnswer, before: BroadcastDocument) -> WarningAnswer {
+    let state = match before.stage {
+        Stage::Started | Stage::Ended => "started",
+        Stage::Scheduled => "scheduled",
+        Stage::Draft | Stage::Checked | Stage::Approved => "draft",
+    };
+    let alertseq = before.manifest.alertseq;
+    let broadcast = Some(before.broadcast);
+    WarningAnswer { alertseq, state: state.to_owned(), broadcast, ..answer }
 }

@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,9 +25,14 @@ const AREAS_DOCUMENT: &str = "areas.json";
 pub(super) const TEMPLATES: &str = "templates";
 const LIST_DOCUMENT: &str = "list.json";
 const BROADCAST_DOCUMENT: &str = "broadcast.json";
+const REPORT: &str = "report.json";
+/// What says which ordinals were given.
+pub(super) const ORDINALS: &str = "ordinals.json";
 const OUTCOMES: &str = "outcomes";
+/// How the name of a file ends that is there so that there is room.
+pub(super) const ROOM: &str = "room";
 /// How the name of a file ends that is being written.
-const PART: &str = "part";
+pub(super) const PART: &str = "part";
 /// A document of a broadcast may hold all of its texts.
 const DOCUMENT_OCTETS_MAX: u64 = 64 << 20;
 
@@ -53,9 +60,38 @@ impl Shelf {
         self.list(list).join(format!("v{version:08}.list"))
     }
 
+    /// The document of a broadcast.
+    pub(super) fn broadcast_document(&self, broadcast: &str) -> PathBuf {
+        self.broadcast(broadcast).join(BROADCAST_DOCUMENT)
+    }
+
+    /// The report that is kept when a broadcast's rows go.
+    pub(super) fn report<T: DeserializeOwned>(&self, broadcast: &str) -> io::Result<T> {
+        document(&self.broadcast(broadcast).join(REPORT))
+    }
+
+    pub(super) fn keep_report(&self, broadcast: &str, report: &impl Serialize) -> io::Result<()> {
+        write(&self.broadcast(broadcast).join(REPORT), &octets_of(report)?)
+    }
+
     /// The file of what became of a broadcast's rows.
     pub(super) fn outcomes(&self, broadcast: &str) -> PathBuf {
         self.broadcast(broadcast).join(OUTCOMES)
+    }
+
+    /// The room for that, while it is live.
+    pub(super) fn outcomes_room(&self, broadcast: &str) -> PathBuf {
+        self.broadcast(broadcast).join(OUTCOMES).with_extension(ROOM)
+    }
+
+    /// Makes room for the outcomes of so many rows: what a broadcast needs at its end is there from
+    /// its start on.
+    pub(super) fn make_outcomes_room(&self, broadcast: &str, rows: u64) -> io::Result<()> {
+        let path = self.outcomes_room(broadcast);
+        let file = File::options().write(true).create(true).truncate(false).open(&path)?;
+        let made = make_room(&file, rows * 4 + 4).and_then(|()| file.sync_all());
+        made.inspect_err(|_| drop(fs::remove_file(&path)))?;
+        path.parent().map_or(Ok(()), sync)
     }
 
     /// Makes a new folder with its document; neither is there where that fails.
@@ -131,18 +167,24 @@ impl Shelf {
         Ok(())
     }
 
+    /// The lowest ordinal that no broadcast was given; 0 where nobody has written that down yet.
+    pub(super) fn next_ordinal(&self) -> io::Result<u32> {
+        let path = self.data_dir.join(BROADCASTS).join(ORDINALS);
+        if path.exists() { document(&path) } else { Ok(0) }
+    }
+
+    pub(super) fn keep_next_ordinal(&self, next: u32) -> io::Result<()> {
+        write(&self.data_dir.join(BROADCASTS).join(ORDINALS), &octets_of(&next)?)
+    }
+
     /// Takes away what was being written when the engine died.
     pub(super) fn sweep(&self) {
         for folder in [LISTS, BROADCASTS].map(|name| self.data_dir.join(name)) {
+            sweep_folder(&folder);
             let folders = fs::read_dir(folder).into_iter().flatten().flatten();
-            let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten();
-            for file in files.flatten().map(|file| file.path()) {
-                if file.extension().is_some_and(|extension| extension == PART) {
-                    // One that stays costs room and nothing else.
-                    let _ = fs::remove_file(file);
-                }
-            }
+            folders.for_each(|folder| sweep_folder(&folder.path()));
         }
+        [self.areas(), self.templates()].iter().for_each(|folder| sweep_folder(folder));
     }
 
     /// The identifiers and documents of all lists.
@@ -164,7 +206,7 @@ impl Shelf {
         broadcast: &str,
         document: &impl Serialize,
     ) -> io::Result<()> {
-        write(&self.broadcast(broadcast).join(BROADCAST_DOCUMENT), &octets_of(document)?)
+        write(&self.broadcast_document(broadcast), &octets_of(document)?)
     }
 }
 
@@ -175,6 +217,8 @@ pub(super) struct Part {
     pub(super) file: File,
     name: PathBuf,
     to: PathBuf,
+    /// What was not finished keeps its room.
+    stays: bool,
 }
 
 impl Part {
@@ -185,7 +229,19 @@ impl Part {
         let name = path.with_extension(format!("{number}.{PART}"));
         let file =
             File::options().read(true).write(true).create(true).truncate(true).open(&name)?;
-        Ok(Self { file, name, to: path.to_owned() })
+        Ok(Self { file, name, to: path.to_owned(), stays: false })
+    }
+
+    /// As [`Self::of`], in the place of a file that is there for it, if it is.
+    pub(super) fn in_room(room: &Path, path: &Path) -> io::Result<Self> {
+        match File::options().read(true).write(true).open(room) {
+            Ok(file) => {
+                let (name, to) = (room.to_owned(), path.to_owned());
+                Ok(Self { file, name, to, stays: true })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::of(path),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives the file, which was synced, its name.
@@ -197,8 +253,26 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Under its new name it is not here any more.
-        let _ = fs::remove_file(&self.name);
+        if !self.stays {
+            // Under its new name it is not here any more.
+            let _ = fs::remove_file(&self.name);
+        }
+    }
+}
+
+fn sweep_folder(folder: &Path) {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
+    for file in files.filter(|file| file.extension().is_some_and(|found| found == PART)) {
+        // One that stays costs room and nothing else.
+        let _ = fs::remove_file(file);
+    }
+}
+
+/// Has the device keep so many octets for a file; where it cannot promise that, nobody does.
+fn make_room(file: &File, octets: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, octets) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        made => Ok(made?),
     }
 }
 
@@ -227,8 +301,22 @@ fn documents<T: DeserializeOwned>(folder: &Path, name: &str) -> io::Result<Vec<T
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path().join(name);
-        // A folder without a document was being made when the engine died.
-        let Ok(text) = read_bounded(&path, DOCUMENT_OCTETS_MAX) else { continue };
+        let text = match read_bounded(&path, DOCUMENT_OCTETS_MAX) {
+            Ok(text) => text,
+            // A folder without a document was being made when the engine died; a file is none.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                continue;
+            }
+            Err(error) => {
+                let text = format!("{}: {error}", path.display());
+                return Err(io::Error::new(error.kind(), text));
+            }
+        };
         found.push(of_text(&text, &path)?);
     }
     Ok(found)

@@ -254,7 +254,8 @@ impl BroadcastDesk {
             let is_over = entry.document.stage == Stage::Ended;
             let is_last = entry.watched.is_last_look;
             let rests = entry.watched.tally.is_some() && begun_ms < entry.watched.next_look_ms;
-            if entry.document.started.is_none() || is_last || !is_over && rests {
+            let is_gone = entry.document.rows_are_gone || entry.document.started.is_none();
+            if is_gone || is_last || !is_over && rests {
                 return Ok(entry.watched.tally.clone());
             }
             // Whoever else asks meanwhile gets the one before.
@@ -283,7 +284,11 @@ impl BroadcastDesk {
         with_all_areas: bool,
     ) -> Result<Snapshot, BroadcastRefusal> {
         self.refresh()?;
-        self.tally(broadcast)?;
+        let looked = self.tally(broadcast);
+        // A shard that has not heard of it yet keeps nobody from seeing that.
+        if self.standing().entry(broadcast)?.untold.is_none() {
+            looked?;
+        }
         let has_no_room = self.engine.obstacles().iter().any(|obstacle| {
             matches!(obstacle, Obstacle::StorageFull | Obstacle::Overload | Obstacle::DataLost)
         });

@@ -1,7 +1,7 @@
 //! What a push client's server is told of a broadcast: that it began, how far it is, that it stands
 //! still, how it ended. Each once, until it is taken; what was taken is kept.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::documents::Stage;
 use super::snapshot::state_word;
 use crate::broadcast::manifest::Notify;
 use crate::broadcast::outcomes::Outcome;
-use crate::control::webhooks::Webhook;
+use crate::control::webhooks::{Callers, CallingWay, Webhook, Webhooks};
 use host::clock;
 use wire::terms::calendar;
 use wire::terms::ids::Xpid;
@@ -111,21 +111,12 @@ impl BroadcastDesk {
         let now_ms = clock::unix_ms();
         for due in self.due(now_ms) {
             // Nobody waits for the desk meanwhile: the registry may be changing.
-            let Some((registration, outbound)) = self.engine.calling_for(due.xpid) else {
+            if self.way_of(due.xpid).is_none() {
                 continue;
-            };
-            let Some(url) = registration.notify_url.filter(|_| registration.notify) else {
-                continue;
-            };
+            }
             for (event, body) in due.events {
-                let hook = Webhook {
-                    xpid: due.xpid,
-                    url: url.clone(),
-                    secrets: registration.notify_secrets.clone(),
-                    body,
-                    receipt: (due.broadcast.clone(), event.to_owned()),
-                    outbound: outbound.clone(),
-                };
+                let receipt = (due.broadcast.clone(), event.to_owned());
+                let hook = Webhook { xpid: due.xpid, body, receipt };
                 // One for which there is no room is told at the next look.
                 if webhooks.call(hook)
                     && let Ok(entry) = self.standing().entry(&due.broadcast)
@@ -133,6 +124,21 @@ impl BroadcastDesk {
                     entry.watched.telling.insert(event);
                 }
             }
+        }
+    }
+
+    /// Where calls of an XPID go, as it is registered now.
+    fn way_of(&self, xpid: Xpid) -> Option<CallingWay> {
+        let (registration, outbound) = self.engine.calling_for(xpid)?;
+        let is_told = registration.notify && !registration.suspended;
+        let url = registration.notify_url.filter(|_| is_told)?;
+        Some(CallingWay { url, secrets: registration.notify_secrets, outbound })
+    }
+
+    /// An event was not taken, and nobody calls for it any more: it is due again.
+    fn forget_call(&self, broadcast: &str, event: &str) {
+        if let Ok(entry) = self.standing().entry(broadcast) {
+            entry.watched.telling.remove(event);
         }
     }
 
@@ -149,6 +155,7 @@ impl BroadcastDesk {
 
     /// An event was taken: it is told no more.
     fn told(&self, broadcast: &str, event: String) {
+        let told = event.clone();
         let kept = self.alter(broadcast, |document| {
             document.told.push(event);
             Ok(())
@@ -156,6 +163,7 @@ impl BroadcastDesk {
         if let Err(refusal) = kept {
             let error = refusal.sentence;
             tracing::warn!(broadcast, error, "a webhook was taken and is called again");
+            self.forget_call(broadcast, &told);
         }
     }
 
@@ -164,14 +172,30 @@ impl BroadcastDesk {
     /// # Errors
     /// When the system has no room for another thread.
     pub fn start_telling(self: &Arc<Self>) -> std::io::Result<()> {
-        let desk = Arc::downgrade(self);
-        let webhooks = crate::control::webhooks::Webhooks::start(move |(broadcast, event)| {
-            if let Some(desk) = desk.upgrade() {
-                desk.told(&broadcast, event);
-            }
-        })?;
+        let webhooks = Webhooks::start(Arc::new(OfDesk(Arc::downgrade(self))))?;
         // There is one for as long as the desk is there.
         let _ = self.webhooks.set(webhooks);
         Ok(())
+    }
+}
+
+/// The desk, for as long as it is there.
+struct OfDesk(Weak<BroadcastDesk>);
+
+impl Callers for OfDesk {
+    fn way_of(&self, xpid: Xpid) -> Option<CallingWay> {
+        self.0.upgrade()?.way_of(xpid)
+    }
+
+    fn taken(&self, (broadcast, event): (String, String)) {
+        if let Some(desk) = self.0.upgrade() {
+            desk.told(&broadcast, event);
+        }
+    }
+
+    fn given_up(&self, (broadcast, event): (String, String)) {
+        if let Some(desk) = self.0.upgrade() {
+            desk.forget_call(&broadcast, &event);
+        }
     }
 }

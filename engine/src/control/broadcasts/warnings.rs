@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answers::{LoggedDocument, WarningAnswer, WarningRemark};
 use super::desk::BroadcastDesk;
-use super::handling::{Answer, Desk, beside};
+use super::handling::{Answer, Desk, beside, stopping};
 use super::refusal::{ALERT, BroadcastRefusal, REUSED, ROLE, refused};
 use super::settling::Arrived;
 use crate::control::admin::reply::{AdminError, reply_json};
@@ -215,7 +215,7 @@ async fn take(
     }
     // One warning of a source after the other: the second of two that are the same finds the first.
     let turn = desk.turn_of(&source);
-    let _turn = turn.lock().await;
+    let turn = turn.lock_owned().await;
     let key = (source.clone(), sender.clone(), draft.identifier.clone());
     let seen = caller.look(move |store| store.warning(&key.0, &key.1, &key.2)).await?;
     if let Some(seen) = seen.map_err(AdminError::from)? {
@@ -236,7 +236,12 @@ async fn take(
         starts_itself: is_own && caller.is_private,
         may_stop: (is_own && caller.is_private) || caller.may(Role::Operator),
     };
-    answer_to(desk, &caller, arrived, (sha256, now)).await
+    // A source that hangs up meanwhile finds what became of it when it asks again.
+    let task = tokio::spawn(async move {
+        let _turn = turn;
+        answer_to(desk, &caller, arrived, (sha256, now)).await
+    });
+    task.await.unwrap_or_else(|_| Err(stopping()))
 }
 
 /// Does what a new warning asks for, and keeps what is answered.

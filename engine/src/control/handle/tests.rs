@@ -135,3 +135,33 @@ fn a_change_does_not_wait_for_a_shard_that_has_ended() {
     assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
     assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn an_order_to_a_broadcast_reaches_every_shard_whichever_of_them_takes_nothing() {
+    let ports = Ports::new(2, 2);
+    let [standing, healthy] = [0, 1].map(|thread| Arc::clone(&ports.threads[thread]));
+    fill(&standing);
+    let names = HostNames::new(Hanging, INTERVALS);
+    let registry = Arc::new(Registry::new(Vec::new()));
+    let handle = EngineHandle::new(
+        ports,
+        registry,
+        names,
+        (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
+    );
+    std::thread::scope(|scope| {
+        let told = scope.spawn(|| handle.order_broadcast(1, Order::Pause));
+        let heard = healthy.receiver.recv_timeout(TAKEN_TIMEOUT / 4).expect("it hears at once");
+        let ThreadMessage::To(1, ShardMessage::Broadcast(message)) = heard else {
+            panic!("it is told something else")
+        };
+        let BroadcastMessage::Ordered { reply, .. } = message else {
+            panic!("it is told something else")
+        };
+        reply.send(true).expect("somebody waits");
+        // The other one has ended: nobody waits for it any longer.
+        standing.status.note_ended();
+        while standing.receiver.try_recv().is_ok() {}
+        assert_eq!(told.join().expect("no panic"), Err(ControlError::Stopping));
+    });
+}

@@ -1,7 +1,8 @@
 //! Streams of what changes: each is made once for all who listen to it, and each listener is sent
 //! the newest that there is.
 //!
-//! **Never here:** what is in them. **Invariants:** at most [`LISTENERS_MAX`] listeners; whoever
+//! **Never here:** what is in them. **Invariants:** whoever would not be let in any more is sent
+//! nothing more; at most [`LISTENERS_MAX`] listeners; whoever
 //! reads slowly gets fewer pieces and holds up nobody; nothing is kept for anybody but one piece on
 //! its way; nobody listens, nothing is made.
 
@@ -20,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use super::PagesState;
 use super::parts;
 use super::tongue::Tongue;
-use crate::control::admin::{AdminError, IdentifierInPath};
+use crate::control::admin::{AdminError, HeldAdmission, IdentifierInPath};
 use crate::control::broadcasts::{BroadcastDesk, BroadcastRefusal, Snapshot};
 use crate::control::limits::LISTENERS_MAX;
 
@@ -101,6 +102,7 @@ impl Hub {
     pub(super) async fn listen(
         self: &Arc<Self>,
         topic: Topic,
+        admission: HeldAdmission,
     ) -> Result<Response, BroadcastRefusal> {
         let place = self.place()?;
         // Whoever asks for what is not there is told so at once.
@@ -110,7 +112,7 @@ impl Hub {
         let newest = self.subscribe(&topic, first);
         // One piece on its way: whoever does not take it gets a newer one later.
         let (pieces, made) = mpsc::channel(1);
-        tokio::spawn(pump(newest, pieces, place));
+        tokio::spawn(pump(newest, pieces, admission, place));
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -162,7 +164,12 @@ fn pause_behind(snapshot: &Snapshot) -> Duration {
 }
 
 /// Sends one listener the newest piece whenever it has taken the one before.
-async fn pump(mut newest: watch::Receiver<Bytes>, pieces: mpsc::Sender<Bytes>, _place: Place) {
+async fn pump(
+    mut newest: watch::Receiver<Bytes>,
+    pieces: mpsc::Sender<Bytes>,
+    admission: HeldAdmission,
+    _place: Place,
+) {
     let mut alive = tokio::time::interval(ALIVE_EVERY);
     alive.reset();
     loop {
@@ -176,7 +183,8 @@ async fn pump(mut newest: watch::Receiver<Bytes>, pieces: mpsc::Sender<Bytes>, _
             }
             _ = alive.tick() => Bytes::from_static(ALIVE),
         };
-        if pieces.send(piece).await.is_err() {
+        // A token that was removed, a session that was ended: nothing more is for them.
+        if !admission.holds() || pieces.send(piece).await.is_err() {
             return;
         }
     }
@@ -201,7 +209,8 @@ impl axum::body::HttpBody for Pieces {
 /// The figures of a broadcast as they change.
 pub(super) async fn events(
     State(state): State<Arc<PagesState>>,
+    admission: HeldAdmission,
     IdentifierInPath(broadcast): IdentifierInPath,
 ) -> Result<Response, BroadcastRefusal> {
-    state.hub.listen(Topic::Figures(broadcast)).await
+    state.hub.listen(Topic::Figures(broadcast), admission).await
 }

@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::tongue::{clock_time, number};
 use super::words;
 use crate::broadcast::manifest::{Areas, Manifest};
-use crate::control::admin::{FORM_WORD, IdentifierInPath, Parameters};
+use crate::control::admin::{FORM_WORD, HeldAdmission, IdentifierInPath, Parameters};
 use crate::control::broadcasts::{
     BroadcastDocument, BroadcastRefusal, ProgressDocument, Snapshot, Stage,
 };
@@ -61,9 +61,10 @@ pub(super) async fn show(
 pub(super) async fn live(
     State(state): State<Arc<PagesState>>,
     reader: Reader,
+    admission: HeldAdmission,
     IdentifierInPath(broadcast): IdentifierInPath,
 ) -> Result<Response, BroadcastRefusal> {
-    state.hub.listen(Topic::Parts(broadcast, reader.tongue)).await
+    state.hub.listen(Topic::Parts(broadcast, reader.tongue), admission).await
 }
 
 /// The areas that it addresses, in words.

@@ -20,6 +20,7 @@ use crate::smsc::pushes::PushIndex;
 use crate::smsc::row_ids::row_position;
 use crate::smsc::rows::Withdrawal;
 use crate::smsc::state::State;
+use std::cell::Cell;
 use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Reqid, Xpid};
@@ -84,7 +85,8 @@ impl Broadcasts {
     }
 
     fn all(&self) -> Others<'_> {
-        Others { live: [&self.parts, &[]], past: &self.past, suppression: &self.suppression }
+        let Self { parts, past, suppression, searched, .. } = self;
+        Others { live: [parts, &[]], past, suppression, searched }
     }
 
     fn row_by_reqid(&self, xpid: Xpid, msn: Msn, reqid: Reqid) -> Option<KnownRow<'_>> {
@@ -101,6 +103,8 @@ pub(super) struct Others<'a> {
     pub(super) live: [&'a [Part]; 2],
     pub(super) past: &'a [Arc<PastBroadcast>],
     pub(super) suppression: &'a OptOuts,
+    /// How often lists of recipients were searched for a phone.
+    pub(super) searched: &'a Cell<usize>,
 }
 
 impl<'a> Others<'a> {
@@ -113,30 +117,75 @@ impl<'a> Others<'a> {
         let live = self.live.into_iter().flatten().filter(|part| !part.is_forgotten);
         let live = live.filter(move |part| is_meant(&part.broadcast.terms));
         let past = self.past.iter().rev().filter(move |past| is_meant(&past.running.terms));
-        let past = past.filter_map(move |past| {
-            let (number, word) = past.word_of(msn)?;
-            Some(KnownRow { broadcast: &past.running, word, live: None, mark: 0, number })
-        });
+        let past = past.filter_map(move |past| past_row(past, msn));
         live.filter_map(move |part| part.known_row(msn)).chain(past)
     }
 
-    /// Whether a phone has this text of this XPID already, or is about to, since that time.
+    /// The broadcasts of an XPID that may have brought a phone a text since that time.
+    pub(super) fn earlier(self, xpid: Xpid, since_ms: WallMs) -> Vec<Earlier<'a>> {
+        let live = self.live.into_iter().flatten();
+        let live = live.filter(|part| !part.is_forgotten && part.broadcast.terms.xpid == xpid);
+        let past = self.past.iter().rev();
+        let past =
+            past.filter(|past| past.ended_ms() >= since_ms && past.running.terms.xpid == xpid);
+        let looked_at = (self.live[0].len() + self.live[1].len() + self.past.len()).div_ceil(16);
+        self.count_searches(looked_at);
+        live.map(Earlier::Live).chain(past.map(|past| Earlier::Over(past))).collect()
+    }
+
+    /// Whether a phone has this text already, or is about to, since that time. Only those are
+    /// looked into that have the text; what that costs is counted.
     pub(super) fn had_text(
         self,
+        earlier: &[Earlier<'a>],
         own: &RunningBroadcast,
         (msn, text): (Msn, Option<u16>),
         since_ms: WallMs,
     ) -> bool {
         let Some(digest) = own.digest(text) else { return false };
-        let is_meant = |terms: &RunningTerms| terms.xpid == own.terms.xpid;
-        self.rows_to(msn, is_meant).any(|row| {
-            let text = row.broadcast.recipients.row(row.number).text;
-            let at_ms = row.broadcast.terms.started_ms + u64::from(row.word.seconds) * 1_000;
-            row.broadcast.digest(text) == Some(digest)
-                && row.word.outcome.may_have_arrived()
-                && at_ms >= since_ms.ms()
+        earlier.iter().any(|other| {
+            if !other.broadcast().has_digest(digest) {
+                return false;
+            }
+            self.count_searches(other.broadcast().recipients.searches());
+            let row = match other {
+                Earlier::Live(part) => part.known_row(msn),
+                Earlier::Over(past) => past_row(past, msn),
+            };
+            row.is_some_and(|row| {
+                let text = row.broadcast.recipients.row(row.number).text;
+                let at_ms = row.broadcast.terms.started_ms + u64::from(row.word.seconds) * 1_000;
+                row.broadcast.digest(text) == Some(digest)
+                    && row.word.outcome.may_have_arrived()
+                    && at_ms >= since_ms.ms()
+            })
         })
     }
+
+    fn count_searches(self, more: usize) {
+        self.searched.set(self.searched.get().saturating_add(more));
+    }
+}
+
+/// Another broadcast, of which a phone may have the text already.
+pub(super) enum Earlier<'a> {
+    Live(&'a Part),
+    Over(&'a PastBroadcast),
+}
+
+impl Earlier<'_> {
+    fn broadcast(&self) -> &RunningBroadcast {
+        match self {
+            Self::Live(part) => &part.broadcast,
+            Self::Over(past) => &past.running,
+        }
+    }
+}
+
+/// The row of a broadcast that is over to a phone.
+fn past_row(past: &PastBroadcast, msn: Msn) -> Option<KnownRow<'_>> {
+    let (number, word) = past.word_of(msn)?;
+    Some(KnownRow { broadcast: &past.running, word, live: None, mark: 0, number })
 }
 
 /// What single pushes of a broadcast's alert say of its row to a phone: how that ends, if it does,

@@ -1,13 +1,13 @@
 //! Which rows come into the message center in a turn, and what else broadcasts need then.
 
-use super::asking::{Others, by_alert};
+use super::asking::{Earlier, Others, by_alert};
 use super::rows::BY_CARRIER;
 use super::{Broadcasts, Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::limits::{
     CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN, JOURNAL_OCTETS_PER_ROW, PIECE_ROWS, ROWS_QUEUED_MAX,
-    SWEPT_PER_TURN_MAX,
+    SEARCHES_PER_TURN_MAX, SWEPT_PER_TURN_MAX,
 };
 use crate::broadcast::outcomes::{HAD_IT, NO_TEXT, Outcome, SUPPRESSED};
 use crate::broadcast::recipients::Recipient;
@@ -212,15 +212,22 @@ impl<L: Log> Shard<L> {
     /// Puts rows into the message center: by class, by turns of the broadcasts, by their paces.
     fn feed(&mut self, broadcasts: &mut Broadcasts, now_ms: WallMs) -> bool {
         let mut busy = false;
+        broadcasts.searched.set(0);
         for class in Class::BY_WEIGHT {
             let place = class_place(class);
             let room = ROWS_QUEUED_MAX.saturating_sub(broadcasts.queued[place]);
-            let Broadcasts { parts, shares, queued, past, suppression, .. } = &mut *broadcasts;
+            let Broadcasts { parts, shares, queued, past, suppression, searched, .. } =
+                &mut *broadcasts;
+            let searched = &*searched;
             for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
                 self.take_tokens(part, room as u32, now_ms);
             }
             let (mut left, mut put_off) = (room, 0);
-            while left > 0 && self.has_place_for_row() && put_off < PUT_OFF_MAX {
+            while left > 0
+                && self.has_place_for_row()
+                && put_off < PUT_OFF_MAX
+                && searched.get() < SEARCHES_PER_TURN_MAX
+            {
                 let has_row = |ordinal| {
                     let part = parts.iter().find(|part| part.ordinal() == ordinal);
                     part.is_some_and(|part| part.tokens > 0 && part.slice.has_ready())
@@ -232,7 +239,7 @@ impl<L: Log> Shard<L> {
                 else {
                     break;
                 };
-                let others = Others { live: [before, behind], past, suppression };
+                let others = Others { live: [before, behind], past, suppression, searched };
                 let most = left.min(ROWS_AT_ONCE).min(part.tokens as usize);
                 let fed = self.feed_some(part, others, most, now_ms);
                 if fed.spent > 0 {
@@ -297,9 +304,13 @@ impl<L: Log> Shard<L> {
             count += 1;
         }
         let mut fed = Fed::default();
+        let skips = part.broadcast.terms.skips_had_within_ms.map(|within_ms| {
+            let since_ms = WallMs::new(now_ms.ms().saturating_sub(within_ms));
+            (others.earlier(part.broadcast.terms.xpid, since_ms), since_ms)
+        });
         for (place, recipient) in &taken[..count] {
             let Some(recipient) = recipient else { continue };
-            match self.look_at(part, others, (*place, recipient), now_ms) {
+            match self.look_at(part, (others, &skips), (*place, recipient)) {
                 // It is looked at again when others have had their turns.
                 Look::PutOff => {
                     part.slice.put_off(*place);
@@ -333,9 +344,8 @@ impl<L: Log> Shard<L> {
     fn look_at(
         &self,
         part: &Part,
-        others: Others<'_>,
+        (others, skips): (Others<'_>, &Option<(Vec<Earlier<'_>>, WallMs)>),
         (place, recipient): (u32, &Recipient),
-        now_ms: WallMs,
     ) -> Look {
         let (terms, msn) = (&part.broadcast.terms, recipient.msn);
         let (end, older) = by_alert((&self.fingerprints, &self.core), terms, msn);
@@ -349,11 +359,10 @@ impl<L: Log> Shard<L> {
             return Look::End(Outcome::Refused, Code::NOT_CONTRACTED.number());
         }
         let Some(row) = part.new_row(place) else { return Look::End(Outcome::Skipped, NO_TEXT) };
-        if let Some(within_ms) = terms.skips_had_within_ms {
-            let since_ms = WallMs::new(now_ms.ms().saturating_sub(within_ms));
-            if others.had_text(&part.broadcast, (msn, recipient.text), since_ms) {
-                return Look::End(Outcome::Skipped, HAD_IT);
-            }
+        if let Some((earlier, since_ms)) = skips
+            && others.had_text(earlier, &part.broadcast, (msn, recipient.text), *since_ms)
+        {
+            return Look::End(Outcome::Skipped, HAD_IT);
         }
         if self.routes.route_of(msn, terms.xpid, terms.class) != CORE_NETWORK {
             return Look::End(Outcome::Failed, BY_CARRIER.number());

@@ -1,12 +1,13 @@
 //! What broadcasts write into the journal, how it is read again, and what the books get of it.
 
+use super::untold::{UntoldNotes, is_billed};
 use super::{OwedRows, Part, Shard};
 use crate::billing::{Event, EventKind, Log};
 use crate::broadcast::life::Life;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::slice::codec::{self, BookLine, LINES_MAX, RecordBooks};
-use crate::broadcast::slice::{ARRIVED, Plan, Record as SliceRecord, Slice};
-use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
+use crate::broadcast::slice::{ARRIVED, Record as SliceRecord};
+use crate::journal::{BroadcastNote, Position};
 use crate::shard::fatal_if_full;
 use crate::smsc::row_ids::row_id;
 use crate::smsc::state::State;
@@ -15,70 +16,6 @@ use crate::testing::kill_points::{KillPoint, kill_point};
 use std::collections::BTreeMap;
 use wire::terms::ids::Kind;
 use wire::terms::time::WallMs;
-
-/// What a journal has of a broadcast of which nobody has told yet.
-#[derive(Default)]
-pub(in crate::shard) struct UntoldNotes {
-    records: Vec<(SliceRecord, RecordBooks)>,
-    /// Where they lie.
-    positions: Vec<Position>,
-    /// Octets by segment, once they are counted.
-    pub(super) needed: BTreeMap<SegmentId, u64>,
-}
-
-impl UntoldNotes {
-    /// Takes a record as the journal is read; `false` where it says something impossible.
-    pub(in crate::shard) fn take(&mut self, position: Position, note: &BroadcastNote<'_>) -> bool {
-        let Some(read) = codec::read(note.octets) else { return false };
-        self.records.push(read);
-        self.positions.push(position);
-        true
-    }
-
-    /// The journal is read: its segments stay as long as this is needed.
-    pub(in crate::shard) fn hold(&mut self, journal: &mut Journal) {
-        for position in std::mem::take(&mut self.positions) {
-            journal.need_broadcast(position);
-            *self.needed.entry(position.segment()).or_default() += journal.note_octets(position);
-        }
-    }
-
-    /// The slice as it was, the number of its records with outcomes, and what the books know of.
-    pub(super) fn recover(
-        self,
-        plan: Plan,
-        seconds: u32,
-    ) -> (BTreeMap<SegmentId, u64>, u32, Slice, Vec<u64>) {
-        let rows: u32 = plan.runs.iter().map(|run| run.rows).sum();
-        let mut accepted = vec![0u64; (rows as usize).div_ceil(64)];
-        let mut records = 0;
-        for (record, books) in &self.records {
-            if let SliceRecord::Outcomes(entries) = record {
-                records = records.max(books.number.wrapping_add(1));
-                for (row, word) in entries.iter().filter(|(_, word)| is_billed(*word)) {
-                    debug_assert!(word.outcome != Outcome::Waiting);
-                    if let Some(bits) = accepted.get_mut(*row as usize / 64) {
-                        *bits |= 1 << (row % 64);
-                    }
-                }
-            }
-        }
-        let all = self.records.iter().map(|(record, _)| record);
-        let slice = Slice::recover(plan, None, all, seconds);
-        (self.needed, records, slice, accepted)
-    }
-}
-
-/// Whether the books get a row with this word: it was a push.
-fn is_billed(word: RowWord) -> bool {
-    match word.outcome {
-        Outcome::Skipped | Outcome::Waiting | Outcome::InFlight => false,
-        // It never began.
-        Outcome::Cancelled | Outcome::Expired | Outcome::Replaced => word.attempts > 0,
-        Outcome::Refused => word.code != 2005,
-        _ => true,
-    }
-}
 
 /// The message center's number of an outcome; `None` while it is open.
 fn state_of(outcome: Outcome) -> Option<State> {
@@ -219,6 +156,9 @@ impl<L: Log> Shard<L> {
         let (ordinal, read) = (note.ordinal, codec::read(note.octets));
         let Some((record, _)) = read else { return };
         let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        if let Some(notes) = broadcasts.untold.get_mut(&ordinal) {
+            self.move_untold(notes, (ordinal, &record), position, now_ms);
+        }
         if let Some(part) = broadcasts.find_mut(ordinal) {
             // What has overtaken it stands in the journal before it is left out.
             self.flush(part, now_ms);
@@ -236,6 +176,25 @@ impl<L: Log> Shard<L> {
             }
         }
         self.broadcasts = broadcasts;
+    }
+
+    /// As [`Self::move_note`], of a broadcast of which nobody has told yet.
+    fn move_untold(
+        &mut self,
+        notes: &mut UntoldNotes,
+        (ordinal, record): (u32, &SliceRecord),
+        position: Position,
+        now_ms: WallMs,
+    ) {
+        for record in notes.said_again(record) {
+            let books = RecordBooks { number: notes.last_record(), ..RecordBooks::default() };
+            let mut octets = Vec::new();
+            codec::write(&record, &books, &mut octets);
+            let note = BroadcastNote { ordinal, at_ms: now_ms.ms(), octets: &octets };
+            let (moved, _) = fatal_if_full(self.journal.append_broadcast(&note));
+            *notes.needed.entry(moved.segment()).or_default() += self.journal.note_octets(moved);
+        }
+        notes.needed.remove(&position.segment());
     }
 
     /// Enters in the books what durable records say; where the device takes no events it stays

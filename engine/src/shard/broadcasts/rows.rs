@@ -107,9 +107,6 @@ impl<L: Log> Shard<L> {
         };
         let is_first = part.slice.word(place).outcome == Outcome::Waiting;
         let registered = self.registry.find(part.broadcast.terms.xpid);
-        if is_first {
-            part.charge(registered, now_ms);
-        }
         let seconds = part.seconds(now);
         let alert = (&self.fingerprints, &self.core);
         let turn = match by_alert(alert, &part.broadcast.terms, push.msn()) {
@@ -117,7 +114,13 @@ impl<L: Log> Shard<L> {
                 part.slice.change_to_end(place, end, seconds);
                 Turn::Ended
             }
-            (None, _) => part.slice.begin(place, seconds),
+            (None, _) => {
+                // Only what is sent is charged.
+                if is_first {
+                    part.charge(registered, now_ms);
+                }
+                part.slice.begin(place, seconds)
+            }
         };
         if turn != Turn::Attempt {
             part.in_center -= 1;

@@ -181,6 +181,9 @@ pub struct Settings {
     /// Time for finishing what has begun when told to stop, in milliseconds [default: 10000]
     #[arg(long, value_name = "MS")]
     pub drain_timeout_ms: Option<u64>,
+    /// How many days rows of a broadcast are kept when it is over; its report stays [default: 400]
+    #[arg(long, value_name = "DAYS")]
+    pub broadcasts_kept_days: Option<u32>,
     /// File of line states by phone number, for the simulated network
     #[arg(long, value_name = "FILE", help_heading = "Simulated network")]
     pub network_line_states: Option<PathBuf>,
@@ -349,6 +352,7 @@ impl Settings {
             request_timeout_ms: self.request_timeout_ms.or(below.request_timeout_ms),
             idle_timeout_ms: self.idle_timeout_ms.or(below.idle_timeout_ms),
             drain_timeout_ms: self.drain_timeout_ms.or(below.drain_timeout_ms),
+            broadcasts_kept_days: self.broadcasts_kept_days.or(below.broadcasts_kept_days),
             network_line_states: self.network_line_states.or(below.network_line_states),
             network_default_line_state: self
                 .network_default_line_state

@@ -85,6 +85,7 @@ impl Config {
             ("request_timeout_ms", number(self.request_timeout_ms)),
             ("idle_timeout_ms", number(self.idle_timeout_ms)),
             ("drain_timeout_ms", number(self.drain_timeout_ms)),
+            ("broadcasts_kept_days", number(self.broadcasts_kept_days.into())),
         ]
     }
 

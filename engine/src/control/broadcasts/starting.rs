@@ -1,0 +1,195 @@
+//! The start of a broadcast: one rename decides it, and then the shards are told.
+//!
+//! **Invariants:** an ordinal is given once, for as long as the data directory or a copy of it
+//! lives; nobody else waits for the desk while a shard, or a file of recipients, takes its time.
+
+use std::sync::Arc;
+
+use super::desk::{BroadcastDesk, Standing, check_stage, holding_check};
+use super::documents::{BroadcastDocument, ScheduleDocument, Stage, StartDocument};
+use super::due::due_later;
+use super::refusal::{
+    APPROVAL, BroadcastRefusal, NOT_EXPECTED, NOT_HIGHER, STATE, TOO_MANY_LIVE, refused,
+};
+use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
+use crate::broadcast::manifest::Manifest;
+use crate::testing::kill_points::{KillPoint, kill_point};
+use host::clock;
+use wire::terms::rfc3339::parse_rfc3339;
+
+/// What somebody ordered to start.
+struct Ordered<'a> {
+    broadcast: &'a str,
+    digest: &'a str,
+    recipients: u64,
+    by: &'a str,
+}
+
+/// What becomes of such an order.
+enum Begun {
+    /// It is done with: there is nothing to tell.
+    Done(Box<BroadcastDocument>),
+    /// It was started before: its shards are told once more.
+    Again(Box<BroadcastDocument>),
+    /// It may be started, as this.
+    Now(Box<BroadcastDocument>),
+}
+
+impl BroadcastDesk {
+    /// Starts it: returns when every shard has that durable. A start that is repeated gets the same
+    /// answer.
+    pub(super) fn start(
+        &self,
+        broadcast: &str,
+        digest: &str,
+        recipients: u64,
+        by: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let turns = self.turns_of(broadcast)?;
+        let _turn = turns.start();
+        let ordered = Ordered { broadcast, digest, recipients, by };
+        let document = match self.begin(&ordered)? {
+            Begun::Done(document) => return Ok(*document),
+            // The answer says that every shard has it, whatever became of the one before.
+            Begun::Again(document) => *document,
+            Begun::Now(document) => self.decide(*document, &ordered)?,
+        };
+        self.tell_start(broadcast)?;
+        Ok(document)
+    }
+
+    /// Looks at what was ordered, and gives what may be started its ordinal.
+    fn begin(&self, ordered: &Ordered<'_>) -> Result<Begun, BroadcastRefusal> {
+        let mut standing = self.standing();
+        let now_ms = clock::unix_ms();
+        let document = standing.entry(ordered.broadcast)?.document.clone();
+        if document.started.is_some() {
+            let same = document.check.as_ref().is_some_and(|check| check.digest == ordered.digest);
+            if !same {
+                return Err(refused(STATE, "the broadcast was started already"));
+            }
+            let is_over = document.stage == Stage::Ended;
+            let document = Box::new(document);
+            return Ok(if is_over { Begun::Done(document) } else { Begun::Again(document) });
+        }
+        may_start(&standing, &document, ordered, now_ms)?;
+        if let Some(due_ms) = due_later(&document.manifest, now_ms)? {
+            let document = self.schedule(&mut standing, document, due_ms, ordered)?;
+            return Ok(Begun::Done(Box::new(document)));
+        }
+        let ordinal = standing.next_ordinal;
+        // Before anything is done under it: an ordinal that is lost is no harm, one that is given
+        // twice is.
+        self.shelf.keep_next_ordinal(ordinal + 1)?;
+        standing.next_ordinal = ordinal + 1;
+        let start = StartDocument {
+            ordinal,
+            by: ordered.by.to_owned(),
+            at_ms: now_ms,
+            deadline_ms: deadline_of(&document.manifest, now_ms),
+        };
+        let (stage, started) = (Stage::Started, Some(start));
+        Ok(Begun::Now(Box::new(BroadcastDocument { stage, started, ..document })))
+    }
+
+    /// Keeps a start, if it still may be one when its files have been read.
+    fn decide(
+        &self,
+        document: BroadcastDocument,
+        ordered: &Ordered<'_>,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let running = self.running(&document)?;
+        let rows = u64::from(running.recipients.rows());
+        self.shelf.make_outcomes_room(ordered.broadcast, rows)?;
+        let mut standing = self.standing();
+        let known = standing.entry(ordered.broadcast)?.document.clone();
+        may_start(&standing, &known, ordered, clock::unix_ms())?;
+        // This rename decides the start.
+        self.shelf.keep_broadcast(ordered.broadcast, &document)?;
+        kill_point(KillPoint::RowsKept);
+        let entry = standing.entry(ordered.broadcast)?;
+        entry.document = document.clone();
+        entry.running = Some(Arc::clone(&running));
+        Ok(document)
+    }
+
+    /// Keeps an order to start for its time. One that is repeated changes nothing.
+    fn schedule(
+        &self,
+        standing: &mut Standing,
+        document: BroadcastDocument,
+        due_ms: u64,
+        ordered: &Ordered<'_>,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        if document.stage == Stage::Scheduled {
+            return Ok(document);
+        }
+        let digest = document.check.as_ref().map(|check| check.digest.clone());
+        let scheduled = ScheduleDocument {
+            due_ms,
+            by: ordered.by.to_owned(),
+            ordered_ms: clock::unix_ms(),
+            digest: digest.unwrap_or_default(),
+            recipients: ordered.recipients,
+            trouble: None,
+        };
+        let stage = Stage::Scheduled;
+        let document = BroadcastDocument { stage, scheduled: Some(scheduled), ..document };
+        self.shelf.keep_broadcast(&document.broadcast, &document)?;
+        standing.entry(&document.broadcast)?.document = document.clone();
+        Ok(document)
+    }
+}
+
+fn may_start(
+    standing: &Standing,
+    document: &BroadcastDocument,
+    ordered: &Ordered<'_>,
+    now_ms: u64,
+) -> Result<(), BroadcastRefusal> {
+    check_stage(document, &[Stage::Checked, Stage::Approved, Stage::Scheduled])?;
+    // What was ordered for a time is the dry run that held then.
+    let ordered_ms = document.scheduled.as_ref().map_or(now_ms, |due| due.ordered_ms);
+    let check = holding_check(document, ordered.digest, ordered_ms)?;
+    let is_approved = document.approvals.iter().any(|approval| approval.digest == ordered.digest);
+    if check.needs_approval && !is_approved {
+        let sentence = "somebody who neither wrote nor changed it has to approve it first";
+        return Err(refused(APPROVAL, sentence));
+    }
+    let found = check.addressed.targeted;
+    if found != ordered.recipients {
+        let sentence = format!("the dry run found {found} recipients: repeat that number");
+        return Err(refused(NOT_EXPECTED, sentence));
+    }
+    let expect = &document.manifest.expect;
+    if let Some([least, most]) = expect.recipients
+        && !(least..=most).contains(&found)
+    {
+        let sentence = format!("{found} recipients were found, and {least} to {most} are expected");
+        return Err(refused(NOT_EXPECTED, sentence));
+    }
+    let segments = check.addressed.texts.iter().map(|text| text.segments).max().unwrap_or(0);
+    if expect.segments_max.is_some_and(|most| segments > most) {
+        let sentence = format!("a text takes {segments} short messages, more than is expected");
+        return Err(refused(NOT_EXPECTED, sentence));
+    }
+    let live = standing.started().filter(|(other, _)| other.stage == Stage::Started).count();
+    if live >= LIVE_MAX {
+        return Err(refused(TOO_MANY_LIVE, format!("{LIVE_MAX} broadcasts are live: end one")));
+    }
+    let highest =
+        standing.chain(&document.manifest).map(|(other, _)| other.manifest.alertseq).max();
+    if highest.is_some_and(|highest| document.manifest.alertseq <= highest) {
+        let sentence = "the chain has this alertseq, or a higher one: count on from it";
+        return Err(refused(NOT_HIGHER, sentence));
+    }
+    Ok(())
+}
+
+/// No attempt from then on, Unix milliseconds.
+fn deadline_of(manifest: &Manifest, now_ms: u64) -> u64 {
+    let most = now_ms + LIFETIME_SECONDS_MAX * 1_000;
+    let named = manifest.deadline.as_deref().and_then(parse_rfc3339);
+    let own = manifest.lifetime.map(|seconds| now_ms + seconds * 1_000);
+    named.map(|at| at.ms()).or(own).unwrap_or(most).min(most)
+}

@@ -1,0 +1,289 @@
+//! What a journal has of broadcasts of which nobody has told since the start: what all their
+//! records say together, four octets a row, until they are told or known to be over.
+//!
+//! **Invariants:** read in any order that cleaning leaves, the records lead to the same state; what
+//! cleaning moves says no less than all that was read, and nothing that is overtaken.
+
+use crate::broadcast::claims::Piece;
+use crate::broadcast::life::Life;
+use crate::broadcast::limits::LIST_ROWS_MAX;
+use crate::broadcast::outcomes::{Outcome, RowWord};
+use crate::broadcast::slice::codec::{self, RecordBooks};
+use crate::broadcast::slice::{OUTCOMES_OF_A_RECORD_MAX, Plan, Record, Slice};
+use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
+use std::collections::BTreeMap;
+
+/// What a journal has of a broadcast of which nobody has told yet.
+pub(in crate::shard) struct UntoldNotes {
+    life: Life,
+    /// By run, the piece that its claims end with.
+    claims: BTreeMap<u32, Piece>,
+    /// By row, as [`RowWord::to_bits`] has it.
+    words: Vec<u32>,
+    /// One bit for each row that the books know of.
+    accepted: Vec<u64>,
+    marks: BTreeMap<u32, u16>,
+    doubts: u32,
+    /// The last record says that nothing was under way.
+    rests: bool,
+    /// Records with outcomes that were numbered.
+    records: u32,
+    /// Where the records lie.
+    positions: Vec<Position>,
+    /// Octets by segment, once they are counted.
+    pub(super) needed: BTreeMap<SegmentId, u64>,
+}
+
+impl Default for UntoldNotes {
+    fn default() -> Self {
+        Self {
+            life: Life::Holding,
+            claims: BTreeMap::new(),
+            words: Vec::new(),
+            accepted: Vec::new(),
+            marks: BTreeMap::new(),
+            doubts: 0,
+            rests: false,
+            records: 0,
+            positions: Vec::new(),
+            needed: BTreeMap::new(),
+        }
+    }
+}
+
+impl UntoldNotes {
+    /// Takes a record as the journal is read; `false` where it says something impossible.
+    pub(in crate::shard) fn take(&mut self, position: Position, note: &BroadcastNote<'_>) -> bool {
+        let Some((record, books)) = codec::read(note.octets) else { return false };
+        self.merge(&record, &books);
+        self.positions.push(position);
+        true
+    }
+
+    fn merge(&mut self, record: &Record, books: &RecordBooks) {
+        self.rests = *record == Record::Rests;
+        match record {
+            // Only what was obeyed stands in a record.
+            Record::Order(order) => self.life = self.life.after(order.step()).unwrap_or(self.life),
+            Record::Stands(life) => self.life = *life,
+            Record::Claimed(pieces) => {
+                for piece in pieces {
+                    let known = self.claims.entry(piece.run).or_insert(*piece);
+                    if known.first < piece.first {
+                        *known = *piece;
+                    }
+                }
+            }
+            Record::Outcomes(entries) => {
+                self.records = self.records.max(books.number.wrapping_add(1));
+                for (row, word) in entries.iter().filter(|(row, _)| *row < LIST_ROWS_MAX) {
+                    self.note_outcome(*row as usize, *word);
+                }
+            }
+            Record::Marks(entries) => {
+                for (row, mark) in entries {
+                    *self.marks.entry(*row).or_default() |= mark;
+                }
+            }
+            Record::Doubts { total } => self.doubts = self.doubts.max(*total),
+            Record::Rests => {}
+        }
+    }
+
+    fn note_outcome(&mut self, row: usize, word: RowWord) {
+        if self.words.len() <= row {
+            self.words.resize(row + 1, RowWord::WAITING.to_bits());
+            self.accepted.resize((row + 1).div_ceil(64), 0);
+        }
+        if is_billed(word) {
+            self.accepted[row / 64] |= 1 << (row % 64);
+        }
+        // The last one counts, and an end stays.
+        if !self.word(row).outcome.is_final() {
+            self.words[row] = word.to_bits();
+        }
+    }
+
+    fn word(&self, row: usize) -> RowWord {
+        let word = self.words.get(row).copied().and_then(RowWord::from_bits);
+        word.unwrap_or(RowWord::WAITING)
+    }
+
+    /// The number of the last record with outcomes.
+    pub(super) fn last_record(&self) -> u32 {
+        self.records.saturating_sub(1)
+    }
+
+    /// The journal is read: its segments stay as long as this is needed.
+    pub(in crate::shard) fn hold(&mut self, journal: &mut Journal) {
+        for position in std::mem::take(&mut self.positions) {
+            journal.need_broadcast(position);
+            *self.needed.entry(position.segment()).or_default() += journal.note_octets(position);
+        }
+    }
+
+    /// What a record that cleaning moves is appended as, behind all others.
+    pub(super) fn said_again(&self, record: &Record) -> Vec<Record> {
+        let mut again = match record {
+            Record::Order(_) | Record::Stands(_) => vec![Record::Stands(self.life)],
+            Record::Doubts { .. } => vec![Record::Doubts { total: self.doubts }],
+            Record::Claimed(pieces) => {
+                let is_last = |piece: &&Piece| self.claims.get(&piece.run) == Some(*piece);
+                let pieces: Vec<Piece> = pieces.iter().filter(is_last).copied().collect();
+                if pieces.is_empty() { Vec::new() } else { vec![Record::Claimed(pieces)] }
+            }
+            Record::Outcomes(entries) => {
+                let is_last = |(row, said): &&(u32, RowWord)| self.word(*row as usize) == *said;
+                let entries: Vec<(u32, RowWord)> =
+                    entries.iter().filter(is_last).copied().collect();
+                if entries.is_empty() { Vec::new() } else { vec![Record::Outcomes(entries)] }
+            }
+            Record::Marks(entries) => {
+                let all = |(row, _): &(u32, u16)| Some((*row, *self.marks.get(row)?));
+                vec![Record::Marks(entries.iter().filter_map(all).collect())]
+            }
+            Record::Rests if self.rests => return vec![Record::Rests],
+            Record::Rests => Vec::new(),
+        };
+        if self.rests && !again.is_empty() {
+            // It stays the last word.
+            again.push(Record::Rests);
+        }
+        again
+    }
+
+    /// The slice as it was, the number of its records with outcomes, and what the books know of.
+    pub(super) fn recover(
+        mut self,
+        plan: Plan,
+        seconds: u32,
+    ) -> (BTreeMap<SegmentId, u64>, u32, Slice, Vec<u64>) {
+        let rows: u32 = plan.runs.iter().map(|run| run.rows).sum();
+        let mut accepted = std::mem::take(&mut self.accepted);
+        accepted.resize((rows as usize).div_ceil(64), 0);
+        let (needed, records) = (std::mem::take(&mut self.needed), self.records);
+        let slice = Slice::recover(plan, None, self.records(), seconds);
+        (needed, records, slice, accepted)
+    }
+
+    /// All of it as records, as few as there can be.
+    fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        let front = [
+            Record::Stands(self.life),
+            Record::Claimed(self.claims.values().copied().collect()),
+            Record::Marks(self.marks.iter().map(|(row, mark)| (*row, *mark)).collect()),
+            Record::Doubts { total: self.doubts },
+        ];
+        let chunks = self.words.chunks(OUTCOMES_OF_A_RECORD_MAX).enumerate();
+        let outcomes = chunks.map(|(chunk, words)| {
+            let first = chunk * OUTCOMES_OF_A_RECORD_MAX;
+            let words = words.iter().enumerate().filter_map(|(at, bits)| {
+                let word = RowWord::from_bits(*bits)?;
+                (word.outcome != Outcome::Waiting).then_some(((first + at) as u32, word))
+            });
+            Record::Outcomes(words.collect())
+        });
+        front.into_iter().chain(outcomes).chain(self.rests.then_some(Record::Rests))
+    }
+}
+
+/// Whether the books get a row with this word: it was a push.
+pub(super) fn is_billed(word: RowWord) -> bool {
+    match word.outcome {
+        Outcome::Skipped | Outcome::Waiting | Outcome::InFlight => false,
+        // It never began.
+        Outcome::Cancelled | Outcome::Expired | Outcome::Replaced => word.attempts > 0,
+        Outcome::Refused => word.code != 2005,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broadcast::claims::RunSlice;
+    use crate::broadcast::life::End;
+    use crate::broadcast::mutation::Mutation;
+    use crate::broadcast::slice::{MAY_HAVE_IT, OnDoubt, Order, WITHDRAWN};
+
+    fn plan() -> Plan {
+        let runs = vec![RunSlice { first: 0, rows: 100, wave: 0 }];
+        Plan { runs, alertseq: 0, on_doubt: OnDoubt::Again, mutation: Mutation::None }
+    }
+
+    fn word(outcome: Outcome, seconds: u32) -> RowWord {
+        RowWord::WAITING.becoming(outcome, seconds)
+    }
+
+    fn piece(first: u32) -> Piece {
+        Piece { run: 0, first, rows: 32 }
+    }
+
+    fn read(records: &[Record]) -> UntoldNotes {
+        let mut notes = UntoldNotes::default();
+        for (number, record) in (0..).zip(records) {
+            let books = RecordBooks { number, ..RecordBooks::default() };
+            notes.merge(record, &books);
+        }
+        notes
+    }
+
+    /// What a start makes of these records.
+    fn recovered(records: &[Record]) -> (Life, Vec<u32>, Vec<u16>, u32, u32) {
+        let (_, _, slice, _) = read(records).recover(plan(), 50);
+        let marks = (0..100).map(|row| slice.mark(row)).collect();
+        (slice.life(), slice.words().to_vec(), marks, slice.claimed(), slice.doubts())
+    }
+
+    fn history() -> Vec<Record> {
+        vec![
+            Record::Stands(Life::Holding),
+            Record::Order(Order::Start),
+            Record::Claimed(vec![piece(0)]),
+            Record::Outcomes(vec![
+                (0, word(Outcome::InFlight, 1).becoming(Outcome::Delivered, 1)),
+                (1, word(Outcome::InFlight, 1).becoming(Outcome::Held, 90)),
+                (2, word(Outcome::InFlight, 1).becoming(Outcome::Held, 90)),
+            ]),
+            Record::Claimed(vec![piece(32)]),
+            Record::Marks(vec![(1, WITHDRAWN), (2, MAY_HAVE_IT)]),
+            Record::Outcomes(vec![(
+                2,
+                word(Outcome::InFlight, 1)
+                    .becoming(Outcome::Held, 90)
+                    .becoming(Outcome::InFlight, 91)
+                    .becoming(Outcome::Delivered, 92),
+            )]),
+            Record::Doubts { total: 3 },
+            Record::Order(Order::Pause),
+            Record::Order(Order::End(End::Cancelled)),
+            Record::Rests,
+        ]
+    }
+
+    #[test]
+    fn all_records_together_lead_to_what_they_lead_to_one_by_one() {
+        let records = history();
+        for until in 1..=records.len() {
+            let some = &records[..until];
+            let slice = Slice::recover(plan(), None, some, 50);
+            let (life, words, _, claimed, doubts) = recovered(some);
+            assert_eq!((life, claimed, doubts), (slice.life(), slice.claimed(), slice.doubts()));
+            assert_eq!(words, slice.words(), "the first {until}");
+        }
+    }
+
+    #[test]
+    fn what_cleaning_moves_before_anybody_has_told_says_the_same() {
+        let whole = recovered(&history());
+        // The oldest goes, and stands behind all others in what is needed of it; again and again.
+        let mut records = history();
+        for round in 0..3 * records.len() {
+            let notes = read(&records);
+            let oldest = records.remove(0);
+            records.extend(notes.said_again(&oldest));
+            assert_eq!(recovered(&records), whole, "round {round}: {records:?}");
+        }
+        assert_eq!(records.last(), Some(&Record::Rests));
+    }
+}
