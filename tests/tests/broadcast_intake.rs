@@ -390,3 +390,36 @@ fn a_source_that_hangs_up_and_asks_again_makes_one_broadcast() {
     }
     engine.stop();
 }
+
+#[test]
+fn a_warning_by_areas_that_were_loaded_starts_by_itself() {
+    let site = Site::new(tests::programs!());
+    let people = Broadcaster::new(&site, 30);
+    let town = Posting::new(&site, "town");
+    let engine = site.start();
+    let list = people.list(&rows(30).replace(",en", ",ja"));
+    let file = write(&site, "areas", &AREAS.replace("JMA tsunami:801", "Town wards:7"));
+    site.must(&["area", "load", &file, "--code-property", "N03_007"]);
+    register(&site, "town", &list, &["--start", "03", "--recipients-max", "10"]);
+    let by_wards = |identifier: &str, ward: &str| {
+        let text = alert(identifier, "Alert", "", "避難してください");
+        text.replace("JIS X0402", "Town wards").replace("13101", ward)
+    };
+    let started = town.send(&by_wards("K-1", "7"));
+    assert_eq!((started.state.as_str(), &started.waits[..]), ("started", &[][..]), "{started:?}");
+    let broadcast = started.broadcast.expect("a broadcast");
+    assert_eq!(people.ended(&broadcast).counts["delivered"], 10);
+    let unknown = town.try_send(&by_wards("K-2", "8"), &[]);
+    assert!(unknown.stderr.contains("Town wards:8"), "{}", unknown.stderr);
+    engine.stop();
+}
+
+#[test]
+fn an_upload_that_is_refused_before_its_end_says_why() {
+    let site = Site::new(tests::programs!());
+    let engine = site.start();
+    let file = write(&site, "long.csv", &rows(300_000));
+    let refused = site.run(&["list", "import", "li-nobody", &file]);
+    assert!(refused.stderr.contains("there is no list"), "{}", refused.stderr);
+    engine.stop();
+}

@@ -80,7 +80,7 @@ impl<In: Transport> Connector<In> for AdminConnector {
         };
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        Ok(Some(AdminTransport { stream, buffers }))
+        Ok(Some(AdminTransport { stream, buffers, cut: None }))
     }
 }
 
@@ -88,6 +88,8 @@ impl<In: Transport> Connector<In> for AdminConnector {
 pub(super) struct AdminTransport {
     stream: AdminStream,
     buffers: LazyBuffers,
+    /// Why the engine takes no more of the request: it may have answered before its end.
+    cut: Option<std::io::Error>,
 }
 
 impl fmt::Debug for AdminTransport {
@@ -104,6 +106,12 @@ fn told(error: std::io::Error, timeout: NextTimeout) -> Error {
     }
 }
 
+/// Whether the other side has closed.
+fn is_closed(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(kind, BrokenPipe | ConnectionReset | ConnectionAborted)
+}
+
 /// The time that is left, as a socket takes it: none at all is no bound.
 fn left(timeout: NextTimeout) -> Option<Duration> {
     timeout.not_zero().map(|left| *left)
@@ -115,9 +123,17 @@ impl Transport for AdminTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        if self.cut.is_some() {
+            return Ok(());
+        }
         self.stream.limit_writes(left(timeout))?;
         let output = &self.buffers.output()[..amount];
-        self.stream.write_all(output).map_err(|error| told(error, timeout))
+        match self.stream.write_all(output) {
+            // Whoever refuses a file answers and closes: the answer says more than this error.
+            Err(error) if is_closed(error.kind()) => self.cut = Some(error),
+            written => written.map_err(|error| told(error, timeout))?,
+        }
+        Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -125,6 +141,10 @@ impl Transport for AdminTransport {
         let amount = loop {
             match self.stream.read(self.buffers.input_append_buf()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Without an answer what cut the request off is what there is to say.
+                Ok(0) | Err(_) if self.cut.is_some() => {
+                    return Err(self.cut.take().map_or(Error::ConnectionFailed, Error::Io));
+                }
                 read => break read.map_err(|error| told(error, timeout))?,
             }
         };

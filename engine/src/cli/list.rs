@@ -16,6 +16,7 @@ use super::sms::{json_of, shown};
 use super::table::{grouped, render};
 use super::{CliError, Output, Place};
 use crate::control::broadcasts::{ListDocument, ListWanted};
+use simd_json::prelude::ValueObjectAccessAsScalar as _;
 
 /// Octets that are read at a time.
 const BLOCK_OCTETS: usize = 1 << 20;
@@ -60,6 +61,9 @@ pub(super) enum ListCommand {
         /// The file holds changes of this version, in NDJSON.
         #[arg(long, value_name = "VERSION")]
         base: Option<u32>,
+        /// The version is meant to have no recipient: without this such a one is not used.
+        #[arg(long)]
+        empty: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -109,16 +113,25 @@ pub(super) fn run(command: &ListCommand, output: &mut Output<'_>) -> Result<Exit
             let made: ListDocument = running(place)?.post("/lists", &wanted)?;
             return output.print(&format!("{}\n", made.list)).map(|()| ExitCode::SUCCESS);
         }
-        ListCommand::Import { list, file, charset, repair, base, place } => {
+        ListCommand::Import { list, file, charset, repair, base, empty, place } => {
             let mut path = format!("/lists/{list}/versions?charset={charset}");
             path += &repair.as_ref().map_or_else(String::new, |way| format!("&repair={way}"));
             path += &base.map_or_else(String::new, |base| format!("&base={base}"));
+            path += if *empty { "&empty=true" } else { "" };
             let name = shown(&file.to_string_lossy());
             let mut file = open(file)
                 .map_err(|error| CliError::new(format!("{name} cannot be opened: {error}")))?;
             let imported: simd_json::OwnedValue =
                 running(place)?.send_file(&path, base.is_none(), &mut file)?;
-            return output.print_json(&imported).map(|()| ExitCode::SUCCESS);
+            output.print_json(&imported)?;
+            if imported.get_bool("is_refused") == Some(true) {
+                return Err(CliError::new(format!(
+                    "the version is kept and not used, as too many of its lines are refused or it \
+                     has no recipient: look at it with hayauma list check {name}, or give --empty \
+                     where none is meant"
+                )));
+            }
+            return Ok(ExitCode::SUCCESS);
         }
         ListCommand::Show { list, place } => {
             let path = list.as_ref().map_or_else(|| "/lists".to_owned(), |l| format!("/lists/{l}"));
@@ -146,6 +159,9 @@ fn check(arguments: &CheckArguments, report: &mut Report<'_>) {
             reasons \
              before the list is used"
         )));
+    } else if goes_on && account.rows == 0 {
+        let sentence = "no line is a recipient: import it with --empty if that is meant";
+        report(Err(sentence.to_owned()));
     }
 }
 

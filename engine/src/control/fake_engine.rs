@@ -37,6 +37,8 @@ pub(crate) struct FakeEngine {
     pub(crate) classes_refused: AtomicUsize,
     /// Whether a change is answered as by an engine that is stopping.
     pub(crate) refusing: AtomicBool,
+    /// Who gets no broadcast.
+    pub(crate) suppressed: Mutex<Arc<OptOuts>>,
     /// What its shards know of broadcasts.
     pub(crate) broadcasts: FakeBroadcasts,
 }
@@ -292,7 +294,9 @@ impl Engine for FakeEngine {
 
     fn remember_broadcast(&self, _: Arc<PastBroadcast>) {}
 
-    fn suppress(&self, _: Arc<OptOuts>) {}
+    fn suppress(&self, suppression: Arc<OptOuts>) {
+        *self.suppressed.lock().expect("no panic") = suppression;
+    }
 
     fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError> {
         self.check().map(|()| self.broadcasts.figures())

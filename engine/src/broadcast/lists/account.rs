@@ -135,9 +135,14 @@ impl Account {
         self.refused.values().sum()
     }
 
-    /// Whether too many lines are refused for the list to be used as it is.
+    /// Whether too many lines are refused for the list to be used as it is: more than were taken,
+    /// or more than one in a hundred and more than ten.
     pub fn is_refused(&self) -> bool {
         let refused = self.refused_count();
+        // A short file in another encoding has fewer than ten lines, and none of them is a row.
+        if refused > self.records.saturating_sub(refused) {
+            return true;
+        }
         refused > REFUSED_LINES_FREE && refused * 100 > self.records * REFUSED_PERCENT_MAX
     }
 

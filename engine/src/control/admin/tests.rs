@@ -2,6 +2,7 @@
 
 mod access;
 mod browsers;
+mod lists;
 mod secure;
 
 use std::io::{Read as _, Write as _};

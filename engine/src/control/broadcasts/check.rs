@@ -5,7 +5,7 @@ use std::fs::{self, File};
 
 use axum::http::StatusCode;
 
-use super::desk::BroadcastDesk;
+use super::desk::{BroadcastDesk, Standing};
 use super::documents::{BroadcastDocument, CheckDocument, Stage};
 use super::due::due_later;
 use super::refusal::{
@@ -205,20 +205,7 @@ impl BroadcastDesk {
         let now_ms = clock::unix_ms();
         due_later(manifest, now_ms)?;
         let standing = self.standing();
-        let is_used = standing.broadcasts.values().any(|entry| {
-            let other = &entry.document;
-            let ended_ms = other.ended.as_ref().map_or(now_ms, |end| end.at_ms);
-            other.broadcast != broadcast
-                && other.started.is_some()
-                && other.manifest.xpid == manifest.xpid
-                && other.manifest.reqid == manifest.reqid
-                && now_ms.saturating_sub(ended_ms) < REQID_KEPT_MS
-        });
-        if is_used {
-            let sentence = "another broadcast of the XPID has this reqid: give one of its own";
-            return Err(refused(REUSED, sentence));
-        }
-        Ok(())
+        reqid_is_free(&standing, (broadcast, Stage::Draft), manifest, now_ms)
     }
 
     pub(super) fn open_version(
@@ -232,7 +219,8 @@ impl BroadcastDesk {
             let document = standing.lists.get(list).ok_or_else(not_there)?;
             let found = match version {
                 Some(version) => document.versions.iter().find(|known| known.version == version),
-                None => document.versions.last(),
+                // Where all were refused, the last says so.
+                None => document.newest().or_else(|| document.versions.last()),
             };
             let empty = || refused(LIST_NOT_READY, format!("{list}: it has no such version"));
             let found = found.ok_or_else(empty)?;
@@ -272,6 +260,32 @@ impl BroadcastDesk {
         msns.sort_unstable();
         Ok(msns)
     }
+}
+
+/// Refuses a reqid that another broadcast of the XPID was started with, or is to be: each is sent
+/// once. The dry run says so early; the start asks again, as two drafts may have been checked.
+pub(super) fn reqid_is_free(
+    standing: &Standing,
+    (broadcast, stage): (&str, Stage),
+    manifest: &Manifest,
+    now_ms: u64,
+) -> Result<(), BroadcastRefusal> {
+    let is_used = standing.broadcasts.values().any(|entry| {
+        let other = &entry.document;
+        let ended_ms = other.ended.as_ref().map_or(now_ms, |end| end.at_ms);
+        // Of two that wait for their time the first to start has it.
+        let waits_before = other.stage == Stage::Scheduled && stage != Stage::Scheduled;
+        other.broadcast != broadcast
+            && (other.started.is_some() || waits_before)
+            && other.manifest.xpid == manifest.xpid
+            && other.manifest.reqid == manifest.reqid
+            && now_ms.saturating_sub(ended_ms) < REQID_KEPT_MS
+    });
+    if is_used {
+        let sentence = "another broadcast of the XPID has this reqid: give one of its own";
+        return Err(refused(REUSED, sentence));
+    }
+    Ok(())
 }
 
 /// Whether somebody has ordered it to start.

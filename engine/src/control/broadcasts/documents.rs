@@ -40,6 +40,13 @@ pub struct ListDocument {
     pub versions: Vec<VersionDocument>,
 }
 
+impl ListDocument {
+    /// The version that is used where none is named: the newest that is not refused.
+    pub fn newest(&self) -> Option<&VersionDocument> {
+        self.versions.iter().rev().find(|version| !version.is_refused)
+    }
+}
+
 /// A version of a list.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VersionDocument {

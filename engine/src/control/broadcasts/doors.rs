@@ -15,6 +15,8 @@ use super::documents::{ApprovalWanted, CancelWanted, FollowerWanted, ListWanted,
 use super::doing::{Follower, Halt, Judgement};
 use super::handling::{Answer, Desk, act, beside};
 use super::lists::ImportWanted;
+use super::memory::SUPPRESSION;
+use super::refusal::{BroadcastRefusal, ROLE, refused};
 use super::results::{self, ResultsQuery};
 use super::uploading::upload;
 use super::{areas, sources, templates, warnings};
@@ -25,6 +27,7 @@ use crate::broadcast::manifest::Manifest;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Document, IdentifierInPath, Parameters};
 use crate::control::audit::Act;
+use crate::control::roles::Role;
 
 /// The routes of lists and broadcasts.
 pub fn router(desk: Arc<BroadcastDesk>) -> Router {
@@ -60,6 +63,7 @@ async fn make_list(
     caller: Caller,
     Document(wanted): Document<ListWanted>,
 ) -> Answer {
+    may_fill(&caller, &wanted.purpose)?;
     let line = Act::new("list create").after(&wanted);
     let made = act(&caller, desk, line, move |desk, _| desk.make_list(wanted)).await?;
     Ok(reply_json(StatusCode::CREATED, &made))
@@ -79,6 +83,16 @@ async fn remove_list(
     Ok(reply_json(StatusCode::OK, &removed))
 }
 
+/// Who may make and fill lists of a purpose: those on a suppression list get no broadcast, an
+/// emergency neither, so whoever may only write drafts fills none.
+fn may_fill(caller: &Caller, purpose: &str) -> Result<(), BroadcastRefusal> {
+    if purpose != SUPPRESSION || caller.may(Role::Operator) {
+        return Ok(());
+    }
+    let sentence = "a suppression list takes the role operator or admin: use such a token";
+    Err(refused(ROLE, sentence))
+}
+
 /// How the file of a list is read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +101,9 @@ struct ImportQuery {
     repair: Option<String>,
     /// The version that is changed.
     base: Option<u32>,
+    /// A version without any row is meant.
+    #[serde(default)]
+    empty: bool,
 }
 
 impl ImportQuery {
@@ -117,7 +134,7 @@ async fn import(
         let sentence = "PUT brings a whole list: send changes of a version by POST";
         return Err(AdminError::bad_request(sentence).into());
     }
-    take_version(desk, caller, (list, None), query.options()?, body).await
+    take_version(desk, caller, (list, None), &query, body).await
 }
 
 async fn change_list(
@@ -131,7 +148,7 @@ async fn change_list(
         let sentence = "POST brings changes: say of which version, as ?base=3";
         return Err(AdminError::bad_request(sentence).into());
     };
-    take_version(desk, caller, (list, Some(base)), query.options()?, body).await
+    take_version(desk, caller, (list, Some(base)), &query, body).await
 }
 
 /// Hands the body to an import of its own thread, which stands back behind everything else.
@@ -139,16 +156,18 @@ async fn take_version(
     desk: Arc<BroadcastDesk>,
     caller: Caller,
     (list, base): (String, Option<u32>),
-    options: ReaderOptions,
+    query: &ImportQuery,
     body: Body,
 ) -> Answer {
-    desk.list(&list)?;
+    let (options, may_be_empty) = (query.options()?, query.empty);
+    may_fill(&caller, &desk.list(&list)?.purpose)?;
     let Ok(_place) = Arc::clone(&desk.imports).try_acquire_owned() else {
         let sentence = format!("{IMPORTS_MAX} lists are being taken in: wait until one is");
         return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
     };
     caller.record(Act::new(format!("list import {list} begins"))).await?;
-    let wanted = ImportWanted { list: list.clone(), base, options, by: caller.name.clone() };
+    let by = caller.name.clone();
+    let wanted = ImportWanted { list: list.clone(), base, may_be_empty, options, by };
     let work = move |pieces| desk.import(wanted, pieces);
     let imported = upload("hayauma-import", body, work).await?;
     caller.note(Act::new(format!("list import {list} ends")).after(&imported.audited())).await?;

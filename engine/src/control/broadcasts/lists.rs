@@ -10,6 +10,7 @@ use super::audited::AuditedImport;
 use super::check::hexadecimal;
 use super::desk::{BroadcastDesk, CHECK_HOLDS_MS};
 use super::documents::{BroadcastDocument, ListDocument, ListWanted, Stage, VersionDocument};
+use super::memory::SUPPRESSION;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, TOO_MANY_REFUSED, refused, unknown};
 use super::shelf::{Part, new_identifier};
 use crate::broadcast::limits::PARAMETER_COLUMNS_MAX;
@@ -43,7 +44,7 @@ pub(super) struct Imported {
     list: String,
     version: u32,
     digest: String,
-    /// More lines were refused than a list may have: it is not used.
+    /// More lines were refused than a list may have, or it has no row: it is not used.
     is_refused: bool,
     #[serde(flatten)]
     account: Account,
@@ -70,6 +71,8 @@ pub(super) struct ImportWanted {
     pub(super) list: String,
     /// The version that it changes; `None`: it is a whole list.
     pub(super) base: Option<u32>,
+    /// A version without any row is meant.
+    pub(super) may_be_empty: bool,
     pub(super) options: ReaderOptions,
     pub(super) by: String,
 }
@@ -97,6 +100,11 @@ impl BroadcastDesk {
         }
         if parameters.len() > PARAMETER_COLUMNS_MAX {
             return Err(wrong(format!("a list has at most {PARAMETER_COLUMNS_MAX} parameters")));
+        }
+        if resembles_suppression(&purpose) {
+            let sentence = "this purpose keeps nobody from broadcasts: write suppression for a \
+                            list of those who want none, or another word";
+            return Err(wrong(sentence));
         }
         let mut standing = self.standing();
         if standing.lists.len() >= LISTS_MAX {
@@ -164,7 +172,7 @@ impl BroadcastDesk {
         };
         let Version { account, digest } = version;
         let digest = hexadecimal(&digest);
-        let is_refused = account.is_refused();
+        let is_refused = account.is_refused() || (account.rows == 0 && !wanted.may_be_empty);
         let mut standing = self.standing();
         let list = standing.lists.get_mut(&wanted.list).ok_or_else(|| unknown("list"))?;
         if list.versions.last().is_some_and(|last| last.version >= number) {
@@ -193,7 +201,8 @@ impl BroadcastDesk {
         Ok(Imported { list, version: number, digest, is_refused, account, changes })
     }
 
-    /// Removes the oldest versions, but those that something stands on.
+    /// Removes the oldest versions, but those that something stands on. Refused ones take no place
+    /// of those that are used: the last of all versions is kept, refused or not.
     fn retire_versions(&self, list: &str) {
         let mut standing = self.standing();
         let pinned: Vec<u32> = standing
@@ -206,12 +215,16 @@ impl BroadcastDesk {
             .map(|(_, version, _)| *version)
             .collect();
         let Some(document) = standing.lists.get_mut(list) else { return };
-        let too_many = document.versions.len().saturating_sub(VERSIONS_KEPT);
+        let usable = document.versions.iter().filter(|version| !version.is_refused).count();
+        let too_many = usable.saturating_sub(VERSIONS_KEPT);
+        let last = document.versions.last().map(|last| last.version);
         let (mut place, mut gone) = (0, Vec::new());
         let mut shorter = document.clone();
         shorter.versions.retain(|version| {
-            place += 1;
-            let goes = place <= too_many && !pinned.contains(&version.version);
+            place += usize::from(!version.is_refused);
+            let is_over = version.is_refused || place <= too_many;
+            let is_kept = last == Some(version.version) || pinned.contains(&version.version);
+            let goes = is_over && !is_kept;
             if goes {
                 gone.push(version.version);
             }
@@ -246,6 +259,17 @@ fn stands_on_lists(document: &BroadcastDocument, now_ms: u64) -> bool {
             ended.is_some_and(|end| is_within(end.at_ms, RETRACTABLE_MS))
         }
     }
+}
+
+/// Whether a purpose is not the word of suppression lists, and is likely meant to be.
+fn resembles_suppression(purpose: &str) -> bool {
+    let letters: String =
+        purpose.chars().filter(|one| one.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let means_it =
+        ["suppress", "optout", "optedout", "unsubscri", "donot", "blocklist", "blacklist"]
+            .iter()
+            .any(|word| letters.contains(word));
+    purpose != SUPPRESSION && (means_it || letters == "stop" || letters.contains("配信停止"))
 }
 
 /// The next piece; `None` at the end, an error where it was cut off.

@@ -16,7 +16,7 @@ use wire::terms::ids::Msn;
 use wire::terms::time::WallMs;
 
 /// The purpose of a list of those who want no broadcasts.
-const SUPPRESSION: &str = "suppression";
+pub(super) const SUPPRESSION: &str = "suppression";
 
 impl BroadcastDesk {
     /// A broadcast that is over, as the shards remember it; `None` where that is too long ago, or
@@ -57,15 +57,15 @@ impl BroadcastDesk {
         }
     }
 
-    /// The shards hear of those who want no broadcasts: of the newest versions of all lists of that
-    /// purpose. A version of which too many lines were refused counts too: who was understood
-    /// wants none.
+    /// The shards hear of those who want no broadcasts: of the newest usable versions of all lists
+    /// of that purpose. Where none is usable the newest counts: who was understood wants none.
     pub(super) fn publish_suppression(&self) {
         let files: Vec<(String, u32)> = {
             let standing = self.standing();
             let lists = standing.lists.values().filter(|list| list.purpose == SUPPRESSION);
             let newest = lists.filter_map(|list| {
-                list.versions.last().map(|version| (list.list.clone(), version.version))
+                let version = list.newest().or_else(|| list.versions.last())?;
+                Some((list.list.clone(), version.version))
             });
             newest.collect()
         };

@@ -181,10 +181,8 @@ impl BroadcastDesk {
         let settings = &arrived.settings;
         if settings.template.is_some() {
             // The template's texts count, and the dry run counts them.
-            let of_text = |hold: &&Hold| matches!(hold, Hold::NoText { .. } | Hold::TooLong { .. });
-            let holds = arrived.draft.holds.iter().filter(of_text).map(ToString::to_string);
-            let holds: Vec<String> = holds.collect();
-            answer.waits.retain(|why| !holds.contains(why));
+            let of_text = |hold: &Hold| matches!(hold, Hold::NoText { .. } | Hold::TooLong { .. });
+            drop_holds(&arrived.draft, of_text, &mut answer);
         }
         let place = self.place_in(&chain, &settings.xpid)?;
         let lists: Vec<(String, String)> = {
@@ -208,14 +206,15 @@ impl BroadcastDesk {
             segments_max: settings.segments_max,
         };
         let proposal = propose(&arrived.draft, &terms, &self.catalogue(), &place)?;
+        // It knows all areas that were named: systems that are not built in are loaded.
+        if arrived.draft.act != Act::AllClear {
+            let of_system = |hold: &Hold| matches!(hold, Hold::UnknownSystem { .. });
+            drop_holds(&arrived.draft, of_system, &mut answer);
+        }
         answer.waits.extend(proposal.waits);
         answer.waits.extend(arrived.waits.iter().cloned());
-        answer.warnings.extend(
-            proposal
-                .warnings
-                .into_iter()
-                .map(|sentence| WarningRemark { element: "area".to_owned(), sentence }),
-        );
+        let remark = |sentence| WarningRemark { element: "area".to_owned(), sentence };
+        answer.warnings.extend(proposal.warnings.into_iter().map(remark));
         answer.legs = proposal.manifest.legs.len();
         answer.chain = Some(chain);
         answer.alertseq = Some(place.alertseq);
@@ -296,4 +295,11 @@ fn answered_with(answer: WarningAnswer, before: BroadcastDocument) -> WarningAns
     let alertseq = before.manifest.alertseq;
     let broadcast = Some(before.broadcast);
     WarningAnswer { alertseq, state: state.to_owned(), broadcast, ..answer }
+}
+
+/// What is settled keeps a warning waiting no more.
+fn drop_holds(draft: &Draft, is_settled: impl Fn(&Hold) -> bool, answer: &mut WarningAnswer) {
+    let holds = draft.holds.iter().filter(|hold| is_settled(hold)).map(ToString::to_string);
+    let holds: Vec<String> = holds.collect();
+    answer.waits.retain(|why| !holds.contains(why));
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::check::reqid_is_free;
 use super::desk::{BroadcastDesk, Standing, check_stage, holding_check};
 use super::documents::{BroadcastDocument, ScheduleDocument, Stage, StartDocument};
 use super::due::due_later;
@@ -151,6 +152,8 @@ fn may_start(
     // What was ordered for a time is the dry run that held then.
     let ordered_ms = document.scheduled.as_ref().map_or(now_ms, |due| due.ordered_ms);
     let check = holding_check(document, ordered.digest, ordered_ms)?;
+    let own = (document.broadcast.as_str(), document.stage);
+    reqid_is_free(standing, own, &document.manifest, now_ms)?;
     let is_approved = document.approvals.iter().any(|approval| approval.digest == ordered.digest);
     if check.needs_approval && !is_approved {
         let sentence = "somebody who neither wrote nor changed it has to approve it first";

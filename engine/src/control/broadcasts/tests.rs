@@ -46,7 +46,7 @@ impl Bench {
         pieces.try_send(Piece::End).expect("room");
         let options = ReaderOptions::default();
         let (list, by) = (self.list.clone(), "somebody".to_owned());
-        let wanted = ImportWanted { list, base: None, options, by };
+        let wanted = ImportWanted { list, base: None, may_be_empty: false, options, by };
         self.desk.import(wanted, taken).expect("a version");
     }
 
@@ -408,7 +408,7 @@ fn a_change_of_a_refused_version_makes_no_usable_one() {
     pieces.try_send(Piece::End).expect("room");
     let options = ReaderOptions::default();
     let (list, by) = (bench.list.clone(), "somebody".to_owned());
-    let wanted = ImportWanted { list, base: Some(2), options, by };
+    let wanted = ImportWanted { list, base: Some(2), may_be_empty: false, options, by };
     let refusal = bench.desk.import(wanted, taken).err().expect("refused");
     assert!(refusal.sentence.contains("too many lines"), "{}", refusal.sentence);
 }

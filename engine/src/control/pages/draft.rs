@@ -112,7 +112,7 @@ fn audience_fields(reader: &Reader, lists: &[ListDocument]) -> Markup {
     let list = html! {
         select #list name="list" required {
             @for list in lists {
-                @let rows = list.versions.last().map_or(0, |version| version.rows);
+                @let rows = list.newest().map_or(0, |version| version.rows);
                 option value=(list.list) { (list.name) " · " (number(rows)) }
             }
         }

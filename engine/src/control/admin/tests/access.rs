@@ -13,7 +13,7 @@ use std::time::Duration;
 
 impl Port {
     /// Makes a token and gives its secret.
-    fn token(&self, name: &str, role: &str, xpids: &[&str]) -> String {
+    pub(super) fn token(&self, name: &str, role: &str, xpids: &[&str]) -> String {
         let change = TokenChange {
             name: name.to_owned(),
             roles: vec![role.to_owned()],
@@ -26,7 +26,13 @@ impl Port {
     }
 
     /// The status and the text of a request under this token.
-    fn send_as(&self, secret: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub(super) fn send_as(
+        &self,
+        secret: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (u16, String) {
         let bearer = format!("Bearer {secret}");
         self.send_to(self.address(), method, path, body, &[("Authorization", &bearer)])
     }

@@ -1,0 +1,143 @@
+//! Lists and their versions, and broadcasts that stand on them, through the admin port.
+
+use super::*;
+use crate::control::broadcasts::{BroadcastDocument, ListDocument};
+use wire::terms::ids::Msn;
+
+/// A file of so many rows.
+fn rows(count: u64) -> String {
+    let rows = (0..count).map(|row| format!("0{},13101\n", 9_000_000_000 + row));
+    format!("msn,area\n{}", rows.collect::<String>())
+}
+
+impl Port {
+    fn list(&self, purpose: &str) -> String {
+        let wanted =
+            format!(r#"{{"name":"x","purpose":"{purpose}","consent":"","parameters":[]}}"#);
+        let (status, text) = self.send("POST", "/lists", wanted);
+        assert_eq!(status, 201, "{text}");
+        read::<ListDocument>(&text).list
+    }
+
+    /// Imports a file; whether it is refused.
+    fn fill(&self, list: &str, more: &str, file: &str) -> bool {
+        let (status, text) = self.send("PUT", &format!("/lists/{list}/versions{more}"), file);
+        assert_eq!(status, 201, "{text}");
+        text.contains(r#""is_refused":true"#)
+    }
+
+    /// Versions of a list with their rows.
+    fn versions(&self, list: &str) -> Vec<(u32, u64)> {
+        let document: ListDocument = read(&self.send("GET", &format!("/lists/{list}"), "").1);
+        document.versions.iter().map(|version| (version.version, version.rows)).collect()
+    }
+
+    /// A draft with this reqid, checked; its identifier, digest and recipients.
+    fn checked(&self, list: &str, reqid: &str, more: &str) -> (String, String, u64) {
+        let manifest = format!(
+            r#"{{"xpid":"00100000001","sender":"Town","class":"01","reqid":"{reqid}",{more}
+            "legs":[{{"audience":{{"list":"{list}","areas":["13101"]}},
+            "texts":{{"variants":{{"en":"x"}},"fallback":["en"]}}}}]}}"#
+        );
+        let (status, text) = self.send("POST", "/broadcasts", manifest);
+        assert_eq!(status, 201, "{text}");
+        let broadcast = read::<BroadcastDocument>(&text).broadcast;
+        let (status, text) = self.send("POST", &format!("/broadcasts/{broadcast}/check"), "");
+        assert_eq!(status, 200, "{text}");
+        let check = read::<BroadcastDocument>(&text).check.expect("a dry run");
+        assert!(!check.needs_approval);
+        (broadcast, check.digest, check.addressed.targeted)
+    }
+
+    fn start(&self, (broadcast, digest, recipients): &(String, String, u64)) -> (u16, String) {
+        let wanted = format!(r#"{{"digest":"{digest}","recipients":{recipients}}}"#);
+        self.send("POST", &format!("/broadcasts/{broadcast}/start"), wanted)
+    }
+
+    fn is_suppressed(&self, msn: &str) -> bool {
+        let msn = Msn::parse(msn.as_bytes()).expect("an msn");
+        self.engine.suppressed.lock().expect("no panic").contains(msn)
+    }
+}
+
+#[test]
+fn refused_versions_are_not_used_and_push_no_good_ones_out() {
+    let port = Port::open();
+    let list = port.list("news");
+    assert!(!port.fill(&list, "", &rows(100)));
+    for _ in 0..7 {
+        assert!(port.fill(&list, "", &format!("msn\n{}", "x\n".repeat(100))));
+    }
+    assert_eq!(port.versions(&list), [(1, 100), (8, 0)], "the last refused one is told of");
+    assert_eq!(port.checked(&list, "a", "").2, 100, "the newest that can be used");
+    for _ in 0..6 {
+        assert!(!port.fill(&list, "", &rows(10)));
+    }
+    let kept: Vec<u32> = port.versions(&list).iter().map(|version| version.0).collect();
+    assert_eq!(kept, [1, 10, 11, 12, 13, 14], "five, and the one that a dry run stands on");
+}
+
+#[test]
+fn a_refused_or_empty_upload_leaves_suppression_as_it_is() {
+    let port = Port::open();
+    let list = port.list("suppression");
+    assert!(!port.fill(&list, "", &rows(50)));
+    // Nothing understood, a broken export, an encoding of which no line is understood.
+    for file in [format!("msn\n{}", "x\n".repeat(100)), "msn\n".to_owned(), "msn\n?\n".to_owned()] {
+        assert!(port.fill(&list, "", &file), "{file}");
+        assert!(port.is_suppressed("09000000049"), "{file}");
+    }
+    let half = format!("{}x\nx\nx\n", rows(2));
+    assert!(port.fill(&list, "", &half), "more refused than taken");
+    assert!(!port.fill(&list, "?empty=true", "msn\n"), "where that is meant");
+    assert!(!port.is_suppressed("09000000049"));
+    // Where none can be used those who were understood want none.
+    let other = port.list("suppression");
+    assert!(port.fill(&other, "", &half) && port.is_suppressed("09000000001"));
+}
+
+#[test]
+fn a_list_that_keeps_people_from_broadcasts_takes_more_than_an_author() {
+    let port = Port::open();
+    let author = port.token("writer", "author", &[]);
+    let wanted = |purpose: &str| {
+        format!(r#"{{"name":"x","purpose":"{purpose}","consent":"","parameters":[]}}"#)
+    };
+    let (status, text) = port.send_as(&author, "POST", "/lists", &wanted("suppression"));
+    assert_eq!(status, 403, "{text}");
+    assert!(text.contains("operator or admin"), "{text}");
+    assert_eq!(port.send_as(&author, "POST", "/lists", &wanted("news")).0, 201);
+    let list = port.list("suppression");
+    let versions = format!("/lists/{list}/versions");
+    assert_eq!(port.send_as(&author, "PUT", &versions, &rows(5)).0, 403);
+    assert_eq!(port.send_as(&author, "POST", &format!("{versions}?base=1"), "").0, 403);
+    assert_eq!(port.versions(&list), []);
+    for purpose in ["Suppression", "suppressions", " suppression", "opt-out", "Opt out", "配信停止"]
+    {
+        let (status, text) = port.send("POST", "/lists", wanted(purpose));
+        assert_eq!(status, 400, "{purpose}: {text}");
+    }
+}
+
+#[test]
+fn one_reqid_is_started_once_by_whichever_draft_comes_first() {
+    let port = Port::open();
+    let list = port.list("news");
+    port.fill(&list, "", &rows(10));
+    let (first, second) = (port.checked(&list, "a", ""), port.checked(&list, "a", ""));
+    assert_eq!(port.start(&first).0, 202);
+    assert_eq!(port.start(&first).0, 202, "the same order again");
+    let (status, text) = port.start(&second);
+    assert!(status == 409 && text.contains("7109"), "{status} {text}");
+    // One that waits for its time has it too.
+    let later = r#""start":"2099-01-01T00:00:00Z","#;
+    let (first, second) = (port.checked(&list, "b", later), port.checked(&list, "b", ""));
+    assert_eq!(port.start(&first).0, 202);
+    assert_eq!(port.start(&first).0, 202, "the same order again");
+    assert_eq!(port.start(&second).0, 409);
+    assert_eq!(
+        port.send("POST", &format!("/broadcasts/{}/cancel", first.0), r#"{"reason":"x"}"#).0,
+        200
+    );
+    assert_eq!(port.start(&second).0, 202, "it is free again");
+}
