@@ -253,7 +253,7 @@ fn a_thread_has_places_for_a_bounded_number_of_shards_and_a_name_is_of_one_life(
 
 /// Looks again and again until it is there.
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = std::time::Instant::now();
+    let begun = clock::instant();
     loop {
         if let Some(found) = look() {
             return found;

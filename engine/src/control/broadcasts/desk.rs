@@ -136,8 +136,8 @@ impl BroadcastDesk {
     pub fn open(data_dir: &Path, engine: Arc<dyn Engine>, kept_days: u32) -> io::Result<Arc<Self>> {
         let shelf = Shelf::new(data_dir);
         shelf.sweep();
-        let mut standing = Standing::default();
-        standing.next_ordinal = shelf.next_ordinal()?.max(1);
+        let next_ordinal = shelf.next_ordinal()?.max(1);
+        let mut standing = Standing { next_ordinal, ..Standing::default() };
         for list in shelf.lists::<ListDocument>()? {
             standing.lists.insert(list.list.clone(), list);
         }

@@ -95,7 +95,8 @@ impl BroadcastDesk {
         // A time of the one before is over by now, or about to be.
         "now".clone_into(&mut manifest.start);
         if wanted.lifetime.is_some() || !has_future(manifest.deadline.as_deref()) {
-            let own = manifest.lifetime.or(manifest.deadline.is_some().then_some(LIFETIME_SECONDS));
+            let of_deadline = manifest.deadline.as_ref().map(|_| LIFETIME_SECONDS);
+            let own = manifest.lifetime.or(of_deadline);
             (manifest.lifetime, manifest.deadline) = (wanted.lifetime.or(own), None);
         }
         if let Some(alertseq) = manifest.alertseq {

@@ -429,7 +429,7 @@ fn rows_go_when_their_time_is_over_and_the_report_stays() {
     assert_eq!(files(), 2, "document, report");
     let after = bench.desk.report(&broadcast).expect("a report");
     assert_eq!((after.reasons, after.adds_up), (before.reasons, true));
-    let refusal = bench.desk.words(&broadcast).err().expect("no rows");
+    let refusal = bench.desk.words(&broadcast).expect_err("no rows");
     assert!(refusal.sentence.contains("report"), "{}", refusal.sentence);
     let progress = bench.desk.progress(&broadcast, true).expect("it is still shown");
     assert_eq!((progress.state.as_str(), progress.adds_up), ("cancelled", true));

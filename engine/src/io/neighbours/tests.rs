@@ -1,5 +1,5 @@
 use super::*;
-use std::time::Instant;
+use host::clock;
 use wire::submission::{CancelTarget, Cancellation};
 use wire::terms::ids::{Msn, Reqid, Xpid};
 use wire::terms::ownership::Holders;
@@ -57,7 +57,7 @@ impl Side {
 
     /// The code of the next answer; the other one, if there, is served meanwhile.
     fn answer(&mut self, mut meanwhile: impl FnMut()) -> (u64, Code) {
-        let begun = Instant::now();
+        let begun = clock::instant();
         loop {
             meanwhile();
             if let Some((peer, parcel)) = self.mesh.next_answer() {
@@ -85,7 +85,7 @@ impl Side {
     }
 
     /// Asks until the other one has answered: the first questions come before the connection.
-    fn reach(&mut self, other: &mut Side) {
+    fn reach(&mut self, other: &mut Self) {
         for number in 0.. {
             self.ask(number);
             if self.answer(|| other.serve()) == (number, Code::ACCEPTED) {
@@ -131,7 +131,7 @@ fn a_request_is_handed_on_once_and_whoever_has_another_secret_is_not_heard() {
     }
     drop(owner);
     let stranger = side(1, &addresses, 8, Holder::Thread(0));
-    let begun = Instant::now();
+    let begun = clock::instant();
     let mut refused = 0;
     while refused < 20 && begun.elapsed() < Duration::from_secs(20) {
         home.ask(1_000);

@@ -59,7 +59,7 @@ impl Reaches {
             let mut nth = self.0.len();
             self.0.retain(|_| {
                 nth -= 1;
-                nth % 2 == 0
+                nth.is_multiple_of(2)
             });
         }
     }
