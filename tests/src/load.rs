@@ -5,7 +5,6 @@ use crate::http::Connection;
 use crate::push::Body;
 use crate::wait;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -59,7 +58,20 @@ impl Load {
         }
     }
 
-    fn batch(&self, connection: &mut Connection, numbers: Range<u64>) {
+    /// Sends what was refused once more, as a client does that is asked to come again.
+    ///
+    /// # Panics
+    /// As [`Self::send`].
+    pub fn send_again(&self, address: SocketAddr) {
+        let mut connection = Connection::open(address);
+        let is_open = |number: &u64| !self.acked[*number as usize].load(Ordering::Acquire);
+        let open: Vec<u64> = (0..self.acked.len() as u64).filter(is_open).collect();
+        for numbers in open.chunks(DEPTH) {
+            self.batch(&mut connection, numbers.iter().copied());
+        }
+    }
+
+    fn batch(&self, connection: &mut Connection, numbers: impl Iterator<Item = u64> + Clone) {
         let requests: Vec<u8> =
             numbers.clone().flat_map(|number| (self.push)(number).request()).collect();
         connection.send(&requests);
