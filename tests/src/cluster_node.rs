@@ -6,10 +6,10 @@
 use hayauma::cluster::chunk::Chunk;
 use hayauma::cluster::keeper::{Happening, Keeper, KeeperSetup};
 use hayauma::cluster::mutation::Mutation;
-use hayauma::cluster::nats::{NatsGuest, NatsLog, NatsSetup, NatsStore, NatsWake, host};
 use hayauma::cluster::node::Incarnation;
 use hayauma::cluster::ownership::ClusterTimes;
 use hayauma::journal::{Kind, LooseFrame, append_loose};
+use hayauma::nats::{NatsGuest, NatsLog, NatsSetup, NatsStore, NatsWake, host};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -18,9 +18,14 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
 }
 
-/// The crates that make up the engine, and where their sources stand.
-const CRATES: [(&str, &str); 3] =
-    [("hayauma", "engine/src/"), ("wire", "engine/wire/src/"), ("host", "engine/host/src/")];
+/// The crates that make up the engine, and where their sources stand. The rooms of the data plane
+/// are named by `hayauma`, which shows them all, so both crates are one name here.
+const CRATES: [(&str, &str); 4] = [
+    ("hayauma", "engine/src/"),
+    ("hayauma", "engine/dataplane/src/"),
+    ("wire", "engine/wire/src/"),
+    ("host", "engine/host/src/"),
+];
 
 /// A source file.
 #[derive(Clone, Debug)]
@@ -242,13 +247,10 @@ fn list(tokens: &[TokenTree], before: &[String], found: &mut Vec<Named>) {
     }
 }
 
-/// The room that a module's path belongs to: crates count as rooms, `wire` has three, and what of
-/// `cluster` speaks to NATS is one of its own.
+/// The room that a module's path belongs to: crates count as rooms, and `wire` has three.
 pub fn room_of(path: &[String]) -> Option<&str> {
     let inside = path.get(1).map(String::as_str);
-    let within = path.get(2).map(String::as_str);
     match path.first()?.as_str() {
-        "hayauma" if inside == Some("cluster") && within == Some("nats") => within,
         "hayauma" => inside,
         "wire" => Some(inside.filter(|room| ["terms", "sms"].contains(room)).unwrap_or("wire")),
         name => Some(name),
@@ -292,6 +294,7 @@ fn resolved(
             let ups = written.iter().take_while(|name| *name == "super").count();
             from(module.get(..module.len().checked_sub(ups)?)?, &written[ups..])
         }
+        "dataplane" => Some(["hayauma".to_owned()].iter().chain(rest).cloned().collect()),
         name if CRATES.iter().any(|(known, _)| *known == name) => Some(written.to_vec()),
         _ if written.len() > 1 && modules.contains_key(&child) => from(&child, rest),
         _ => None,

@@ -3,10 +3,10 @@
 
 use crate::nats::urls;
 use crate::wait::PATIENCE;
-use hayauma::cluster::nats::{NatsGuest, NatsLog, NatsSetup, NatsStore, NatsWake, host};
 use hayauma::cluster::node::NodeName;
 use hayauma::cluster::ports::{Liveness, LogNews, PartEntry, ReplicatedLog, Sight};
 use hayauma::cluster::servers::{ClusterName, LogServers};
+use hayauma::nats::{NatsGuest, NatsLog, NatsSetup, NatsStore, NatsWake, host};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -4,13 +4,13 @@
 mod shard;
 mod smpp;
 
-use hayauma::gateway::admit::{References, admit};
-use hayauma::gateway::contracts::ContractTable;
-use hayauma::gateway::registration::Registration;
-use hayauma::gateway::registry::Registry;
-use hayauma::io::HandOver;
-use hayauma::journal::{Accepted, Journal, SegmentFactory};
-use hayauma::smsc::timer_wheel::TimerWheel;
+use dataplane::gateway::admit::{References, admit};
+use dataplane::gateway::contracts::ContractTable;
+use dataplane::gateway::registration::Registration;
+use dataplane::gateway::registry::Registry;
+use dataplane::io::HandOver;
+use dataplane::journal::{Accepted, Journal, SegmentFactory};
+use dataplane::smsc::timer_wheel::TimerWheel;
 use hdrhistogram::Histogram;
 use std::hint::black_box;
 use wire::push::client::{PushContent, PushFields, write_push};

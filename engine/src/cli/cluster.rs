@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::table::{grouped, plural};
 use super::{CliError, Output, table};
-use crate::cluster::nats::{
+use crate::cluster::node::NodeName;
+use crate::nats::{
     ClusterPlan, ClusterSurvey, LogState, NatsError, NodeSeen, ServerSeen, init, survey,
 };
-use crate::cluster::node::NodeName;
 use crate::start::config::Octets;
 use crate::start::config::cluster::ClusterConfig;
 

@@ -79,7 +79,7 @@ impl ServeCommand {
 /// for them.
 fn start_logging(config: &Config) -> Result<(), CliError> {
     log::begin();
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log).map_err(|error| {
+    let filter = tracing_subscriber::EnvFilter::try_new(config.log_filter()).map_err(|error| {
         CliError::new(format!("log = {} is not a filter ({error})", config.log))
     })?;
     let subscriber = tracing_subscriber::fmt()

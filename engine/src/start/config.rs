@@ -261,6 +261,11 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// What is logged, as a filter over the crates' own names.
+    pub fn log_filter(&self) -> String {
+        log_filter::expanded(&self.log)
+    }
+
     /// Lays the flags over the environment over the file over the defaults, and checks the whole.
     ///
     /// `environment` is what `std::env::vars_os` gives; `cpus_allowed` is the process's affinity

@@ -3,8 +3,8 @@
 //!
 //! `cluster_node CLUSTER.TOML PARTITIONS LIFE SETTLE_MS`
 
-use hayauma::cluster::nats::NatsSetup;
 use hayauma::cluster::ownership::ClusterTimes;
+use hayauma::nats::NatsSetup;
 use hayauma::start::config::cluster::ClusterConfig;
 use std::path::Path;
 use std::process::ExitCode;

@@ -2,8 +2,8 @@
 //! it opened with. With two chunks under way it is no fence.
 
 use crate::{CLUSTER, PARTITIONS, cluster};
-use hayauma::cluster::nats::{NatsGuest, NatsLog, NatsStore, NatsWake, host};
 use hayauma::cluster::ports::{LogNews, ReplicatedLog as _};
+use hayauma::nats::{NatsGuest, NatsLog, NatsStore, NatsWake, host};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -8,9 +8,9 @@ mod fence;
 mod ports;
 mod take_over;
 
-use hayauma::cluster::nats::{ClusterPlan, init};
 use hayauma::cluster::ownership::ClusterTimes;
 use hayauma::cluster::servers::{ClusterName, LogServers};
+use hayauma::nats::{ClusterPlan, init};
 use tests::nats::{NatsServers, urls};
 
 /// Partitions of every cluster here: the fewest.

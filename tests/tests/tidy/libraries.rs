@@ -5,22 +5,25 @@ use tests::house::{Source, is_mark, lines_of, paths, sources};
 
 /// A library, and the places that may name it.
 const LIBRARIES: [(&str, &[&str]); 16] = [
-    ("glommio", &["engine/src/io/executor.rs"]),
-    ("io_uring", &["engine/src/io/driver/"]),
+    ("glommio", &["engine/dataplane/src/io/executor.rs"]),
+    ("io_uring", &["engine/dataplane/src/io/driver/"]),
     ("axum", &["engine/src/control/"]),
     ("hyper", &["engine/src/control/"]),
     ("hyper_util", &["engine/src/control/"]),
-    ("tokio", &["engine/src/control/", "engine/src/cluster/nats/"]),
-    ("async_nats", &["engine/src/cluster/nats/"]),
-    ("futures_util", &["engine/src/cluster/nats/"]),
+    ("tokio", &["engine/src/control/", "engine/src/nats/"]),
+    ("async_nats", &["engine/src/nats/"]),
+    ("futures_util", &["engine/src/nats/"]),
     ("tokio_rustls", &["engine/src/control/admin/"]),
     ("rusqlite", &["engine/src/control/"]),
     ("prometheus_client", &["engine/src/control/"]),
-    ("ureq", &["engine/src/cli/", "engine/src/cluster/nats/monitor.rs"]),
-    ("rkyv", &["engine/src/journal/"]),
-    ("rustls", &["engine/src/io/tls", "engine/src/io/link/tls"]),
-    ("rustls_native_certs", &["engine/src/io/tls"]),
-    ("memmap2", &["engine/src/journal/", "engine/src/billing/", "engine/host/src/"]),
+    ("ureq", &["engine/src/cli/", "engine/src/nats/monitor.rs"]),
+    ("rkyv", &["engine/dataplane/src/journal/"]),
+    ("rustls", &["engine/dataplane/src/io/tls", "engine/dataplane/src/io/link/tls"]),
+    ("rustls_native_certs", &["engine/dataplane/src/io/tls"]),
+    (
+        "memmap2",
+        &["engine/dataplane/src/journal/", "engine/dataplane/src/billing/", "engine/host/src/"],
+    ),
 ];
 
 /// The only file that asks the machine for the time.
@@ -80,7 +83,8 @@ fn elapsed(code: &[TokenTree]) -> Vec<(usize, &'static str)> {
 
 #[test]
 fn libraries_and_clocks_are_named_in_their_rooms_only() {
-    let sources = sources(&["engine/src", "engine/wire/src", "engine/host/src"]);
+    let sources =
+        sources(&["engine/src", "engine/dataplane/src", "engine/wire/src", "engine/host/src"]);
     assert!(sources.len() > 200, "the sources are there");
     let wrong: Vec<String> = sources.iter().flat_map(misplaced).collect();
     assert_eq!(wrong, Vec::<String>::new());
@@ -109,13 +113,13 @@ fn a_library_in_the_wrong_room_and_a_clock_are_seen() {
         "use std::time::Instant as I;",
         "fn f() { began.elapsed() }",
     ] {
-        assert_eq!(places("engine/src/shard/intake.rs", text).len(), 1, "{text}");
+        assert_eq!(places("engine/dataplane/src/shard/intake.rs", text).len(), 1, "{text}");
     }
     assert_eq!(places("engine/src/control/admin.rs", "use axum::Router;").len(), 0);
     let client = "use async_nats::Client;";
-    assert_eq!(places("engine/src/cluster/keeper.rs", client).len(), 1);
-    assert_eq!(places("engine/src/cluster/nats/log.rs", client).len(), 0);
+    assert_eq!(places("engine/dataplane/src/cluster/keeper.rs", client).len(), 1);
+    assert_eq!(places("engine/src/nats/log.rs", client).len(), 0);
     let harmless = "// axum::Router\nconst A: &str = \"axum::Router\";\n\
                     #[cfg(test)]\nmod tests { fn f() { Instant::now(); } }";
-    assert_eq!(places("engine/src/shard/intake.rs", harmless).len(), 0);
+    assert_eq!(places("engine/dataplane/src/shard/intake.rs", harmless).len(), 0);
 }

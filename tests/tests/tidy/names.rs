@@ -45,7 +45,7 @@ fn doubled(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn no_two_rooms_show_types_of_one_name() {
-    let mut doubled = doubled(&sources(&["engine/src"]));
+    let mut doubled = doubled(&sources(&["engine/src", "engine/dataplane/src"]));
     doubled.retain(|name, _| !SHARED.contains(&name.as_str()));
     assert_eq!(doubled, BTreeMap::new());
 }

@@ -40,7 +40,13 @@ fn is_called(tokens: &[TokenTree], name: &str) -> bool {
 
 #[test]
 fn nothing_that_serves_writes_to_its_output_itself() {
-    for source in sources(&["engine/src", "engine/wire/src", "engine/host/src", "loadgen/src"]) {
+    for source in sources(&[
+        "engine/src",
+        "engine/dataplane/src",
+        "engine/wire/src",
+        "engine/host/src",
+        "loadgen/src",
+    ]) {
         let says = says(&source);
         let place = source.place;
         assert!(
@@ -53,8 +59,11 @@ fn nothing_that_serves_writes_to_its_output_itself() {
 #[test]
 fn a_line_said_past_the_log_is_seen() {
     let of = |place: &str, text: &str| says(&Source::of(place, text));
-    assert_eq!(of("engine/src/io/turn.rs", "fn f() { println!(\"x\"); }"), Some("println"));
+    assert_eq!(
+        of("engine/dataplane/src/io/turn.rs", "fn f() { println!(\"x\"); }"),
+        Some("println")
+    );
     let behind_tests = "#[cfg(test)]\nmod tests;\nfn f() { stdout().lock(); }";
-    assert_eq!(of("engine/src/io/turn.rs", behind_tests), Some("stdout"));
-    assert_eq!(of("engine/src/io/turn.rs", "#[cfg(test)]\nfn f() { println!() }"), None);
+    assert_eq!(of("engine/dataplane/src/io/turn.rs", behind_tests), Some("stdout"));
+    assert_eq!(of("engine/dataplane/src/io/turn.rs", "#[cfg(test)]\nfn f() { println!() }"), None);
 }

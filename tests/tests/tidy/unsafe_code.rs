@@ -32,7 +32,7 @@ fn unsafe_code_stands_in_the_documented_places_only() {
 
 #[test]
 fn the_keyword_is_found_where_it_is_one() {
-    let has_unsafe = |text: &str| has_unsafe(&Source::of("engine/src/io/turn.rs", text));
+    let has_unsafe = |text: &str| has_unsafe(&Source::of("engine/dataplane/src/io/turn.rs", text));
     for text in [
         "fn f() { unsafe { g() } }",
         "unsafe impl Send for X {}",

@@ -1,16 +1,16 @@
 //! A whole shard without sockets: everything that a push costs but the kernel.
 
 use super::{FIRST_MSN, NOW_MS, SAMPLE, msn, registry, text_body, xpid};
-use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
-use hayauma::gateway::registry::Credential;
-use hayauma::journal::{JournalConfig, SegmentFactory};
-use hayauma::network::line_states::{Line, LineStates};
-use hayauma::network::simulated::SimulatedNetwork;
-use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::shard::{
+use dataplane::gateway::fingerprint::{FingerprintKeys, Fingerprints};
+use dataplane::gateway::registry::Credential;
+use dataplane::journal::{JournalConfig, SegmentFactory};
+use dataplane::network::line_states::{Line, LineStates};
+use dataplane::network::simulated::SimulatedNetwork;
+use dataplane::network::simulation_config::SimulationConfig;
+use dataplane::shard::{
     Durability, NotificationResult, Origin, Reply, Shard, ShardConfig, TurnBudget,
 };
-use hayauma::smsc::core::CoreLimits;
+use dataplane::smsc::core::CoreLimits;
 use std::hint::black_box;
 use std::sync::Arc;
 use wire::push::notify_url::NotifyUrl;

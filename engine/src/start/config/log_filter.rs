@@ -3,20 +3,19 @@
 
 /// Levels, from nothing to everything.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// The engine's rooms that log; a test holds them against the source.
-const ROOMS: [&str; 13] = [
+/// The rooms of the crate `hayauma` that log; a test holds them against the source.
+const ROOMS: [&str; 4] = ["cli", "control", "nats", "start"];
+/// Those of the data plane, whose lines say `dataplane` first.
+const DATA_PLANE_ROOMS: [&str; 10] = [
     "billing",
     "broadcast",
-    "cli",
     "cluster",
-    "control",
     "gateway",
     "io",
     "journal",
     "network",
     "shard",
     "smsc",
-    "start",
     "testing",
 ];
 /// Libraries whose lines may be of use.
@@ -46,8 +45,27 @@ pub(super) fn check(filter: &str) -> Result<(), String> {
         }
     }
     // What tracing makes of it is the last word.
-    let parsed = tracing_subscriber::EnvFilter::try_new(filter);
+    let parsed = tracing_subscriber::EnvFilter::try_new(expanded(filter));
     parsed.map(|_| ()).map_err(|error| format!("log = {filter} is not a filter ({error})"))
+}
+
+/// The filter with the data plane's rooms by the name of their crate: who writes `hayauma` means
+/// both crates, and `hayauma::io` is a room of the engine to whoever runs it.
+pub(super) fn expanded(filter: &str) -> String {
+    let mut directives = Vec::new();
+    for directive in filter.split(',') {
+        let (target, level) = directive.split_once('=').unwrap_or((directive, ""));
+        let room = target.strip_prefix("hayauma::").and_then(|rest| rest.split("::").next());
+        let is_both = target == "hayauma";
+        if is_both || room.is_some_and(|room| DATA_PLANE_ROOMS.contains(&room)) {
+            let inside = target.strip_prefix("hayauma").unwrap_or_default();
+            directives.push(format!("dataplane{inside}={level}"));
+        }
+        if is_both || !room.is_some_and(|room| DATA_PLANE_ROOMS.contains(&room)) {
+            directives.push(directive.to_owned());
+        }
+    }
+    directives.join(",")
 }
 
 /// Whether lines come from this room or library: `hayauma`, `hayauma::control`, deeper ones of it.
@@ -56,8 +74,9 @@ fn exists(target: &str) -> bool {
     let (first, second) = (parts.next().unwrap_or_default(), parts.next());
     let legal = |part: &str| !part.is_empty() && part.bytes().all(is_word);
     let known = match (first, second) {
-        ("hayauma", None) => true,
-        ("hayauma", Some(room)) => ROOMS.contains(&room),
+        ("hayauma" | "dataplane", None) => true,
+        ("hayauma", Some(room)) if ROOMS.contains(&room) => true,
+        ("hayauma" | "dataplane", Some(room)) => DATA_PLANE_ROOMS.contains(&room),
         (library, _) => LIBRARIES.contains(&library),
     };
     known && target.split("::").all(legal)
@@ -107,11 +126,30 @@ mod tests {
 
     #[test]
     fn the_rooms_are_those_of_the_source() {
-        let mut rooms: Vec<&str> = include_str!("../../lib.rs")
-            .lines()
-            .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-            .collect();
-        rooms.sort_unstable();
-        assert_eq!(rooms, ROOMS);
+        let of = |text: &'static str| {
+            let mut rooms: Vec<&str> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+                .collect();
+            rooms.sort_unstable();
+            rooms
+        };
+        assert_eq!(of(include_str!("../../lib.rs")), ROOMS);
+        assert_eq!(of(include_str!("../../../dataplane/src/lib.rs")), DATA_PLANE_ROOMS);
+    }
+
+    #[test]
+    fn a_room_of_the_data_plane_is_named_like_any_other() {
+        for (written, meant) in [
+            ("info", "info"),
+            ("info,hayauma::io=debug", "info,dataplane::io=debug"),
+            ("hayauma::io::turn=trace", "dataplane::io::turn=trace"),
+            ("hayauma::control=warn", "hayauma::control=warn"),
+            ("warn,hayauma=debug", "warn,dataplane=debug,hayauma=debug"),
+            ("dataplane::smsc=info", "dataplane::smsc=info"),
+        ] {
+            assert_eq!(expanded(written), meant);
+            assert_eq!(check(written), Ok(()));
+        }
     }
 }

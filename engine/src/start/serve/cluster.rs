@@ -19,11 +19,11 @@ mod spool;
 pub(super) use membership::{MEMBER_FILE, Member};
 
 use crate::billing::BillingFiles;
-use crate::cluster::nats::{NatsWake, host};
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registry::Registry;
 use crate::io::mailbox::Ports;
 use crate::journal::SegmentFactory;
+use crate::nats::{NatsWake, host};
 use crate::network::smpp::exchange::CarrierPlan;
 use crate::start::config::Config;
 use ::host::fatal::{Fatal, FatalReason};

@@ -1,9 +1,9 @@
 //! What a node is before it runs: its file, its cluster as the servers tell it, its directory.
 
-use crate::cluster::nats::{NatsSetup, survey};
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::io::neighbours::Neighbourhood;
 use crate::journal::shards::{shard_directory, shard_numbers};
+use crate::nats::{NatsSetup, survey};
 use crate::shard::Durability;
 use crate::start::config::cluster::ClusterConfig;
 use crate::start::config::{Config, read_bounded};

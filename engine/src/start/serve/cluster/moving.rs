@@ -6,13 +6,13 @@
 
 use super::Opening;
 use super::rebuild::{clear, journal_directory, rebuild};
-use crate::cluster::nats::NatsWake;
 use crate::control::store::Store;
 use crate::io::figures::ControlError;
 use crate::io::mailbox::{NotMoved, OpenedShard};
 use crate::io::replica::Replica;
 use crate::journal::JournalConfig;
 use crate::journal::shards::shard_directory;
+use crate::nats::NatsWake;
 use crate::network::smpp::port::CarrierPort;
 use crate::shard::Shard;
 use crate::start::serve::opening::{contracts_of, in_network, journal_config, open_with, tell};

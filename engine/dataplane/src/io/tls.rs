@@ -184,7 +184,7 @@ impl Acceptance {
 
     /// Whether every client needs a certificate of an authority: then those that came in by an
     /// earlier acceptance have to come in anew.
-    pub(crate) fn needs_certificates(&self) -> bool {
+    pub fn needs_certificates(&self) -> bool {
         self.needs_certificates
     }
 
@@ -259,7 +259,7 @@ impl Calling {
     ///
     /// # Errors
     /// Why it cannot be called, as a clause.
-    pub(crate) fn call(&self, host: &str) -> Result<Call, String> {
+    pub fn call(&self, host: &str) -> Result<Call, String> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| format!("no certificate can be made for the name {host}"))?;
         Ok(Call { config: Arc::clone(&self.config), name })
@@ -297,7 +297,7 @@ fn client_config(
 }
 
 /// A server that is about to be called.
-pub(crate) struct Call {
+pub struct Call {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
@@ -311,7 +311,7 @@ impl Call {
 
 impl Call {
     /// The same over a socket that is waited for.
-    pub(crate) fn over<S: Read + Write>(
+    pub fn over<S: Read + Write>(
         self,
         socket: S,
     ) -> Result<StreamOwned<ClientConnection, S>, rustls::Error> {

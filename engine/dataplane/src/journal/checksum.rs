@@ -12,7 +12,7 @@ const ONE_CHAIN_BELOW: usize = 512;
 
 /// The CRC32C (Castagnoli) of `octets`.
 #[inline]
-pub(crate) fn crc32c(octets: &[u8]) -> u32 {
+pub fn crc32c(octets: &[u8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
     if octets.len() < ONE_CHAIN_BELOW && !cfg!(miri) && std::is_x86_feature_detected!("sse4.2") {
         // SAFETY: the processor has the instructions that the function is compiled for.

@@ -89,7 +89,7 @@ pub(crate) fn replay(
 }
 
 /// As [`replay`], where it does not matter by which route a push goes: nobody attempts it.
-pub(crate) fn replay_apart(
+pub fn replay_apart(
     recovery: &mut Recovery,
     pace: Pace,
     position: Position,

@@ -131,21 +131,21 @@ impl Owed {
 
 /// The layout and shard whose journal it is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct EventHome {
+pub struct EventHome {
     pub(super) generation: u64,
     pub(super) shard: u16,
 }
 
 impl EventHome {
     /// The shard whose journal gives sequences from `first_sequence` on.
-    pub(crate) fn new(first_sequence: u64, shard: u16) -> Self {
+    pub fn new(first_sequence: u64, shard: u16) -> Self {
         Self { generation: crate::journal::numbering::generation(first_sequence), shard }
     }
 
     /// The billing event that goes with a record, if one does and this shard may be its place; and
     /// whether the push was accepted in an earlier layout: then its end may stand in the log of the
     /// shard that had it before.
-    pub(crate) fn event(self, record: &Record<'_>, sequence: u64) -> Option<(Event, bool)> {
+    pub fn event(self, record: &Record<'_>, sequence: u64) -> Option<(Event, bool)> {
         // Its event was durable in the log of the shard that it came from before it was copied.
         if crate::journal::numbering::is_copied(sequence) {
             return None;

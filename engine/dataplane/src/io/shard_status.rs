@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex};
 use wire::terms::ids::Class;
 
 /// Its figures, and what stands in the way of new pushes.
-pub(crate) struct ShardStatus {
-    pub(crate) paused: AtomicBool,
-    pub(crate) full: AtomicBool,
-    pub(crate) crowded: AtomicBool,
-    pub(crate) behind: AtomicBool,
-    pub(crate) lost: AtomicBool,
+pub struct ShardStatus {
+    pub paused: AtomicBool,
+    pub full: AtomicBool,
+    pub crowded: AtomicBool,
+    pub behind: AtomicBool,
+    pub lost: AtomicBool,
     /// How many classes find room, the one that matters most first.
-    pub(crate) classes_taken: AtomicU8,
-    pub(crate) figures: Vec<AtomicU64>,
-    pub(crate) syncs: AtomicU64,
+    pub classes_taken: AtomicU8,
+    pub figures: Vec<AtomicU64>,
+    pub syncs: AtomicU64,
     /// At the end: events that wait in the journal for room in the books, and requests whose counts
     /// are lost.
-    pub(crate) unbilled: [AtomicU64; 2],
-    pub(crate) waiting: Mutex<WaitingTally>,
+    pub unbilled: [AtomicU64; 2],
+    pub waiting: Mutex<WaitingTally>,
 }
 
 impl ShardStatus {

@@ -34,12 +34,12 @@ use wire::terms::ownership::{Holder, Holders};
 use wire::terms::time::SteadyMs;
 
 /// How long the control plane waits for a shard to take a change.
-pub(crate) const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
+pub const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A shard that rests makes a turn far more often.
 pub(crate) const HEALTHY_TURN_MS_MAX: u64 = 1_000;
 
 /// What became of push clients' connections, in the order in which a shard shows it.
-pub(crate) const VISITS: [(&str, &str); 9] = [
+pub const VISITS: [(&str, &str); 9] = [
     ("connections_accepted", "Push clients' connections taken"),
     ("connections_refused", "Push clients' connections closed unserved in a drain"),
     (
@@ -56,7 +56,7 @@ pub(crate) const VISITS: [(&str, &str); 9] = [
 
 /// What customers of SMPP did, in the order in which a shard shows it; the second is whether it
 /// only grows.
-pub(crate) const CUSTOMERS: [(&str, bool, &str); 13] = [
+pub const CUSTOMERS: [(&str, bool, &str); 13] = [
     ("smpp_sessions", false, "Sessions that customers have bound"),
     ("smpp_binds", true, "Binds of customers that were taken"),
     ("smpp_bind_refusals", true, "Binds of customers that were refused"),
@@ -73,14 +73,14 @@ pub(crate) const CUSTOMERS: [(&str, bool, &str); 13] = [
 ];
 
 /// What stood in the way of notifications, in the order in which a shard shows it.
-pub(crate) const TROUBLES: [(&str, &str); 2] = [
+pub const TROUBLES: [(&str, &str); 2] = [
     ("notify_tls_failed", "Connections to notification servers on which TLS failed"),
     ("notify_forbidden", "Notifications parked because they may not go where their URL leads"),
 ];
 
 /// Tells the control plane that a shard has taken a change.
 #[derive(Clone)]
-pub(crate) struct Done(pub(crate) Sender<()>);
+pub struct Done(pub Sender<()>);
 
 impl Done {
     pub(crate) fn signal(&self) {
@@ -90,7 +90,7 @@ impl Done {
 }
 
 /// What a shard can be told.
-pub(crate) enum ShardMessage {
+pub enum ShardMessage {
     AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     Parked { xpid: Option<Xpid>, action: ParkedAction, from: u64, reply: Sender<ParkedPage> },
@@ -132,7 +132,7 @@ pub enum NotMoved {
 }
 
 /// What a thread can be told.
-pub(crate) enum ThreadMessage {
+pub enum ThreadMessage {
     /// A word to the shard with this number.
     To(usize, ShardMessage),
     Registrations {
@@ -203,19 +203,19 @@ impl ShownDurations {
 }
 
 /// What a thread shows of itself.
-pub(crate) struct ThreadStatus {
+pub struct ThreadStatus {
     /// The system's number of the thread; 0 before it runs.
     pub(crate) thread: AtomicU32,
     pub(crate) turns: AtomicU64,
     /// When the last turn began, steady milliseconds.
     pub(crate) turned_ms: AtomicU64,
-    pub(crate) connections: AtomicU64,
-    pub(crate) visits: [AtomicU64; VISITS.len()],
-    pub(crate) troubles: [AtomicU64; TROUBLES.len()],
-    pub(crate) customers: [AtomicU64; CUSTOMERS.len()],
+    pub connections: AtomicU64,
+    pub visits: [AtomicU64; VISITS.len()],
+    pub troubles: [AtomicU64; TROUBLES.len()],
+    pub customers: [AtomicU64; CUSTOMERS.len()],
     /// Octets that connections hold.
-    pub(crate) held: AtomicU64,
-    pub(crate) wakes: AtomicU64,
+    pub held: AtomicU64,
+    pub wakes: AtomicU64,
     pub(crate) ended: AtomicBool,
     answers: ShownDurations,
     own: ShownDurations,
@@ -263,23 +263,23 @@ impl ThreadStatus {
         self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    pub(crate) fn turns(&self) -> u64 {
+    pub fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
     }
 
     /// Whether the thread should have made a turn within the last second, and has not.
-    pub(crate) fn is_stalled(&self) -> bool {
+    pub fn is_stalled(&self) -> bool {
         let since_ms =
             Now::read().steady_ms.ms().saturating_sub(self.turned_ms.load(Ordering::Relaxed));
         since_ms > HEALTHY_TURN_MS_MAX && !self.has_ended()
     }
 
     /// The thread has drained: it makes no more turns.
-    pub(crate) fn note_ended(&self) {
+    pub fn note_ended(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
@@ -345,7 +345,7 @@ impl ThreadStatus {
         self.working.show(&waits.turns);
     }
 
-    pub(crate) fn times(&self) -> Vec<Times> {
+    pub fn times(&self) -> Vec<Times> {
         vec![
             self.answers.times(
                 "answer_seconds",
@@ -370,17 +370,17 @@ impl ThreadStatus {
 }
 
 /// One thread's mailbox and status.
-pub(crate) struct ThreadPort {
-    pub(crate) sender: Sender<ThreadMessage>,
-    pub(crate) receiver: Receiver<ThreadMessage>,
-    pub(crate) status: ThreadStatus,
+pub struct ThreadPort {
+    pub sender: Sender<ThreadMessage>,
+    pub receiver: Receiver<ThreadMessage>,
+    pub status: ThreadStatus,
     waker: OnceLock<Waker>,
     /// Set once: a full mailbox must not lose the order to end.
     drain_asked: AtomicBool,
 }
 
 impl ThreadPort {
-    pub(crate) fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         let (sender, receiver) = bounded(CONTROL_MESSAGES_MAX);
         Arc::new(Self {
             sender,
@@ -396,7 +396,7 @@ impl ThreadPort {
         let _ = self.waker.set(waker);
     }
 
-    pub(crate) fn next_message(&self) -> Option<ThreadMessage> {
+    pub fn next_message(&self) -> Option<ThreadMessage> {
         self.receiver.try_recv().ok()
     }
 
@@ -405,17 +405,17 @@ impl ThreadPort {
     }
 
     /// Whether the thread is to drain.
-    pub(crate) fn is_drain_asked(&self) -> bool {
+    pub fn is_drain_asked(&self) -> bool {
         // In one order with the waker's and the sleeper's words, as every look before a sleep.
         self.drain_asked.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn ask_to_drain(&self) {
+    pub fn ask_to_drain(&self) {
         self.drain_asked.store(true, Ordering::SeqCst);
         self.wake();
     }
 
-    pub(crate) fn wake(&self) {
+    pub fn wake(&self) {
         if let Some(waker) = self.waker.get() {
             waker.wake();
         }
@@ -428,7 +428,7 @@ impl ThreadPort {
         }
     }
 
-    pub(crate) fn send(&self, message: ThreadMessage) -> Result<(), ControlError> {
+    pub fn send(&self, message: ThreadMessage) -> Result<(), ControlError> {
         self.sender.send_timeout(message, TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
         self.wake();
         Ok(())
@@ -438,16 +438,16 @@ impl ThreadPort {
 /// All threads and shards of an engine, as whoever is beside them reaches them.
 #[derive(Clone)]
 pub struct Ports {
-    pub(crate) threads: Vec<Arc<ThreadPort>>,
+    pub threads: Vec<Arc<ThreadPort>>,
     /// By the shards' numbers.
-    pub(crate) shards: Vec<Arc<ShardStatus>>,
+    pub shards: Vec<Arc<ShardStatus>>,
     pub(crate) holders: Arc<Holders>,
     is_node: bool,
 }
 
 impl Ports {
     /// So many shards, dealt to so many threads.
-    pub(crate) fn new(threads: usize, shards: usize) -> Self {
+    pub fn new(threads: usize, shards: usize) -> Self {
         Self {
             threads: (0..threads).map(|_| ThreadPort::new()).collect(),
             shards: (0..shards).map(|_| ShardStatus::new()).collect(),
@@ -464,12 +464,12 @@ impl Ports {
     }
 
     /// Whether it is a cluster's node: then shards come and go.
-    pub(crate) fn is_node(&self) -> bool {
+    pub fn is_node(&self) -> bool {
         self.is_node
     }
 
     /// Whether a thread of this engine holds a shard.
-    pub(crate) fn holds(&self, shard: usize) -> bool {
+    pub fn holds(&self, shard: usize) -> bool {
         self.holders.thread_of(shard).is_some()
     }
 
@@ -495,7 +495,7 @@ impl Ports {
     }
 
     /// The thread that holds a shard.
-    pub(crate) fn of_shard(&self, shard: usize) -> Option<&Arc<ThreadPort>> {
+    pub fn of_shard(&self, shard: usize) -> Option<&Arc<ThreadPort>> {
         self.threads.get(self.holders.thread_of(shard)?)
     }
 
@@ -503,13 +503,13 @@ impl Ports {
     ///
     /// # Errors
     /// Its thread does not take it, or none holds the shard.
-    pub(crate) fn send(&self, shard: usize, message: ShardMessage) -> Result<(), ControlError> {
+    pub fn send(&self, shard: usize, message: ShardMessage) -> Result<(), ControlError> {
         let port = self.of_shard(shard).ok_or(ControlError::Elsewhere(shard))?;
         port.send(ThreadMessage::To(shard, message))
     }
 
     /// As [`Self::send`], waiting no longer than that for a place.
-    pub(crate) fn send_by(
+    pub fn send_by(
         &self,
         shard: usize,
         message: ShardMessage,
@@ -523,7 +523,7 @@ impl Ports {
     }
 
     /// The shards that a thread holds, in the order of their numbers.
-    pub(crate) fn held_by(&self, thread: usize) -> impl Iterator<Item = usize> + '_ {
+    pub fn held_by(&self, thread: usize) -> impl Iterator<Item = usize> + '_ {
         (0..self.shards.len()).filter(move |&shard| self.holders.thread_of(shard) == Some(thread))
     }
 

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const STACK_OCTETS: usize = 256 * 1024;
 
 /// Where names are looked up.
-pub(crate) trait LookUp: Send + Sync + 'static {
+pub trait LookUp: Send + Sync + 'static {
     /// The addresses of a host; may take as long as it likes.
     fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 }
@@ -39,7 +39,7 @@ impl LookUp for System {
 }
 
 /// For rehearsals: a resolver that never answers.
-pub(crate) struct Hanging;
+pub struct Hanging;
 
 impl LookUp for Hanging {
     fn look_up(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
@@ -51,14 +51,14 @@ impl LookUp for Hanging {
 
 /// How often a name is looked up.
 #[derive(Clone, Copy)]
-pub(crate) struct Intervals {
+pub struct Intervals {
     /// After it was found, and at the longest after it was not.
     pub(crate) refresh: Duration,
     /// After it was not found the first time; doubles each time.
     pub(crate) retry: Duration,
 }
 
-pub(crate) const INTERVALS: Intervals = Intervals {
+pub const INTERVALS: Intervals = Intervals {
     refresh: Duration::from_millis(NAME_REFRESH_MS),
     retry: Duration::from_millis(NAME_RETRY_MS),
 };
@@ -96,23 +96,23 @@ struct Shared {
 }
 
 /// The names of the registrations in force.
-pub(crate) struct HostNames {
+pub struct HostNames {
     shared: Arc<Shared>,
 }
 
 impl HostNames {
     /// Names that are looked up as the system does.
-    pub(crate) fn of_the_system() -> Self {
+    pub fn of_the_system() -> Self {
         Self::new(System, INTERVALS)
     }
 
     /// Names that are looked up in vain, for tests.
-    pub(crate) fn hanging() -> Self {
+    pub fn hanging() -> Self {
         Self::new(Hanging, INTERVALS)
     }
 
     /// Names that are looked up there and so often, once [`HostNames::start`] was called.
-    pub(crate) fn new(look_up: impl LookUp, intervals: Intervals) -> Self {
+    pub fn new(look_up: impl LookUp, intervals: Intervals) -> Self {
         let shared = Shared {
             look_up: Box::new(look_up),
             intervals,
@@ -128,7 +128,7 @@ impl HostNames {
     ///
     /// # Errors
     /// When there is no thread for it.
-    pub(crate) fn start(&self, publish: impl Fn() -> bool + Send + 'static) -> io::Result<()> {
+    pub fn start(&self, publish: impl Fn() -> bool + Send + 'static) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         Builder::new().name("names".to_owned()).spawn(move || keep_time(&shared, publish)).map(drop)
     }
@@ -140,7 +140,7 @@ impl HostNames {
     }
 
     /// From now on these names of carriers' hosts are looked up, and those of registrations.
-    pub(crate) fn want_hosts(&self, hosts: Vec<(String, u16)>) {
+    pub fn want_hosts(&self, hosts: Vec<(String, u16)>) {
         self.want_of(1, hosts);
     }
 
@@ -166,13 +166,13 @@ impl HostNames {
     }
 
     /// Has what is known published again, and until it is taken.
-    pub(crate) fn publish_again(&self) {
+    pub fn publish_again(&self) {
         lock(&self.shared.state).has_news = true;
         self.shared.timer.notify_one();
     }
 
     /// The addresses of a host as they were found last; none while it was not.
-    pub(crate) fn addresses(&self, host: &str, port: u16) -> Vec<SocketAddr> {
+    pub fn addresses(&self, host: &str, port: u16) -> Vec<SocketAddr> {
         if let Some(address) = literal(host, port) {
             return vec![address];
         }
@@ -185,7 +185,7 @@ impl HostNames {
     }
 
     /// The endpoints of these registrations, with what is known of their addresses now.
-    pub(crate) fn plans(&self, registrations: &[Registration]) -> Vec<EndpointPlan> {
+    pub fn plans(&self, registrations: &[Registration]) -> Vec<EndpointPlan> {
         self.want(registrations);
         let plan = |registration: &Registration| {
             let url = registration.notify_url.as_ref()?;

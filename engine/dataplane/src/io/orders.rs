@@ -12,7 +12,7 @@ use std::sync::Arc;
 use wire::terms::time::WallMs;
 
 /// What a shard can be told of broadcasts.
-pub(crate) enum BroadcastMessage {
+pub enum BroadcastMessage {
     /// One was started, and this was ordered of it since; the answer comes when that is durable.
     Started { broadcast: Arc<RunningBroadcast>, behind: Vec<Order>, reply: Sender<bool> },
     /// All that were started before this start of the engine have been told of.

@@ -156,7 +156,7 @@ pub struct WaitingTally {
     /// none.
     pub oldest_ms: [u64; STANDINGS],
     /// Number and position of the oldest of each standing.
-    pub(crate) oldest: [Option<(u64, u64)>; STANDINGS],
+    pub oldest: [Option<(u64, u64)>; STANDINGS],
 }
 
 impl Default for WaitingTally {

@@ -65,7 +65,7 @@ pub use crate::journal::error::JournalError;
 pub use crate::journal::write::{Part, Write};
 pub use append::AppendError;
 pub use backup::{BackupError, JournalCopy};
-pub(crate) use checksum::crc32c;
+pub use checksum::crc32c;
 pub use cleaning::{Cursor, Reach};
 pub use commit::Commit;
 pub use examine::{Examined, examine, segment_of};
