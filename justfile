@@ -75,13 +75,13 @@ _heavy-handshakes:
     HAYAUMA_HANDSHAKES=5000 cargo test --release -p tests --test tls -- --nocapture --test-threads 1 storm handshakes
 
 _heavy-lists:
-    HAYAUMA_LISTS=1000000 cargo test --release -p hayauma --lib lists::tests::agreement -- --nocapture
+    HAYAUMA_LISTS=1000000 cargo test --release -p dataplane --lib lists::tests::agreement -- --nocapture
 
 _heavy-broadcast-kills KILLS="1000" ROWS="100000":
     HAYAUMA_TEST_BROADCAST_KILLS={{KILLS}} HAYAUMA_TEST_BROADCAST_ROWS={{ROWS}} cargo test -p tests --test broadcast_kills kills -- --nocapture
 
 _heavy-broadcasts:
-    HAYAUMA_BROADCASTS=100000 cargo test --release -p hayauma --lib broadcast::slice -- --nocapture
+    HAYAUMA_BROADCASTS=100000 cargo test --release -p dataplane --lib broadcast::slice -- --nocapture
 
 _heavy-cluster-simulate SEED="1":
     cargo run --release -p tests --bin cluster_simulate -- --seed {{SEED}} --seeds 100000

@@ -33,7 +33,7 @@ fn random_histories_lose_nothing_and_invent_nothing() {
                     if std::panic::catch_unwind(|| history(seed)).is_err() {
                         next.store(behind, Ordering::Relaxed);
                         panic!(
-                            "history {seed} failed: JOURNAL_SEED={seed} cargo test -p hayauma \
+                            "history {seed} failed: JOURNAL_SEED={seed} cargo test -p dataplane \
                              random_histories"
                         );
                     }
