@@ -223,7 +223,7 @@ impl Server {
         let own = &mut self.accounts[account];
         let status = match fate {
             AnswerFate::Refused(status) => status,
-            _ if own.pace.take(1, now_ms) == 0 => Status::THROTTLED,
+            _ if !own.limit.takes(now_ms) => Status::THROTTLED,
             _ if queue > 0 && own.kept >= queue => Status::QUEUE_FULL,
             _ => Status::OK,
         };
