@@ -28,7 +28,7 @@ drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
 # Heavier runs for a quiet machine: simulate, simulate-seeds, kills, carriers, handed, power, timing, poll, partitions, alive,
-# flood, full-device, handshakes, lists, broadcasts, broadcast-kills,
+# flood, full-device, handshakes, histories, lists, broadcasts, broadcast-kills,
 # cluster-simulate, cluster-explore, cluster-fence, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
@@ -73,6 +73,9 @@ _heavy-full-device SECONDS="60":
 
 _heavy-handshakes:
     HAYAUMA_HANDSHAKES=5000 cargo test --release -p tests --test tls -- --nocapture --test-threads 1 storm handshakes
+
+_heavy-histories COUNT="1000000":
+    JOURNAL_HISTORIES={{COUNT}} cargo test --release -p dataplane --lib histories -- --nocapture
 
 _heavy-lists:
     HAYAUMA_LISTS=1000000 cargo test --release -p dataplane --lib lists::tests::agreement -- --nocapture

@@ -9,7 +9,7 @@ use wire::terms::time::EvenMs;
 
 /// Histories in one run of the tests. `JOURNAL_HISTORIES` sets another number, `JOURNAL_FIRST_SEED`
 /// where they begin, `JOURNAL_SEED` a single one.
-const HISTORIES: u64 = 100_000;
+const HISTORIES: u64 = 20_000;
 const STEPS: u64 = 300;
 
 #[test]
