@@ -205,6 +205,9 @@ fn a_retraction_reaches_exactly_those_who_have_the_text() {
         msns
     };
     assert_eq!(reached(&broadcast), reached(&retraction));
+    let audit = std::fs::read_to_string(site.data_dir().join("audit.jsonl")).expect("the audit");
+    assert!(audit.contains("broadcast create") && audit.contains("broadcast retract"));
+    assert!(!audit.contains("避難") && !audit.contains("Leave now"), "no text stands in it");
     engine.stop();
 }
 

@@ -223,6 +223,129 @@ fn a_registration_that_lacks_something_pauses_the_broadcast_and_says_so() {
     engine.stop();
 }
 
+#[test]
+fn one_recipient_is_shown_and_withdrawn_and_stays_so() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2).set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);
+    let people = Broadcaster::new(&site, 20);
+    let engine = site.start();
+    let list = people.list(&rows(10));
+    let broadcast = people.started(&manifest(&list, "02", "one", ""));
+    wait::until_true("8 delivered, 2 held", || {
+        let progress = people.status(&broadcast);
+        (count(&progress, "delivered"), count(&progress, "held")) == (8, 2)
+    });
+    let shown = |number: u64| site.must(&["broadcast", "recipient", &broadcast, &msn(number)]);
+    assert!(shown(3).contains("of area 13101: delivered (0000), 1 segments"), "{}", shown(3));
+    assert!(shown(1).contains(": held (6006)"), "{}", shown(1));
+    let withdraw = |number: u64| site.run(&["broadcast", "withdraw", &broadcast, &msn(number)]);
+    let withdrawn = withdraw(0);
+    assert!(withdrawn.stdout.contains(": cancelled"), "{}", withdrawn.stderr);
+    for (number, why) in [(0, "withdrawn"), (3, "delivered"), (15, "does not address")] {
+        let refused = withdraw(number);
+        assert_eq!(refused.status, Some(1), "{number}: {}", refused.stdout);
+        assert!(refused.stderr.contains(why), "{number}: {}", refused.stderr);
+    }
+    engine.kill();
+    let engine = site.start();
+    site.must(&["network", "set", "home", &msn(0)]);
+    site.must(&["network", "set", "home", &msn(1)]);
+    let progress = people.ended(&broadcast);
+    let ends = ["delivered", "cancelled"].map(|outcome| count(&progress, outcome));
+    assert_eq!(ends, [9, 1], "{:?}", progress.counts);
+    assert!(shown(0).contains(": cancelled") && shown(1).contains(": delivered"), "{}", shown(0));
+    let audit = std::fs::read_to_string(site.data_dir().join("audit.jsonl")).expect("the audit");
+    assert!(audit.contains(&format!("broadcast withdraw {broadcast}")) && !audit.contains(&msn(0)));
+    engine.stop();
+}
+
+#[test]
+fn an_area_has_a_pace_of_its_own_whatever_shards_have_its_rows() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2);
+    let people = Broadcaster::new(&site, 600);
+    let engine = site.start();
+    let list = people.list(&rows(600));
+    let broadcast = people.started(&manifest(&list, "02", "areas", r#""pace":{"per_area":50},"#));
+    assert_eq!(count(&people.ended(&broadcast), "delivered"), 600);
+    let text = site.must(&["broadcast", "results", &broadcast]);
+    let mut seconds: std::collections::BTreeMap<(&str, u32), u32> = Default::default();
+    for line in text.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        *seconds.entry((fields[1], fields[8].parse().expect("seconds"))).or_default() += 1;
+    }
+    // Of two hundred in each area; a second that is slow to write may have some of the one before.
+    let most = seconds.values().max().copied().unwrap_or_default();
+    assert!(most <= 75, "{seconds:?}");
+    let last = seconds.keys().map(|(_, second)| *second).max();
+    assert!(last.is_some_and(|last| (3..=20).contains(&last)), "{seconds:?}");
+    engine.stop();
+}
+
+#[test]
+fn a_pace_that_is_set_holds_at_once_and_over_a_restart() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2);
+    let people = Broadcaster::new(&site, 3_000);
+    let engine = site.start();
+    let list = people.list(&rows(3_000));
+    let slow = r#""pace":{"per_second":4},"#;
+    let broadcast = people.started(&manifest(&list, "02", "slow", slow));
+    wait::until_true("some rows", || count(&people.status(&broadcast), "delivered") > 4);
+    engine.kill();
+    let engine = site.start();
+    let nothing = site.run(&["broadcast", "pace", &broadcast]);
+    assert_eq!(nothing.status, Some(2), "{}", nothing.stderr);
+    let weight = site.run(&["broadcast", "pace", &broadcast, "--weight", "1001"]);
+    assert!(weight.stderr.contains("a weight is 1 to 1000"), "{}", weight.stderr);
+    site.must(&["broadcast", "pace", &broadcast, "--per-second", "6"]);
+    // At that pace it would take minutes; what is set last holds behind a death.
+    site.must(&["broadcast", "pace", &broadcast, "--per-second", "0", "--weight", "3"]);
+    engine.kill();
+    let engine = site.start();
+    let progress = people.ended(&broadcast);
+    assert_eq!(count(&progress, "delivered"), 3_000);
+    let pace = progress.document.pace.expect("it was set");
+    assert_eq!((pace.per_second, pace.weight), (0, 3));
+    assert_eq!(progress.document.manifest.pace.per_second, 4, "what was approved stays");
+    let late = site.run(&["broadcast", "pace", &broadcast, "--per-second", "9"]);
+    assert!(late.stderr.contains("not running"), "{}", late.stderr);
+    engine.stop();
+}
+
+#[test]
+fn an_engine_with_a_live_broadcast_keeps_its_number_of_shards_and_says_until_when() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2).set_lines(&[(msn(0), "absent")]);
+    let engine;
+    let broadcast = {
+        let people = Broadcaster::new(&site, 20);
+        engine = site.start();
+        let list = people.list(&rows(10));
+        let broadcast = people.started(&manifest(&list, "02", "stays", ""));
+        wait::until_true("9 delivered", || count(&people.status(&broadcast), "delivered") == 9);
+        broadcast
+    };
+    engine.stop();
+    let refused = site.shards(3).serve_and_fail(&[]);
+    let sentence = refused.refusal();
+    let cause = format!("{broadcast} is under way, and its rows cannot move to other shards");
+    assert!(sentence.contains(&cause), "{sentence}");
+    assert!(sentence.contains("start with --shards 2 until it has ended"), "{sentence}");
+    // What the sentence says to do is done.
+    let engine = site.shards(2).start();
+    site.must(&["network", "set", "home", &msn(0)]);
+    wait::until_true("its end", || {
+        site.must(&["broadcast", "status", &broadcast]).contains("finished")
+    });
+    engine.stop();
+    let engine = site.shards(3).start();
+    let results = site.must(&["broadcast", "results", &broadcast, "--outcome", "delivered"]);
+    assert_eq!(results.lines().count(), 11, "it is remembered");
+    engine.stop();
+    assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
+}
+
 /// One event of rows is taken out of the books by hand.
 #[test]
 fn an_event_of_rows_that_is_missing_in_the_books_is_noticed() {

@@ -99,6 +99,10 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("POST", "/broadcasts/{broadcast}/pause", Takes::Nothing),
     ("POST", "/broadcasts/{broadcast}/resume", Takes::Nothing),
     ("POST", "/broadcasts/{broadcast}/cancel", Takes::DocumentOfNothing(r#"{"reason":"x"}"#)),
+    ("PATCH", "/broadcasts/{broadcast}/pace", Takes::DocumentOfNothing(r#"{"per_second":5}"#)),
+    ("POST", "/broadcasts/{broadcast}/wave", Takes::DocumentOfNothing(r#"{"wave":2}"#)),
+    ("GET", "/broadcasts/{broadcast}/recipients/{msn}", Takes::Nothing),
+    ("DELETE", "/broadcasts/{broadcast}/recipients/{msn}", Takes::Nothing),
     ("POST", "/broadcasts/{broadcast}/retract", Takes::DocumentOfNothing(FOLLOWER)),
     ("POST", "/broadcasts/{broadcast}/update", Takes::DocumentOfNothing(FOLLOWER)),
     ("GET", "/broadcasts/{broadcast}/results", Takes::Parameters("format=csv")),
@@ -138,6 +142,8 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("POST", "/dashboard/{broadcast}/pause", Takes::Form),
     ("POST", "/dashboard/{broadcast}/resume", Takes::Form),
     ("POST", "/dashboard/{broadcast}/cancel", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/pace", Takes::Form),
+    ("POST", "/dashboard/{broadcast}/wave", Takes::Form),
     ("POST", "/dashboard/{broadcast}/retract", Takes::Form),
     ("PUT", "/network/lines", Takes::Document(r#"{"msns":["09012345678"],"state":"home"}"#)),
 ];
@@ -190,6 +196,7 @@ fn target(path: &str) -> String {
         .replace("{list}", "li-0")
         .replace("{broadcast}", "bc-0")
         .replace("{template}", "flood")
+        .replace("{msn}", "09012345678")
         .replace("{source}", "town")
 }
 

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::Manifest;
 use crate::control::broadcasts::{
-    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, ProgressDocument, StartWanted,
+    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, PaceWanted, ProgressDocument,
+    RecipientDocument, StartWanted, WaveWanted,
 };
 use wire::json;
 
@@ -93,6 +94,28 @@ pub(super) enum DeskCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Make it slower or faster while it runs.
+    Pace {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// Rows a second; 0: as the network takes them.
+        #[arg(long, required_unless_present = "weight")]
+        per_second: Option<u32>,
+        /// Its share beside other broadcasts of its class, 1 to 1000.
+        #[arg(long)]
+        weight: Option<u16>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Begin a wave, whatever it waits for; those before it have begun.
+    Wave {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// Which wave, from 1.
+        wave: u8,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Write a draft that takes it back, to those who have it or may have it.
     Retract {
         /// The identifier, `bc-…`.
@@ -109,6 +132,27 @@ pub(super) enum DeskCommand {
         broadcast: String,
         /// JSON with `reqid`, `texts` and perhaps `lifetime`. `-`: from standard input.
         file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show what became of one recipient.
+    Recipient {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// The number.
+        msn: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Withdraw one recipient: nothing of it begins after the answer.
+    Withdraw {
+        /// The identifier, `bc-…`.
+        broadcast: String,
+        /// The number.
+        msn: String,
         #[command(flatten)]
         place: Place,
     },
@@ -202,11 +246,26 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
             let why = CancelWanted { reason: reason.clone() };
             order("cancel", broadcast, &why, place, output)
         }
+        DeskCommand::Pace { broadcast, per_second, weight, place } => {
+            let wanted = PaceWanted { per_second: *per_second, weight: *weight };
+            set_pace(broadcast, &wanted, place, output)
+        }
+        DeskCommand::Wave { broadcast, wave, place } => {
+            order("wave", broadcast, &WaveWanted { wave: *wave }, place, output)
+        }
         DeskCommand::Retract { broadcast, file, place } => {
             follow(("retract", broadcast), file, place, output)
         }
         DeskCommand::Update { broadcast, file, place } => {
             follow(("update", broadcast), file, place, output)
+        }
+        DeskCommand::Recipient { broadcast, msn, json, place } => {
+            recipient((broadcast, msn), *json, place, output)
+        }
+        DeskCommand::Withdraw { broadcast, msn, place } => {
+            let path = format!("/broadcasts/{broadcast}/recipients/{msn}");
+            let found: RecipientDocument = running(place)?.delete(&path)?;
+            output.print(&text_of_recipient(&found))
         }
         DeskCommand::Status { broadcast, json, place } => {
             status(broadcast.as_deref(), *json, place, output)
@@ -242,6 +301,28 @@ pub(super) fn document<T: DeserializeOwned>(file: &Path) -> Result<T, CliError> 
         read(file).map_err(|error| CliError::new(format!("{name} cannot be read: {error}")))?;
     json::read_exact(&mut octets)
         .map_err(|error| CliError::new(format!("{name} is not what is wanted here ({error})")))
+}
+
+fn set_pace(
+    broadcast: &str,
+    wanted: &PaceWanted,
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let path = format!("/broadcasts/{broadcast}/pace");
+    let progress: ProgressDocument = running(place)?.patch(&path, wanted)?;
+    output.print(&text_of(&progress))
+}
+
+fn recipient(
+    (broadcast, msn): (&str, &str),
+    json: bool,
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let path = format!("/broadcasts/{broadcast}/recipients/{msn}");
+    let found: RecipientDocument = running(place)?.get(&path)?;
+    if json { output.print_json(&found) } else { output.print(&text_of_recipient(&found)) }
 }
 
 fn agree(
@@ -305,6 +386,11 @@ fn text_of(progress: &ProgressDocument) -> String {
     for (outcome, rows) in counts.iter().filter(|(_, rows)| **rows > 0) {
         text += &format!("  {outcome:<12} {rows}\n");
     }
+    if let (open, all) = document.waves_open()
+        && all > 1
+    {
+        text += &format!("  wave {open} of {all}\n");
+    }
     if *doubts > 0 {
         text += &format!("  {doubts} were in doubt after a crash\n");
     }
@@ -318,6 +404,14 @@ fn text_of(progress: &ProgressDocument) -> String {
         text += "  the counts are not those of all recipients: report this\n";
     }
     text
+}
+
+fn text_of_recipient(found: &RecipientDocument) -> String {
+    let RecipientDocument { msn, area, outcome, code, segments, attempts, seconds, .. } = found;
+    format!(
+        "{msn} of area {area}: {outcome} ({code}), {segments} segments arrived, {attempts} \
+         attempts, {seconds} s from the start\n"
+    )
 }
 
 fn text_of_check(document: &BroadcastDocument) -> String {

@@ -415,18 +415,21 @@ const RECORDED: [(&str, &str); 17] = [
     ("queue backup", "queue backup"),
 ];
 /// Orders to a running engine, whose acts the table of paths holds.
-const ENGINES_ALONE: [&str; 21] = [
+const ENGINES_ALONE: [&str; 24] = [
     "area load",
     "broadcast approve",
     "broadcast cancel",
     "broadcast change",
     "broadcast create",
+    "broadcast pace",
     "broadcast pause",
     "broadcast reject",
     "broadcast resume",
     "broadcast retract",
     "broadcast start",
     "broadcast update",
+    "broadcast wave",
+    "broadcast withdraw",
     "cap send",
     "carrier rebind",
     "list create",
@@ -441,7 +444,7 @@ const ENGINES_ALONE: [&str; 21] = [
 /// Makes what is kept by other servers, before any engine has a directory and an audit.
 const ELSEWHERE: &str = "cluster init";
 /// Commands that change nothing that is kept.
-const LOOKS: [&str; 42] = [
+const LOOKS: [&str; 43] = [
     "area list",
     "area match",
     "audit verify",
@@ -449,6 +452,7 @@ const LOOKS: [&str; 42] = [
     "billing month",
     "billing reconcile",
     "broadcast check",
+    "broadcast recipient",
     "broadcast results",
     "broadcast status",
     "cap check",

@@ -87,8 +87,8 @@ pub use guard::ORDER_HEADER;
 pub use orders::{ShardDocument, Status};
 pub use paths::PATHS;
 pub use reading::{
-    Document, FORM_WORD, Filled, FilledByStranger, IdentifierInPath, Parameters, WarningInBody,
-    XpidInPath,
+    Document, FORM_WORD, Filled, FilledByStranger, IdentifierInPath, Parameters, RecipientInPath,
+    WarningInBody, XpidInPath,
 };
 pub use reply::{AdminError, reply_json};
 pub use sessions::{SignedIn, cookie_named};

@@ -9,6 +9,8 @@
 //! | `GET`, `POST /broadcasts` · `GET`, `PUT /broadcasts/ID` | broadcasts; a draft from a manifest; one at this moment; changes a draft |
 //! | `POST …/check` · `…/approve` · `…/reject` | dry run; agreed to or not by somebody else, by its digest |
 //! | `POST …/start` · `…/pause` · `…/resume` · `…/cancel` | each answered when it is durable in every shard |
+//! | `POST …/wave` · `PATCH …/pace` | begins a wave; slower or faster |
+//! | `GET`, `DELETE …/recipients/MSN` | one recipient's row; withdraws it |
 //! | `POST …/retract` · `…/update` | a draft of what follows it |
 //! | `GET`, `PUT /areas` · `POST /areas/match` | the catalogue of areas; which of them codes and shapes reach, with how many rows |
 //! | `GET /templates` · `GET`, `PUT /templates/NAME` | texts that are kept ready, by version |
@@ -42,7 +44,9 @@ mod keeper;
 mod lists;
 mod loaded;
 mod memory;
+mod one_recipient;
 mod orders;
+mod pacing;
 mod reach;
 mod refusal;
 mod report;
@@ -60,6 +64,7 @@ mod turns;
 mod uploading;
 mod warnings;
 mod watched;
+mod waves;
 
 #[cfg(test)]
 mod tests;
@@ -71,8 +76,9 @@ pub use copying::{CopiedBroadcasts, copy_broadcasts, copy_ends};
 pub use desk::{BroadcastDesk, live_broadcasts};
 pub use documents::{
     Approval, ApprovalWanted, BroadcastDocument, CancelWanted, CheckDocument, EndDocument,
-    FollowerWanted, ListDocument, ListWanted, OrderedDocument, ProgressDocument, ScheduleDocument,
-    Stage, StartDocument, StartWanted, VersionDocument, WantedLife,
+    FollowerWanted, ListDocument, ListWanted, OrderedDocument, PaceSet, PaceWanted,
+    ProgressDocument, ScheduleDocument, Stage, StartDocument, StartWanted, VersionDocument,
+    WantedLife, WaveOpened, WaveWanted,
 };
 pub use doing::{Follower, Halt, Judgement};
 pub use doors::router;
@@ -82,6 +88,7 @@ pub use figures::{
 };
 pub use keeper::BroadcastKeeper;
 pub use loaded::AreasLoaded;
+pub use one_recipient::RecipientDocument;
 pub use reach::ReachCurve;
 pub use refusal::BroadcastRefusal;
 pub use report::BroadcastReport;

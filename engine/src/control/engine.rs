@@ -1,7 +1,7 @@
 //! What the control plane asks of the running shards.
 
 use crate::broadcast::past::PastBroadcast;
-use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
@@ -15,7 +15,8 @@ use crate::network::smpp::exchange::CarrierState;
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally};
 use std::ops::Range;
 use std::sync::Arc;
-use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Msn, Reqid, Xpid};
 
 /// The running engine as the control plane sees it.
 ///
@@ -108,6 +109,18 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// As [`Self::start_broadcast`].
     fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError>;
+    /// Has every shard go at another pace; returns when each does. Whether all of them have the
+    /// broadcast.
+    ///
+    /// # Errors
+    /// As [`Self::start_broadcast`].
+    fn pace_broadcast(&self, ordinal: u32, pace: RunningPace) -> Result<bool, ControlError>;
+    /// Withdraws the row to a phone of the broadcast with this reqid; the answer's code comes when
+    /// that is durable. `None`: there is no such row.
+    ///
+    /// # Errors
+    /// The engine is stopping or the shard does not answer.
+    fn withdraw_recipient(&self, row: (Xpid, Msn, Reqid)) -> Result<Option<Code>, ControlError>;
     /// The outcomes of a broadcast are kept: the shards forget it.
     fn forget_broadcast(&self, ordinal: u32);
     /// A broadcast is over: for a day the shards know its rows when a request means one.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::broadcast::life::Life;
 use crate::broadcast::mutation::Mutation;
 use crate::broadcast::past::PastBroadcast;
-use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::{Order, Plan, Slice};
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
@@ -23,7 +23,8 @@ use crate::network::smpp::exchange::CarrierState;
 use crate::shard::{
     CLASSES, LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally,
 };
-use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Msn, Reqid, Xpid};
 
 #[derive(Default)]
 pub(crate) struct FakeEngine {
@@ -57,6 +58,8 @@ pub(crate) struct FakeShard {
     pub(crate) stands: bool,
     /// Each broadcast's part, and how many rows it has.
     pub(crate) known: BTreeMap<u32, (Slice, u32)>,
+    /// The pace that it was told last.
+    pub(crate) paces: BTreeMap<u32, RunningPace>,
 }
 
 impl Default for FakeBroadcasts {
@@ -97,6 +100,8 @@ impl FakeBroadcasts {
             let known = shard.known.entry(broadcast.terms.ordinal);
             let (slice, _) = known.or_insert_with(|| (Slice::new(plan), rows));
             behind.iter().for_each(|order| slice.order(*order));
+            let pace = broadcast.terms.pace;
+            shard.paces.entry(broadcast.terms.ordinal).or_insert(pace);
         }
         answered(&shards)
     }
@@ -109,6 +114,16 @@ impl FakeBroadcasts {
                 Some((slice, _)) => slice.order(order),
                 None => is_known = false,
             }
+        }
+        answered(&shards).map(|()| is_known)
+    }
+
+    fn pace(&self, ordinal: u32, pace: RunningPace) -> Result<bool, ControlError> {
+        let mut shards = self.shards.lock().expect("no panic");
+        let mut is_known = true;
+        for shard in shards.iter_mut().filter(|shard| !shard.stands) {
+            is_known &= shard.known.contains_key(&ordinal);
+            shard.paces.insert(ordinal, pace);
         }
         answered(&shards).map(|()| is_known)
     }
@@ -126,6 +141,7 @@ impl FakeBroadcasts {
             counts: *slice.counts(),
             doubts: slice.doubts(),
             claimed: slice.claimed(),
+            wave: slice.wave(),
             stopped_by: None,
         };
         shards.iter().map(|shard| shard.known.iter().map(of).collect()).collect()
@@ -286,6 +302,15 @@ impl Engine for FakeEngine {
     fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
         self.check()?;
         self.broadcasts.order(ordinal, order)
+    }
+
+    fn pace_broadcast(&self, ordinal: u32, pace: RunningPace) -> Result<bool, ControlError> {
+        self.check()?;
+        self.broadcasts.pace(ordinal, pace)
+    }
+
+    fn withdraw_recipient(&self, _: (Xpid, Msn, Reqid)) -> Result<Option<Code>, ControlError> {
+        self.check().map(|()| None)
     }
 
     fn forget_broadcast(&self, ordinal: u32) {

@@ -7,7 +7,7 @@ mod host_addresses;
 mod tests;
 
 use crate::broadcast::past::PastBroadcast;
-use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carrier_plan::{CarrierOrders, with_addresses};
@@ -41,7 +41,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Msn, Reqid, Xpid};
 use wire::terms::ownership::shard_of;
 
 /// How often it looks meanwhile whether a shard has ended.
@@ -539,6 +540,19 @@ impl Engine for EngineHandle {
     fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
         let known = self.ask_all(|reply| BroadcastMessage::Ordered { ordinal, order, reply })?;
         Ok(!known.contains(&false))
+    }
+
+    fn pace_broadcast(&self, ordinal: u32, pace: RunningPace) -> Result<bool, ControlError> {
+        let known = self.ask_all(|reply| BroadcastMessage::Paced { ordinal, pace, reply })?;
+        Ok(!known.contains(&false))
+    }
+
+    fn withdraw_recipient(&self, row: (Xpid, Msn, Reqid)) -> Result<Option<Code>, ControlError> {
+        let (reply, taken) = bounded(1);
+        let shard = shard_of(row.1, self.ports.shards.len());
+        let message = BroadcastMessage::Withdrawn { row, reply };
+        self.ports.send(shard, ShardMessage::Broadcast(message))?;
+        self.taken(&taken)
     }
 
     fn forget_broadcast(&self, ordinal: u32) {

@@ -70,6 +70,8 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .route("/dashboard/{broadcast}/pause", post(acting::pause))
         .route("/dashboard/{broadcast}/resume", post(acting::resume))
         .route("/dashboard/{broadcast}/cancel", post(acting::cancel))
+        .route("/dashboard/{broadcast}/pace", post(acting::set_pace))
+        .route("/dashboard/{broadcast}/wave", post(acting::open_wave))
         .route("/dashboard/{broadcast}/retract", post(acting::retract))
         .route("/broadcasts/{broadcast}/events", get(hub::events))
         .route("/broadcasts/{broadcast}/report", get(report::show))

@@ -5,6 +5,8 @@
 //! and set of parameters that somebody has; what cannot be sent as it is, is an error with its
 //! place, and nothing is cut.
 
+mod waves;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
@@ -17,6 +19,7 @@ use super::lists::view::{ListView, RunView};
 use super::manifest::{Areas, Leg, Manifest, ManifestError, no_area, wrong};
 use super::recipients::{Recipient, RecipientsWriter};
 use super::variants::{Cost, Variants};
+use waves::Sorter;
 
 /// The parameter that is the name of the recipient's area, unless somebody gives it a value.
 const AREA_PARAMETER: &str = "area";
@@ -89,6 +92,8 @@ pub struct LegSources<'a> {
     pub except: Vec<PinnedList<'a>>,
     /// Where it names another broadcast: the msns that it takes of it, in order.
     pub only: Option<Vec<u64>>,
+    /// For each of its waves the lists whose recipients are in it.
+    pub waves: Vec<Vec<PinnedList<'a>>>,
 }
 
 /// Finds the rows of each leg and writes them.
@@ -124,6 +129,15 @@ pub fn address(
     Ok(found)
 }
 
+/// Rows of one wave of a run, as they are taken.
+struct Taking<'a> {
+    wave: u8,
+    count: u64,
+    by_language: &'a mut [u64],
+    /// One bit for each row of the list: whether the leg has it.
+    mine: &'a mut [u64],
+}
+
 /// What becomes of a row with these attributes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Choice {
@@ -153,6 +167,7 @@ struct Selector<'a, 'b> {
     choices: HashMap<(u8, u16), Choice>,
     last: Option<((u8, u16), Choice)>,
     numbers: HashMap<(String, String), u16>,
+    waves: Sorter<'a, 'b>,
 }
 
 impl<'a, 'b> Selector<'a, 'b> {
@@ -166,10 +181,6 @@ impl<'a, 'b> Selector<'a, 'b> {
         if leg.texts.template.is_some() || leg.texts.control.is_some() {
             let sentence = "control SMS are not sent yet: write texts, or name a template";
             return Err(wrong(format!("{place}/texts"), sentence));
-        }
-        if !leg.waves.is_empty() {
-            let sentence = "waves are not sent yet: make a broadcast of each";
-            return Err(wrong(format!("{place}/waves"), sentence));
         }
         let variants = Variants::new(&leg.texts.variants, &leg.texts.fallback)
             .map_err(|error| wrong(format!("{place}/texts"), error.to_string()))?;
@@ -208,6 +219,7 @@ impl<'a, 'b> Selector<'a, 'b> {
             choices: HashMap::new(),
             last: None,
             numbers: HashMap::new(),
+            waves: Sorter::new(&leg.waves, &source.waves, u64::from(source.list.view.rows())),
         })
     }
 
@@ -228,19 +240,48 @@ impl<'a, 'b> Selector<'a, 'b> {
         writer: &mut RecipientsWriter,
         found: &mut Addressed,
     ) -> Result<(), AudienceError> {
-        const ROWS_AT_ONCE: usize = 8_192;
         let view = &self.source.list.view;
         let languages: Vec<u16> = std::iter::once(0)
             .chain(view.languages().iter().map(|tag| writer.language(tag)))
             .collect();
         let area = run.area.as_deref().unwrap_or("unknown");
-        writer.begin_run(self.at as u32, area);
         self.area = key_of(area);
         self.choices.clear();
         self.last = None;
+        self.waves.begin_run(run.rows);
         let mut by_language = vec![0u64; languages.len()];
-        let mut rows = Vec::with_capacity(ROWS_AT_ONCE);
         let mut count = 0u64;
+        for wave in 0..self.waves.count() {
+            writer.begin_run((self.at as u32, wave), area);
+            let mut taking = Taking { wave, count: 0, by_language: &mut by_language, mine };
+            self.take_wave(run, earlier, &languages, &mut taking, writer, found)?;
+            count += taking.count;
+        }
+        if count > 0 {
+            *found.areas.entry(area.to_owned()).or_default() += count;
+            found.legs[self.at] += count;
+        }
+        let view = &self.source.list.view;
+        for (place, count) in by_language.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            let tag = place.checked_sub(1).map_or("none", |place| view.languages()[place]);
+            *found.languages.entry(tag.to_owned()).or_default() += count;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of a run that are in one wave.
+    fn take_wave(
+        &mut self,
+        run: &RunView,
+        earlier: (&[LegSources<'_>], &[Vec<u64>]),
+        languages: &[u16],
+        taking: &mut Taking<'_>,
+        writer: &mut RecipientsWriter,
+        found: &mut Addressed,
+    ) -> Result<(), AudienceError> {
+        const ROWS_AT_ONCE: usize = 8_192;
+        let view = &self.source.list.view;
+        let mut rows = Vec::with_capacity(ROWS_AT_ONCE);
         for number in run.first..run.first + run.rows {
             let Some((msn, language, parameters)) = view.plain(number) else {
                 return Err(damaged(self.at, number).into());
@@ -251,11 +292,14 @@ impl<'a, 'b> Selector<'a, 'b> {
             if self.is_left_out(msn) || is_of_earlier(msn, earlier) {
                 continue;
             }
-            if let Some(word) = mine.get_mut(number as usize / 64) {
+            if !self.waves.takes(taking.wave, number - run.first, msn) {
+                continue;
+            }
+            if let Some(word) = taking.mine.get_mut(number as usize / 64) {
                 *word |= 1 << (number % 64);
             }
-            count += 1;
-            by_language[usize::from(language).min(languages.len() - 1)] += 1;
+            taking.count += 1;
+            taking.by_language[usize::from(language).min(languages.len() - 1)] += 1;
             match text {
                 Some(text) => found.texts[usize::from(text)].recipients += 1,
                 None => found.without_text += 1,
@@ -268,14 +312,6 @@ impl<'a, 'b> Selector<'a, 'b> {
             }
         }
         writer.push(&rows)?;
-        if count > 0 {
-            *found.areas.entry(area.to_owned()).or_default() += count;
-            found.legs[self.at] += count;
-        }
-        for (place, count) in by_language.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-            let tag = place.checked_sub(1).map_or("none", |place| view.languages()[place]);
-            *found.languages.entry(tag.to_owned()).or_default() += count;
-        }
         Ok(())
     }
 

@@ -82,20 +82,37 @@ impl Expansion {
         self.left.iter().take(usize::from(waves)).sum()
     }
 
-    /// Takes the next pieces of the first `waves` waves, with `rows_max` rows at most. They are
-    /// claimed when [`Self::claim`] has them; nothing is taken twice before.
+    /// Claims the next pieces of the first `waves` waves, with `rows_max` rows at most.
     pub fn next(&mut self, rows_max: u32, waves: u8) -> Vec<Piece> {
+        self.next_within(rows_max, waves, |_, rows| rows)
+    }
+
+    /// The same, of each run no more than `granted` gives of what is wanted.
+    pub fn next_within(
+        &mut self,
+        rows_max: u32,
+        waves: u8,
+        mut granted: impl FnMut(u32, u32) -> u32,
+    ) -> Vec<Piece> {
         let mut pieces = Vec::new();
         let mut room = rows_max.min(self.unclaimed_of(waves));
-        while room > 0 {
+        // Runs that had nothing, one behind the other: after all of them nobody has.
+        let mut idle = 0;
+        while room > 0 && idle < self.order.len() {
+            idle += 1;
             let run = self.order[self.turn];
             self.turn = (self.turn + 1) % self.order.len();
             let slice = self.runs[run as usize];
             let claimed = self.claimed[run as usize];
-            let rows = (slice.rows - claimed).min(PIECE_ROWS).min(room);
-            if rows == 0 || slice.wave >= waves {
+            let wanted = (slice.rows - claimed).min(PIECE_ROWS).min(room);
+            if wanted == 0 || slice.wave >= waves {
                 continue;
             }
+            let rows = granted(run, wanted).min(wanted);
+            if rows == 0 {
+                continue;
+            }
+            idle = 0;
             let piece = Piece { run, first: slice.first + claimed, rows };
             self.claim(piece);
             room -= rows;
@@ -240,6 +257,22 @@ mod tests {
         assert_eq!((expansion.unclaimed_of(1), expansion.unclaimed()), (0, 40));
         assert_eq!(expansion.next(1_000, 1), []);
         assert_eq!(expansion.next(1_000, 2).iter().map(|piece| piece.rows).sum::<u32>(), 40);
+    }
+
+    #[test]
+    fn a_run_that_is_granted_nothing_holds_up_no_other_and_nobody_turns_for_ever() {
+        let mut expansion = Expansion::new(runs(&[100, 100, 100]));
+        let mut left = [40, 0, 7];
+        let mut granted = |run: u32, rows: u32| {
+            let given = rows.min(left[run as usize]);
+            left[run as usize] -= given;
+            given
+        };
+        let pieces = expansion.next_within(1_000, 1, &mut granted);
+        let of_run = |run: u32| pieces.iter().filter(|p| p.run == run).map(|p| p.rows).sum::<u32>();
+        assert_eq!([0, 1, 2].map(of_run), [40, 0, 7]);
+        assert_eq!(expansion.next_within(1_000, 1, |_, _| 0), []);
+        assert_eq!(expansion.unclaimed(), 253);
     }
 
     #[test]

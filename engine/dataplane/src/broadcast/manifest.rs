@@ -13,6 +13,7 @@ use wire::json;
 use wire::terms::ids::Class;
 
 use super::limits::MANIFEST_OCTETS_MAX;
+use super::pace::WaveAfter;
 use super::slice::OnDoubt;
 use super::templates::TemplatePart;
 
@@ -195,14 +196,34 @@ pub struct Texts {
 /// A part of an audience that begins later than the one before.
 #[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
 pub struct Wave {
-    /// Lists whose recipients are in it.
+    /// Lists whose recipients are in it, as they are at the check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<String>,
+    /// So many recipients at most, from every area its share, instead. A wave with neither is
+    /// everybody else: the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u32>,
     /// Begins when so many percent of the one before have been reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_percent: Option<u8>,
     /// Begins so many seconds after the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_seconds: Option<u64>,
+    /// Begins when somebody says so, and not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_order: bool,
+}
+
+impl Wave {
+    /// When it begins, beside the one before; `None` for the first.
+    pub fn after(&self) -> Option<WaveAfter> {
+        match (self.after_percent, self.after_seconds, self.after_order) {
+            (Some(percent), None, false) => Some(WaveAfter::Percent(percent)),
+            (None, Some(seconds), false) => Some(WaveAfter::Seconds(seconds)),
+            (None, None, true) => Some(WaveAfter::Order),
+            _ => None,
+        }
+    }
 }
 
 /// How fast; 0 is as fast as the network takes it.
@@ -371,6 +392,15 @@ impl Manifest {
             }
             _ => OnDoubt::Leave,
         }
+    }
+
+    /// Its waves, if it has any: of the one leg that has.
+    pub fn waves(&self) -> &[Wave] {
+        self.legs
+            .iter()
+            .map(|leg| leg.waves.as_slice())
+            .find(|waves| !waves.is_empty())
+            .unwrap_or(&[])
     }
 
     /// Whether two people have to agree where the registration says nothing else: an emergency, or

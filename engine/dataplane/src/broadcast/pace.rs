@@ -28,6 +28,8 @@ pub struct Bucket {
     sent: u32,
     congested: u32,
     second: SteadyMs,
+    /// What it holds at most, as a part of a second's rows.
+    bursts: u64,
 }
 
 impl Bucket {
@@ -43,7 +45,18 @@ impl Bucket {
             sent: 0,
             congested: 0,
             second: now,
+            bursts: BURSTS_A_SECOND,
         }
+    }
+
+    /// A pace that somebody looks at so many times a second, and holds as much as comes between.
+    pub fn looked_at(self, times_a_second: u64) -> Self {
+        Self { bursts: times_a_second, ..self }
+    }
+
+    /// Another pace, from now on and at once; what congestion has left of it holds on.
+    pub fn set_pace(&mut self, per_second: u32) {
+        (self.full, self.ramp_ms) = (per_second, 0);
     }
 
     /// The pace at this moment, in rows a second; `None`: no bound.
@@ -73,7 +86,7 @@ impl Bucket {
         };
         // And one row more, or slow paces would lose the part of a row that comes between two
         // looks.
-        let most_micro = u64::from(rate) * MICRO / BURSTS_A_SECOND + MICRO;
+        let most_micro = u64::from(rate) * MICRO / self.bursts + MICRO;
         let since_ms = now.since(self.filled).min(1_000);
         self.filled = self.filled.max(now);
         let filled_micro = self.tokens_micro + u64::from(rate) * since_ms * (MICRO / 1_000);
@@ -140,35 +153,21 @@ pub enum WaveAfter {
     Seconds(u64),
     /// When so many percent of its rows have been reached.
     Percent(u8),
+    /// When somebody says so.
+    Order,
 }
 
-/// Which waves may have their turns.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Waves {
-    after: Vec<WaveAfter>,
-    open: u8,
-    opened: SteadyMs,
-}
-
-impl Waves {
-    /// The first wave begins now; `after` has one condition for each further one.
-    pub fn new(after: Vec<WaveAfter>, now: SteadyMs) -> Self {
-        Self { after, open: 1, opened: now }
-    }
-
-    /// How many waves may have their turns; `reached_percent` is of the last of them. One more
-    /// opens at a time, because its figures are not known before.
-    pub fn open(&mut self, now: SteadyMs, reached_percent: u8) -> u8 {
-        let is_due = match self.after.get(usize::from(self.open) - 1) {
-            Some(WaveAfter::Seconds(seconds)) => now.since(self.opened) >= seconds * 1_000,
-            Some(WaveAfter::Percent(percent)) => reached_percent >= *percent,
-            None => false,
-        };
-        if is_due {
-            self.open += 1;
-            self.opened = now;
+impl WaveAfter {
+    /// Whether it is due, `waited_ms` after the one before was opened, of which so many rows of all
+    /// have been reached.
+    pub fn is_due(self, waited_ms: u64, (reached, rows): (u64, u64)) -> bool {
+        match self {
+            Self::Seconds(seconds) => waited_ms >= seconds.saturating_mul(1_000),
+            Self::Percent(percent) => {
+                u128::from(reached) * 100 >= u128::from(rows) * u128::from(percent)
+            }
+            Self::Order => false,
         }
-        self.open
     }
 }
 
@@ -263,16 +262,28 @@ mod tests {
     }
 
     #[test]
-    fn a_wave_opens_by_time_or_by_reach_and_only_after_the_one_before() {
-        let mut waves = Waves::new(vec![WaveAfter::Percent(80), WaveAfter::Seconds(60)], at(1_000));
-        assert_eq!(waves.open(at(500_000), 79), 1);
-        assert_eq!(waves.open(at(500_000), 80), 2);
-        assert_eq!(
-            waves.open(at(559_999), 100),
-            2,
-            "its seconds count from the opening of the second"
-        );
-        assert_eq!(waves.open(at(560_000), 0), 3);
-        assert_eq!(waves.open(at(900_000), 100), 3);
+    fn another_pace_holds_from_the_next_row_on_and_congestion_stays_known() {
+        let mut bucket = Bucket::new(1_000, 100, at(0));
+        assert_eq!(bucket.rate(at(0)), Some(100), "the ramp");
+        bucket.set_pace(400);
+        assert_eq!(bucket.rate(at(0)), Some(400));
+        let of_a_second = |bucket: &mut Bucket, from_ms: u64| {
+            (0..1_000).map(|ms| bucket.take(at(from_ms + ms), 100)).sum::<u32>()
+        };
+        assert!(of_a_second(&mut bucket, 1_000).abs_diff(400) <= 10);
+        (0..400).for_each(|_| bucket.congested());
+        bucket.take(at(2_000), 1);
+        bucket.set_pace(0);
+        assert!(bucket.rate(at(2_000)).is_some_and(|rate| rate <= 205), "it is congested still");
+    }
+
+    #[test]
+    fn a_wave_is_due_by_time_by_reach_or_by_nobodys_clock() {
+        assert!(!WaveAfter::Seconds(60).is_due(59_999, (9, 9)));
+        assert!(WaveAfter::Seconds(60).is_due(60_000, (0, 9)));
+        assert!(!WaveAfter::Percent(80).is_due(u64::MAX, (79, 100)));
+        assert!(WaveAfter::Percent(80).is_due(0, (80, 100)));
+        assert!(WaveAfter::Percent(80).is_due(0, (0, 0)), "nobody is in it");
+        assert!(!WaveAfter::Order.is_due(u64::MAX, (9, 9)));
     }
 }

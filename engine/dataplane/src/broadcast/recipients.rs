@@ -4,12 +4,13 @@
 //! head     4,096 octets: magic, version, rows, runs, where the tail lies, checksums
 //! rows     8 octets each: msn 34 bits, text 14 bits, language 16 bits
 //! order    4 octets each: the numbers of all rows in the order of `mix(msn)`
-//! tail     runs, 16 octets each: area, first row, rows, leg; then areas and languages
+//! tail     runs, 16 octets each: area, first row, rows, leg with its wave in the upper half; then
+//!          areas and languages
 //! ```
 //!
-//! Rows stand in runs by leg and area, and within a run in the order of `mix(msn)`: so the rows of
-//! a run that one shard owns are one piece, whatever the number of shards. A row's number is its
-//! place. All numbers are little-endian.
+//! Rows stand in runs by leg, area and wave, and within a run in the order of `mix(msn)`: so the
+//! rows of a run that one shard owns are one piece, whatever the number of shards. A row's number
+//! is its place. All numbers are little-endian.
 
 mod order;
 
@@ -22,7 +23,7 @@ use wire::terms::mix::mix;
 use wire::terms::ownership::shard_of;
 
 use super::claims::RunSlice;
-use super::limits::TEXTS_MAX;
+use super::limits::{LEGS_MAX, TEXTS_MAX, WAVES_MAX};
 
 const MAGIC: &[u8; 8] = b"HAYAROWS";
 const VERSION: u32 = 2;
@@ -31,10 +32,12 @@ const WITHOUT_ORDER: u32 = 1;
 const HEAD_OCTETS: usize = 4_096;
 const ROW_OCTETS: usize = 8;
 const RUN_OCTETS: usize = 16;
+/// The bits of a run's leg below its wave's.
+const WAVE_FROM: u32 = 16;
 const MSN_BITS: u32 = 34;
 const TEXT_BITS: u32 = 14;
 const NO_TEXT: u64 = (1 << TEXT_BITS) - 1;
-const _: () = assert!(TEXTS_MAX < NO_TEXT as usize);
+const _: () = assert!(TEXTS_MAX < NO_TEXT as usize && LEGS_MAX < 1 << WAVE_FROM);
 
 /// A recipient.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +75,14 @@ pub struct RecipientRun {
     pub rows: u32,
     /// The leg.
     pub leg: u32,
+    /// The wave, from 0.
+    pub wave: u8,
+}
+
+impl RecipientRun {
+    fn leg_and_wave(&self) -> u32 {
+        self.leg | u32::from(self.wave) << WAVE_FROM
+    }
 }
 
 /// Why a file is not read.
@@ -107,10 +118,10 @@ impl RecipientsWriter {
         Ok(Self { file, rows: 0, checksum: 0, runs, areas, languages })
     }
 
-    /// What follows is of this leg and area.
-    pub fn begin_run(&mut self, leg: u32, area: &str) {
+    /// What follows is of this leg and area, and of this wave.
+    pub fn begin_run(&mut self, (leg, wave): (u32, u8), area: &str) {
         let area = number_of(&mut self.areas, area);
-        self.runs.push(RecipientRun { area, first: self.rows, rows: 0, leg });
+        self.runs.push(RecipientRun { area, first: self.rows, rows: 0, leg, wave });
     }
 
     /// The number of a language, from 1; 0 for none.
@@ -151,7 +162,7 @@ impl RecipientsWriter {
         let order = order::write(&rows, &self.runs, &mut self.file)?;
         let mut tail = Vec::new();
         for run in &self.runs {
-            for number in [run.area, run.first, run.rows, run.leg] {
+            for number in [run.area, run.first, run.rows, run.leg_and_wave()] {
                 tail.extend_from_slice(&number.to_le_bytes());
             }
         }
@@ -265,7 +276,8 @@ impl Recipients {
             area: number_at(octets, 0),
             first: number_at(octets, 4),
             rows: number_at(octets, 8),
-            leg: number_at(octets, 12),
+            leg: number_at(octets, 12) & ((1 << WAVE_FROM) - 1),
+            wave: (number_at(octets, 12) >> WAVE_FROM).min(u32::from(u8::MAX)) as u8,
         };
         let runs: Vec<RecipientRun> = of_runs.chunks_exact(RUN_OCTETS).map(run).collect();
         let mut next = 0;
@@ -278,7 +290,10 @@ impl Recipients {
         let mut texts = texts;
         let (areas, languages) = (table(&mut texts), table(&mut texts));
         let (Some(areas), Some(languages)) = (areas, languages) else { return Err(damaged) };
-        let is_whole = next == rows && runs.iter().all(|run| (run.area as usize) < areas.len());
+        let is_known = |run: &RecipientRun| {
+            (run.area as usize) < areas.len() && usize::from(run.wave) < WAVES_MAX
+        };
+        let is_whole = next == rows && runs.iter().all(is_known);
         if !is_whole {
             return Err(damaged);
         }
@@ -338,7 +353,7 @@ impl Recipients {
                 low
             };
             let (first, end) = (bound(shard), bound(shard + 1));
-            let slice = RunSlice { first: next, rows: end - first, wave: 0 };
+            let slice = RunSlice { first: next, rows: end - first, wave: run.wave };
             next += slice.rows;
             ShardRun { first, slice }
         });
@@ -425,7 +440,7 @@ mod tests {
             RecipientsWriter::new(file.try_clone().expect("another")).expect("it begins");
         let language = writer.language("ja");
         for (leg, area) in [(0, "13101"), (1, "27100")] {
-            writer.begin_run(leg, area);
+            writer.begin_run((leg, leg as u8), area);
             let mut of_run: Vec<Recipient> = (0..rows)
                 .map(|number| Recipient {
                     msn: Msn::from_value(9_000_000_000 + u64::from(leg) * rows + number)
@@ -465,6 +480,9 @@ mod tests {
         assert_eq!(recipients.find(Msn::from_value(1).expect("an msn")), None);
         assert_eq!(recipients.language(recipients.row(5).language), "ja");
         assert_eq!(recipients.area(recipients.runs()[1].area), "27100");
+        let of_waves = recipients.of_shard(0, 2);
+        assert_eq!([0, 1].map(|run| of_waves[run].slice.wave), [0, 1]);
+        assert_eq!(recipients.runs()[1].leg, 1);
     }
 
     #[test]
@@ -477,7 +495,7 @@ mod tests {
         let runs = 300u64;
         let of_run = 1_000u64;
         for run in 0..runs {
-            writer.begin_run(0, &format!("{run:05}"));
+            writer.begin_run((0, 0), &format!("{run:05}"));
             let mut rows: Vec<Recipient> = (0..of_run)
                 .map(|row| Recipient { msn: msn(row * runs + run), text: None, language: 0 })
                 .collect();

@@ -70,7 +70,9 @@ fn digest_of(text: &str) -> u64 {
 pub struct RunningPace {
     /// Rows a second, in all shards; 0: as the network takes them.
     pub per_second: u32,
-    /// Seconds until that is reached.
+    /// Rows a second in each area; 0: no bound of its own.
+    pub per_area: u32,
+    /// Seconds until that of all is reached.
     pub ramp_seconds: u32,
     /// Its share beside other broadcasts of its class.
     pub weight: u16,

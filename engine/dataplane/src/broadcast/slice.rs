@@ -15,8 +15,9 @@
 pub mod codec;
 mod marks;
 mod record;
+mod recovery;
+mod waves;
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::claims::{Expansion, Piece};
@@ -27,6 +28,8 @@ use super::outcomes::{Counts, Outcome, RowWord};
 use marks::Waking;
 pub use marks::{ARRIVED, MARKS_OF_A_RECORD_MAX, MAY_HAVE_IT, WITHDRAWN};
 pub use record::{OnDoubt, Order, Plan, Record, Turn};
+pub use waves::WaveFigures;
+use waves::WavesOpen;
 
 /// Outcomes that one record has at most.
 pub const OUTCOMES_OF_A_RECORD_MAX: usize = 400;
@@ -43,6 +46,7 @@ pub struct Checkpoint {
     words: Vec<u32>,
     marks: BTreeMap<u32, u16>,
     doubts: u32,
+    waves_open: u8,
 }
 
 /// A change of the figures, in the order of the records.
@@ -53,6 +57,8 @@ struct Shift {
     from: Outcome,
     to: Outcome,
     rows: u32,
+    /// The wave of a row.
+    wave: u8,
 }
 
 /// A row that is due sooner, once its record is durable.
@@ -94,11 +100,13 @@ pub struct Slice {
     /// Rows whose turn has come.
     ready: VecDeque<u32>,
     doubts: u32,
+    waves: WavesOpen,
 }
 
 impl Slice {
     /// A part that has not started.
     pub fn new(plan: Plan) -> Self {
+        let waves = WavesOpen::new(&plan.runs);
         let expansion = Expansion::new(plan.runs);
         let rows = expansion.rows();
         Self {
@@ -122,6 +130,7 @@ impl Slice {
             asked: None,
             ready: VecDeque::new(),
             doubts: 0,
+            waves,
         }
     }
 
@@ -166,6 +175,17 @@ impl Slice {
         self.expansion.unclaimed()
     }
 
+    /// Rows that are not claimed and whose waves have their turns.
+    pub fn claimable(&self) -> u32 {
+        self.expansion.unclaimed_of(self.waves.open())
+    }
+
+    /// Which waves have their turns, and how far the last of them is.
+    pub fn wave(&self) -> WaveFigures {
+        let unopened = self.expansion.unclaimed() - self.claimable();
+        WaveFigures { unopened, ..self.waves.figures() }
+    }
+
     /// Rows that are claimed.
     pub fn claimed(&self) -> u32 {
         self.expansion.rows() - self.expansion.unclaimed()
@@ -179,10 +199,16 @@ impl Slice {
         }
     }
 
-    /// Claims up to `rows_max` further rows of the first `waves` waves.
-    pub fn claim(&mut self, rows_max: u32, waves: u8) {
+    /// Claims up to `rows_max` further rows of the waves that have their turns.
+    pub fn claim(&mut self, rows_max: u32) {
+        self.claim_within(rows_max, |_, rows| rows);
+    }
+
+    /// The same, of each run no more than `granted` gives of what is wanted.
+    pub fn claim_within(&mut self, rows_max: u32, granted: impl FnMut(u32, u32) -> u32) {
         if self.life.begins_rows() {
-            self.to_claim.extend(self.expansion.next(rows_max, waves));
+            let open = self.waves.open();
+            self.to_claim.extend(self.expansion.next_within(rows_max, open, granted));
         }
     }
 
@@ -248,6 +274,7 @@ impl Slice {
         {
             self.shifts.pop_front();
             self.counts.shift(shift.from, shift.to, shift.rows);
+            self.waves.note(shift.wave, shift.to, shift.rows);
         }
         if self.is_settled()
             && let Ok(life) = self.life.after(Step::Settled)
@@ -404,6 +431,7 @@ impl Slice {
     /// newer records have overtaken are left out.
     pub fn said_again(&self, record: &Record) -> Vec<Record> {
         match record {
+            Record::Order(Order::Wave { .. }) => vec![self.waves.record()],
             Record::Order(_) | Record::Stands(_) => vec![Record::Stands(self.life)],
             Record::Doubts { .. } => vec![Record::Doubts { total: self.doubts }],
             Record::Marks(entries) => self.marks_again(entries),
@@ -482,132 +510,15 @@ impl Slice {
             }
         }
         let (life, marks, doubts) = (self.life, self.marks.clone(), self.doubts);
-        Checkpoint { sequence, life, cursors, words, marks, doubts }
-    }
-
-    /// The state after a crash, as of `seconds` since the start: from a checkpoint, if there is
-    /// one, and the records of the journal. Records that the checkpoint covers may be among them.
-    pub fn recover<R: Borrow<Record>>(
-        plan: Plan,
-        checkpoint: Option<&Checkpoint>,
-        records: impl IntoIterator<Item = R>,
-        seconds: u32,
-    ) -> Self {
-        let (on_doubt, mutation) = (plan.on_doubt, plan.mutation);
-        let mut slice = Self::new(plan);
-        if let Some(checkpoint) = checkpoint {
-            slice.life = checkpoint.life;
-            slice.words.clone_from(&checkpoint.words);
-            slice.marks.clone_from(&checkpoint.marks);
-            slice.doubts = checkpoint.doubts;
-            slice.expansion.claim_up_to(&checkpoint.cursors);
-        }
-        for record in records {
-            slice.replay(record.borrow());
-        }
-        slice.claim_what_has_begun();
-        slice.forget_marks_of_ended();
-        slice.count_words();
-        if slice.rests {
-            slice.wake();
-        } else {
-            slice.resume_claimed(on_doubt, mutation, seconds);
-        }
-        slice
-    }
-
-    fn replay(&mut self, record: &Record) {
-        self.rests = *record == Record::Rests;
-        match record {
-            Record::Order(order) => {
-                self.obey_life(*order);
-            }
-            Record::Stands(life) => self.life = *life,
-            // Claims become durable in their order: what comes later says that all before it was.
-            Record::Claimed(pieces) => {
-                for piece in pieces {
-                    if self.expansion.has(*piece) {
-                        self.expansion.reach(*piece);
-                    }
-                }
-            }
-            Record::Outcomes(entries) => {
-                let rows = self.words.len() as u32;
-                for (row, word) in entries.iter().filter(|(row, _)| *row < rows) {
-                    // Read again from anywhere, records lead to the same end: the last one counts,
-                    // and an end stays.
-                    if !self.word(*row).outcome.is_final() {
-                        self.set_word(*row, *word);
-                    }
-                }
-            }
-            Record::Doubts { total } => self.doubts = self.doubts.max(*total),
-            Record::Marks(entries) => self.replay_marks(entries),
-            Record::Rests => {}
-        }
-    }
-
-    /// What has an outcome had been claimed, though the record of that may be lost with a damaged
-    /// part of a journal: it must not have its turn again.
-    fn claim_what_has_begun(&mut self) {
-        for run in 0..self.expansion.cursors().len() as u32 {
-            let open = self.expansion.unclaimed_rows(run);
-            let has_begun = |row: &u32| self.word(*row).outcome != Outcome::Waiting;
-            if let Some(row) = open.clone().rev().find(has_begun) {
-                let rows = row + 1 - open.start;
-                self.expansion.reach(Piece { run, first: open.start, rows });
-            }
-        }
-    }
-
-    /// Figures from the words: all of them are durable.
-    fn count_words(&mut self) {
-        self.counts = Counts::waiting(self.expansion.rows());
-        for bits in &self.words {
-            let outcome = known(*bits).outcome;
-            if outcome != Outcome::Waiting {
-                self.counts.shift(Outcome::Waiting, outcome, 1);
-            }
-        }
-        if let Life::Closing(end) | Life::Ended(end) = self.life {
-            self.counts.shift(Outcome::Waiting, end.into(), self.expansion.unclaimed());
-        }
-    }
-
-    /// What was claimed and has no outcome, or was held and is due, may have been under way.
-    fn resume_claimed(&mut self, on_doubt: OnDoubt, mutation: Mutation, seconds: u32) {
-        if mutation == Mutation::ForgetClaims {
-            return;
-        }
-        let may_be_under_way = |row: &u32| {
-            let word = self.word(*row);
-            word.outcome == Outcome::Waiting
-                || (word.outcome == Outcome::Held && word.seconds <= seconds)
-        };
-        let rows: Vec<u32> = self.expansion.claimed_rows().filter(may_be_under_way).collect();
-        if rows.is_empty() {
-            return;
-        }
-        if mutation != Mutation::TrustClaims {
-            self.doubts += rows.len() as u32;
-            self.orders.push_back(Record::Doubts { total: self.doubts });
-        }
-        let is_sent_again = on_doubt == OnDoubt::Again && !matches!(self.life, Life::Closing(_));
-        for row in rows {
-            self.note_mark(row, MAY_HAVE_IT);
-            match self.word(row).outcome {
-                _ if !is_sent_again || self.is_withdrawn(row) => {
-                    self.change(row, Outcome::InDoubt, seconds)
-                }
-                Outcome::Waiting => self.ready.push_back(row),
-                // What is held is tried again at its time anyway.
-                _ => {}
-            }
-        }
+        let waves_open = self.waves.open();
+        Checkpoint { sequence, life, cursors, words, marks, doubts, waves_open }
     }
 
     /// Does what an order says; whether it changes anything.
     fn obey(&mut self, order: Order) -> bool {
+        if let Order::Wave { open } = order {
+            return self.life.end().is_none() && !self.life.is_over() && self.waves.open_to(open);
+        }
         let before = self.life;
         let obeyed = self.obey_life(order);
         if obeyed
@@ -626,12 +537,16 @@ impl Slice {
                 from: Outcome::Waiting,
                 to: end.into(),
                 rows,
+                wave: 0,
             });
         }
         obeyed
     }
 
     fn obey_life(&mut self, order: Order) -> bool {
+        if let Order::Wave { open } = order {
+            return self.waves.open_to(open);
+        }
         if let Order::Chain { alertseq } = order {
             let is_replaced = match self.mutation {
                 Mutation::AlertseqWrongWay => alertseq < self.alertseq,
@@ -641,12 +556,12 @@ impl Slice {
                 return false;
             }
         }
-        match self.life.after(order.step()) {
-            Ok(life) => {
+        match order.step().map(|step| self.life.after(step)) {
+            Some(Ok(life)) => {
                 self.life = life;
                 true
             }
-            Err(_) => false,
+            _ => false,
         }
     }
 
@@ -674,7 +589,8 @@ impl Slice {
         if self.mutation == Mutation::OutcomeBeforeDurability {
             self.counts.shift(from, outcome, 1);
         } else {
-            self.shifts.push_back(Shift { sequence: None, from, to: outcome, rows: 1 });
+            let wave = self.waves.of(row);
+            self.shifts.push_back(Shift { sequence: None, from, to: outcome, rows: 1, wave });
         }
     }
 

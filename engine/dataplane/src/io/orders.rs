@@ -2,13 +2,15 @@
 
 use crate::billing::Log;
 use crate::broadcast::past::PastBroadcast;
-use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
 use crate::shard::{Shard, SliceFigures};
 use crossbeam::channel::Sender;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use wire::terms::code::Code;
+use wire::terms::ids::{Msn, Reqid, Xpid};
 use wire::terms::time::WallMs;
 
 /// What a shard can be told of broadcasts.
@@ -19,6 +21,10 @@ pub enum BroadcastMessage {
     AllTold,
     /// An order; the answer, whether there is such a broadcast, comes when it is durable.
     Ordered { ordinal: u32, order: Order, reply: Sender<bool> },
+    /// Another pace; the answer says whether there is such a broadcast.
+    Paced { ordinal: u32, pace: RunningPace, reply: Sender<bool> },
+    /// The row of a phone is withdrawn, by its reqid; the answer comes when that is durable.
+    Withdrawn { row: (Xpid, Msn, Reqid), reply: Sender<Option<Code>> },
     /// Its outcomes are kept elsewhere.
     Forget(u32),
     /// It is over, and requests may still mean it.
@@ -36,7 +42,15 @@ pub enum BroadcastMessage {
 /// Answers that wait for what they say to be durable.
 #[derive(Default)]
 pub(super) struct WaitingOrders {
-    waiting: VecDeque<(u64, Sender<bool>)>,
+    waiting: VecDeque<(u64, Waiting)>,
+}
+
+/// Who waits, and for what.
+enum Waiting {
+    /// That something is known.
+    Known(Sender<bool>),
+    /// What a withdrawal is answered.
+    Code(Sender<Option<Code>>, Code),
 }
 
 impl WaitingOrders {
@@ -55,14 +69,25 @@ impl WaitingOrders {
                     let ordered = shard.order_broadcast(ordinal, order, now_ms);
                     sequence = ordered.unwrap_or(sequence);
                 }
-                self.waiting.push_back((sequence, reply));
+                self.waiting.push_back((sequence, Waiting::Known(reply)));
             }
             BroadcastMessage::AllTold => shard.all_broadcasts_told(),
             BroadcastMessage::Ordered { ordinal, order, reply } => {
                 match shard.order_broadcast(ordinal, order, now_ms) {
-                    Some(sequence) => self.waiting.push_back((sequence, reply)),
+                    Some(sequence) => self.waiting.push_back((sequence, Waiting::Known(reply))),
                     // A control plane that gave up waiting is no concern of the shard.
                     None => drop(reply.try_send(false)),
+                }
+            }
+            BroadcastMessage::Paced { ordinal, pace, reply } => {
+                let _ = reply.try_send(shard.pace_broadcast(ordinal, pace, now_ms));
+            }
+            BroadcastMessage::Withdrawn { row, reply } => {
+                match shard.withdraw_recipient(row, now_ms) {
+                    Some((code, sequence)) => {
+                        self.waiting.push_back((sequence, Waiting::Code(reply, code)));
+                    }
+                    None => drop(reply.try_send(None)),
                 }
             }
             BroadcastMessage::Forget(ordinal) => shard.forget_broadcast(ordinal, now_ms),
@@ -78,11 +103,14 @@ impl WaitingOrders {
 
     /// Everything below `durable` is durable.
     pub(super) fn settle(&mut self, durable: u64) {
-        while let Some((sequence, reply)) = self.waiting.front()
-            && *sequence <= durable
-        {
-            let _ = reply.try_send(true);
-            self.waiting.pop_front();
+        while self.waiting.front().is_some_and(|(sequence, _)| *sequence <= durable) {
+            match self.waiting.pop_front() {
+                Some((_, Waiting::Known(reply))) => {
+                    let _ = reply.try_send(true);
+                }
+                Some((_, Waiting::Code(reply, code))) => drop(reply.try_send(Some(code))),
+                None => {}
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //! is attempted only behind the durability of its claim; every row that leaves the message center
 //! has an outcome in its slice.
 
+mod areas;
 mod asking;
 mod feed;
 mod notes;
@@ -26,10 +27,10 @@ use crate::broadcast::outcomes::{Counts, Outcome, RowWord};
 use crate::broadcast::pace::Bucket;
 use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::recipients::ShardRun;
-use crate::broadcast::running::RunningBroadcast;
+use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::shares::Shares;
 use crate::broadcast::slice::codec::RecordBooks;
-use crate::broadcast::slice::{Order, Plan, Slice};
+use crate::broadcast::slice::{Order, Plan, Slice, WaveFigures};
 use crate::broadcast::suppression::OptOuts;
 use crate::journal::{Journal, Position, SegmentId};
 use crate::smsc::pushes::PushIndex;
@@ -40,6 +41,7 @@ use wire::terms::code::Code;
 use wire::terms::ids::Class;
 use wire::terms::time::{CenterMs, WallMs};
 
+use areas::AreaPaces;
 pub(super) use notes::events_of;
 pub(super) use untold::UntoldNotes;
 
@@ -56,6 +58,8 @@ pub struct SliceFigures {
     pub doubts: u32,
     /// Rows that were claimed.
     pub claimed: u32,
+    /// Which waves have their turns, and how far the last of them is.
+    pub wave: WaveFigures,
     /// Why the shard has paused it by itself: what is wrong with the registration.
     pub stopped_by: Option<Code>,
 }
@@ -79,6 +83,8 @@ pub(super) struct Part {
     started: CenterMs,
     expires: CenterMs,
     bucket: Bucket,
+    /// Where areas have paces of their own.
+    areas: Option<AreaPaces>,
     /// Rows that the pace lets through and that have not had their turns.
     tokens: u32,
     /// How many rows are claimed ahead.
@@ -159,6 +165,15 @@ pub(super) struct Broadcasts {
     searched: Cell<usize>,
     /// A deliberate fault: none but in a test.
     mutation: SliceMutation,
+}
+
+/// A shard's share of a pace, which has so many of all rows.
+fn share_of(per_second: u32, (rows, all): (u32, u32)) -> u32 {
+    match (per_second, u64::from(all)) {
+        (0, _) => 0,
+        (_, 0) => 1,
+        (pace, all) => ((u64::from(pace) * u64::from(rows)).div_ceil(all) as u32).max(1),
+    }
 }
 
 fn class_place(class: Class) -> usize {
@@ -278,6 +293,18 @@ impl<L: Log> Shard<L> {
         known.map(|()| self.await_journal())
     }
 
+    /// Makes a broadcast slower or faster, from the next row on; whether there is one. Nothing of
+    /// it is written down here: whoever tells of it at a start knows its pace.
+    pub fn pace_broadcast(&mut self, ordinal: u32, pace: RunningPace, now_ms: WallMs) -> bool {
+        let Some(part) = self.broadcasts.find_mut(ordinal) else { return false };
+        let rows = (part.slice.words().len() as u32, part.broadcast.recipients.rows());
+        part.bucket.set_pace(share_of(pace.per_second, rows));
+        let class = class_place(part.broadcast.terms.class);
+        self.broadcasts.shares[class].set_weight(ordinal, pace.weight.max(1));
+        self.broadcasts.due_ms = Some(now_ms);
+        true
+    }
+
     /// Breaks broadcasts that are told of from now on, for the test that proves that the simulator
     /// would notice.
     #[doc(hidden)]
@@ -308,6 +335,7 @@ impl<L: Log> Shard<L> {
             counts: *part.slice.counts(),
             doubts: part.slice.doubts(),
             claimed: part.slice.claimed(),
+            wave: part.slice.wave(),
             stopped_by: part.stopped_by,
         });
         figures.collect()
@@ -344,15 +372,10 @@ impl<L: Log> Shard<L> {
             None => (BTreeMap::new(), 0, Slice::new(plan), vec![0; (rows as usize).div_ceil(64)]),
             Some(notes) => notes.recover(plan, seconds as u32),
         };
-        let share = |all: u32| match u64::from(broadcast.recipients.rows()) {
-            0 => 0,
-            total => (u64::from(all) * u64::from(rows)).div_ceil(total) as u32,
-        };
-        let per_second = match terms.pace.per_second {
-            0 => 0,
-            all => share(all).max(1),
-        };
+        let per_second = share_of(terms.pace.per_second, (rows, broadcast.recipients.rows()));
         let bucket = Bucket::new(per_second, terms.pace.ramp_seconds, self.pace.steady(now_ms));
+        let (per_area, steady) = (terms.pace.per_area, self.pace.steady(now_ms));
+        let areas = AreaPaces::new(per_area, &broadcast.recipients, &runs, steady);
         Part {
             broadcast: Arc::clone(broadcast),
             runs,
@@ -360,6 +383,7 @@ impl<L: Log> Shard<L> {
             started,
             expires: self.pace.center(WallMs::new(terms.deadline_ms)),
             bucket,
+            areas,
             tokens: 0,
             ahead: CLAIMED_AHEAD_MIN,
             fed: (0, now_ms),

@@ -116,9 +116,14 @@ pub const PATHS: &[PathRule] = &[
     rule("POST", "/broadcasts/{broadcast}/pause", Operator, Whole),
     rule("POST", "/broadcasts/{broadcast}/resume", Operator, Whole),
     rule("POST", "/broadcasts/{broadcast}/cancel", Operator, Whole),
+    rule("PATCH", "/broadcasts/{broadcast}/pace", Operator, Whole),
+    rule("POST", "/broadcasts/{broadcast}/wave", Operator, Whole),
     rule("POST", "/broadcasts/{broadcast}/retract", Author, Whole),
     rule("POST", "/broadcasts/{broadcast}/update", Author, Whole),
     rule("GET", "/broadcasts/{broadcast}/results", Numbers, Whole),
+    rule("GET", "/broadcasts/{broadcast}/recipients/{msn}", Numbers, Whole),
+    // It is answered with what became of the number.
+    rule("DELETE", "/broadcasts/{broadcast}/recipients/{msn}", Operator, Whole),
     // Who is alarmed where follows from it.
     rule("GET", "/areas", Read, Whole),
     rule("PUT", "/areas", Admin, Whole),
@@ -156,6 +161,8 @@ pub const PATHS: &[PathRule] = &[
     page("POST", "/dashboard/{broadcast}/pause", Operator),
     page("POST", "/dashboard/{broadcast}/resume", Operator),
     page("POST", "/dashboard/{broadcast}/cancel", Operator),
+    page("POST", "/dashboard/{broadcast}/pace", Operator),
+    page("POST", "/dashboard/{broadcast}/wave", Operator),
     page("POST", "/dashboard/{broadcast}/retract", Operator),
 ];
 

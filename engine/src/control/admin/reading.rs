@@ -169,6 +169,9 @@ fn form_of<T: DeserializeOwned>(fields: BTreeMap<String, String>) -> Result<T, A
     })
 }
 
+/// Octets of an identifier in a path.
+const IDENTIFIER_OCTETS_MAX: usize = 40;
+
 /// The identifier of a list, a broadcast, a template or a source in the path.
 pub struct IdentifierInPath(pub String);
 
@@ -176,13 +179,30 @@ impl<S: Send + Sync> FromRequestParts<S> for IdentifierInPath {
     type Rejection = AdminError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
-        const OCTETS_MAX: usize = 40;
         let wrong = || AdminError::bad_request("the path names nothing that can be there");
         let Path(text) =
             Path::<String>::from_request_parts(parts, state).await.map_err(|_| wrong())?;
-        let is_one = (1..=OCTETS_MAX).contains(&text.len())
+        let is_one = (1..=IDENTIFIER_OCTETS_MAX).contains(&text.len())
             && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
         if is_one { Ok(Self(text)) } else { Err(wrong()) }
+    }
+}
+
+/// The identifier of a broadcast and a phone's number in the path.
+pub struct RecipientInPath(pub String, pub Msn);
+
+impl<S: Send + Sync> FromRequestParts<S> for RecipientInPath {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
+        let wrong = || AdminError::bad_request("the path names no broadcast with an msn behind it");
+        let Path((broadcast, msn)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| wrong())?;
+        let is_one = (1..=IDENTIFIER_OCTETS_MAX).contains(&broadcast.len())
+            && broadcast.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+        let msn = Msn::parse(msn.as_bytes()).filter(|_| is_one).ok_or_else(wrong)?;
+        Ok(Self(broadcast, msn))
     }
 }
 

@@ -15,7 +15,7 @@ use super::shelf::{Part, new_identifier};
 use crate::broadcast::audience::{Addressed, LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{
-    DuplicateAction, Manifest, Notify, OtherBroadcast, Pace, Schedule,
+    DuplicateAction, Manifest, Notify, OtherBroadcast, Pace, Schedule, Wave,
 };
 use crate::broadcast::outcomes::RowWord;
 use crate::broadcast::recipients::RecipientsWriter;
@@ -45,6 +45,10 @@ impl OpenVersion {
     }
 }
 
+fn all_pinned(lists: &[OpenVersion]) -> Result<Vec<PinnedList<'_>>, BroadcastRefusal> {
+    lists.iter().map(OpenVersion::pinned).collect()
+}
+
 impl BroadcastDesk {
     /// Makes a dry run. It runs while traffic goes on, and changes nothing but the draft.
     pub(super) fn check(&self, broadcast: &str) -> Result<BroadcastDocument, BroadcastRefusal> {
@@ -65,13 +69,18 @@ impl BroadcastDesk {
             let except = audience.except.iter().map(|list| self.open_version(list, None));
             let except = except.collect::<Result<Vec<_>, _>>()?;
             let only = audience.of.as_ref().map(|of| self.recipients_of(of)).transpose()?;
-            legs.push((self.open_version(&audience.list, audience.version)?, except, only));
+            let of_wave =
+                |wave: &Wave| wave.lists.iter().map(|list| self.open_version(list, None)).collect();
+            let waves = leg.waves.iter().map(of_wave).collect::<Result<Vec<Vec<_>>, _>>()?;
+            let list = self.open_version(&audience.list, audience.version)?;
+            legs.push((list, except, only, waves));
         }
         let mut sources = Vec::new();
-        for (list, except, only) in &mut legs {
-            let list: &OpenVersion = list;
-            let except = except.iter().map(OpenVersion::pinned).collect::<Result<Vec<_>, _>>()?;
-            sources.push(LegSources { list: list.pinned()?, except, only: only.take() });
+        for (list, except, only, waves) in &mut legs {
+            let (list, except): (&OpenVersion, _) = (list, all_pinned(except)?);
+            let waves = waves.iter().map(|lists| all_pinned(lists));
+            let waves = waves.collect::<Result<Vec<_>, _>>()?;
+            sources.push(LegSources { list: list.pinned()?, except, only: only.take(), waves });
         }
         // Two checks that begin in one moment have files of their own.
         let file = new_identifier("recipients");
@@ -113,8 +122,13 @@ impl BroadcastDesk {
         addressed: Addressed,
         file: String,
     ) -> CheckDocument {
-        let lists: Vec<(String, [u8; 32])> =
+        let of_waves = |source: &'_ LegSources<'_>| {
+            let lists = source.waves.iter().flatten();
+            lists.map(|list| (list.list.clone(), list.digest)).collect::<Vec<_>>()
+        };
+        let mut lists: Vec<(String, [u8; 32])> =
             sources.iter().map(|source| (source.list.list.clone(), source.list.digest)).collect();
+        lists.extend(sources.iter().flat_map(of_waves));
         let counts = [addressed.targeted, addressed.without_text, addressed.segments];
         let mut warnings = Vec::new();
         let mut warn = |holds: bool, sentence: &str| {
@@ -298,7 +312,6 @@ fn is_ordered(stage: Stage) -> bool {
 fn not_carried_out(manifest: &Manifest) -> Option<(&'static str, &'static str)> {
     let Manifest { pace, retry, notify, expect, .. } = manifest;
     let asked = [
-        (pace.per_area > 0, "/pace/per_area", "areas have no pace of their own yet: leave it out"),
         (
             pace.per_carrier > 0,
             "/pace/per_carrier",
@@ -357,9 +370,8 @@ mod tests {
             Manifest::read(text.as_bytes()).expect("a manifest")
         };
         assert_eq!(not_carried_out(&manifest("")), None);
-        assert_eq!(not_carried_out(&manifest(r#""pace":{"per_second":5},"#)), None);
+        assert_eq!(not_carried_out(&manifest(r#""pace":{"per_second":5,"per_area":1},"#)), None);
         for (more, place) in [
-            (r#""pace":{"per_area":1},"#, "/pace/per_area"),
             (r#""pace":{"per_carrier":1},"#, "/pace/per_carrier"),
             (r#""pace":{"per_hlr_group":1},"#, "/pace/per_hlr_group"),
             (r#""pace":{"share_max":50},"#, "/pace/share_max"),

@@ -21,7 +21,7 @@ use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::limits::{IMPORTS_MAX, READINGS_MAX};
 use crate::broadcast::manifest::{DuplicateAction, Manifest, Schedule};
 use crate::broadcast::recipients::Recipients;
-use crate::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms};
+use crate::broadcast::running::{RunningBroadcast, RunningTerms};
 use crate::broadcast::templates::TemplateDocument;
 use crate::control::engine::Engine;
 use crate::control::webhooks::Webhooks;
@@ -189,11 +189,6 @@ impl BroadcastDesk {
             Recipients::open(&file).map_err(|error| super::refusal::disk(error.to_string()))?;
         let manifest = &document.manifest;
         let wrong = || refused(STATE, "the manifest is not the one that was checked");
-        let pace = RunningPace {
-            per_second: manifest.pace.per_second,
-            ramp_seconds: manifest.pace.ramp_seconds,
-            weight: manifest.pace.weight,
-        };
         let terms = RunningTerms {
             ordinal: start.ordinal,
             xpid: Xpid::parse(manifest.xpid.as_bytes()).ok_or_else(wrong)?,
@@ -204,7 +199,7 @@ impl BroadcastDesk {
             deadline_ms: start.deadline_ms,
             alertseq: manifest.alertseq.unwrap_or_default(),
             on_doubt: manifest.on_doubt(),
-            pace,
+            pace: document.pace_now(),
             once: manifest.retry.schedule == Schedule::Once,
             reqid: manifest.reqid.clone(),
             alertid: manifest.alertid.clone(),
@@ -250,6 +245,8 @@ impl BroadcastDesk {
             scheduled: None,
             started: None,
             ordered: None,
+            pace: None,
+            waves: Vec::new(),
             ended: None,
             rows_are_gone: false,
             told: Vec::new(),

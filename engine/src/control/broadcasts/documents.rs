@@ -168,6 +168,28 @@ pub struct OrderedDocument {
     pub at_ms: u64,
 }
 
+/// A pace that somebody set.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PaceSet {
+    /// Rows a second; 0: as the network takes them.
+    pub per_second: u32,
+    /// Its share beside other broadcasts of its class.
+    pub weight: u16,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// Who.
+    pub by: String,
+}
+
+/// A wave that has its turns.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WaveOpened {
+    /// Since when, Unix milliseconds.
+    pub at_ms: u64,
+    /// Who opened it.
+    pub by: String,
+}
+
 /// How it ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EndDocument {
@@ -215,6 +237,12 @@ pub struct BroadcastDocument {
     /// What was ordered since and may not have come to every shard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered: Option<OrderedDocument>,
+    /// The pace that somebody set while it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<PaceSet>,
+    /// The waves behind the first that were opened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<WaveOpened>,
     /// Its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndDocument>,
@@ -270,6 +298,26 @@ pub struct StartWanted {
     pub digest: String,
     /// How many recipients the dry run found.
     pub recipients: u64,
+}
+
+/// Whoever makes it slower or faster says how; what is left out stays.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PaceWanted {
+    /// Rows a second; 0: as the network takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<u32>,
+    /// Its share beside other broadcasts of its class, 1 to 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u16>,
+}
+
+/// Whoever opens a wave says which.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaveWanted {
+    /// From 1.
+    pub wave: u8,
 }
 
 /// Why somebody stops it.

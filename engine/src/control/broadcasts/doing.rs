@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::audited;
 use super::desk::BroadcastDesk;
 use super::documents::{
-    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, ProgressDocument, StartWanted,
+    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, PaceWanted, ProgressDocument,
+    StartWanted, WaveWanted,
 };
 use super::figures::Snapshot;
 use super::handling::{act, beside, stopping};
@@ -16,6 +17,7 @@ use crate::broadcast::manifest::Manifest;
 use crate::broadcast::slice::Order;
 use crate::control::admin::Caller;
 use crate::control::audit::Act;
+use wire::terms::ids::Msn;
 
 type Done = Result<BroadcastDocument, BroadcastRefusal>;
 
@@ -158,6 +160,49 @@ impl BroadcastDesk {
             done
         });
         task.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Opens a wave, counted from 1.
+    ///
+    /// # Errors
+    /// It is not running, or another wave comes first; a shard does not answer.
+    pub async fn do_open_wave(
+        self: Arc<Self>,
+        caller: &Caller,
+        broadcast: String,
+        wanted: WaveWanted,
+    ) -> Result<(), BroadcastRefusal> {
+        let line = Act::new(format!("broadcast wave {broadcast}")).after(&wanted);
+        act(caller, self, line, move |desk, by| desk.open_wave(&broadcast, wanted.wave, by)).await
+    }
+
+    /// Makes it slower or faster while it runs.
+    ///
+    /// # Errors
+    /// It is not running; a shard does not answer.
+    pub async fn do_pace(
+        self: Arc<Self>,
+        caller: &Caller,
+        broadcast: String,
+        wanted: PaceWanted,
+    ) -> Result<(), BroadcastRefusal> {
+        let line = Act::new(format!("broadcast pace {broadcast}")).after(&wanted);
+        act(caller, self, line, move |desk, by| desk.set_pace(&broadcast, &wanted, by)).await
+    }
+
+    /// Withdraws one recipient's row.
+    ///
+    /// # Errors
+    /// It is not addressed, or has ended; the shard does not answer.
+    pub async fn do_withdraw(
+        self: Arc<Self>,
+        caller: &Caller,
+        broadcast: String,
+        msn: Msn,
+    ) -> Result<(), BroadcastRefusal> {
+        // The audit names no phone.
+        let line = Act::new(format!("broadcast withdraw {broadcast}"));
+        act(caller, self, line, move |desk, _| desk.withdraw(&broadcast, msn)).await
     }
 
     /// Writes the draft of what follows it.

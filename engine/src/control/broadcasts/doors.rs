@@ -7,11 +7,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use serde::Deserialize;
 
 use super::desk::BroadcastDesk;
-use super::documents::{ApprovalWanted, CancelWanted, FollowerWanted, ListWanted, StartWanted};
+use super::documents::{
+    ApprovalWanted, CancelWanted, FollowerWanted, ListWanted, PaceWanted, StartWanted, WaveWanted,
+};
 use super::doing::{Follower, Halt, Judgement};
 use super::handling::{Answer, Desk, act, beside};
 use super::lists::ImportWanted;
@@ -25,7 +27,7 @@ use crate::broadcast::lists::encoding::Charset;
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::Manifest;
 use crate::control::admin::reply::{AdminError, reply_json};
-use crate::control::admin::{Caller, Document, IdentifierInPath, Parameters};
+use crate::control::admin::{Caller, Document, IdentifierInPath, Parameters, RecipientInPath};
 use crate::control::audit::Act;
 use crate::control::roles::Role;
 
@@ -44,8 +46,14 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .route("/broadcasts/{broadcast}/pause", post(pause))
         .route("/broadcasts/{broadcast}/resume", post(resume))
         .route("/broadcasts/{broadcast}/cancel", post(cancel))
+        .route("/broadcasts/{broadcast}/pace", patch(set_pace))
+        .route("/broadcasts/{broadcast}/wave", post(open_wave))
         .route("/broadcasts/{broadcast}/retract", post(retract))
         .route("/broadcasts/{broadcast}/update", post(update))
+        .route(
+            "/broadcasts/{broadcast}/recipients/{msn}",
+            get(show_recipient).delete(withdraw_recipient),
+        )
         .route("/broadcasts/{broadcast}/results", get(show_results))
         .with_state(Arc::clone(&desk))
         .merge(areas::router(Arc::clone(&desk)))
@@ -279,6 +287,26 @@ async fn halt(desk: Arc<BroadcastDesk>, caller: Caller, broadcast: String, halt:
     Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, false).await?))
 }
 
+async fn set_pace(
+    State(desk): Desk,
+    caller: Caller,
+    IdentifierInPath(broadcast): IdentifierInPath,
+    Document(wanted): Document<PaceWanted>,
+) -> Answer {
+    Arc::clone(&desk).do_pace(&caller, broadcast.clone(), wanted).await?;
+    Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, false).await?))
+}
+
+async fn open_wave(
+    State(desk): Desk,
+    caller: Caller,
+    IdentifierInPath(broadcast): IdentifierInPath,
+    Document(wanted): Document<WaveWanted>,
+) -> Answer {
+    Arc::clone(&desk).do_open_wave(&caller, broadcast.clone(), wanted).await?;
+    Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, false).await?))
+}
+
 async fn retract(
     State(desk): Desk,
     caller: Caller,
@@ -297,6 +325,24 @@ async fn update(
 ) -> Answer {
     let of = (Follower::Update, broadcast);
     Ok(reply_json(StatusCode::CREATED, &desk.do_follow(&caller, of, wanted).await?))
+}
+
+async fn show_recipient(
+    State(desk): Desk,
+    RecipientInPath(broadcast, msn): RecipientInPath,
+) -> Answer {
+    let found = beside(desk, move |desk| desk.recipient(&broadcast, msn)).await?;
+    Ok(reply_json(StatusCode::OK, &found))
+}
+
+async fn withdraw_recipient(
+    State(desk): Desk,
+    caller: Caller,
+    RecipientInPath(broadcast, msn): RecipientInPath,
+) -> Answer {
+    Arc::clone(&desk).do_withdraw(&caller, broadcast.clone(), msn).await?;
+    let found = beside(desk, move |desk| desk.recipient(&broadcast, msn)).await?;
+    Ok(reply_json(StatusCode::OK, &found))
 }
 
 async fn show_results(

@@ -56,7 +56,10 @@ pub struct PaceFigures {
     pub per_second: u32,
     /// Its share beside other broadcasts of its class.
     pub weight: u16,
-    /// `pace`, `network`, `retries`, `storage`, `stall`, `pause`, `hold`, or `nothing`.
+    /// How many of its waves have their turns, and how many there are.
+    #[serde(default)]
+    pub waves: (u8, u8),
+    /// `pace`, `network`, `retries`, `storage`, `stall`, `pause`, `hold`, `wave`, or `nothing`.
     pub limited_by: String,
 }
 

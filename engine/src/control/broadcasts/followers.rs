@@ -34,6 +34,7 @@ impl BroadcastDesk {
         }
         let templates = self.templates_of(broadcast)?;
         for leg in &mut manifest.legs {
+            leg.waves.clear();
             leg.texts = match &wanted.texts {
                 Some(texts) => texts.clone(),
                 None => retraction_of(&leg.texts, &templates)?,

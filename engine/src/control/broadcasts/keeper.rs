@@ -74,6 +74,7 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
             tracing::warn!(error, "a broadcast's outcomes are not kept yet: tried again");
         }
         told = wrong;
+        desk.open_due_waves(clock::unix_ms());
         desk.tell();
         desk.retire(clock::unix_ms());
     }

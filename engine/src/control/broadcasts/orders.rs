@@ -136,7 +136,12 @@ impl BroadcastDesk {
         for (ordinal, alertseq) in lower {
             self.engine.order_broadcast(ordinal, Order::Chain { alertseq })?;
         }
-        Ok(self.engine.start_broadcast(&running, &behind)?)
+        self.engine.start_broadcast(&running, &behind)?;
+        // What a shard was told of long ago it has at the pace of that time.
+        if document.pace.is_some() {
+            self.engine.pace_broadcast(running.terms.ordinal, document.pace_now())?;
+        }
+        Ok(())
     }
 
     /// Pauses, resumes or ends what was started; returns when every shard has that durable.
@@ -247,6 +252,10 @@ fn orders_behind(standing: &Standing, document: &BroadcastDocument) -> Vec<Order
     let mut orders = Vec::new();
     let hold_ms = document.manifest.hold_seconds * 1_000;
     let begins_ms = document.started.as_ref().map_or(0, |start| start.at_ms + hold_ms);
+    // What is at its end opens none.
+    if let (open @ 2.., _) = document.waves_open() {
+        orders.push(Order::Wave { open });
+    }
     match &document.ordered {
         Some(OrderedDocument { life: WantedLife::Cancelled, .. }) => {
             orders.push(Order::End(End::Cancelled));

@@ -135,16 +135,18 @@ fn breakdown(tally: &Tally, targeted: u64, areas_max: usize) -> Breakdown {
 fn limit(
     state: &str,
     counts: &BTreeMap<String, u64>,
-    paced: (u32, u64),
+    (paced, unopened): ((u32, u64), u64),
     stalls: (bool, bool),
 ) -> &'static str {
     let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
     let (per_second, now) = paced;
     let (stands_still, has_no_room) = stalls;
+    let waits_for_wave = unopened > 0 && of(Outcome::Waiting) == unopened;
     match state {
         "paused" => "pause",
         "holding" => "hold",
         "running" | "closing" if has_no_room => "storage",
+        "running" if waits_for_wave && of(Outcome::InFlight) == 0 => "wave",
         "running" if of(Outcome::Waiting) == 0 && of(Outcome::Held) > 0 => "retries",
         "running" if of(Outcome::Waiting) > 0 && stands_still => "stall",
         "running" if per_second > 0 && now * 100 >= u64::from(per_second) * AT_PACE_PERCENT => {
@@ -193,7 +195,8 @@ impl Entry {
         let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
         let unreachable = of(Outcome::Refused) + of(Outcome::Skipped);
         let rate = self.rate(&reach, of(Outcome::Delivered));
-        let paced = (document.manifest.pace.per_second, rate.now);
+        let pace = document.pace_now();
+        let paced = (pace.per_second, rate.now);
         let stalls = (self.watched.stands_still(now_ms), has_no_room);
         let tally = self.watched.tally.as_deref();
         Snapshot {
@@ -207,9 +210,11 @@ impl Entry {
             targeted,
             adds_up: document.started.is_none() || counts.values().sum::<u64>() == targeted,
             pace: PaceFigures {
-                per_second: document.manifest.pace.per_second,
-                weight: document.manifest.pace.weight,
-                limited_by: limit(&state, &counts, paced, stalls).to_owned(),
+                per_second: pace.per_second,
+                weight: pace.weight,
+                waves: document.waves_open(),
+                limited_by: limit(&state, &counts, (paced, self.rows_unopened()), stalls)
+                    .to_owned(),
             },
             left: self.time_left(&counts, &state),
             reach: ReachFigures {

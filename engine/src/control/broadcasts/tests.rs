@@ -92,7 +92,7 @@ impl Bench {
     }
 
     /// Checks a draft and has somebody agree: the digest, whom it found.
-    fn agreed(&self, broadcast: &str) -> (String, u64) {
+    pub(super) fn agreed(&self, broadcast: &str) -> (String, u64) {
         let check = self.desk.check(broadcast).expect("a dry run").check.expect("a dry run");
         self.desk.approve(broadcast, &check.digest, "approver").expect("agreed");
         (check.digest, check.addressed.targeted)
@@ -104,7 +104,7 @@ impl Bench {
         broadcast
     }
 
-    fn ordinal(&self, broadcast: &str) -> u32 {
+    pub(super) fn ordinal(&self, broadcast: &str) -> u32 {
         let mut standing = self.desk.standing();
         let document = &standing.entry(broadcast).expect("it is there").document;
         document.started.as_ref().expect("started").ordinal

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(super) struct Turns {
     starts: Mutex<()>,
     orders: Mutex<()>,
+    paces: Mutex<()>,
 }
 
 impl Turns {
@@ -18,6 +19,11 @@ impl Turns {
     /// To tell of an order. Whoever has this turn may wait for the other, never the other way.
     pub(super) fn order(&self) -> MutexGuard<'_, ()> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To tell of another pace: nobody else's turn waits for this one.
+    pub(super) fn pace(&self) -> MutexGuard<'_, ()> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::broadcast::manifest::Texts;
 use crate::control::admin::{AdminError, Caller, Filled, IdentifierInPath};
 use crate::control::broadcasts::{
     ApprovalWanted, BroadcastRefusal, CancelWanted, Follower, FollowerWanted, Halt, Judgement,
-    StartWanted,
+    PaceWanted, StartWanted, WaveWanted,
 };
 use crate::control::roles::Role;
 
@@ -39,6 +39,20 @@ pub(super) struct DigestForm {
 pub(super) struct StartForm {
     digest: String,
     recipients: String,
+}
+
+/// Whoever makes it slower or faster says how fast.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PaceForm {
+    per_second: u32,
+}
+
+/// Whoever opens a wave says which.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WaveForm {
+    wave: u8,
 }
 
 /// Whoever cancels repeats how many wait.
@@ -177,6 +191,30 @@ pub(super) async fn resume(
     Filled(NothingForm {}): Filled<NothingForm>,
 ) -> Response {
     halt((state, reader, caller), broadcast, Halt::Resume).await
+}
+
+pub(super) async fn set_pace(
+    State(state): Pages,
+    reader: Reader,
+    caller: Caller,
+    IdentifierInPath(broadcast): IdentifierInPath,
+    Filled(form): Filled<PaceForm>,
+) -> Response {
+    let wanted = PaceWanted { per_second: Some(form.per_second), weight: None };
+    let paced = Arc::clone(&state.desk).do_pace(&caller, broadcast.clone(), wanted).await;
+    done(&reader, &broadcast, paced)
+}
+
+pub(super) async fn open_wave(
+    State(state): Pages,
+    reader: Reader,
+    caller: Caller,
+    IdentifierInPath(broadcast): IdentifierInPath,
+    Filled(form): Filled<WaveForm>,
+) -> Response {
+    let wanted = WaveWanted { wave: form.wave };
+    let opened = Arc::clone(&state.desk).do_open_wave(&caller, broadcast.clone(), wanted).await;
+    done(&reader, &broadcast, opened)
 }
 
 pub(super) async fn cancel(

@@ -170,6 +170,67 @@ fn ask(broadcast: &str, act: &str, kind: &str, name: &str) -> Markup {
     }
 }
 
+/// Half as fast and twice as fast, by one touch each; what has no pace gets one by half of what it
+/// does now.
+fn slower_and_faster(reader: &Reader, progress: &ProgressDocument) -> Markup {
+    let now = progress.document.pace_now().per_second;
+    let going = match now {
+        0 => progress.delivered_per_second.min(u64::from(u32::MAX)) as u32,
+        pace => pace,
+    };
+    let choices = [
+        (going / 2, reader.say("Slower", "減速"), going > 1),
+        (now.saturating_mul(2), reader.say("Faster", "加速"), now > 0),
+    ];
+    html! {
+        @for (per_second, name, is_offered) in choices {
+            @if is_offered {
+                form .inline method="post" action={
+                    "/dashboard/" (progress.document.broadcast) "/pace"
+                } {
+                    @if let Some(word) = &reader.form_word {
+                        input type="hidden" name=(FORM_WORD) value=(word);
+                    }
+                    input type="hidden" name="per_second" value=(per_second);
+                    button .plain type="submit" {
+                        (name) " · " (number(u64::from(per_second))) (reader.say(" /s", " 件/秒"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is changed while it runs or is paused.
+fn while_it_runs(reader: &Reader, progress: &ProgressDocument) -> Markup {
+    html! {
+        @if matches!(progress.state.as_str(), "running" | "paused") {
+            (slower_and_faster(reader, progress))
+            (next_wave(reader, &progress.document))
+        }
+    }
+}
+
+/// Opens the next wave by one touch, where there is one.
+fn next_wave(reader: &Reader, document: &BroadcastDocument) -> Markup {
+    let (open, all) = document.waves_open();
+    let wave = open + 1;
+    let id = &document.broadcast;
+    html! {
+        @if wave <= all {
+            form .inline method="post" action={ "/dashboard/" (id) "/wave" } {
+                @if let Some(word) = &reader.form_word {
+                    input type="hidden" name=(FORM_WORD) value=(word);
+                }
+                input type="hidden" name="wave" value=(wave);
+                button .plain type="submit" {
+                    (reader.say("Begin wave ", "次の段階を開始 ")) (wave) " / " (all)
+                }
+            }
+        }
+    }
+}
+
 /// What may be done now, by whoever looks.
 fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
     let document = &progress.document;
@@ -218,6 +279,7 @@ fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
                     "running" => (touch(reader, id, "pause", "warn", reader.say("Pause", "一時停止"))),
                     _ => {}
                 }
+                (while_it_runs(reader, progress))
                 @if state != "closing" {
                     (ask(id, "cancel", "plain", reader.say("Cancel…", "中止…")))
                 }

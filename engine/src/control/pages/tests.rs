@@ -83,6 +83,11 @@ fn every_text_stands_out_from_what_is_behind_it_in_light_and_in_dark() {
     }
 }
 
+fn pace() -> PaceFigures {
+    let limited_by = "network".to_owned();
+    PaceFigures { per_second: 33_333, weight: 1, waves: (1, 1), limited_by }
+}
+
 /// A broadcast to ten million, with all that it can have.
 fn full() -> Snapshot {
     let reason = |outcome: Outcome, code: usize| ReasonFigures {
@@ -120,7 +125,7 @@ fn full() -> Snapshot {
         counts,
         adds_up: true,
         rate: RateFigures { now: 655_000, mean: 655_000, shards: vec![32_000; 16] },
-        pace: PaceFigures { per_second: 33_333, weight: 1, limited_by: "network".to_owned() },
+        pace: pace(),
         left: Some(TimeLeft { seconds: 62, least: 50, most: Some(80) }),
         reach: ReachFigures {
             curve: (0..90).map(|at| (at * 1_234_567, at * 94_650)).collect(),

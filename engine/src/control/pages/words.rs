@@ -61,6 +61,7 @@ pub(super) fn limit(tongue: Tongue, limit: &str) -> &'static str {
         "pace" => ("the pace that was asked for", "設定された配信速度"),
         "network" => ("what the network takes", "ネットワークの受入能力"),
         "retries" => ("phones that cannot be reached now", "圏外等の端末の再送待ち"),
+        "wave" => ("the next wave, which has not begun", "次の段階の開始待ち"),
         "storage" => ("storage: look at the device", "記憶装置（確認が必要）"),
         "stall" => ("nothing has moved for 10 seconds", "10 秒間進行なし"),
         "pause" => ("the pause", "一時停止"),

@@ -27,7 +27,7 @@ fn pinned<'a>(list: &str, octets: &'a [u8]) -> PinnedList<'a> {
 }
 
 fn source(octets: &[u8]) -> LegSources<'_> {
-    LegSources { list: pinned("li-1", octets), except: Vec::new(), only: None }
+    LegSources { list: pinned("li-1", octets), except: Vec::new(), only: None, waves: Vec::new() }
 }
 
 fn manifest(legs: &str) -> Manifest {
@@ -185,4 +185,40 @@ fn a_text_takes_values_of_the_row_before_the_areas_before_the_broadcasts() {
     ];
     let wanted = wanted.map(|(digit, word)| (format!("0900000000{digit}"), text(word)));
     assert_eq!(rows, wanted);
+}
+
+#[test]
+fn each_row_is_in_one_wave_and_counted_waves_take_a_share_of_every_area() {
+    let lines: String = (0..90)
+        .map(|number| format!("090000000{number:02},{},ja\n", ["13101", "27100"][number % 3 / 2]))
+        .collect();
+    let octets = version(&format!("msn,area,lang\n{lines}"), &[]);
+    let responders = version("msn\n09000000007\n09000000008\n09000000999\n", &[]);
+    let waves = r#"[{"lists":["li-2"]},{"rows":30,"after_percent":80},{"after_order":true}]"#;
+    let leg = format!(
+        r#"{{"audience":{{"list":"li-1","areas":["13101","27100"]}},
+        "texts":{{"variants":{{"ja":"J"}}}},"waves":{waves}}}"#
+    );
+    let waves = vec![vec![pinned("li-2", &responders)], Vec::new(), Vec::new()];
+    let sources = [LegSources { waves, ..source(&octets) }];
+    let file = tempfile::tempfile().expect("a file");
+    let mut writer = RecipientsWriter::new(file.try_clone().expect("another")).expect("begun");
+    let catalogue = AreaCatalogue::of_japan();
+    let found = address(&manifest(&leg), &sources, &catalogue, &mut writer).expect("addressed");
+    writer.finish().expect("finished");
+    let recipients = Recipients::of(Mapped::open(&file).expect("mapped")).expect("recipients");
+    assert_eq!((found.targeted, recipients.rows()), (90, 90));
+    assert_eq!(found.areas.values().copied().collect::<Vec<_>>(), [60, 30]);
+    let rows = |area: &str, wave: u8| {
+        let mut runs = recipients.runs().iter();
+        let run = runs.find(|run| recipients.area(run.area) == area && run.wave == wave);
+        run.map_or(0, |run| run.rows)
+    };
+    // Phone 7 lives in the first area, phone 8 in the other.
+    assert_eq!([0, 1, 2].map(|wave| rows("13101", wave)), [1, 20, 39]);
+    assert_eq!([0, 1, 2].map(|wave| rows("27100", wave)), [1, 10, 19]);
+    let mut msns: Vec<u64> = (0..90).map(|row| recipients.row(row).msn.value()).collect();
+    msns.sort_unstable();
+    msns.dedup();
+    assert_eq!(msns.len(), 90, "each once");
 }

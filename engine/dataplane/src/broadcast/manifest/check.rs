@@ -43,6 +43,11 @@ impl Manifest {
         for (at, leg) in self.legs.iter().enumerate() {
             leg.check(&format!("/legs/{at}"))?;
         }
+        let mut with_waves = (0..).zip(&self.legs).filter(|(_, leg)| !leg.waves.is_empty());
+        if let Some((at, _)) = with_waves.nth(1) {
+            let sentence = "one leg has waves: make the other a broadcast of its own";
+            return Err(wrong(format!("/legs/{at}/waves"), sentence));
+        }
         Ok(())
     }
 
@@ -157,18 +162,37 @@ impl Leg {
                 ));
             }
         }
+        self.check_waves(&format!("{place}/waves"))
+    }
+
+    fn check_waves(&self, place: &str) -> Result<(), ManifestError> {
         if self.waves.len() > WAVES_MAX {
-            return Err(wrong(format!("{place}/waves"), format!("there are at most {WAVES_MAX}")));
+            return Err(wrong(place, format!("there are at most {WAVES_MAX}")));
+        }
+        if self.waves.len() == 1 {
+            return Err(wrong(
+                place,
+                "one wave is none: leave it out, or say what comes behind it",
+            ));
         }
         for (at, wave) in self.waves.iter().enumerate() {
-            let after = (at > 0, wave.after_percent, wave.after_seconds);
-            let is_legal = matches!(
-                after,
-                (false, None, None) | (true, Some(1..=100), None) | (true, None, Some(_))
-            );
-            if !is_legal {
-                let sentence = "all but the first need after_percent (1 to 100) or after_seconds";
-                return Err(wrong(format!("{place}/waves/{at}"), sentence));
+            let place = format!("{place}/{at}");
+            let named =
+                [wave.after_percent.is_some(), wave.after_seconds.is_some(), wave.after_order];
+            let conditions = named.into_iter().filter(|is_named| *is_named).count();
+            let percent = wave.after_percent.unwrap_or(1);
+            if conditions != usize::from(at > 0) || !(1..=100).contains(&percent) {
+                let sentence = "all but the first need one of after_percent (1 to 100), \
+                                after_seconds and after_order";
+                return Err(wrong(place, sentence));
+            }
+            let is_last = at + 1 == self.waves.len();
+            let who = (is_last, wave.lists.is_empty(), wave.rows);
+            if !matches!(who, (true, true, None) | (false, false, None) | (false, true, Some(1..)))
+            {
+                let sentence = "a wave names lists or how many rows, and the last neither: it is \
+                                everybody else";
+                return Err(wrong(place, sentence));
             }
         }
         Ok(())

@@ -61,14 +61,28 @@ fn each_thing_that_is_wrong_is_named_with_its_place() {
         ("\"en\"]", "\"fr\"]", "/legs/0/texts"),
         ("{{place}}", "{{place", "/legs/0/texts"),
         ("\"fallback\":[\"en\"]", "\"control\":\"00\"", "/legs/0/texts"),
-        ("}]}", "},\"waves\":[{\"lists\":[]},{\"lists\":[]}]}]}", ""),
         ("\"lifetime\"", "\"life_time\"", ""),
     ] {
         let error = read(&[(part, other)]).expect_err(other);
         assert_eq!((error.place.as_str(), error.code), (place, None), "{other}: {error}");
     }
-    let waves = ("]}}]}", "]},\"waves\":[{\"lists\":[]},{\"lists\":[]}]}]}");
-    assert_eq!(read(&[waves]).expect_err("no condition").place, "/legs/0/waves/1");
+    for (waves, place) in [
+        (r#"[{"rows":5}]"#, "/legs/0/waves"),
+        (r#"[{"rows":5},{}]"#, "/legs/0/waves/1"),
+        (r#"[{"rows":5},{"after_order":true,"after_seconds":9}]"#, "/legs/0/waves/1"),
+        (r#"[{"rows":5,"after_seconds":9},{"after_order":true}]"#, "/legs/0/waves/0"),
+        (r#"[{"rows":5},{"after_percent":101}]"#, "/legs/0/waves/1"),
+        (r#"[{},{"after_order":true}]"#, "/legs/0/waves/0"),
+        (r#"[{"rows":0},{"after_order":true}]"#, "/legs/0/waves/0"),
+        (r#"[{"rows":5,"lists":["li-2"]},{"after_order":true}]"#, "/legs/0/waves/0"),
+        (r#"[{"rows":5},{"rows":5,"after_order":true}]"#, "/legs/0/waves/1"),
+    ] {
+        let with = format!("]}},\"waves\":{waves}}}]}}");
+        assert_eq!(read(&[("]}}]}", &with)]).expect_err(waves).place, place, "{waves}");
+    }
+    let good = r#"[{"lists":["li-2"]},{"rows":5,"after_percent":80},{"after_order":true}]"#;
+    let with = format!("]}},\"waves\":{good}}}]}}");
+    assert_eq!(read(&[("]}}]}", &with)]).expect("waves").waves().len(), 3);
     assert!(Manifest::read(&vec![b' '; MANIFEST_OCTETS_MAX + 1]).is_err());
 }
 

@@ -1,7 +1,7 @@
 //! A slice's records as octets, and back; all numbers are little-endian.
 //!
 //! ```text
-//! order      1, step (1), alertseq (1)
+//! order      1, step (1), alertseq or waves (1)
 //! claimed    2, count (2); of each piece its run, first row, rows (4 each)
 //! outcomes   3, number (4), XPID (8), class (1), count of lines (1), count of entries (2);
 //!            lines: kind, state, segments, delivered (1 each), code, how often (2 each);
@@ -230,6 +230,7 @@ fn number_of_order(order: Order) -> (u8, u8) {
         Order::Resume => (3, 0),
         Order::End(end) => (4 + number_of_end(end), 0),
         Order::Chain { alertseq } => (7, alertseq),
+        Order::Wave { open } => (8, open),
     }
 }
 
@@ -240,6 +241,7 @@ fn order_of_number(step: u8, alertseq: u8) -> Option<Order> {
         3 => Order::Resume,
         4..=6 => Order::End(ENDS[usize::from(step - 4)]),
         7 => Order::Chain { alertseq },
+        8 => Order::Wave { open: alertseq },
         _ => return None,
     })
 }
@@ -293,7 +295,8 @@ mod tests {
             (Record::Rests, none.clone()),
         ];
         let orders = [Order::Start, Order::Pause, Order::Resume, Order::Chain { alertseq: 99 }];
-        let orders = orders.into_iter().chain(ENDS.map(Order::End));
+        let orders = orders.into_iter().chain([Order::Wave { open: 16 }]);
+        let orders = orders.chain(ENDS.map(Order::End));
         records.extend(orders.map(|order| (Record::Order(order), none.clone())));
         let lives = [Life::Holding, Life::Running, Life::Paused, Life::Finished];
         let lives = lives.into_iter().chain(ENDS.map(Life::Closing)).chain(ENDS.map(Life::Ended));

@@ -30,18 +30,24 @@ pub enum Order {
         /// The other's alertseq.
         alertseq: u8,
     },
+    /// Further waves have their turns.
+    Wave {
+        /// How many have from now on.
+        open: u8,
+    },
 }
 
 impl Order {
-    /// What it is in a broadcast's life, where that takes it.
-    pub fn step(self) -> Step {
-        match self {
+    /// What it is in a broadcast's life, where that takes it; `None`: it leaves that as it is.
+    pub fn step(self) -> Option<Step> {
+        Some(match self {
             Self::Start => Step::HoldOver,
             Self::Pause => Step::Pause,
             Self::Resume => Step::Resume,
             Self::End(end) => Step::End(end),
             Self::Chain { .. } => Step::End(End::Replaced),
-        }
+            Self::Wave { .. } => return None,
+        })
     }
 }
 

@@ -53,6 +53,8 @@ struct Side {
     stop: Option<u64>,
     pause: Option<u64>,
     start: Option<u64>,
+    /// The second wave has its turns.
+    wave: Option<u64>,
 }
 
 struct World {
@@ -89,6 +91,7 @@ impl World {
                 stop: None,
                 pause: None,
                 start: None,
+                wave: None,
             }
         };
         let sides = [side(3, &mut random), side(4, &mut random)];
@@ -109,7 +112,7 @@ impl World {
         self.now += 1;
         let seconds = self.now;
         match self.random.below(16) {
-            0..=2 => self.sides[at].slice.claim(1 + self.journal.len() as u32 % 40, 2),
+            0..=2 => self.sides[at].slice.claim(1 + self.journal.len() as u32 % 40),
             3..=5 => self.append(),
             6..=7 => self.sync(),
             8..=10 => return self.attempt(at, seconds),
@@ -125,6 +128,7 @@ impl World {
 
     fn some_order(&mut self, at: usize) {
         match self.random.below(12) {
+            0 if self.random.chance(3) => self.order(at, Order::Wave { open: 2 }),
             0 if self.sides[1].start.is_none() => {
                 // The older one hears of the newer before that begins.
                 self.order(0, Order::Chain { alertseq: 4 });
@@ -149,6 +153,9 @@ impl World {
             Order::Start if before == Life::Holding => side.start = Some(answered),
             Order::Pause if before == Life::Running => side.pause = Some(answered),
             Order::Resume => side.pause = None,
+            Order::Wave { .. } => {
+                side.wave.get_or_insert(answered);
+            }
             Order::End(_) if side.stop.is_none() && !before.is_over() => side.stop = Some(answered),
             _ => {}
         }
@@ -205,6 +212,9 @@ impl World {
         let newer_received = at == 0 && self.sides[1].received[row as usize] > 0;
         let newer_began = at == 0 && self.sides[1].start.is_some_and(|start| start <= durable);
         let side = &mut self.sides[at];
+        let is_of = |run: &RunSlice| run.first <= row && row < run.first + run.rows;
+        let run = side.plan.runs.iter().find(|run| is_of(run));
+        let early_wave = side.wave.is_none() && run.is_some_and(|run| run.wave > 0);
         let is_first = side.began.insert(row);
         let is_answered = |order: Option<u64>| order.is_some_and(|sequence| sequence <= durable);
         side.in_flight.insert(row);
@@ -213,6 +223,7 @@ impl World {
             (is_first && is_answered(side.stop), "it began after the stop was answered"),
             (is_answered(side.pause), "it was attempted after the pause was answered"),
             (!is_free, "two attempts at one phone"),
+            (early_wave, "its wave had no turn yet"),
             (newer_received, "the older text came after the newer"),
             (newer_began, "the older one goes on though the newer has begun"),
         ];
@@ -371,6 +382,7 @@ impl World {
         side.stop = side.stop.filter(is_kept);
         side.pause = side.pause.filter(is_kept);
         side.start = side.start.filter(is_kept);
+        side.wave = side.wave.filter(is_kept);
         if side.slice.life() == Life::Running {
             side.pause = None;
         }
@@ -455,7 +467,8 @@ impl World {
                 if life == Life::Paused {
                     self.order(at, Order::Resume);
                 }
-                self.sides[at].slice.claim(64, 2);
+                self.order(at, Order::Wave { open: 2 });
+                self.sides[at].slice.claim(64);
                 self.append();
                 self.durable = self.journal.len();
                 self.tell_durable();

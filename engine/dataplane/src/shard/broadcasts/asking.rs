@@ -278,6 +278,17 @@ impl<L: Log> Shard<L> {
         }
     }
 
+    /// As [`Self::cancel_row`], for an operator: what that is answered, once everything below the
+    /// sequence is durable.
+    pub fn withdraw_recipient(
+        &mut self,
+        row: (Xpid, Msn, Reqid),
+        now_ms: WallMs,
+    ) -> Option<(Code, u64)> {
+        let (code, _) = self.cancel_row(row, now_ms)?;
+        Some((code, self.await_journal()))
+    }
+
     fn withdraw_row(&mut self, ordinal: u32, place: u32, msn: Msn, now_ms: WallMs) {
         let now = self.pace.center(now_ms);
         let position = row_position(ordinal, place);

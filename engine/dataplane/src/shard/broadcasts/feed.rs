@@ -23,8 +23,6 @@ use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind};
 use wire::terms::time::WallMs;
 
-/// Waves: there is one.
-const ALL_WAVES: u8 = 1;
 /// Rows of one broadcast that are taken before the next one's turn is looked for.
 const ROWS_AT_ONCE: usize = 16;
 /// Rows that are put off in one turn, because their phones have too many waiting.
@@ -204,7 +202,16 @@ impl<L: Log> Shard<L> {
         // What was claimed before is promised already.
         let octets = *promised + u64::from(wanted) * JOURNAL_OCTETS_PER_ROW;
         if wanted >= PIECE_ROWS && self.journal.has_room_for_rows(octets + CLAIM_OCTETS) {
-            part.slice.claim(wanted, ALL_WAVES);
+            let steady = self.pace.steady(now_ms);
+            match &mut part.areas {
+                None => part.slice.claim(wanted),
+                Some(areas) => {
+                    if areas.is_due(steady) {
+                        let granted = |run, rows| areas.grant(run, rows, steady);
+                        part.slice.claim_within(wanted, granted);
+                    }
+                }
+            }
             *promised = octets;
         }
     }
@@ -267,7 +274,7 @@ impl<L: Log> Shard<L> {
             part.tokens = 0;
             return;
         }
-        part.is_starved |= !part.slice.has_ready() && part.slice.unclaimed() > 0;
+        part.is_starved |= !part.slice.has_ready() && part.slice.claimable() > 0;
         let terms = &part.broadcast.terms;
         let registered = self.registry.find(terms.xpid);
         if let Err(code) = may_send(registered, terms.class, &terms.sender, now_ms) {
@@ -404,7 +411,7 @@ impl Part {
         if life.is_over() && !self.is_forgotten {
             return None;
         }
-        let has_rows = self.slice.has_ready() || self.slice.unclaimed() > 0;
+        let has_rows = self.slice.has_ready() || self.slice.claimable() > 0;
         let is_sent = life == Life::Running && has_rows;
         let ends = matches!(life, Life::Closing(_));
         Some(if is_sent || ends { PACED_EVERY_MS } else { IDLE_EVERY_MS })

@@ -9,7 +9,7 @@ use crate::broadcast::life::Life;
 use crate::broadcast::limits::LIST_ROWS_MAX;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::slice::codec::{self, RecordBooks};
-use crate::broadcast::slice::{OUTCOMES_OF_A_RECORD_MAX, Plan, Record, Slice};
+use crate::broadcast::slice::{OUTCOMES_OF_A_RECORD_MAX, Order, Plan, Record, Slice};
 use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
 use std::collections::BTreeMap;
 
@@ -24,6 +24,8 @@ pub(in crate::shard) struct UntoldNotes {
     accepted: Vec<u64>,
     marks: BTreeMap<u32, u16>,
     doubts: u32,
+    /// How many waves have their turns.
+    waves_open: u8,
     /// The last record says that nothing was under way.
     rests: bool,
     /// Records with outcomes that were numbered.
@@ -43,6 +45,7 @@ impl Default for UntoldNotes {
             accepted: Vec::new(),
             marks: BTreeMap::new(),
             doubts: 0,
+            waves_open: 1,
             rests: false,
             records: 0,
             positions: Vec::new(),
@@ -64,7 +67,11 @@ impl UntoldNotes {
         self.rests = *record == Record::Rests;
         match record {
             // Only what was obeyed stands in a record.
-            Record::Order(order) => self.life = self.life.after(order.step()).unwrap_or(self.life),
+            Record::Order(Order::Wave { open }) => self.waves_open = self.waves_open.max(*open),
+            Record::Order(order) => {
+                let life = order.step().and_then(|step| self.life.after(step).ok());
+                self.life = life.unwrap_or(self.life);
+            }
             Record::Stands(life) => self.life = *life,
             Record::Claimed(pieces) => {
                 for piece in pieces {
@@ -125,6 +132,7 @@ impl UntoldNotes {
     /// What a record that cleaning moves is appended as, behind all others.
     pub(super) fn said_again(&self, record: &Record) -> Vec<Record> {
         let mut again = match record {
+            Record::Order(Order::Wave { .. }) => vec![self.waves()],
             Record::Order(_) | Record::Stands(_) => vec![Record::Stands(self.life)],
             Record::Doubts { .. } => vec![Record::Doubts { total: self.doubts }],
             Record::Claimed(pieces) => {
@@ -166,10 +174,15 @@ impl UntoldNotes {
         (needed, records, slice, accepted)
     }
 
+    fn waves(&self) -> Record {
+        Record::Order(Order::Wave { open: self.waves_open })
+    }
+
     /// All of it as records, as few as there can be.
     fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let front = [
             Record::Stands(self.life),
+            self.waves(),
             Record::Claimed(self.claims.values().copied().collect()),
             Record::Marks(self.marks.iter().map(|(row, mark)| (*row, *mark)).collect()),
             Record::Doubts { total: self.doubts },
@@ -204,7 +217,7 @@ mod tests {
     use crate::broadcast::claims::RunSlice;
     use crate::broadcast::life::End;
     use crate::broadcast::mutation::Mutation;
-    use crate::broadcast::slice::{MAY_HAVE_IT, OnDoubt, Order, WITHDRAWN};
+    use crate::broadcast::slice::{MAY_HAVE_IT, OnDoubt, WITHDRAWN};
 
     fn plan() -> Plan {
         let runs = vec![RunSlice { first: 0, rows: 100, wave: 0 }];
@@ -229,10 +242,11 @@ mod tests {
     }
 
     /// What a start makes of these records.
-    fn recovered(records: &[Record]) -> (Life, Vec<u32>, Vec<u16>, u32, u32) {
+    fn recovered(records: &[Record]) -> (Life, Vec<u32>, Vec<u16>, u32, u32, u8) {
         let (_, _, slice, _) = read(records).recover(plan(), 50);
         let marks = (0..100).map(|row| slice.mark(row)).collect();
-        (slice.life(), slice.words().to_vec(), marks, slice.claimed(), slice.doubts())
+        let (life, words, open) = (slice.life(), slice.words().to_vec(), slice.wave().open);
+        (life, words, marks, slice.claimed(), slice.doubts(), open)
     }
 
     fn history() -> Vec<Record> {
@@ -255,6 +269,7 @@ mod tests {
                     .becoming(Outcome::Delivered, 92),
             )]),
             Record::Doubts { total: 3 },
+            Record::Order(Order::Wave { open: 2 }),
             Record::Order(Order::Pause),
             Record::Order(Order::End(End::Cancelled)),
             Record::Rests,
@@ -267,8 +282,9 @@ mod tests {
         for until in 1..=records.len() {
             let some = &records[..until];
             let slice = Slice::recover(plan(), None, some, 50);
-            let (life, words, _, claimed, doubts) = recovered(some);
+            let (life, words, _, claimed, doubts, open) = recovered(some);
             assert_eq!((life, claimed, doubts), (slice.life(), slice.claimed(), slice.doubts()));
+            assert_eq!(open, slice.wave().open);
             assert_eq!(words, slice.words(), "the first {until}");
         }
     }

@@ -1,0 +1,179 @@
+//! Opens the waves of what runs: by time, by how many of the one before were reached, by order.
+//!
+//! **Invariants:** that a wave is open is kept before any shard hears of it, and said again to
+//! shards that did not; one opens at a time, in their order.
+
+use host::clock;
+
+use super::desk::{BroadcastDesk, Entry};
+use super::documents::{BroadcastDocument, Stage, WaveOpened};
+use super::refusal::{BroadcastRefusal, STATE, refused};
+use super::watched::state_of;
+use crate::broadcast::slice::{Order, WaveFigures};
+use crate::control::admin::AdminError;
+
+/// Whoever opens a wave without being asked.
+const ITSELF: &str = "the manifest";
+
+impl BroadcastDocument {
+    /// How many of its waves have their turns, and how many there are; 1 of 1 where it has none.
+    pub fn waves_open(&self) -> (u8, u8) {
+        let all = self.manifest.waves().len().max(1) as u8;
+        let open = if self.started.is_some() { self.waves.len() as u8 + 1 } else { 0 };
+        (open.min(all), all)
+    }
+}
+
+/// What is to be done with waves.
+enum Due {
+    /// A shard does not know what is open.
+    Said { ordinal: u32, open: u8 },
+    /// The next one is due.
+    Next { wave: u8 },
+}
+
+impl Entry {
+    fn due_wave(&self, now_ms: u64) -> Option<Due> {
+        let (document, figures) = (&self.document, &self.figures);
+        let (open, all) = document.waves_open();
+        let start = document.started.as_ref().filter(|_| document.stage == Stage::Started)?;
+        if all == 1 || figures.is_empty() || state_of(figures) != "running" {
+            return None;
+        }
+        if figures.iter().any(|figures| figures.wave.open < open) {
+            return Some(Due::Said { ordinal: start.ordinal, open });
+        }
+        let after = document.manifest.waves().get(usize::from(open))?.after()?;
+        let began_ms = start.at_ms + document.manifest.hold_seconds * 1_000;
+        let since_ms = document.waves.last().map_or(began_ms, |opened| opened.at_ms);
+        let sum = |of: fn(&WaveFigures) -> u32| {
+            figures.iter().map(|figures| u64::from(of(&figures.wave))).sum::<u64>()
+        };
+        let reached = (sum(|wave| wave.reached), sum(|wave| wave.rows));
+        let is_due = after.is_due(now_ms.saturating_sub(since_ms), reached);
+        is_due.then_some(Due::Next { wave: open + 1 })
+    }
+
+    /// Rows whose wave has no turn yet.
+    pub(super) fn rows_unopened(&self) -> u64 {
+        self.figures.iter().map(|figures| u64::from(figures.wave.unopened)).sum()
+    }
+}
+
+impl BroadcastDesk {
+    /// Opens the waves that are due; what cannot be told is tried at the next look. One thread
+    /// alone calls this.
+    pub(super) fn open_due_waves(&self, now_ms: u64) {
+        let due: Vec<(String, Due)> = {
+            let standing = self.standing();
+            let all = standing.broadcasts.iter();
+            all.filter_map(|(name, entry)| Some((name.clone(), entry.due_wave(now_ms)?))).collect()
+        };
+        for (broadcast, due) in due {
+            let opened = match due {
+                Due::Said { ordinal, open } => self.tell_wave(ordinal, open),
+                Due::Next { wave } => self.open_wave(&broadcast, wave, ITSELF),
+            };
+            if let Err(refusal) = opened {
+                let error = refusal.sentence;
+                tracing::warn!(broadcast, error, "a wave is not open in every shard yet");
+            }
+        }
+    }
+
+    /// Opens a wave, counted from 1; returns when every shard has that durable. One that is open
+    /// stays so.
+    pub(super) fn open_wave(
+        &self,
+        broadcast: &str,
+        wave: u8,
+        by: &str,
+    ) -> Result<(), BroadcastRefusal> {
+        let opened = self.alter(broadcast, |document| {
+            let (open, all) = document.waves_open();
+            if document.stage != Stage::Started {
+                return Err(refused(STATE, "the broadcast is not running"));
+            }
+            if !(1..=all).contains(&wave) {
+                let sentence = format!("it has {all} waves: name one of them");
+                return Err(AdminError::bad_request(sentence).into());
+            }
+            if wave > open + 1 {
+                let sentence = format!("wave {} comes before it: open that one first", open + 1);
+                return Err(refused(STATE, sentence));
+            }
+            if wave == open + 1 {
+                document.waves.push(WaveOpened { at_ms: clock::unix_ms(), by: by.to_owned() });
+            }
+            Ok(())
+        })?;
+        let Some(start) = &opened.started else { return Ok(()) };
+        self.tell_wave(start.ordinal, opened.waves_open().0)
+    }
+
+    /// A shard that lacks the broadcast hears of its waves with the start.
+    fn tell_wave(&self, ordinal: u32, open: u8) -> Result<(), BroadcastRefusal> {
+        self.engine.order_broadcast(ordinal, Order::Wave { open })?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Bench;
+    use super::*;
+    use crate::broadcast::manifest::Wave;
+
+    fn wave(rows: Option<u32>, after_seconds: Option<u64>, after_order: bool) -> Wave {
+        Wave { lists: Vec::new(), rows, after_percent: None, after_seconds, after_order }
+    }
+
+    fn started(bench: &Bench, waves: Vec<Wave>) -> String {
+        let mut manifest = bench.manifest("a", "");
+        manifest.legs[0].waves = waves;
+        let new = BroadcastDesk::next_identifier();
+        let broadcast = bench.desk.create(new, manifest, "author").expect("a draft").broadcast;
+        let (digest, recipients) = bench.agreed(&broadcast);
+        bench.desk.start(&broadcast, &digest, recipients, "operator").expect("started");
+        broadcast
+    }
+
+    fn open(bench: &Bench, ordinal: u32) -> Vec<u8> {
+        let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
+        shards.iter().map(|shard| shard.known[&ordinal].0.wave().open).collect()
+    }
+
+    fn look(bench: &Bench, now_ms: u64) {
+        bench.desk.refresh().expect("figures");
+        bench.desk.open_due_waves(now_ms);
+    }
+
+    #[test]
+    fn a_wave_that_a_shard_did_not_hear_of_has_its_turns_there_later() {
+        let mut bench = Bench::new(2, 10);
+        let (first, rest) = (wave(Some(3), None, false), wave(None, Some(60), false));
+        let broadcast = started(&bench, vec![first, wave(Some(3), None, true), rest]);
+        let ordinal = bench.ordinal(&broadcast);
+        bench.desk.order(&broadcast, Order::Start).expect("its hold is over");
+        let now_ms = clock::unix_ms();
+        look(&bench, now_ms + 600_000);
+        assert_eq!(open(&bench, ordinal), [1, 1], "it waits for its order");
+        bench.desk.open_wave(&broadcast, 3, "operator").expect_err("another comes before it");
+        bench.stand(1, true);
+        bench.desk.open_wave(&broadcast, 2, "operator").expect_err("a shard stands");
+        bench.stand(1, false);
+        assert_eq!(open(&bench, ordinal), [2, 1]);
+        look(&bench, now_ms);
+        assert_eq!(open(&bench, ordinal), [2, 2]);
+        bench.restart(|shard| shard == 0);
+        assert_eq!(open(&bench, ordinal), [2, 2], "with the start");
+        bench.desk.order(&broadcast, Order::Start).expect("its hold is over");
+        look(&bench, now_ms);
+        assert_eq!(open(&bench, ordinal), [2, 2]);
+        look(&bench, clock::unix_ms() + 60_001);
+        assert_eq!(open(&bench, ordinal), [3, 3], "by itself");
+        let document = bench.desk.progress(&broadcast, false).expect("there").document;
+        let by: Vec<&str> = document.waves.iter().map(|wave| wave.by.as_str()).collect();
+        assert_eq!(by, ["operator", ITSELF]);
+    }
+}
