@@ -1,6 +1,7 @@
 //! The engine's shards under the deterministic simulator: many seeds, and proof that it notices
 //! what is broken.
 
+use hayauma::broadcast::mutation::Mutation as RowMutation;
 use hayauma::smsc::mutation::Mutation;
 use std::panic::catch_unwind;
 use tests::simulation::{Options, replay_command, run};
@@ -12,7 +13,14 @@ const PUSHES_PER_SEED: u64 = 60;
 const SEEDS_TO_NOTICE: u64 = 400;
 
 fn options(seed: u64) -> Options {
-    Options { seed, pushes: PUSHES_PER_SEED, mutation: Mutation::None, is_told: false }
+    Options {
+        seed,
+        pushes: PUSHES_PER_SEED,
+        mutation: Mutation::None,
+        has_broadcasts: false,
+        row_mutation: RowMutation::None,
+        is_told: false,
+    }
 }
 
 #[test]

@@ -2,10 +2,12 @@
 //!
 //! `cargo run --release -p tests --bin simulate -- --seed N --pushes M` replays one run; `--seeds
 //! K` goes through K of them from N on, on every CPU, and tells how far it is. With `--bookmark
-//! FILE` a run that was cut off goes on where it was. `--tell` lists every event, `--mutations`
-//! every deliberate fault with the rule that notices it. A run ends with its trace hash; a broken
-//! rule with the seed and the command that replays it.
+//! FILE` a run that was cut off goes on where it was. `--broadcasts` has broadcasts beside the
+//! pushes. `--tell` lists every event, `--mutations` every deliberate fault with the rule that
+//! notices it. A run ends with its trace hash; a broken rule with the seed and the command that
+//! replays it.
 
+use hayauma::broadcast::mutation::Mutation as RowMutation;
 use hayauma::smsc::mutation::Mutation;
 use std::cell::Cell;
 use std::path::Path;
@@ -14,7 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tests::seeds::{Bookmark, Reached, run_all};
 use tests::simulation::ledger::Counts;
-use tests::simulation::{Options, replay_command, run};
+use tests::simulation::rows::RowCounts;
+use tests::simulation::{Options, ROW_MUTATIONS, replay_command, run};
 
 /// Seeds within which every deliberate fault is noticed.
 const SEEDS_TO_NOTICE: u64 = 400;
@@ -34,7 +37,14 @@ struct Wanted {
 }
 
 fn main() -> ExitCode {
-    let first = Options { seed: 1, pushes: 200, mutation: Mutation::None, is_told: false };
+    let first = Options {
+        seed: 1,
+        pushes: 200,
+        mutation: Mutation::None,
+        has_broadcasts: false,
+        row_mutation: RowMutation::None,
+        is_told: false,
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut wanted = Wanted { first, seeds: None, threads, bookmark: None };
     let mut arguments = std::env::args().skip(1);
@@ -42,6 +52,10 @@ fn main() -> ExitCode {
         match name.as_str() {
             "--tell" => {
                 wanted.first.is_told = true;
+                continue;
+            }
+            "--broadcasts" => {
+                wanted.first.has_broadcasts = true;
                 continue;
             }
             "--mutations" => return show_mutations(wanted.first),
@@ -58,6 +72,12 @@ fn main() -> ExitCode {
             ("--mutation", _, Some(name)) => {
                 match Mutation::ALL.into_iter().find(|m| format!("{m:?}") == name) {
                     Some(mutation) => wanted.first.mutation = mutation,
+                    None => return usage(),
+                }
+            }
+            ("--row-mutation", _, Some(name)) => {
+                match ROW_MUTATIONS.into_iter().find(|m| format!("{m:?}") == name) {
+                    Some(mutation) => wanted.first.row_mutation = mutation,
                     None => return usage(),
                 }
             }
@@ -86,7 +106,8 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!(
         "usage: simulate [--seed N] [--seeds K [--threads T] [--bookmark FILE]] [--pushes M] \
-         [--tell] [--mutation {:?}] | [--pushes M] --mutations",
+         [--broadcasts] [--tell] [--mutation {:?}] [--row-mutation {ROW_MUTATIONS:?}] | [--pushes \
+         M] --mutations",
         Mutation::ALL
     );
     ExitCode::from(2)
@@ -102,14 +123,19 @@ fn run_named(options: &Options) -> Result<tests::simulation::Report, String> {
 fn run_one(options: &Options) -> Result<(), String> {
     let report = run_named(options)?;
     println!("{:#?}\nvirtual time {} s", report.counts, report.virtual_ms / 1000);
+    if options.has_broadcasts {
+        println!("{:#?}", report.rows);
+    }
     println!("trace hash {:016x}", report.trace_hash);
     Ok(())
 }
 
 fn run_many(wanted: &Wanted, seeds: u64) -> Result<(), String> {
-    let Options { seed: first, pushes, mutation, .. } = wanted.first;
+    let Options { seed: first, pushes, mutation, has_broadcasts, .. } = wanted.first;
     let end = first + seeds;
-    let what = format!("simulate, {pushes} pushes, mutation {mutation:?}, seeds {first} to {end}");
+    let beside = if has_broadcasts { " and broadcasts" } else { "" };
+    let what =
+        format!("simulate, {pushes} pushes{beside}, mutation {mutation:?}, seeds {first} to {end}");
     let bookmark = wanted.bookmark.as_ref().map(|path| Bookmark::new(Path::new(path), what));
     let from = match &bookmark {
         Some(bookmark) => bookmark.read()?.unwrap_or(first).clamp(first, end),
@@ -118,11 +144,13 @@ fn run_many(wanted: &Wanted, seeds: u64) -> Result<(), String> {
     if from > first {
         eprintln!("{} of {seeds} seeds are done: going on with {from}", from - first);
     }
-    let total = Mutex::new(Counts::default());
+    let total = Mutex::new((Counts::default(), RowCounts::default()));
     let broken = Mutex::new(None);
     let run = |seed| match run_named(&Options { seed, ..wanted.first }) {
         Ok(report) => {
-            total.lock().unwrap_or_else(PoisonError::into_inner).add(&report.counts);
+            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+            total.0.add(&report.counts);
+            total.1.add(&report.rows);
             true
         }
         Err(sentence) => {
@@ -139,8 +167,11 @@ fn run_many(wanted: &Wanted, seeds: u64) -> Result<(), String> {
     if let Some(sentence) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(sentence);
     }
-    let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (total, rows) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
     let seconds = passed.as_secs_f64().max(0.001);
+    if has_broadcasts {
+        println!("{rows:?}");
+    }
     println!(
         "{} seeds, {} pushes, {} accepted, {} attempts, {} crashes, {} events in {seconds:.2} s: \
          {:.0} pushes a minute; every rule held from seed {first} to {}",
@@ -171,13 +202,19 @@ fn word(reached: Reached, before: u64, seeds: u64, since: Duration) -> String {
 /// for by a process of its own: what the engine itself asserts ends that.
 fn show_mutations(first: Options) -> ExitCode {
     let mut unnoticed = 0;
-    for mutation in Mutation::ALL {
+    let of_pushes = Mutation::ALL.into_iter().map(|m| ("--mutation", format!("{m:?}")));
+    let of_rows = ROW_MUTATIONS.into_iter().map(|m| ("--row-mutation", format!("{m:?}")));
+    for (name, mutation) in of_pushes.chain(of_rows) {
         let said = std::env::current_exe().and_then(|program| {
-            Command::new(program)
+            let mut command = Command::new(program);
+            command
                 .args(["--threads", "1", "--seeds", &SEEDS_TO_NOTICE.to_string()])
                 .args(["--pushes", &first.pushes.to_string()])
-                .args(["--mutation", &format!("{mutation:?}")])
-                .output()
+                .args([name, &mutation]);
+            if name == "--row-mutation" {
+                command.arg("--broadcasts");
+            }
+            command.output()
         });
         let said = match said {
             Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -187,12 +224,12 @@ fn show_mutations(first: Options) -> ExitCode {
         match lines.find(|line| line.starts_with("seed ")) {
             // Where the engine asserts, what it says stands in the next line.
             Some(line) if line.ends_with(':') => {
-                println!("{mutation:?}: {line} {}", lines.next().unwrap_or_default());
+                println!("{mutation}: {line} {}", lines.next().unwrap_or_default());
             }
-            Some(line) => println!("{mutation:?}: {line}"),
+            Some(line) => println!("{mutation}: {line}"),
             None => {
                 unnoticed += 1;
-                println!("{mutation:?}: not noticed within {SEEDS_TO_NOTICE} seeds");
+                println!("{mutation}: not noticed within {SEEDS_TO_NOTICE} seeds");
             }
         }
     }

@@ -108,7 +108,21 @@ fn put_filling(control: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// The push of which all SMS-DELIVERs of an attempt are.
+/// A text with this mark, as a broadcast has it.
+pub(super) fn row_text(mark: EntryIndex, segments: u8) -> String {
+    let mut text = Vec::new();
+    for segment in 0..segments {
+        put_mark(mark, segment, false, false, &mut text);
+        if segment + 1 < segments {
+            put_filling(false, &mut text);
+        } else if segment > 0 {
+            put_mark(mark, segment, false, false, &mut text);
+        }
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// The push or the broadcast of which all SMS-DELIVERs of an attempt are.
 pub(super) fn marked_entry(slot: &AttemptSlot) -> Option<EntryIndex> {
     let mut entry = None;
     for segment in (0..10).filter(|segment| slot.mask() >> segment & 1 == 1) {

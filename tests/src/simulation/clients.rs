@@ -243,6 +243,7 @@ impl Simulation {
             About::AlertCancel(number, shard) => {
                 return self.alert_cancel_part_answered(number, shard, answer.code);
             }
+            About::Desk(number) => return self.desk_part_answered(number),
         };
         let (alert_known, wall_ms) = (self.knows_better(index), self.center_ms().ms());
         let alert_cancelled = self.ledger.is_alert_cancelled(index);

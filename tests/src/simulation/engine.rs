@@ -11,6 +11,7 @@ use super::port::{Port, World};
 use super::random::Random;
 use super::scenario::Scenario;
 use hayauma::billing::{BillingSync, BillingWrite, Event};
+use hayauma::broadcast::mutation::Mutation as RowMutation;
 use hayauma::gateway::contracts::ContractTable;
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::Registration;
@@ -35,6 +36,8 @@ pub(super) enum About {
     Cancel(EntryIndex),
     /// This shard's part of a whole alert's cancel, by its number.
     AlertCancel(u32, u8),
+    /// This shard's part of what the desk of broadcasts does, by its number.
+    Desk(u32),
 }
 
 /// An answer that waits for its record to be durable.
@@ -71,10 +74,16 @@ pub(super) struct Common {
     pub(super) url: NotifyUrl,
     fingerprints: FingerprintKeys,
     mutation: Mutation,
+    row_mutation: RowMutation,
 }
 
 impl Common {
-    pub(super) fn new(scenario: &Scenario, random: &mut Random, mutation: Mutation) -> Self {
+    pub(super) fn new(
+        scenario: &Scenario,
+        random: &mut Random,
+        mutation: Mutation,
+        row_mutation: RowMutation,
+    ) -> Self {
         let Ok(url) = NotifyUrl::parse("http://client.example/") else {
             unreachable!("it is a URL")
         };
@@ -90,7 +99,7 @@ impl Common {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&random.bits().to_le_bytes());
         let fingerprints = FingerprintKeys { keyed: Fingerprints::new(key), older_until_ms: None };
-        Self { registry, url, fingerprints, mutation }
+        Self { registry, url, fingerprints, mutation, row_mutation }
     }
 }
 
@@ -128,6 +137,11 @@ impl Station {
             Some(shard) => shard.turn(&mut self.port, now_ms, budget),
             None => unreachable!("nobody asks an engine that is down"),
         }
+    }
+
+    /// When a turn has something to do, by the wall clock.
+    pub(super) fn next_due_ms(&self) -> Option<WallMs> {
+        self.shard.as_ref().and_then(|shard| shard.next_due_ms(&self.port))
     }
 
     /// The process starts and opens its directory.
@@ -176,6 +190,7 @@ impl Station {
         self.port = self.world.port(scenario.attempts_max);
         shard.keep_time(wall_ms, steady_ms);
         shard.set_contracts(self.contracts(scenario));
+        shard.mutate_broadcasts(common.row_mutation);
         self.shard = Some(shard);
         Ok(())
     }

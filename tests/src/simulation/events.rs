@@ -71,6 +71,18 @@ pub(super) enum Event {
     DiskChange,
     /// The operator has what is parked sent again.
     Replay,
+    /// The operator starts a broadcast.
+    CastStart { cast: usize },
+    /// The operator orders something of a broadcast.
+    CastOrder { cast: usize },
+    /// What the desk hands to every shard reaches one of them.
+    DeskPart { script: u32, shard: u8, life: u32 },
+    /// The desk looks at what runs.
+    DeskLook,
+    /// Somebody stops the engine.
+    Stop,
+    /// It is looked whether nothing is under way any more.
+    StopLook { looks: u8, life: u32 },
     /// From now on everything works.
     FaultsEnd,
 }

@@ -1,11 +1,13 @@
 //! What goes wrong with the engine and its clock, and the end of all that.
 
 use super::Simulation;
+use super::disk::End;
 use super::engine::Station;
 use super::events::Event;
 use super::ledger::{Checked, Violation, rule};
 use super::network::REACH_MS_MAX;
 use super::sinks::Mood;
+use hayauma::billing::EventKind;
 use hayauma::shard::ParkedAction;
 use wire::terms::pace::Pace;
 
@@ -19,18 +21,31 @@ impl Simulation {
         if self.is_down || !self.faults {
             return Ok(());
         }
+        self.forget_stop();
+        let end = self.draw_end();
+        self.end_engine(end)
+    }
+
+    /// The process ends like this.
+    pub(super) fn end_engine(&mut self, end: End) -> Checked {
         self.is_down = true;
         self.life += 1;
-        let end = self.draw_end();
+        let mut durable = Vec::new();
         for number in 0..self.stations.len() {
+            durable.push(self.stations[number].up().durable());
             self.stations[number].books.die(&mut self.random);
             self.observe_books(number)?;
             let lost = self.stations[number].end(end, &mut self.random);
             for event in lost {
+                if matches!(event.kind, EventKind::AcceptedMany | EventKind::FinalMany) {
+                    self.rows.event_lost(&event);
+                    continue;
+                }
                 let entry = self.stations[number].observer.entry_of(event.push_id);
                 self.ledger.event_lost(entry, &event);
             }
         }
+        self.desk_ends(&durable);
         self.ledger.crashed();
         let most_ms =
             if self.random.chance(self.scenario.long_outage) { OUTAGE_MS_MAX } else { 20_000 };
@@ -80,6 +95,7 @@ impl Simulation {
         for number in 0..self.stations.len() {
             self.observe(number)?;
         }
+        self.tell_again()?;
         self.turn_all()
     }
 
@@ -143,6 +159,7 @@ impl Simulation {
         self.faults = false;
         self.faults_ended_ms = self.now_ms;
         self.heal_lines();
+        self.heal_casts();
         for station in &self.stations {
             station.disk.set_files_max(usize::MAX);
             station.disk.end_laziness();

@@ -70,6 +70,8 @@ pub(super) struct Ledger {
     pub(super) head_since_ms: Vec<u64>,
     /// Shards that have as many attempts under way as they may.
     pub(super) full: Vec<bool>,
+    /// Rows of broadcasts take turns with the pushes: nothing of these is late.
+    pub(super) rows_are_live: bool,
     ends: u64,
     incarnation: u32,
 }
@@ -225,7 +227,7 @@ impl Ledger {
                 let late_from_ms = self.late_from_ms(entry);
                 let is_late = self.is_first(entry) && self.now_ms > late_from_ms;
                 rule!(
-                    !is_late || self.full[usize::from(entry.shard)],
+                    !is_late || self.full[usize::from(entry.shard)] || self.rows_are_live,
                     "push {index} expired unattempted, late since {late_from_ms}: {entry:?}"
                 );
                 wall_ms >= entry.expires_ms && end.code == entry.code_at_expiry()

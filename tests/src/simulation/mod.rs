@@ -8,10 +8,14 @@
 //! clock that is set, a device that is slow or full, an engine that dies at any turn and recovers
 //! from what its disk kept. After every event the rules of [`ledger`] must hold. Then the faults
 //! end, and everything must come to its end in bounded time.
+//!
+//! A run may have broadcasts beside the pushes, to the same phones (`broadcasts`): then the rules
+//! of [`rows`] hold too.
 
 mod alert_cancels;
 mod bodies;
 mod books;
+mod broadcasts;
 mod clients;
 mod counts;
 mod disk;
@@ -24,17 +28,21 @@ mod network;
 mod observer;
 mod port;
 mod random;
+pub mod rows;
 mod scenario;
 mod sinks;
 mod turn;
 
 use alert_cancels::AlertCancel;
+use broadcasts::Desk;
 use engine::{Common, Station};
 use events::{Event, Events};
+use hayauma::broadcast::mutation::Mutation as RowMutation;
 use hayauma::smsc::mutation::Mutation;
 use ledger::{Checked, Counts, Ledger, Violation, rule};
 use network::SimulatedLine;
 use random::Random;
+use rows::{RowCounts, Rows};
 use scenario::Scenario;
 use wire::terms::pace::Pace;
 use wire::terms::time::{CenterMs, SteadyMs, WallMs};
@@ -48,9 +56,26 @@ pub struct Options {
     pub pushes: u64,
     /// A deliberate fault of the engine.
     pub mutation: Mutation,
+    /// Whether there are broadcasts beside the pushes.
+    pub has_broadcasts: bool,
+    /// A deliberate fault of the engine's broadcasts.
+    pub row_mutation: RowMutation,
     /// Whether every event is told on stderr.
     pub is_told: bool,
 }
+
+/// The deliberate faults of broadcasts that shards can have: they use no checkpoints.
+pub const ROW_MUTATIONS: [RowMutation; 9] = [
+    RowMutation::ClaimNotAwaited,
+    RowMutation::OutcomeBeforeDurability,
+    RowMutation::CancelAtClaimOnly,
+    RowMutation::AlertseqWrongWay,
+    RowMutation::ForgetClaims,
+    RowMutation::TrustClaims,
+    RowMutation::RetryWhilePaused,
+    RowMutation::ForgetMarks,
+    RowMutation::WakingNotAwaited,
+];
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
@@ -61,15 +86,24 @@ pub struct Report {
     pub virtual_ms: u64,
     /// What happened, in numbers.
     pub counts: Counts,
+    /// The same of broadcasts.
+    pub rows: RowCounts,
 }
 
 /// The one line that replays a run.
 pub fn replay_command(options: &Options) -> String {
-    let Options { seed, pushes, mutation, .. } = options;
-    let mutation = match mutation {
+    let Options { seed, pushes, mutation, has_broadcasts, row_mutation, .. } = options;
+    let mut mutation = match mutation {
         Mutation::None => String::new(),
         mutation => format!(" --mutation {mutation:?}"),
     };
+    mutation += match has_broadcasts {
+        true => " --broadcasts",
+        false => "",
+    };
+    if *row_mutation != RowMutation::None {
+        mutation += &format!(" --row-mutation {row_mutation:?}");
+    }
     format!(
         "cargo run --release -p tests --bin simulate -- --seed {seed} --pushes {pushes}{mutation}"
     )
@@ -95,6 +129,7 @@ pub fn run(options: &Options) -> Result<Report, Violation> {
         trace_hash: simulation.trace,
         virtual_ms: simulation.now_ms,
         counts: simulation.ledger.counts,
+        rows: simulation.rows.counts,
     })
 }
 
@@ -114,6 +149,8 @@ struct Simulation {
     lines: Vec<SimulatedLine>,
     sinks: Vec<sinks::Mood>,
     ledger: Ledger,
+    rows: Rows,
+    desk: Desk,
     alert_cancels: Vec<AlertCancel>,
     /// The request that is being written.
     body: Vec<u8>,
@@ -128,8 +165,14 @@ struct Simulation {
 impl Simulation {
     fn new(options: &Options) -> Self {
         let mut random = Random::new(options.seed);
-        let scenario = Scenario::draw(&mut random, options.pushes);
-        let common = Common::new(&scenario, &mut random, options.mutation);
+        let mut scenario = Scenario::draw(&mut random, options.pushes);
+        let mut desk = Desk::default();
+        if options.has_broadcasts {
+            // Runs without broadcasts stay what they are.
+            desk = Desk::draw(&mut Random::new(!options.seed), &mut scenario);
+        }
+        let (mutation, row_mutation) = (options.mutation, options.row_mutation);
+        let common = Common::new(&scenario, &mut random, mutation, row_mutation);
         let stations: Vec<Station> = (0..scenario.shards)
             .map(|number| Station::new(number, &scenario, &mut random))
             .collect();
@@ -151,6 +194,8 @@ impl Simulation {
             now_ms: 0,
             wall_offset_ms: WALL_START_MS,
             ledger,
+            rows: Rows::default(),
+            desk,
             alert_cancels: Vec::new(),
             body: Vec::new(),
             life: 0,
@@ -208,6 +253,7 @@ impl Simulation {
             self.after(at_ms, Event::DiskChange);
         }
         self.after(horizon_ms / 8 + 1, Event::Replay);
+        self.plan_casts();
         let faults_ms = horizon_ms + self.random.below(horizon_ms / 4 + 1);
         self.after(faults_ms, Event::FaultsEnd);
         Ok(())
@@ -282,12 +328,19 @@ impl Simulation {
             Event::Restart => self.restart(),
             Event::DiskChange => self.change_disk(),
             Event::Replay => self.replay_now_and_then(),
+            Event::CastStart { cast } => self.start_cast(cast),
+            Event::CastOrder { cast } => self.order_cast(cast),
+            Event::DeskPart { script, shard, life } => self.take_desk_part(script, shard, life),
+            Event::DeskLook => self.look_at_casts(),
+            Event::Stop => self.stop(),
+            Event::StopLook { looks, life } => self.look_at_stop(looks, life),
             Event::FaultsEnd => self.end_faults(),
         }
     }
 
     fn check_end(&mut self) -> Checked {
         self.ledger.check_finished()?;
+        self.rows.check_finished()?;
         for (number, station) in self.stations.iter_mut().enumerate() {
             let live = station.up().core().live();
             rule!(

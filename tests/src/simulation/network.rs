@@ -4,9 +4,10 @@
 
 use super::Simulation;
 use super::events::{Attempt, Event};
-use super::ledger::{Checked, rule};
+use super::ledger::{Checked, Violation, rule};
 use super::port::{Submission, Told};
 use super::random::Random;
+use super::rows::RowName;
 use hayauma::network::gmsc;
 use hayauma::network::gmsc::{Decision, Route, Terms};
 use hayauma::network::subscriber::{HlrAnswer, LineState, Location, OperatorTable};
@@ -18,7 +19,7 @@ use wire::sms::relay;
 use wire::terms::calendar;
 use wire::terms::code::Code;
 use wire::terms::domain::Domain;
-use wire::terms::ids::Msn;
+use wire::terms::ids::{Class, Msn};
 use wire::terms::ownership::shard_of;
 use wire::terms::svcinst::Svcinst;
 
@@ -86,19 +87,59 @@ impl Simulation {
     pub(super) fn begin_attempt(&mut self, number: usize, submission: &Submission) -> Checked {
         let &Submission { token, msn, class, attempts_before, mask: sent, reference, scts, entry } =
             submission;
+        if let Some(text) = entry.and_then(RowName::of) {
+            return self.begin_row(number, submission, text.cast);
+        }
         let entry = self.entry_checked(entry)?;
         let known = self.ledger.at(entry);
         rule!(
             msn == msn_of(known.line) && class == known.class && reference == known.reference,
             "an attempt of push {entry} is not what was asked for: {submission:?}, {known:?}"
         );
-        let durable = self.stations[number].up().durable();
-        let (center_ms, line) = (self.center_ms(), &self.lines[known.line as usize]);
-        let terms = Terms { svcinst: line.svcinst, class, attempts_before };
-        let (unknown, state) = (line.unknown, line.state);
+        let row = self.rows.at_line(known.line);
+        rule!(row.is_none(), "push {entry} was attempted beside {row:?} of its msn");
+        let (durable, line) = (self.stations[number].up().durable(), known.line);
+        let center_ms = self.center_ms();
         self.ledger.attempted(entry, durable, sent, center_ms.ms(), self.now_ms)?;
         let attempt =
             Attempt { shard: number as u8, life: self.life, token, entry, sent, reference, scts };
+        self.ask_hlr(attempt, line, (class, attempts_before));
+        Ok(())
+    }
+
+    /// A shard hands over an attempt of a row.
+    fn begin_row(&mut self, number: usize, submission: &Submission, cast: usize) -> Checked {
+        let &Submission { token, msn, class, attempts_before, mask: sent, reference, scts, .. } =
+            submission;
+        let line = (msn.value() - msn_of(0).value()) as u32;
+        let name = self.rows.row_to(cast, line);
+        let Some(name) = name else {
+            return Err(Violation(format!(
+                "an attempt carries a text of broadcast {cast} to whom it is not addressed"
+            )));
+        };
+        let (durable, center_ms) = (self.stations[number].up().durable(), self.center_ms());
+        let open = self.ledger.open[line as usize].iter();
+        let other = open.copied().find(|&other| self.ledger.at(other).in_flight);
+        rule!(other.is_none(), "{name:?} was attempted beside push {other:?} of its msn");
+        if let Some(known) = self.rows.cast(cast) {
+            rule!(
+                class == known.class && reference == known.reference,
+                "an attempt of {name:?} is not what was asked for: {submission:?}"
+            );
+        }
+        self.rows.attempted(name, sent, durable, center_ms)?;
+        let (life, entry) = (self.life, name.entry());
+        let attempt = Attempt { shard: number as u8, life, token, entry, sent, reference, scts };
+        self.ask_hlr(attempt, line, (class, attempts_before));
+        Ok(())
+    }
+
+    /// What the HLR says of a line decides where an attempt goes.
+    fn ask_hlr(&mut self, attempt: Attempt, line: u32, (class, attempts_before): (Class, u16)) {
+        let line = &self.lines[line as usize];
+        let terms = Terms { svcinst: line.svcinst, class, attempts_before };
+        let (unknown, state, entry) = (line.unknown, line.state, attempt.entry);
         let fails = self.faults && self.random.chance(self.scenario.hlr_failure);
         let answer = match (fails, unknown) {
             (true, _) => HlrAnswer::Failure,
@@ -122,7 +163,14 @@ impl Simulation {
             }
         };
         self.after(delay_ms, event);
-        Ok(())
+    }
+
+    /// The line that an attempt goes to.
+    fn line_of(&self, attempt: &Attempt) -> u32 {
+        match RowName::of(attempt.entry) {
+            Some(name) => self.rows.line_of(name),
+            None => self.ledger.at(attempt.entry).line,
+        }
     }
 
     pub(super) fn reach(&mut self, attempt: Attempt, route: Route, row: u8) -> Checked {
@@ -137,7 +185,10 @@ impl Simulation {
         {
             result = AttemptResult::Held(HoldReason::PacketRoamingOut, Code::PACKET_ROAMING_OUT);
         }
-        self.ledger.received(attempt.entry, mask)?;
+        match RowName::of(attempt.entry) {
+            Some(name) => self.rows.received(name, mask)?,
+            None => self.ledger.received(attempt.entry, mask)?,
+        }
         if engine_died {
             return Ok(());
         }
@@ -161,7 +212,7 @@ impl Simulation {
     }
 
     fn terminal_answers(&mut self, attempt: &Attempt, route: Route) -> (AttemptResult, u16, u8) {
-        let line = &self.lines[self.ledger.at(attempt.entry).line as usize];
+        let line = &self.lines[self.line_of(attempt) as usize];
         let available = |domain| match domain {
             Domain::Cs => line.state.cs_available(),
             Domain::Ps => line.state.ps_available(),
@@ -211,8 +262,17 @@ impl Simulation {
             return Ok(());
         }
         let number = usize::from(attempt.shard);
-        self.ledger.settled(attempt.entry, result, mask, unanswered, self.now_ms);
-        let msn = msn_of(self.ledger.at(attempt.entry).line);
+        match RowName::of(attempt.entry) {
+            Some(name) => {
+                self.rows.settled(name, mask, unanswered);
+                if mask != 0 {
+                    // The next push to the phone may be tried before its time.
+                    self.ledger.released(self.rows.line_of(name));
+                }
+            }
+            None => self.ledger.settled(attempt.entry, result, mask, unanswered, self.now_ms),
+        }
+        let msn = msn_of(self.line_of(&attempt));
         let domain = domain_of(domain);
         let told = Told { token: attempt.token, msn, result, domain, mask, unanswered };
         self.stations[number].world.queues().outcomes.push_back(told);
@@ -225,7 +285,7 @@ impl Simulation {
             return Ok(());
         }
         let number = usize::from(attempt.shard);
-        let line = self.ledger.at(attempt.entry).line;
+        let line = self.line_of(&attempt);
         let Some(domain) = domain_of(domain) else { return Ok(()) };
         let Ok(recipient) = Address::numeric(TYPE_UNKNOWN_ISDN, &msn_of(line).digits()) else {
             unreachable!("an msn is an address")
@@ -247,7 +307,11 @@ impl Simulation {
         }
         // The engine may have died meanwhile: the report counts if it finds its push, and no other
         // that it might be of.
-        if self.ledger.at(attempt.entry).is_open() && self.is_told_apart(&attempt) {
+        let is_push = RowName::of(attempt.entry).is_none();
+        if !is_push {
+            self.ledger.released(line);
+        }
+        if is_push && self.ledger.at(attempt.entry).is_open() && self.is_told_apart(&attempt) {
             self.ledger.entry(attempt.entry).reported_mask |= mask;
         }
         self.turn(number)

@@ -4,6 +4,7 @@
 use super::bodies::entry_of;
 use super::books::Books;
 use super::ledger::EntryIndex;
+use hayauma::broadcast::slice::{Record as RowRecord, codec};
 use hayauma::journal::{Cursor, Record};
 use hayauma::shard::Shard;
 use hayauma::smsc::state::State;
@@ -69,6 +70,8 @@ pub(super) struct Observer {
     pushes: HashMap<u64, EntryIndex>,
     /// What may be lost when the engine ends.
     undurable: VecDeque<Noted>,
+    /// What was written of broadcasts and nobody has taken note of: ordinal, sequence, record.
+    notes: Vec<(u32, u64, RowRecord)>,
 }
 
 impl Observer {
@@ -105,6 +108,11 @@ impl Observer {
         Ok(taken)
     }
 
+    /// What was written of broadcasts since this was asked last.
+    pub(super) fn take_notes(&mut self) -> Vec<(u32, u64, RowRecord)> {
+        std::mem::take(&mut self.notes)
+    }
+
     /// The push with this number.
     pub(super) fn entry_of(&self, push_id: u64) -> EntryIndex {
         self.pushes.get(&push_id).copied().unwrap_or(NO_ENTRY)
@@ -113,6 +121,7 @@ impl Observer {
     /// The engine ends.
     pub(super) fn end(&mut self) {
         self.cursor = None;
+        self.notes.clear();
     }
 
     /// The engine is back: all that its journal holds, and what of the last life is lost, latest
@@ -149,7 +158,13 @@ impl Observer {
         let push_id = record.push_id().unwrap_or(0);
         let mut copy = false;
         let what = match record {
-            Record::Opened(_) | Record::Cleaned(_) | Record::Broadcast(_) => return Ok(None),
+            Record::Opened(_) | Record::Cleaned(_) => return Ok(None),
+            Record::Broadcast(note) => {
+                let note = note.to_native();
+                let (read, _) = codec::read(note.octets).ok_or("an impossible record of rows")?;
+                self.notes.push((note.ordinal, sequence, read));
+                return Ok(None);
+            }
             Record::Accepted(accepted) => {
                 let entry =
                     entry_of(accepted.reqid()).ok_or("a record of a push that nobody made up")?;

@@ -102,7 +102,8 @@ impl Simulation {
 
     fn turn_once(&mut self, number: usize) -> Result<bool, Violation> {
         let timers = if self.faults { self.random.between(1, 4) as usize * 4 } else { 64 };
-        let attempts = self.scenario.attempts_max + 1;
+        // In a stop nothing begins.
+        let attempts = if self.desk.is_stopping { 0 } else { self.scenario.attempts_max + 1 };
         let budget = TurnBudget { timers, attempts, outcomes: 64, records: 512 };
         self.show_time(number);
         let wall_ms = self.wall_ms();
@@ -125,6 +126,7 @@ impl Simulation {
 
     /// Attempts and notifications leave.
     fn send_out(&mut self, number: usize) -> Checked {
+        self.ledger.rows_are_live = self.desk.is_open;
         let submitted = std::mem::take(&mut self.stations[number].world.queues().submitted);
         for submission in &submitted {
             self.begin_attempt(number, submission)?;
@@ -202,7 +204,10 @@ impl Simulation {
             "shard {number} has a timer that is due and does not go away"
         );
         let core_ms = due_ms.map(|due_ms| due_ms.max(center_ms + 1).since(center_ms));
-        let delays = [core_ms, owes.then_some(BOOKS_RETRY_MS), at_once.then_some(1)];
+        // An engine that stops looks when it is asked whether it is done.
+        let core_ms = core_ms.filter(|_| !self.desk.is_stopping);
+        let rows_ms = self.rows.are_live().then(|| self.rows_due_in_ms(number)).flatten();
+        let delays = [core_ms, owes.then_some(BOOKS_RETRY_MS), at_once.then_some(1), rows_ms];
         let Some(delay_ms) = delays.into_iter().flatten().min() else { return Ok(()) };
         let at_ms = self.now_ms + delay_ms;
         if at_ms < self.stations[number].wake_at_ms {
@@ -210,6 +215,13 @@ impl Simulation {
             self.events.schedule(at_ms, Event::Wake { shard: number as u8, life: self.life });
         }
         Ok(())
+    }
+
+    /// When broadcasts want a turn of a shard.
+    fn rows_due_in_ms(&self, number: usize) -> Option<u64> {
+        let due_ms = self.stations[number].next_due_ms()?;
+        let in_ms = due_ms.ms().saturating_sub(self.wall_ms().ms());
+        Some(in_ms.max(self.desk.look_ms))
     }
 
     /// What is durable may be attempted, and answers leave.
@@ -242,6 +254,11 @@ impl Simulation {
         for noted in records.iter().filter(|noted| !noted.copy) {
             self.note_record(number, noted)?;
         }
+        for (ordinal, sequence, record) in self.stations[number].observer.take_notes() {
+            let there = self.rows.noted(number, (ordinal, sequence), &record)?;
+            // The next push to a phone that took a row may be tried before its time.
+            there.into_iter().for_each(|line| self.ledger.released(line));
+        }
         self.observe_books(number)?;
         Ok(moved)
     }
@@ -253,10 +270,8 @@ impl Simulation {
             match event.kind {
                 EventKind::Accepted => self.ledger.accepted_billed(entry)?,
                 EventKind::Final => self.ledger.end_billed(entry, &event)?,
-                EventKind::Rejected
-                | EventKind::Replayed
-                | EventKind::AcceptedMany
-                | EventKind::FinalMany => {}
+                EventKind::AcceptedMany | EventKind::FinalMany => self.rows.billed(&event)?,
+                EventKind::Rejected | EventKind::Replayed => {}
             }
         }
         Ok(())
