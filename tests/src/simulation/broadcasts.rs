@@ -51,6 +51,7 @@ struct Plan {
     lifetime_ms: u64,
     per_second: u32,
     per_area: u32,
+    share_max: u8,
     on_doubt: OnDoubt,
     once: bool,
     /// Orders, each so long after the answer to the one before.
@@ -208,6 +209,7 @@ impl Plan {
             lifetime_ms: 1_000 * random.between(5, longest),
             per_second: if random.chance(400) { random.between(2, 60) as u32 } else { 0 },
             per_area: if random.chance(200) { random.between(1, 20) as u32 } else { 0 },
+            share_max: [100, 90, random.between(1, 60) as u8][random.below(3) as usize],
             on_doubt: if random.chance(300) { OnDoubt::Leave } else { OnDoubt::Again },
             once: random.chance(150),
             orders,
@@ -252,6 +254,7 @@ impl Plan {
                 per_area: self.per_area,
                 ramp_seconds: 0,
                 weight: 1,
+                share_max: self.share_max,
             },
             once: self.once,
             reqid: format!("r{cast}"),
@@ -325,6 +328,7 @@ impl Simulation {
         let lines: Vec<u32> = (0..recipients.rows()).map(line_of).collect();
         let mut known = Cast::new(&lines, runs, (plan.chain, plan.alertseq));
         (known.class, known.segments) = (plan.class, plan.segments);
+        known.slots_max = (self.scenario.attempts_max * usize::from(plan.share_max) / 100).max(1);
         known.reference = running.message_reference;
         self.rows.casts.resize_with(self.desk.documents.len(), || None);
         self.rows.casts[cast] = Some(known);

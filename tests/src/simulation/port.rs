@@ -81,6 +81,10 @@ pub(super) struct Port {
 }
 
 impl Network for Port {
+    fn slots(&self) -> usize {
+        self.attempts_max
+    }
+
     fn reserve(&mut self, _: u8) -> Option<AttemptHandle> {
         if self.world.queues().in_flight >= self.attempts_max {
             return None;

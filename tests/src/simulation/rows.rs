@@ -62,6 +62,12 @@ pub(super) struct Row {
     /// Those that the engine knows to have arrived, in this life.
     told: u16,
     in_flight: bool,
+    /// That is its first attempt in this life, and it was not held before.
+    is_first: bool,
+    /// It was attempted in this life.
+    has_begun: bool,
+    /// A record said that it waits for another attempt.
+    was_held: bool,
     /// A segment came twice.
     repeated: bool,
     /// Nobody answered for a segment, at some time.
@@ -93,6 +99,8 @@ pub(super) struct Cast {
     pub(super) class: Class,
     pub(super) segments: u8,
     pub(super) reference: u8,
+    /// Slots of a shard's network that it begins rows in.
+    pub(super) slots_max: usize,
     /// By shard: when the hold is over and the deadline comes, since it was told in this life.
     times: Vec<Option<(CenterMs, CenterMs)>>,
     /// By shard: its journal says that the hold is over.
@@ -137,6 +145,7 @@ impl Cast {
             class: Class::Standard,
             segments: 1,
             reference: 0,
+            slots_max: usize::MAX,
             times: vec![None; shards],
             has_begun: vec![false; shards],
             is_stopped: false,
@@ -284,7 +293,14 @@ impl Rows {
         rule!(center_ms < ends, "{what} was attempted behind its deadline");
         let other = self.busy.insert(row.line, name);
         rule!(other.is_none(), "{what} was attempted beside {other:?}, at the same phone");
-        cast.rows[place].in_flight = true;
+        let row = &mut cast.rows[place];
+        let shard = row.shard;
+        row.is_first = !row.has_begun && !row.was_held;
+        (row.in_flight, row.has_begun) = (true, true);
+        let begun =
+            cast.rows.iter().filter(|row| row.shard == shard && row.in_flight && row.is_first);
+        let begun = begun.count();
+        rule!(begun <= cast.slots_max, "{what} takes more than its share of the network: {begun}");
         Ok(())
     }
 
@@ -338,9 +354,13 @@ impl Rows {
                 }
             }
             Record::Outcomes(entries) => {
-                for (place, word) in entries.iter().filter(|(_, word)| word.outcome.is_final()) {
+                for (place, word) in entries {
                     let row = cast.number_of(shard, *place);
                     let row = &mut cast.rows[row];
+                    row.was_held |= word.outcome == Outcome::Held;
+                    if !word.outcome.is_final() {
+                        continue;
+                    }
                     row.doubted |= word.outcome == Outcome::InDoubt;
                     there.extend((word.outcome == Outcome::Delivered).then_some(row.line));
                     let before = row.end.get_or_insert((sequence, *word)).1;
@@ -368,6 +388,7 @@ impl Rows {
             self.counts.notes_lost += before as u64;
             for row in cast.rows.iter_mut().filter(|row| row.shard == shard) {
                 (row.told, row.in_flight) = (0, false);
+                (row.has_begun, row.was_held) = (false, false);
                 let end = row.end.take().filter(|(sequence, _)| *sequence < durable);
                 row.kept = end.map(|(_, word)| word);
             }

@@ -76,6 +76,8 @@ pub struct RunningPace {
     pub ramp_seconds: u32,
     /// Its share beside other broadcasts of its class.
     pub weight: u16,
+    /// Percent of the network's room that rows may take for it to begin some.
+    pub share_max: u8,
 }
 
 /// What a started broadcast is about, beside whom it addresses.

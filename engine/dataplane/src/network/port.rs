@@ -138,6 +138,11 @@ pub trait Network {
         0
     }
 
+    /// Attempts that the core network carries at a time for this shard; `usize::MAX`: nobody knows.
+    fn slots(&self) -> usize {
+        usize::MAX
+    }
+
     /// Takes a free slot of a route, emptied; `None` when it carries as many attempts as it can, or
     /// takes none now.
     fn reserve(&mut self, route: u8) -> Option<AttemptHandle>;

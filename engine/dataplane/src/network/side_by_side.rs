@@ -38,6 +38,10 @@ impl Network for SideBySide<'_> {
         self.carriers.last_route()
     }
 
+    fn slots(&self) -> usize {
+        self.simulated.slots()
+    }
+
     #[inline]
     fn reserve(&mut self, route: u8) -> Option<AttemptHandle> {
         if route == CORE_NETWORK {

@@ -414,6 +414,10 @@ impl SimulatedNetwork {
 }
 
 impl Network for SimulatedNetwork {
+    fn slots(&self) -> usize {
+        self.slots.len().div_ceil(self.shards.max(1))
+    }
+
     fn reserve(&mut self, _route: u8) -> Option<AttemptHandle> {
         if self.has_its_portion() {
             return None;

@@ -154,6 +154,8 @@ pub(super) struct Broadcasts {
     highest: u32,
     /// By place of the class.
     shares: [Shares; Class::BY_WEIGHT.len()],
+    /// Rows whose attempts are under way.
+    in_flight: usize,
     /// Rows in the message center that have not begun, by place of the class.
     queued: [usize; Class::BY_WEIGHT.len()],
     due_ms: Option<WallMs>,

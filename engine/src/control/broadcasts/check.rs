@@ -15,7 +15,7 @@ use super::shelf::{Part, new_identifier};
 use crate::broadcast::audience::{Addressed, LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{
-    DuplicateAction, Manifest, Notify, OtherBroadcast, Pace, Schedule, Wave,
+    DuplicateAction, Manifest, Notify, OtherBroadcast, Schedule, Wave,
 };
 use crate::broadcast::outcomes::RowWord;
 use crate::broadcast::recipients::RecipientsWriter;
@@ -323,11 +323,6 @@ fn not_carried_out(manifest: &Manifest) -> Option<(&'static str, &'static str)> 
             "groups of numbers have no pace of their own yet: leave it out",
         ),
         (
-            pace.share_max != Pace::default().share_max,
-            "/pace/share_max",
-            "the share of the network's room cannot be set yet: leave it out",
-        ),
-        (
             retry.schedule == Schedule::UntilDeadline,
             "/retry/schedule",
             "retries go by the class's schedule, or there are none: give class or once",
@@ -370,11 +365,10 @@ mod tests {
             Manifest::read(text.as_bytes()).expect("a manifest")
         };
         assert_eq!(not_carried_out(&manifest("")), None);
-        assert_eq!(not_carried_out(&manifest(r#""pace":{"per_second":5,"per_area":1},"#)), None);
+        assert_eq!(not_carried_out(&manifest(r#""pace":{"per_area":1,"share_max":50},"#)), None);
         for (more, place) in [
             (r#""pace":{"per_carrier":1},"#, "/pace/per_carrier"),
             (r#""pace":{"per_hlr_group":1},"#, "/pace/per_hlr_group"),
-            (r#""pace":{"share_max":50},"#, "/pace/share_max"),
             (r#""retry":{"schedule":"until-deadline"},"#, "/retry/schedule"),
             (
                 r#""retry":{"first_attempts_before_retries":false},"#,

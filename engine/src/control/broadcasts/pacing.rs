@@ -23,7 +23,8 @@ impl BroadcastDocument {
         let set = self.pace.as_ref().map(|set| (set.per_second, set.weight));
         let (per_second, weight) = set.unwrap_or((asked.per_second, asked.weight));
         let (per_area, ramp_seconds) = (asked.per_area, asked.ramp_seconds);
-        RunningPace { per_second, per_area, ramp_seconds, weight }
+        let share_max = asked.share_max;
+        RunningPace { per_second, per_area, ramp_seconds, weight, share_max }
     }
 }
 

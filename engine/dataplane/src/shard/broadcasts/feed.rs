@@ -64,7 +64,7 @@ impl<L: Log> Shard<L> {
                 part.slice.end_rest();
                 self.claim(part, &mut promised, now_ms);
             }
-            busy |= self.feed(&mut broadcasts, now_ms);
+            busy |= self.feed(&mut broadcasts, network.slots(), now_ms);
         }
         for part in &mut broadcasts.parts {
             busy |= self.flush(part, now_ms);
@@ -216,9 +216,11 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// Puts rows into the message center: by class, by turns of the broadcasts, by their paces.
-    fn feed(&mut self, broadcasts: &mut Broadcasts, now_ms: WallMs) -> bool {
+    /// Puts rows into the message center: by class, by turns of the broadcasts, by their paces, and
+    /// no more than their share of the network's slots.
+    fn feed(&mut self, broadcasts: &mut Broadcasts, slots: usize, now_ms: WallMs) -> bool {
         let mut busy = false;
+        let mut begun = broadcasts.in_flight + broadcasts.queued.iter().sum::<usize>();
         broadcasts.searched.set(0);
         for class in Class::BY_WEIGHT {
             let place = class_place(class);
@@ -237,7 +239,7 @@ impl<L: Log> Shard<L> {
             {
                 let has_row = |ordinal| {
                     let part = parts.iter().find(|part| part.ordinal() == ordinal);
-                    part.is_some_and(|part| part.tokens > 0 && part.slice.has_ready())
+                    part.is_some_and(|part| part.may_begin(slots, begun) > 0)
                 };
                 let Some(ordinal) = shares[place].next(has_row) else { break };
                 let at = parts.iter().position(|part| part.ordinal() == ordinal);
@@ -247,7 +249,7 @@ impl<L: Log> Shard<L> {
                     break;
                 };
                 let others = Others { live: [before, behind], past, suppression, searched };
-                let most = left.min(ROWS_AT_ONCE).min(part.tokens as usize);
+                let most = left.min(ROWS_AT_ONCE).min(part.may_begin(slots, begun));
                 let fed = self.feed_some(part, others, most, now_ms);
                 if fed.spent > 0 {
                     shares[place].spend(ordinal, fed.spent.min(255) as u8);
@@ -255,6 +257,7 @@ impl<L: Log> Shard<L> {
                     shares[place].pass_over(ordinal);
                 }
                 queued[place] += fed.entered;
+                begun += fed.entered;
                 left = left.saturating_sub(fed.entered.max(1));
                 put_off += fed.put_off;
                 // What is put off waits for its phone, not for the next turn.
@@ -415,6 +418,18 @@ impl Part {
         let is_sent = life == Life::Running && has_rows;
         let ends = matches!(life, Life::Closing(_));
         Some(if is_sent || ends { PACED_EVERY_MS } else { IDLE_EVERY_MS })
+    }
+
+    /// Rows that may come into the message center now, where so many of all broadcasts take a slot
+    /// of the network's or wait for one.
+    fn may_begin(&self, slots: usize, begun: usize) -> usize {
+        if !self.slice.has_ready() {
+            return 0;
+        }
+        let percent = usize::from(self.broadcast.terms.pace.share_max);
+        // One always may, or a small network would take none.
+        let share = (slots.saturating_mul(percent) / 100).max(1);
+        share.saturating_sub(begun).min(self.tokens as usize)
     }
 
     /// Rows of which something is still to be written down.

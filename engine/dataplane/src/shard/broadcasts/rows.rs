@@ -85,6 +85,11 @@ impl Broadcasts {
         let queued = &mut self.queued[class_place(push.class)];
         *queued = queued.saturating_sub(1);
     }
+
+    /// An attempt of a row is under way no more, if one was.
+    fn note_settled(&mut self, was_in_flight: bool) {
+        self.in_flight = self.in_flight.saturating_sub(usize::from(was_in_flight));
+    }
 }
 
 impl<L: Log> Shard<L> {
@@ -157,7 +162,9 @@ impl<L: Log> Shard<L> {
         if is_first {
             self.broadcasts.note_begun(&push);
         }
-        if turn != Turn::Attempt {
+        if turn == Turn::Attempt {
+            self.broadcasts.in_flight += 1;
+        } else {
             self.core.take_row_back(index);
         }
         turn == Turn::Attempt
@@ -181,10 +188,12 @@ impl<L: Log> Shard<L> {
         if push.hold_reason() == WaitReason::SystemFailure.number() {
             part.bucket.congested();
         }
+        let was_in_flight = part.slice.word(place).outcome == Outcome::InFlight;
         let (due, code) = (part.seconds(next), Some(push.code.number()));
         let doubt = if push.has(flag::IN_DOUBT) { MAY_HAVE_IT } else { 0 };
         part.slice.note_mark(place, push.delivered_mask | doubt);
         part.slice.ended_with(place, (Outcome::Held, code), push.delivered(), due);
+        self.broadcasts.note_settled(was_in_flight);
         self.core.note_hold_recorded(index);
     }
 
@@ -218,6 +227,7 @@ impl<L: Log> Shard<L> {
                 let (outcome, code) = outcome_of(&push);
                 part.slice.ended_with(place, (outcome, Some(code)), push.delivered(), seconds);
             }
+            self.broadcasts.note_settled(before == Outcome::InFlight);
             if before == Outcome::Waiting {
                 self.broadcasts.note_begun(&push);
             }
