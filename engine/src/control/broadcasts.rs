@@ -27,6 +27,7 @@
 
 mod acts;
 mod aging;
+mod answered;
 mod answers;
 mod areas;
 mod audited;
@@ -44,6 +45,7 @@ mod keeper;
 mod lists;
 mod loaded;
 mod memory;
+mod once;
 mod one_recipient;
 mod orders;
 mod pacing;

@@ -25,6 +25,14 @@ pub const CONTRACT_CHANGE_MSNS_MAX: u64 = 1_000_000;
 pub const ADMIN_BODY_OCTETS_MAX: usize = 1 << 20;
 /// Fields of a page's form.
 pub const FORM_FIELDS_MAX: usize = 64;
+/// Longest `Idempotency-Key`, in octets.
+pub const IDEMPOTENCY_KEY_OCTETS_MAX: usize = 64;
+/// Answers that are kept for requests that are sent again.
+pub const ANSWERS_KEPT_MAX: usize = if cfg!(test) { 64 } else { 4_096 };
+/// Octets of one of them: the request of a longer one is done again.
+pub const ANSWER_KEPT_OCTETS_MAX: usize = 4 << 20;
+/// Octets of all of them.
+pub const ANSWERS_KEPT_OCTETS_MAX: u64 = 256 << 20;
 /// Who listen to broadcasts at a time.
 pub const LISTENERS_MAX: usize = 200;
 /// How long such a body may take, in milliseconds.

@@ -150,6 +150,16 @@ async fn whole_body(body: Body) -> Result<Vec<u8>, AdminError> {
     within_time(read_whole(body, ADMIN_BODY_OCTETS_MAX, too_long)).await
 }
 
+/// The whole body, of any document that there is.
+pub(crate) async fn whole_octets(body: Body) -> Result<Vec<u8>, AdminError> {
+    let too_long = || {
+        let mebibytes = DOCUMENT_OCTETS_MAX >> 20;
+        let sentence = format!("the body is longer than {mebibytes} MiB: no document is");
+        AdminError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    };
+    within_time(read_whole(body, DOCUMENT_OCTETS_MAX, too_long)).await
+}
+
 /// The fields of a form, each once.
 fn fields_of(octets: &[u8]) -> Result<BTreeMap<String, String>, AdminError> {
     let mut fields = BTreeMap::new();

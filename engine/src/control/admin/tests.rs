@@ -3,6 +3,7 @@
 mod access;
 mod browsers;
 mod lists;
+mod once;
 mod secure;
 
 use std::io::{Read as _, Write as _};

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::acts::Acts;
+use super::answered::Answered;
 use super::documents::{
     Approval, BroadcastDocument, CheckDocument, ListDocument, Stage, StartDocument,
 };
@@ -118,6 +119,8 @@ pub struct BroadcastDesk {
     /// The turns of sources whose warnings are being taken.
     pub(super) turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     pub(super) webhooks: OnceLock<Webhooks>,
+    /// What was answered to requests that may be sent again.
+    pub(super) answered: Answered,
     /// Places of lists that are being taken in.
     pub(super) imports: Arc<Semaphore>,
     /// Places of tables of results that are being read.
@@ -153,6 +156,7 @@ impl BroadcastDesk {
             standing.templates.insert(template.template.clone(), template);
         }
         let catalogue = RwLock::new(Arc::new(loaded(&shelf)));
+        let answered = Answered::open(&shelf.answers())?;
         let desk = Arc::new(Self {
             shelf,
             acts: Acts::new(data_dir),
@@ -160,6 +164,7 @@ impl BroadcastDesk {
             catalogue,
             turns: Mutex::default(),
             webhooks: OnceLock::new(),
+            answered,
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             kept_days,

@@ -18,6 +18,7 @@ use super::doing::{Follower, Halt, Judgement};
 use super::handling::{Answer, Desk, act, beside};
 use super::lists::ImportWanted;
 use super::memory::SUPPRESSION;
+use super::once::once;
 use super::refusal::{BroadcastRefusal, ROLE, refused};
 use super::results::{self, ResultsQuery};
 use super::uploading::upload;
@@ -59,7 +60,8 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .merge(areas::router(Arc::clone(&desk)))
         .merge(templates::router(Arc::clone(&desk)))
         .merge(sources::router())
-        .merge(warnings::router(desk))
+        .merge(warnings::router(Arc::clone(&desk)))
+        .route_layer(axum::middleware::from_fn_with_state(desk, once))
 }
 
 async fn show_lists(State(desk): Desk) -> Response {

@@ -23,6 +23,7 @@ pub(super) const BROADCASTS: &str = "broadcasts";
 pub(super) const AREAS: &str = "areas";
 const AREAS_DOCUMENT: &str = "areas.json";
 pub(super) const TEMPLATES: &str = "templates";
+const ANSWERS: &str = "answers";
 const LIST_DOCUMENT: &str = "list.json";
 const BROADCAST_DOCUMENT: &str = "broadcast.json";
 const REPORT: &str = "report.json";
@@ -132,6 +133,11 @@ impl Shelf {
         self.data_dir.join(TEMPLATES)
     }
 
+    /// The folder of answers that were given.
+    pub(super) fn answers(&self) -> PathBuf {
+        self.data_dir.join(ANSWERS)
+    }
+
     /// All templates.
     pub(super) fn all_templates<T: DeserializeOwned>(&self) -> io::Result<Vec<T>> {
         let entries = match fs::read_dir(self.templates()) {
@@ -184,7 +190,8 @@ impl Shelf {
             let folders = fs::read_dir(folder).into_iter().flatten().flatten();
             folders.for_each(|folder| sweep_folder(&folder.path()));
         }
-        [self.areas(), self.templates()].iter().for_each(|folder| sweep_folder(folder));
+        let more = [self.areas(), self.templates(), self.answers()];
+        more.iter().for_each(|folder| sweep_folder(folder));
     }
 
     /// The identifiers and documents of all lists.
@@ -288,7 +295,7 @@ fn octets_of(document: &impl Serialize) -> io::Result<Vec<u8>> {
     simd_json::to_vec(document).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

@@ -5,13 +5,13 @@ use crate::control::broadcasts::{BroadcastDocument, ListDocument};
 use wire::terms::ids::Msn;
 
 /// A file of so many rows.
-fn rows(count: u64) -> String {
+pub(super) fn rows(count: u64) -> String {
     let rows = (0..count).map(|row| format!("0{},13101\n", 9_000_000_000 + row));
     format!("msn,area\n{}", rows.collect::<String>())
 }
 
 impl Port {
-    fn list(&self, purpose: &str) -> String {
+    pub(super) fn list(&self, purpose: &str) -> String {
         let wanted =
             format!(r#"{{"name":"x","purpose":"{purpose}","consent":"","parameters":[]}}"#);
         let (status, text) = self.send("POST", "/lists", wanted);
@@ -20,14 +20,14 @@ impl Port {
     }
 
     /// Imports a file; whether it is refused.
-    fn fill(&self, list: &str, more: &str, file: &str) -> bool {
+    pub(super) fn fill(&self, list: &str, more: &str, file: &str) -> bool {
         let (status, text) = self.send("PUT", &format!("/lists/{list}/versions{more}"), file);
         assert_eq!(status, 201, "{text}");
         text.contains(r#""is_refused":true"#)
     }
 
     /// Versions of a list with their rows.
-    fn versions(&self, list: &str) -> Vec<(u32, u64)> {
+    pub(super) fn versions(&self, list: &str) -> Vec<(u32, u64)> {
         let document: ListDocument = read(&self.send("GET", &format!("/lists/{list}"), "").1);
         document.versions.iter().map(|version| (version.version, version.rows)).collect()
     }

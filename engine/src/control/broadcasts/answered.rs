@@ -1,0 +1,224 @@
+//! Answers that were given to requests with a key of their own, so that one that is sent again gets
+//! the same: a file each, whose name says when, to whom and under which key.
+//!
+//! **Invariants:** an answer stands on the device before it leaves; what is kept is bounded in
+//! number, in octets and in time; whoever has most gives up its oldest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedMutexGuard;
+
+use super::check::hexadecimal;
+use super::shelf;
+use crate::control::limits::{ANSWERS_KEPT_MAX, ANSWERS_KEPT_OCTETS_MAX};
+use host::reading::read_bounded;
+use wire::json;
+
+/// How long an answer is kept, in milliseconds.
+pub(super) const KEPT_MS: u64 = 24 * 3_600 * 1_000;
+const ENDING: &str = "json";
+
+/// A key of somebody's, as files are named.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct AnswerKey {
+    caller: String,
+    key: String,
+}
+
+impl AnswerKey {
+    /// The key that somebody of this name gave.
+    pub(super) fn of(caller: &str, key: &[u8]) -> Self {
+        let digits = |octets: &[u8]| hexadecimal(&Sha256::digest(octets)[..16]);
+        Self { caller: digits(caller.as_bytes()), key: digits(key) }
+    }
+}
+
+/// An answer, and to what it was given.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct KeptAnswer {
+    /// SHA-256 of the request: its method, path and body.
+    pub(super) request: String,
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// What the body is.
+    pub(super) content_type: String,
+    /// The body.
+    pub(super) text: String,
+}
+
+/// An answer that is kept: when it was given, and how long it is.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    at_ms: u64,
+    octets: u64,
+}
+
+/// All that are kept, and who is being answered.
+#[derive(Debug)]
+pub(super) struct Answered {
+    folder: PathBuf,
+    kept: Mutex<BTreeMap<AnswerKey, Kept>>,
+    turns: Mutex<HashMap<AnswerKey, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Answered {
+    /// Those of a folder, which is made with the first.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        let mut kept = BTreeMap::new();
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            entries => entries.into_iter().flatten(),
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some((at_ms, key)) = name.to_str().and_then(read_name) else { continue };
+            let octets = entry.metadata()?.len();
+            kept.insert(key, Kept { at_ms, octets });
+        }
+        let (kept, turns) = (Mutex::new(kept), Mutex::default());
+        Ok(Self { folder: folder.to_owned(), kept, turns })
+    }
+
+    /// The turn of a key: of two requests with the same one the second waits for the first.
+    pub(super) async fn turn(&self, key: &AnswerKey) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(key.clone()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    /// The answer that a key got.
+    pub(super) fn find(&self, key: &AnswerKey, now_ms: u64) -> io::Result<Option<KeptAnswer>> {
+        self.let_go(now_ms);
+        let Some(kept) = self.kept().get(key).copied() else { return Ok(None) };
+        let path = self.path(kept.at_ms, key);
+        let text = match read_bounded(&path, ANSWERS_KEPT_OCTETS_MAX) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let wrong = |error| {
+            let text = format!("{}: {error}", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        };
+        json::read(&mut text.into_bytes()).map(Some).map_err(wrong)
+    }
+
+    /// Keeps an answer; returns when a crash would leave it.
+    pub(super) fn keep(&self, key: &AnswerKey, answer: &KeptAnswer, now_ms: u64) -> io::Result<()> {
+        let octets = simd_json::to_vec(answer).map_err(io::Error::other)?;
+        if !self.folder.exists() {
+            fs::create_dir_all(&self.folder)?;
+            self.folder.parent().map_or(Ok(()), shelf::sync)?;
+        }
+        self.make_room(&key.caller, octets.len() as u64);
+        shelf::write(&self.path(now_ms, key), &octets)?;
+        let kept = Kept { at_ms: now_ms, octets: octets.len() as u64 };
+        self.kept().insert(key.clone(), kept);
+        Ok(())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<AnswerKey, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, at_ms: u64, key: &AnswerKey) -> PathBuf {
+        self.folder.join(format!("{at_ms}-{}-{}.{ENDING}", key.caller, key.key))
+    }
+
+    /// What is old goes.
+    fn let_go(&self, now_ms: u64) {
+        let mut kept = self.kept();
+        let old = kept.extract_if(.., |_, kept| now_ms.saturating_sub(kept.at_ms) >= KEPT_MS);
+        for (key, kept) in old {
+            // One that stays costs room, and goes at the next start.
+            let _ = fs::remove_file(self.path(kept.at_ms, &key));
+        }
+    }
+
+    /// Makes room for another answer to a caller.
+    fn make_room(&self, caller: &str, octets: u64) {
+        let mut kept = self.kept();
+        loop {
+            let total: u64 = kept.values().map(|kept| kept.octets).sum();
+            if kept.len() < ANSWERS_KEPT_MAX && total + octets <= ANSWERS_KEPT_OCTETS_MAX {
+                return;
+            }
+            let Some(oldest) = oldest_of_the_greediest(&kept, caller) else { return };
+            if let Some(gone) = kept.remove(&oldest) {
+                let _ = fs::remove_file(self.path(gone.at_ms, &oldest));
+            }
+        }
+    }
+}
+
+/// The oldest answer of whoever has most; of two who have as many, of the one who asks.
+fn oldest_of_the_greediest(kept: &BTreeMap<AnswerKey, Kept>, asking: &str) -> Option<AnswerKey> {
+    let mut counts: HashMap<&str, (usize, bool)> = HashMap::new();
+    for key in kept.keys() {
+        let count = counts.entry(&key.caller).or_insert((0, key.caller == asking));
+        count.0 += 1;
+    }
+    let (greediest, _) = counts.into_iter().max_by_key(|(caller, count)| (*count, *caller))?;
+    let own = kept.iter().filter(|(key, _)| key.caller == greediest);
+    own.min_by_key(|(key, kept)| (kept.at_ms, *key)).map(|(key, _)| key.clone())
+}
+
+/// Back from [`Answered::path`].
+fn read_name(name: &str) -> Option<(u64, AnswerKey)> {
+    let mut parts = name.strip_suffix(ENDING)?.strip_suffix('.')?.splitn(3, '-');
+    let at_ms = parts.next()?.parse().ok()?;
+    let (caller, key) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    Some((at_ms, AnswerKey { caller, key }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str) -> KeptAnswer {
+        let (request, content_type) = ("00".to_owned(), "application/json".to_owned());
+        KeptAnswer { request, status: 201, content_type, text: text.to_owned() }
+    }
+
+    #[test]
+    fn an_answer_is_there_for_a_day_over_a_restart_and_for_nobody_else() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let folder = directory.path().join("answers");
+        let answered = Answered::open(&folder).expect("nothing yet");
+        let (own, other) = (AnswerKey::of("a", b"1"), AnswerKey::of("b", b"1"));
+        assert_eq!(answered.find(&own, 5).expect("readable"), None);
+        answered.keep(&own, &answer("first"), 5).expect("kept");
+        let answered = Answered::open(&folder).expect("one");
+        assert_eq!(answered.find(&own, 6).expect("readable"), Some(answer("first")));
+        assert_eq!(answered.find(&other, 6).expect("readable"), None);
+        assert_eq!(answered.find(&own, 5 + KEPT_MS).expect("readable"), None);
+        assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 0, "its file went");
+    }
+
+    #[test]
+    fn whoever_has_most_gives_up_its_oldest() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let answered = Answered::open(directory.path()).expect("nothing yet");
+        let few = AnswerKey::of("few", b"1");
+        answered.keep(&few, &answer("few"), 1).expect("kept");
+        let key = |number: usize| AnswerKey::of("many", number.to_string().as_bytes());
+        for number in 0..ANSWERS_KEPT_MAX + 1 {
+            answered.keep(&key(number), &answer("many"), 2 + number as u64).expect("kept");
+        }
+        assert_eq!(answered.kept().len(), ANSWERS_KEPT_MAX);
+        let is_there = |key: &AnswerKey| answered.find(key, 9).expect("readable").is_some();
+        assert!(is_there(&few) && !is_there(&key(0)) && !is_there(&key(1)) && is_there(&key(2)));
+        let files = fs::read_dir(directory.path()).expect("a folder").count();
+        assert_eq!(files, ANSWERS_KEPT_MAX);
+    }
+}
