@@ -10,7 +10,7 @@ use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::Manifest;
 use crate::control::broadcasts::{
     ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, PaceWanted, ProgressDocument,
-    RecipientDocument, StartWanted, WaveWanted,
+    RecipientDocument, Retract, StartWanted, WaveWanted,
 };
 use wire::json;
 
@@ -91,6 +91,9 @@ pub(super) enum DeskCommand {
         /// Why, for the audit.
         #[arg(long, default_value = "")]
         reason: String,
+        /// Send the retraction that its manifest has ready, to whoever may have the text.
+        #[arg(long)]
+        retract: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -242,8 +245,9 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
         DeskCommand::Resume { broadcast, place } => {
             order("resume", broadcast, &Nothing {}, place, output)
         }
-        DeskCommand::Cancel { broadcast, reason, place } => {
-            let why = CancelWanted { reason: reason.clone() };
+        DeskCommand::Cancel { broadcast, reason, retract, place } => {
+            let retract = if *retract { Retract::Yes } else { Retract::No };
+            let why = CancelWanted { reason: reason.clone(), retract };
             order("cancel", broadcast, &why, place, output)
         }
         DeskCommand::Pace { broadcast, per_second, weight, place } => {

@@ -53,6 +53,7 @@ mod reach;
 mod refusal;
 mod report;
 mod results;
+mod retracting;
 mod schedule;
 mod settling;
 mod shelf;
@@ -79,8 +80,8 @@ pub use desk::{BroadcastDesk, live_broadcasts};
 pub use documents::{
     Approval, ApprovalWanted, BroadcastDocument, CancelWanted, CheckDocument, EndDocument,
     FollowerWanted, ListDocument, ListWanted, OrderedDocument, PaceSet, PaceWanted,
-    ProgressDocument, ScheduleDocument, Stage, StartDocument, StartWanted, VersionDocument,
-    WantedLife, WaveOpened, WaveWanted,
+    ProgressDocument, Retract, RetractingDocument, ScheduleDocument, Stage, StartDocument,
+    StartWanted, VersionDocument, WantedLife, WaveOpened, WaveWanted,
 };
 pub use doing::{Follower, Halt, Judgement};
 pub use doors::router;

@@ -97,6 +97,19 @@ pub struct Manifest {
     /// Short messages that a text may take.
     #[serde(default = "segments_max")]
     pub segments_max: u8,
+    /// What takes it back: looked at and agreed to together with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retraction: Option<PreparedRetraction>,
+}
+
+/// What takes a broadcast back, ready before it is sent.
+#[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
+pub struct PreparedRetraction {
+    /// Stands in each recipient's place of a reqid.
+    pub reqid: String,
+    /// What is said; what the legs' templates have for it, if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<Texts>,
 }
 
 fn now() -> String {

@@ -157,6 +157,7 @@ pub fn propose(
         duplicates: Duplicates::default(),
         suppression: None,
         segments_max: terms.segments_max,
+        retraction: None,
     };
     Ok(Proposal { manifest, waits, warnings })
 }

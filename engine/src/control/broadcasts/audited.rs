@@ -17,6 +17,7 @@ const DIGEST_OCTETS: usize = 16;
 pub(super) fn manifest(manifest: &Manifest) -> Manifest {
     let mut audited = manifest.clone();
     audited.legs.iter_mut().for_each(|leg| hide(&mut leg.texts));
+    audited.retraction.iter_mut().flat_map(|prepared| &mut prepared.texts).for_each(hide);
     audited
 }
 
@@ -67,7 +68,8 @@ mod tests {
             "area_parameters":{"13101":{"shelter":"SECRET three"}}}"#;
         let text = format!(
             r#"{{"xpid":"00100000001","sender":"Town","class":"02","reqid":"r",
-            "legs":[{{"audience":{{"list":"l","areas":"everywhere"}},"texts":{texts}}}]}}"#
+            "legs":[{{"audience":{{"list":"l","areas":"everywhere"}},"texts":{texts}}}],
+            "retraction":{{"reqid":"s","texts":{texts}}}}}"#
         );
         let whole = Manifest::read(text.as_bytes()).expect("a manifest");
         let said = simd_json::to_string(&manifest(&whole)).expect("JSON");

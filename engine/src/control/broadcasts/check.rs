@@ -90,8 +90,10 @@ impl BroadcastDesk {
         let addressed = address(&written, &sources, &catalogue, &mut writer)?;
         writer.finish()?;
         part.keep()?;
+        let retraction =
+            self.check_retraction((broadcast, &manifest), &templates, (&sources[..], &*catalogue))?;
         let check = self.check_of(&written, &sources, addressed, file);
-        let mut check = CheckDocument { templates, ..check };
+        let mut check = CheckDocument { templates, retraction, ..check };
         check.warnings.extend(self.same_text_lately(broadcast, &manifest, &check.addressed));
         let mut before = None;
         let checked = self.alter(broadcast, |document| {
@@ -160,6 +162,7 @@ impl BroadcastDesk {
             needs_approval: manifest.asks_for_two(),
             warnings,
             file,
+            retraction: Vec::new(),
         }
     }
 
@@ -219,7 +222,17 @@ impl BroadcastDesk {
         let now_ms = clock::unix_ms();
         due_later(manifest, now_ms)?;
         let standing = self.standing();
-        reqid_is_free(&standing, (broadcast, Stage::Draft), manifest, now_ms)
+        reqid_is_free(&standing, (broadcast, Stage::Draft), manifest, now_ms)?;
+        if let Some(prepared) = &manifest.retraction {
+            let manifest = Manifest { reqid: prepared.reqid.clone(), ..manifest.clone() };
+            reqid_is_free(&standing, (broadcast, Stage::Draft), &manifest, now_ms).map_err(
+                |refusal| BroadcastRefusal {
+                    place: Some("/retraction/reqid".to_owned()),
+                    ..refusal
+                },
+            )?;
+        }
+        Ok(())
     }
 
     pub(super) fn open_version(

@@ -47,6 +47,8 @@ pub(super) struct Entry {
     pub(super) untold: Option<Untold>,
     /// It is over, and that could not be kept yet.
     pub(super) unkept: Option<Retry>,
+    /// It is to be taken back, and that could not be done yet.
+    pub(super) unretracted: Option<Retry>,
 }
 
 impl Entry {
@@ -59,6 +61,7 @@ impl Entry {
             turns: Arc::default(),
             untold: None,
             unkept: None,
+            unretracted: None,
         }
     }
 }
@@ -239,6 +242,16 @@ impl BroadcastDesk {
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         self.make_place(by)?;
+        self.create_in_place(broadcast, manifest, by)
+    }
+
+    /// The same, whatever there is.
+    pub(super) fn create_in_place(
+        &self,
+        broadcast: String,
+        manifest: Manifest,
+        by: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let document = BroadcastDocument {
             broadcast,
             stage: Stage::Draft,
@@ -252,6 +265,7 @@ impl BroadcastDesk {
             ordered: None,
             pace: None,
             waves: Vec::new(),
+            retracting: None,
             ended: None,
             rows_are_gone: false,
             told: Vec::new(),

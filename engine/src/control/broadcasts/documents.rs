@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::Snapshot;
 use super::reach::ReachCurve;
-use crate::broadcast::audience::Addressed;
+use crate::broadcast::audience::{Addressed, AddressedText};
 use crate::broadcast::manifest::{Manifest, Texts};
 
 /// A list to be made.
@@ -105,6 +105,9 @@ pub struct CheckDocument {
     pub warnings: Vec<String>,
     /// The file of recipients.
     pub file: String,
+    /// What takes it back, as whoever has the text would get that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retraction: Vec<AddressedText>,
 }
 
 /// An approval.
@@ -166,6 +169,24 @@ pub struct OrderedDocument {
     pub life: WantedLife,
     /// When that was ordered, Unix milliseconds.
     pub at_ms: u64,
+}
+
+/// That it is to be taken back by what was prepared for that.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RetractingDocument {
+    /// Who ordered that.
+    pub by: String,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// The broadcast that does it, once it has an identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broadcast: Option<String>,
+    /// That was started, or nobody has the text, or it was given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_done: bool,
+    /// Why it has not been started yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// A pace that somebody set.
@@ -243,6 +264,9 @@ pub struct BroadcastDocument {
     /// The waves behind the first that were opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<WaveOpened>,
+    /// It is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retracting: Option<RetractingDocument>,
     /// Its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndDocument>,
@@ -326,6 +350,26 @@ pub struct WaveWanted {
 pub struct CancelWanted {
     /// In words, for the audit.
     pub reason: String,
+    /// Whether what was prepared for that takes it back at once.
+    #[serde(skip_serializing_if = "Retract::is_no")]
+    pub retract: Retract,
+}
+
+/// Whether a broadcast is taken back when it is stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retract {
+    /// It is stopped only.
+    #[default]
+    No,
+    /// It is taken back.
+    Yes,
+}
+
+impl Retract {
+    fn is_no(&self) -> bool {
+        *self == Self::No
+    }
 }
 
 /// A retraction, or an update: what is sent next, to whom a broadcast was, or may have come.

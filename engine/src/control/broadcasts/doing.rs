@@ -7,7 +7,7 @@ use super::audited;
 use super::desk::BroadcastDesk;
 use super::documents::{
     ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, PaceWanted, ProgressDocument,
-    StartWanted, WaveWanted,
+    Retract, StartWanted, WaveWanted,
 };
 use super::figures::Snapshot;
 use super::handling::{act, beside, stopping};
@@ -144,6 +144,8 @@ impl BroadcastDesk {
             Halt::Cancel(why) => line.after(why),
             _ => line,
         };
+        let is_retracted =
+            matches!(&halt, Halt::Cancel(CancelWanted { retract: Retract::Yes, .. }));
         if halt == Halt::Resume {
             return act(caller, self, line, move |desk, _| desk.order(&broadcast, order)).await;
         }
@@ -151,7 +153,14 @@ impl BroadcastDesk {
         // answered, whether the asker still waits or not.
         let caller = caller.clone();
         let task = tokio::spawn(async move {
-            let done = beside(self, move |desk| desk.order(&broadcast, order)).await;
+            let by = caller.name.clone();
+            let work = move |desk: &Self| {
+                let ordered = desk.order(&broadcast, order);
+                // Whoever stops it is not held up by what may be wrong with its retraction.
+                let noted = if is_retracted { desk.take_back(&broadcast, &by) } else { Ok(()) };
+                ordered.and(noted)
+            };
+            let done = beside(self, work).await;
             let failed = done.as_ref().err().map(|refusal| line.failed(&refusal.sentence));
             caller.note(line).await?;
             if let Some(failed) = failed {

@@ -25,7 +25,17 @@ impl BroadcastDesk {
         wanted: FollowerWanted,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
-        let mut manifest = self.next_of_chain(broadcast, &wanted)?;
+        let manifest = self.manifest_of_retraction(broadcast, &wanted)?;
+        self.create(new, manifest, by)
+    }
+
+    /// What goes to exactly those who have the text, or may have it.
+    pub(super) fn manifest_of_retraction(
+        &self,
+        broadcast: &str,
+        wanted: &FollowerWanted,
+    ) -> Result<Manifest, BroadcastRefusal> {
+        let mut manifest = self.next_of_chain(broadcast, wanted)?;
         // Whoever has the text is to know as soon as can be, however few they are.
         manifest.hold_seconds = 0;
         manifest.expect = Expect::default();
@@ -48,7 +58,7 @@ impl BroadcastDesk {
             });
             leg.audience.areas = Some(Areas::Word("everywhere".to_owned()));
         }
-        self.create(new, manifest, by)
+        Ok(manifest)
     }
 
     /// A draft of the chain's next text, to the same audience.
@@ -93,6 +103,7 @@ impl BroadcastDesk {
             leg.audience.version = Some(*version);
         }
         manifest.reqid.clone_from(&wanted.reqid);
+        manifest.retraction = None;
         // A time of the one before is over by now, or about to be.
         "now".clone_into(&mut manifest.start);
         if wanted.lifetime.is_some() || !has_future(manifest.deadline.as_deref()) {
@@ -123,7 +134,7 @@ fn has_future(deadline: Option<&str>) -> bool {
 }
 
 /// What the template of these texts has to take them back, of the version that was sent.
-fn retraction_of(
+pub(super) fn retraction_of(
     texts: &Texts,
     versions: &BTreeMap<String, u32>,
 ) -> Result<Texts, BroadcastRefusal> {

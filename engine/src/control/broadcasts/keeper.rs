@@ -75,6 +75,7 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
         }
         told = wrong;
         desk.open_due_waves(clock::unix_ms());
+        desk.take_back_due(clock::unix_ms());
         desk.tell();
         desk.retire(clock::unix_ms());
     }

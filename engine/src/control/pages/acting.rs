@@ -15,7 +15,7 @@ use crate::broadcast::manifest::Texts;
 use crate::control::admin::{AdminError, Caller, Filled, IdentifierInPath};
 use crate::control::broadcasts::{
     ApprovalWanted, BroadcastRefusal, CancelWanted, Follower, FollowerWanted, Halt, Judgement,
-    PaceWanted, StartWanted, WaveWanted,
+    PaceWanted, Retract, StartWanted, WaveWanted,
 };
 use crate::control::roles::Role;
 
@@ -75,8 +75,11 @@ pub(super) struct RetractForm {
     #[serde(default)]
     typed: String,
     reason: String,
+    #[serde(default)]
     reqid: String,
+    #[serde(default)]
     text_ja: String,
+    #[serde(default)]
     text_en: String,
 }
 
@@ -227,7 +230,7 @@ pub(super) async fn cancel(
     if let Err(refusal) = check_typed(&form.shown, &form.typed) {
         return refusal_page(&reader, &refusal, &page_of(&broadcast));
     }
-    let why = CancelWanted { reason: form.reason };
+    let why = CancelWanted { reason: form.reason, ..CancelWanted::default() };
     halt((state, reader, caller), broadcast, Halt::Cancel(why)).await
 }
 
@@ -253,12 +256,18 @@ async fn cancel_and_retract(
     form: RetractForm,
 ) -> Result<String, BroadcastRefusal> {
     check_typed(&form.shown, &form.typed)?;
+    let desk = &state.desk;
+    let progress = Arc::clone(desk).look_at(broadcast.to_owned(), false).await?;
+    if progress.document.manifest.retraction.is_some() {
+        let why = CancelWanted { reason: form.reason, retract: Retract::Yes };
+        Arc::clone(desk).do_halt(caller, broadcast.to_owned(), Halt::Cancel(why)).await?;
+        return Ok(broadcast.to_owned());
+    }
     if !caller.may(Role::Author) {
         let sentence = "a retraction is a draft, and takes the role author: cancel it, and ask one";
         return Err(AdminError::new(StatusCode::FORBIDDEN, sentence).into());
     }
-    let why = CancelWanted { reason: form.reason };
-    let desk = &state.desk;
+    let why = CancelWanted { reason: form.reason, ..CancelWanted::default() };
     Arc::clone(desk).do_halt(caller, broadcast.to_owned(), Halt::Cancel(why)).await?;
     let texts = [("ja", form.text_ja), ("en", form.text_en)];
     let variants: BTreeMap<String, String> =

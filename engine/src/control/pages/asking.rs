@@ -272,6 +272,32 @@ fn proposed(language: &str, drill: bool) -> &'static str {
     }
 }
 
+/// What was prepared goes at once: its texts are shown, and nothing is asked for but the number.
+fn retract_prepared(reader: &Reader, progress: &ProgressDocument, title: &str) -> Asked {
+    let document = &progress.document;
+    let texts = document.check.iter().flat_map(|check| &check.retraction);
+    let inside = html! {
+        (cancel_fields(reader, progress))
+        div .actions {
+            button .danger type="submit" {
+                (reader.say("Cancel and retract now", "直ちに中止し、訂正を送る"))
+            }
+            (back(reader, document))
+        }
+    };
+    let body = html! {
+        p .lead { (reader.say(
+            "The broadcast ends at once. What was prepared goes to exactly those who have the text \
+             or may have it, without another approval.",
+            "配信は直ちに終了します。事前に承認された次の訂正を、届いた（可能性のある）端末だけに送ります。",
+        )) }
+        (facts(reader, document))
+        @for text in texts { blockquote lang=(text.language) { (text.text) } }
+        (form(reader, document, "retract", inside))
+    };
+    Asked { title: title.to_owned(), body }
+}
+
 fn retract(reader: &Reader, progress: &ProgressDocument) -> Asked {
     let document = &progress.document;
     let drill = is_drill(document);
@@ -281,6 +307,9 @@ fn retract(reader: &Reader, progress: &ProgressDocument) -> Asked {
             reader.say("Cancel the REAL broadcast and retract?", "実配信を中止して訂正を送りますか")
         }
     };
+    if document.manifest.retraction.is_some() {
+        return retract_prepared(reader, progress, title);
+    }
     let mut reqid: String =
         document.manifest.reqid.chars().take(REQID_CHARACTERS_MAX - 2).collect();
     reqid += "-r";

@@ -48,7 +48,26 @@ impl Manifest {
             let sentence = "one leg has waves: make the other a broadcast of its own";
             return Err(wrong(format!("/legs/{at}/waves"), sentence));
         }
-        Ok(())
+        self.check_retraction()
+    }
+
+    fn check_retraction(&self) -> Result<(), ManifestError> {
+        let Some(prepared) = &self.retraction else { return Ok(()) };
+        Reqid::parse(prepared.reqid.as_bytes())
+            .filter(|_| prepared.reqid != self.reqid)
+            .ok_or_else(|| {
+                let sentence = "give another than the broadcast's own: 1 to 23 of the characters \
+                                0-9 A-Z a-z . _ -";
+                wrong("/retraction/reqid", sentence)
+            })?;
+        match &prepared.texts {
+            Some(texts) => texts.check("/retraction/texts"),
+            None if self.legs.iter().all(|leg| leg.texts.template.is_some()) => Ok(()),
+            None => {
+                let sentence = "a leg is of no template that could have it: give texts";
+                Err(wrong("/retraction/texts", sentence))
+            }
+        }
     }
 
     fn check_chain(&self) -> Result<(), ManifestError> {
@@ -127,41 +146,7 @@ impl Manifest {
 impl Leg {
     fn check(&self, place: &str) -> Result<(), ManifestError> {
         self.audience.check(&format!("{place}/audience"))?;
-        let kinds = [
-            !self.texts.variants.is_empty(),
-            self.texts.template.is_some(),
-            self.texts.control.is_some(),
-        ];
-        if kinds.into_iter().filter(|is_there| *is_there).count() != 1 {
-            let sentence = "give variants, a template or a control SMS: one of them";
-            return Err(wrong(format!("{place}/texts"), sentence));
-        }
-        if kinds[0] {
-            Variants::new(&self.texts.variants, &self.texts.fallback)
-                .map_err(|error| wrong(format!("{place}/texts"), error.to_string()))?;
-        }
-        if let Some(name) = &self.texts.template
-            && name_and_version(name).is_none()
-        {
-            let sentence = "give a template's name, with @ and a version behind it or without";
-            return Err(wrong(format!("{place}/texts/template"), sentence));
-        }
-        if self.texts.template.is_none() && self.texts.part != TemplatePart::Variants {
-            let sentence = "only a template has a retraction and a release: take it out";
-            return Err(wrong(format!("{place}/texts/part"), sentence));
-        }
-        self.texts.check_area_parameters(&format!("{place}/texts/area_parameters"))?;
-        if let Some(control) = &self.texts.control {
-            let is_hex = !control.is_empty()
-                && control.len().is_multiple_of(2)
-                && control.bytes().all(|digit| digit.is_ascii_hexdigit());
-            if !is_hex {
-                return Err(wrong(
-                    format!("{place}/texts/control"),
-                    "give whole octets in hexadecimal",
-                ));
-            }
-        }
+        self.texts.check(&format!("{place}/texts"))?;
         self.check_waves(&format!("{place}/waves"))
     }
 
@@ -200,6 +185,38 @@ impl Leg {
 }
 
 impl Texts {
+    fn check(&self, place: &str) -> Result<(), ManifestError> {
+        let kinds = [!self.variants.is_empty(), self.template.is_some(), self.control.is_some()];
+        if kinds.into_iter().filter(|is_there| *is_there).count() != 1 {
+            let sentence = "give variants, a template or a control SMS: one of them";
+            return Err(wrong(place, sentence));
+        }
+        if kinds[0] {
+            Variants::new(&self.variants, &self.fallback)
+                .map_err(|error| wrong(place, error.to_string()))?;
+        }
+        if let Some(name) = &self.template
+            && name_and_version(name).is_none()
+        {
+            let sentence = "give a template's name, with @ and a version behind it or without";
+            return Err(wrong(format!("{place}/template"), sentence));
+        }
+        if self.template.is_none() && self.part != TemplatePart::Variants {
+            let sentence = "only a template has a retraction and a release: take it out";
+            return Err(wrong(format!("{place}/part"), sentence));
+        }
+        self.check_area_parameters(&format!("{place}/area_parameters"))?;
+        if let Some(control) = &self.control {
+            let is_hex = !control.is_empty()
+                && control.len().is_multiple_of(2)
+                && control.bytes().all(|digit| digit.is_ascii_hexdigit());
+            if !is_hex {
+                return Err(wrong(format!("{place}/control"), "give whole octets in hexadecimal"));
+            }
+        }
+        Ok(())
+    }
+
     fn check_area_parameters(&self, place: &str) -> Result<(), ManifestError> {
         if self.area_parameters.len() > AREAS_MAX {
             return Err(wrong(place, format!("give values for {AREAS_MAX} areas at most")));

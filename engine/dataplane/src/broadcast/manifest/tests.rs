@@ -62,6 +62,8 @@ fn each_thing_that_is_wrong_is_named_with_its_place() {
         ("{{place}}", "{{place", "/legs/0/texts"),
         ("\"fallback\":[\"en\"]", "\"control\":\"00\"", "/legs/0/texts"),
         ("\"lifetime\"", "\"life_time\"", ""),
+        ("\"lifetime\"", "\"retraction\":{\"reqid\":\"x\"},\"lifetime\"", "/retraction/texts"),
+        ("\"lifetime\"", "\"retraction\":{\"reqid\":\"?\"},\"lifetime\"", "/retraction/reqid"),
     ] {
         let error = read(&[(part, other)]).expect_err(other);
         assert_eq!((error.place.as_str(), error.code), (place, None), "{other}: {error}");

@@ -1,0 +1,286 @@
+//! A broadcast is taken back by what was prepared for that: looked at in its dry run, agreed to
+//! with it, and started by itself once nothing of the broadcast is under way any more.
+//!
+//! **Invariants:** that it is to be taken back is kept before it is answered, and done over a
+//! restart; it is taken back once; nobody has to agree again, as what was agreed to has not
+//! changed.
+
+use std::collections::BTreeMap;
+
+use super::desk::{BroadcastDesk, check_stage};
+use super::documents::{Approval, BroadcastDocument, FollowerWanted, RetractingDocument, Stage};
+use super::followers::retraction_of;
+use super::refusal::{BroadcastRefusal, STATE, refused};
+use super::shelf::Part;
+use super::turns::Retry;
+use crate::broadcast::areas::AreaCatalogue;
+use crate::broadcast::audience::{AddressedText, LegSources, address};
+use crate::broadcast::manifest::{Manifest, PreparedRetraction};
+use crate::broadcast::recipients::RecipientsWriter;
+use host::clock;
+
+/// What could not be started for so long is given up, in milliseconds.
+const TRIED_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// How a retraction ends that nobody is addressed by.
+const NOBODY: &str = "nobody";
+
+impl BroadcastDesk {
+    /// Makes the dry run of what a manifest has ready to take it back: as if everybody had the
+    /// text. What each would get; nothing of it is kept.
+    pub(super) fn check_retraction(
+        &self,
+        (broadcast, manifest): (&str, &Manifest),
+        templates: &BTreeMap<String, u32>,
+        (sources, catalogue): (&[LegSources<'_>], &AreaCatalogue),
+    ) -> Result<Vec<AddressedText>, BroadcastRefusal> {
+        let Some(prepared) = &manifest.retraction else { return Ok(Vec::new()) };
+        let at = |refusal: BroadcastRefusal| {
+            let place = Some("/retraction/texts".to_owned());
+            BroadcastRefusal { place, ..refusal }
+        };
+        let mut taken_back = manifest.clone();
+        for leg in &mut taken_back.legs {
+            leg.waves.clear();
+            leg.texts = match &prepared.texts {
+                Some(texts) => texts.clone(),
+                None => retraction_of(&leg.texts, templates).map_err(at)?,
+            };
+        }
+        let (written, _) = self.written_out(&taken_back).map_err(at)?;
+        let part = Part::of(&self.shelf.broadcast(broadcast).join("retraction"))?;
+        let mut writer = RecipientsWriter::new(part.file.try_clone()?)?;
+        let found = address(&written, sources, catalogue, &mut writer);
+        let found = found.map_err(|error| at(error.into()))?;
+        if found.without_text > 0 {
+            let sentence = format!(
+                "{} recipients have no retraction in their language: name a fallback",
+                found.without_text
+            );
+            return Err(at(refused(STATE, sentence)));
+        }
+        Ok(found.texts)
+    }
+
+    /// Notes that a broadcast is to be taken back. That nothing is prepared for it is said when it
+    /// has been stopped.
+    pub(super) fn take_back(&self, broadcast: &str, by: &str) -> Result<(), BroadcastRefusal> {
+        let noted = self.alter(broadcast, |document| {
+            if document.started.is_none() {
+                // Nobody has it.
+                return Ok(());
+            }
+            if document.manifest.retraction.is_none() {
+                let sentence = "it is stopped, and no retraction was prepared in its manifest: \
+                                write one, as with `hayauma broadcast retract`";
+                return Err(refused(STATE, sentence));
+            }
+            document.retracting.get_or_insert_with(|| RetractingDocument {
+                by: by.to_owned(),
+                at_ms: clock::unix_ms(),
+                broadcast: None,
+                is_done: false,
+                trouble: None,
+            });
+            Ok(())
+        });
+        noted.map(drop)
+    }
+
+    /// Starts what takes back whatever is over by now. One thread alone calls this.
+    pub(super) fn take_back_due(&self, now_ms: u64) {
+        let due: Vec<String> = {
+            let standing = self.standing();
+            let due = standing.broadcasts.iter().filter(|(_, entry)| {
+                let document = &entry.document;
+                let is_wanted = document.retracting.as_ref().is_some_and(|due| !due.is_done);
+                let is_due = entry.unretracted.is_none_or(|retry| retry.due_ms <= now_ms);
+                document.stage == Stage::Ended && is_wanted && is_due
+            });
+            due.map(|(name, _)| name.clone()).collect()
+        };
+        for broadcast in due {
+            let done = self.take_back_now(&broadcast);
+            let noted = self.note_taken_back(&broadcast, done, now_ms);
+            if let Err(refusal) = noted {
+                let error = refusal.sentence;
+                tracing::error!(broadcast, error, "what became of a retraction is not kept");
+            }
+        }
+    }
+
+    fn note_taken_back(
+        &self,
+        broadcast: &str,
+        done: Result<(), BroadcastRefusal>,
+        now_ms: u64,
+    ) -> Result<(), BroadcastRefusal> {
+        let mut standing = self.standing();
+        let entry = standing.entry(broadcast)?;
+        entry.unretracted = done.is_err().then(|| Retry::after(entry.unretracted, now_ms));
+        let Some(known) = &entry.document.retracting else { return Ok(()) };
+        let is_late = now_ms.saturating_sub(known.at_ms) > TRIED_MS_MAX;
+        let trouble = done.err().map(|refusal| refusal.sentence);
+        let is_done = trouble.is_none() || is_late;
+        if known.trouble == trouble && !is_done {
+            return Ok(());
+        }
+        match &trouble {
+            None => tracing::info!(broadcast, "a broadcast is taken back"),
+            Some(error) => {
+                tracing::error!(broadcast, error, is_late, "a retraction is not started yet");
+            }
+        }
+        let noted = self.alter_in(&mut standing, broadcast, |document| {
+            if let Some(known) = &mut document.retracting {
+                (known.is_done, known.trouble) = (is_done, trouble);
+            }
+            Ok(())
+        });
+        noted.map(drop)
+    }
+
+    fn take_back_now(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+        let document = self.with_follower(broadcast)?;
+        let Some(RetractingDocument { by, broadcast: Some(new), .. }) = &document.retracting else {
+            return Ok(());
+        };
+        let Some(prepared) = &document.manifest.retraction else { return Ok(()) };
+        let stage = self.standing().broadcasts.get(new).map(|entry| entry.document.stage);
+        match stage {
+            Some(Stage::Started | Stage::Ended) => return Ok(()),
+            Some(_) => {}
+            None => self.write_follower((broadcast, new), prepared, &document.author)?,
+        }
+        // Whoever has it by now: a dry run from before a crash may be of other rows.
+        let checked = self.check(new)?;
+        let Some(check) = checked.check else { return Ok(()) };
+        if check.addressed.targeted == 0 {
+            return self.end_unstarted(new, NOBODY);
+        }
+        self.agree_as_before(new, &document)?;
+        self.start(new, &check.digest, check.addressed.targeted, by).map(drop)
+    }
+
+    /// The document, with an identifier of what takes it back: a crash makes no second one.
+    fn with_follower(&self, broadcast: &str) -> Result<BroadcastDocument, BroadcastRefusal> {
+        self.alter(broadcast, |document| {
+            if let Some(known) = &mut document.retracting {
+                known.broadcast.get_or_insert_with(Self::next_identifier);
+            }
+            Ok(())
+        })
+    }
+
+    fn write_follower(
+        &self,
+        (broadcast, new): (&str, &str),
+        prepared: &PreparedRetraction,
+        author: &str,
+    ) -> Result<(), BroadcastRefusal> {
+        let PreparedRetraction { reqid, texts } = prepared.clone();
+        let wanted = FollowerWanted { reqid, texts, lifetime: None };
+        let manifest = self.manifest_of_retraction(broadcast, &wanted)?;
+        self.create_in_place(new.to_owned(), manifest, author).map(drop)
+    }
+
+    /// What takes a broadcast back is agreed to by those who agreed to the broadcast.
+    fn agree_as_before(
+        &self,
+        new: &str,
+        document: &BroadcastDocument,
+    ) -> Result<(), BroadcastRefusal> {
+        let before = document.check.as_ref();
+        let agreed = self.alter(new, |follower| {
+            check_stage(follower, &[Stage::Checked, Stage::Approved])?;
+            let Some(check) = &mut follower.check else { return Ok(()) };
+            check.needs_approval = before.is_none_or(|before| before.needs_approval);
+            let digest = &check.digest;
+            let agreed = |known: &Approval| Approval { digest: digest.clone(), ..known.clone() };
+            follower.approvals = document.approvals.iter().map(agreed).collect();
+            if !follower.approvals.is_empty() {
+                follower.stage = Stage::Approved;
+            }
+            Ok(())
+        });
+        agreed.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Bench;
+    use super::*;
+    use crate::broadcast::life::End;
+    use crate::broadcast::slice::Order;
+
+    const PREPARED: &str = r#""retraction":{"reqid":"r","texts":{"variants":{"en":"It was wrong"},
+        "fallback":["en"]}},"#;
+
+    fn document(bench: &Bench, broadcast: &str) -> BroadcastDocument {
+        bench.desk.standing().entry(broadcast).expect("there").document.clone()
+    }
+
+    fn cancel(bench: &Bench, broadcast: &str) {
+        bench.desk.order(broadcast, Order::End(End::Cancelled)).expect("never refused");
+    }
+
+    #[test]
+    fn what_is_to_be_taken_back_is_so_over_a_restart_and_once() {
+        let mut bench = Bench::new(2, 10);
+        let broadcast = bench.started("a", PREPARED);
+        cancel(&bench, &broadcast);
+        bench.desk.take_back(&broadcast, "operator").expect("noted");
+        bench.restart(|_| true);
+        let now_ms = clock::unix_ms();
+        bench.desk.take_back_due(now_ms);
+        assert_eq!(document(&bench, &broadcast).retracting.expect("noted").broadcast, None);
+        bench.desk.look(now_ms).expect("its end is kept");
+        bench.desk.take_back_due(now_ms);
+        let known = document(&bench, &broadcast).retracting.expect("noted");
+        assert!(known.is_done && known.trouble.is_none(), "{known:?}");
+        let new = known.broadcast.expect("it has one");
+        let follower = document(&bench, &new);
+        // Nobody had the text.
+        assert_eq!(follower.ended.map(|end| end.life).as_deref(), Some(NOBODY));
+        assert_eq!((follower.manifest.reqid.as_str(), follower.author.as_str()), ("r", "author"));
+        bench.desk.take_back(&broadcast, "operator").expect("noted before");
+        bench.desk.take_back_due(now_ms + 600_000);
+        assert_eq!(document(&bench, &broadcast).retracting.expect("noted").broadcast, Some(new));
+        assert_eq!(bench.desk.standing().broadcasts.len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_tried_again_and_says_why() {
+        let bench = Bench::new(1, 10);
+        let broadcast = bench.started("a", PREPARED);
+        // Somebody else takes its reqid.
+        let (other, digest, recipients) = bench.checked("r", "");
+        bench.desk.start(&other, &digest, recipients, "operator").expect("started");
+        cancel(&bench, &broadcast);
+        bench.desk.take_back(&broadcast, "operator").expect("noted");
+        let now_ms = clock::unix_ms();
+        bench.desk.look(now_ms).expect("its end is kept");
+        bench.desk.take_back_due(now_ms);
+        let known = document(&bench, &broadcast).retracting.expect("noted");
+        assert!(!known.is_done && known.trouble.is_some_and(|why| why.contains("reqid")));
+        bench.desk.take_back_due(now_ms + TRIED_MS_MAX + 1);
+        assert!(document(&bench, &broadcast).retracting.expect("noted").is_done, "given up");
+    }
+
+    #[test]
+    fn a_retraction_that_could_not_be_sent_is_said_by_the_dry_run() {
+        let bench = Bench::new(1, 10);
+        let draft = bench.draft("a", &PREPARED.replace("It was", "{{nothing}}"));
+        let refusal = bench.desk.check(&draft).expect_err("a parameter that nobody has");
+        assert_eq!(refusal.place.as_deref(), Some("/retraction/texts"), "{}", refusal.sentence);
+        let draft = bench.draft("b", &PREPARED.replace("[\"en\"]", "[]"));
+        let refusal = bench.desk.check(&draft).expect_err("nobody has a language");
+        assert!(refusal.sentence.contains("in their language"), "{}", refusal.sentence);
+        let broadcast = bench.started("c", "");
+        cancel(&bench, &broadcast);
+        let refusal = bench.desk.take_back(&broadcast, "operator").expect_err("nothing prepared");
+        assert_eq!(refusal.code, STATE);
+        let check = bench.desk.check(&bench.draft("d", PREPARED)).expect("a dry run").check;
+        assert_eq!(check.expect("one").retraction[0].text, "It was wrong");
+    }
+}

@@ -1,0 +1,66 @@
+//! A broadcast that is taken back by what was agreed to with it, in a whole engine.
+
+use hayauma::control::broadcasts::ProgressDocument;
+use std::collections::BTreeSet;
+use tests::broadcasts::{Broadcaster, manifest, rows};
+use tests::site::Site;
+use tests::wait;
+
+fn count(progress: &ProgressDocument, outcome: &str) -> u64 {
+    progress.counts.get(outcome).copied().unwrap_or_default()
+}
+
+#[test]
+fn whoever_has_the_text_gets_the_retraction_that_was_agreed_to_whatever_dies() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2);
+    let people = Broadcaster::new(&site, 400);
+    let mut engine = site.start();
+    let list = people.list(&rows(300));
+    let ready = r#""pace":{"per_second":40},"retraction":{"reqid":"sorry",
+        "texts":{"variants":{"ja":"誤りです","en":"It was wrong"},"fallback":["en"]}},"#;
+    let broadcast = people.started(&manifest(&list, "03", "wrong", ready));
+    wait::until_true("some rows", || count(&people.status(&broadcast), "delivered") > 10);
+    site.must(&["broadcast", "cancel", &broadcast, "--reason", "wrong area", "--retract"]);
+    engine.kill();
+    engine = site.start();
+    let retraction = wait::until("the retraction", || {
+        let retracting = people.status(&broadcast).document.retracting.expect("it was noted");
+        retracting.is_done.then_some(retracting.broadcast).flatten()
+    });
+    let ended = people.ended(&retraction);
+    assert_eq!(ended.state, "finished", "{:?}", ended.counts);
+    let before = people.results(&broadcast);
+    let may_have = ["delivered", "partial", "in_doubt"];
+    let may_have: BTreeSet<&String> =
+        may_have.iter().flat_map(|outcome| before.get(*outcome)).flatten().collect();
+    let after = people.results(&retraction);
+    let told: BTreeSet<&String> = after["delivered"].iter().collect();
+    assert_eq!(told, may_have, "exactly those");
+    assert!(may_have.len() < 300, "{:?}", ended.counts);
+    let approvals = &ended.document.approvals;
+    assert_eq!(approvals.len(), 1, "as it was agreed to with the broadcast");
+    assert_eq!(ended.document.manifest.reqid, "sorry");
+    let audit = std::fs::read_to_string(site.data_dir().join("audit.jsonl")).expect("the audit");
+    assert!(audit.contains(r#""retract":"yes""#), "{audit}");
+    assert!(!audit.contains("誤り") && !audit.contains("It was wrong"), "no text stands in it");
+    engine.stop();
+    assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
+}
+
+#[test]
+fn what_has_no_retraction_ready_is_stopped_all_the_same() {
+    let site = Site::new(tests::programs!());
+    let people = Broadcaster::new(&site, 60);
+    let engine = site.start();
+    let list = people.list(&rows(50));
+    let slow = r#""pace":{"per_second":5},"#;
+    let broadcast = people.started(&manifest(&list, "02", "stopped", slow));
+    let said = site.run(&["broadcast", "cancel", &broadcast, "--retract"]);
+    assert_eq!(said.status, Some(1), "{}", said.stdout);
+    assert!(said.stderr.contains("no retraction was prepared"), "{}", said.stderr);
+    let progress = people.ended(&broadcast);
+    assert_eq!(progress.state, "cancelled");
+    assert!(count(&progress, "cancelled") > 0, "{:?}", progress.counts);
+    engine.stop();
+}
