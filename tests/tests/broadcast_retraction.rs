@@ -2,7 +2,7 @@
 
 use hayauma::control::broadcasts::ProgressDocument;
 use std::collections::BTreeSet;
-use tests::broadcasts::{Broadcaster, manifest, rows};
+use tests::broadcasts::{Broadcaster, manifest, msn, rows};
 use tests::site::Site;
 use tests::wait;
 
@@ -62,5 +62,34 @@ fn what_has_no_retraction_ready_is_stopped_all_the_same() {
     let progress = people.ended(&broadcast);
     assert_eq!(progress.state, "cancelled");
     assert!(count(&progress, "cancelled") > 0, "{:?}", progress.counts);
+    engine.stop();
+}
+
+#[test]
+fn what_is_for_those_whom_a_live_broadcast_reaches_waits_for_each_of_them() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2).set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);
+    let people = Broadcaster::new(&site, 20);
+    let engine = site.start();
+    let list = people.list(&rows(10));
+    let first = people.started(&manifest(&list, "02", "first", ""));
+    wait::until_true("8 delivered", || count(&people.status(&first), "delivered") == 8);
+    let areas = r#""areas":["13101","27100","01100"]"#;
+    let of = format!(r#"{areas},"of":{{"broadcast":"{first}","outcomes":["delivered"]}}"#);
+    let second = people.started(&manifest(&list, "02", "second", "").replace(areas, &of));
+    wait::until_true("8 delivered, 2 wait", || {
+        let progress = people.status(&second);
+        (count(&progress, "delivered"), count(&progress, "waiting")) == (8, 2)
+    });
+    // One comes to another end, and one is reached behind a death.
+    site.must(&["broadcast", "withdraw", &first, &msn(0)]);
+    engine.kill();
+    let engine = site.start();
+    site.must(&["network", "set", "home", &msn(1)]);
+    let progress = people.ended(&second);
+    let ends = ["delivered", "skipped"].map(|outcome| count(&progress, outcome));
+    assert_eq!(ends, [9, 1], "{:?}", progress.counts);
+    let skipped = site.must(&["broadcast", "recipient", &second, &msn(0)]);
+    assert!(skipped.contains("skipped (7005)"), "{skipped}");
     engine.stop();
 }

@@ -17,8 +17,9 @@ use super::random::Random;
 use super::rows::{Cast, RowName};
 use super::scenario::Scenario;
 use hayauma::broadcast::life::End;
+use hayauma::broadcast::past::PastBroadcast;
 use hayauma::broadcast::recipients::{Recipient, Recipients, RecipientsWriter};
-use hayauma::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms};
+use hayauma::broadcast::running::{RowsOf, RunningBroadcast, RunningPace, RunningTerms};
 use hayauma::broadcast::slice::{OnDoubt, Order};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -56,8 +57,11 @@ struct Plan {
     once: bool,
     /// Orders, each so long after the answer to the one before.
     orders: Vec<(u64, Order)>,
-    /// Whoever may have it gets another text once it is over.
+    /// Whoever may have it gets another text once it is over, or once it is stopped.
     is_retracted: bool,
+    is_retracted_at_once: bool,
+    /// It is for rows of another one, by what becomes of these.
+    of: Option<RowsOf>,
 }
 
 /// A broadcast as the desk has it.
@@ -72,6 +76,8 @@ struct Document {
     /// A newer one of its chain came first: it is never started.
     is_refused: bool,
     is_kept: bool,
+    /// What the shards remember of it.
+    past: Option<Arc<PastBroadcast>>,
     /// Orders that were answered.
     orders_done: usize,
 }
@@ -150,8 +156,8 @@ impl Desk {
 impl Document {
     fn of(plan: Plan) -> Self {
         let (is_answered, is_refused, is_kept) = (false, false, false);
-        let (running, waves_open, orders_done) = (None, 1, 0);
-        Self { plan, running, is_answered, waves_open, is_refused, is_kept, orders_done }
+        let (running, past, waves_open, orders_done) = (None, None, 1, 0);
+        Self { plan, running, is_answered, waves_open, is_refused, is_kept, past, orders_done }
     }
 
     fn is_started(&self) -> bool {
@@ -214,6 +220,8 @@ impl Plan {
             once: random.chance(150),
             orders,
             is_retracted: is_cancelled && random.chance(700),
+            is_retracted_at_once: random.chance(600),
+            of: None,
         }
     }
 
@@ -262,6 +270,7 @@ impl Plan {
             alertid: Some(format!("chain{}", self.chain)),
             ignores_suppression: false,
             skips_had_within_ms: None,
+            of: self.of.into_iter().map(Some).collect(),
         };
         let text = row_text(RowName::text_mark(cast), self.segments);
         RunningBroadcast::new(terms, self.recipients()?, &[text])
@@ -330,6 +339,7 @@ impl Simulation {
         (known.class, known.segments) = (plan.class, plan.segments);
         known.slots_max = (self.scenario.attempts_max * usize::from(plan.share_max) / 100).max(1);
         known.reference = running.message_reference;
+        known.of = plan.of.map(|of| of.ordinal as usize - 1);
         self.rows.casts.resize_with(self.desk.documents.len(), || None);
         self.rows.casts[cast] = Some(known);
         self.desk.documents[cast].running = Some(Arc::new(running));
@@ -441,6 +451,9 @@ impl Simulation {
                     known.is_paused |= order == Order::Pause;
                     known.is_stopped |= matches!(order, Order::End(_));
                 }
+                if matches!(order, Order::End(_)) {
+                    self.retract_at_once(cast);
+                }
                 self.plan_order(cast);
             }
             Step::AllTold => {
@@ -527,6 +540,7 @@ impl Simulation {
         for shard in 0..self.stations.len() {
             self.rows.recovered(shard)?;
         }
+        self.remember_past();
         let documents = self.desk.documents.iter().enumerate();
         let started = documents.filter(|(_, document)| document.is_started());
         let mut started: Vec<(u8, usize)> =

@@ -11,7 +11,7 @@
 use super::ledger::{Checked, EntryIndex, Violation, rule};
 use hayauma::billing::{Event, EventKind};
 use hayauma::broadcast::life::Life;
-use hayauma::broadcast::outcomes::{Counts, OUTCOMES, Outcome, RowWord};
+use hayauma::broadcast::outcomes::{Counts, NOT_MEANT, OUTCOMES, Outcome, RowWord};
 use hayauma::broadcast::recipients::ShardRun;
 use hayauma::broadcast::slice::{MAY_HAVE_IT, Order, Record};
 use std::collections::HashMap;
@@ -121,6 +121,10 @@ pub(super) struct Cast {
     billed: [HashMap<u64, u32>; 2],
     /// Rows that the books are to have.
     owed: u32,
+    /// The broadcast of whose rows it is for some.
+    pub(super) of: Option<usize>,
+    /// What became of its rows, once that is kept.
+    words: Vec<RowWord>,
 }
 
 impl Cast {
@@ -156,6 +160,8 @@ impl Cast {
             is_kept: false,
             billed: Default::default(),
             owed: 0,
+            of: None,
+            words: Vec::new(),
             runs,
         }
     }
@@ -242,6 +248,14 @@ impl Rows {
         known.of_line.get(&line).map(|&row| RowName { cast, row })
     }
 
+    /// What became of the row that a retraction's row is for, as far as that is known.
+    fn meant_by(&self, name: RowName) -> Option<RowWord> {
+        let cast = self.casts[name.cast].as_ref()?;
+        let other = self.casts.get(cast.of?)?.as_ref()?;
+        let row = *other.of_line.get(&cast.rows[name.row].line)?;
+        other.words.get(row).copied().or(other.rows[row].end.map(|(_, word)| word))
+    }
+
     /// The line of a row.
     pub(super) fn line_of(&self, name: RowName) -> u32 {
         self.casts[name.cast].as_ref().map_or(0, |cast| cast.rows[name.row].line)
@@ -267,6 +281,7 @@ impl Rows {
         center_ms: CenterMs,
     ) -> Checked {
         let RowName { cast: number, row: place } = name;
+        let meant_by = self.meant_by(name);
         let Some(cast) = self.casts[number].as_mut() else {
             unreachable!("a row has its broadcast");
         };
@@ -278,6 +293,8 @@ impl Rows {
         rule!(!cast.is_stopped, "{what} was attempted after the answer to a stop");
         rule!(row.wave < cast.waves_open, "{what} was attempted before its wave was opened");
         rule!(!cast.is_paused, "{what} was attempted after the answer to a pause");
+        let is_meant = meant_by.is_some_and(|word| word.outcome.may_have_arrived());
+        rule!(cast.of.is_none() || is_meant, "{what} was attempted, and the other is {meant_by:?}");
         let full = ((1u32 << cast.segments) - 1) as u16;
         rule!(
             sent != 0 && sent & !full == 0 && sent & row.told == 0,
@@ -439,6 +456,14 @@ impl Rows {
 
     /// It is over and its outcomes are kept: each must follow from what its phone has.
     pub(super) fn kept(&mut self, number: usize, words: &[RowWord], doubts: u32) -> Checked {
+        for (row, word) in words.iter().enumerate().filter(|(_, word)| word.code == NOT_MEANT) {
+            let other = self.meant_by(RowName { cast: number, row });
+            let is_another = other.is_some_and(|other| !other.outcome.may_have_arrived());
+            rule!(
+                is_another,
+                "row {row} of broadcast {number} is {word:?}, the other is {other:?}"
+            );
+        }
         let Some(cast) = self.casts[number].as_mut() else { return Ok(()) };
         let full = ((1u32 << cast.segments) - 1) as u16;
         let (mut repeated, mut unanswered) = (0, 0);
@@ -447,7 +472,7 @@ impl Rows {
                 Outcome::Delivered => row.received == full,
                 Outcome::Partial => row.received != 0,
                 Outcome::InDoubt => row.is_doubtful(),
-                Outcome::Skipped => false,
+                Outcome::Skipped => word.code == NOT_MEANT && row.received == 0,
                 outcome => outcome.is_final() && row.received == 0,
             };
             rule!(right, "row {at} of broadcast {number} is {word:?}: {row:?}");
@@ -472,6 +497,7 @@ impl Rows {
             "{repeated} rows of broadcast {number} came twice, {doubts} doubts were counted"
         );
         cast.is_kept = true;
+        cast.words = words.to_vec();
         self.counts.rows += cast.rows.len() as u64;
         self.counts.doubts += u64::from(doubts);
         self.counts.repeated += u64::from(repeated);
@@ -505,6 +531,12 @@ impl Rows {
         for (number, cast) in self.casts.iter().enumerate() {
             let Some(cast) = cast else { continue };
             rule!(cast.is_kept, "broadcast {number} never ended");
+            let other = cast.of.and_then(|other| self.casts[other].as_ref());
+            let may_have = other.into_iter().flat_map(|other| other.rows.iter().zip(&other.words));
+            for (row, word) in may_have.filter(|(_, word)| word.outcome.may_have_arrived()) {
+                let is_told = cast.of_line.contains_key(&row.line);
+                rule!(is_told, "line {} has a text ({word:?}) that {number} takes back", row.line);
+            }
             let [accepted, ended] =
                 cast.billed.each_ref().map(|events| events.values().sum::<u32>());
             rule!(
@@ -522,6 +554,7 @@ fn is_billed(word: RowWord) -> bool {
     match word.outcome {
         Outcome::Cancelled | Outcome::Expired | Outcome::Replaced => word.attempts > 0,
         Outcome::Refused => word.code != 2005,
+        Outcome::Skipped => false,
         _ => true,
     }
 }

@@ -31,7 +31,7 @@ pub enum Outcome {
     Cancelled,
     /// A newer text takes its place.
     Replaced,
-    /// It was never to be sent: 7001 to 7003.
+    /// It was never to be sent: 7001 to 7003, 7005.
     Skipped,
     /// It may have arrived, nobody said so, and it is not sent again: 7004.
     InDoubt,
@@ -134,6 +134,8 @@ pub const SUPPRESSED: u16 = 7002;
 pub const HAD_IT: u16 = 7003;
 /// It may have arrived and is not sent again.
 pub const LEFT_IN_DOUBT: u16 = 7004;
+/// The other broadcast, of whose rows it is for some, did not come to such an end with it.
+pub const NOT_MEANT: u16 = 7005;
 
 /// What the first bits of a word can be: outcomes with their codes, 0 where there is none. The
 /// places are part of the format and never change; new ones come behind.
@@ -182,6 +184,7 @@ const REASONS: &[(Outcome, u16)] = &[
     (Outcome::Skipped, NO_TEXT),
     (Outcome::Skipped, SUPPRESSED),
     (Outcome::Skipped, HAD_IT),
+    (Outcome::Skipped, NOT_MEANT),
 ];
 
 /// The place of an outcome with its code; a code that has none is not kept.

@@ -1,5 +1,6 @@
 //! A broadcast that was started, as every shard is told of it: shared, and never changed.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wire::sms::limits::{TIME_OCTETS, TPDU_OCTETS_MAX};
 use wire::sms::relay::{self, OriginatingAddress};
@@ -7,6 +8,7 @@ use wire::sms::segment::{self, Content, PlanOptions, SUBMITS_OCTETS_MAX, SubmitT
 use wire::terms::calendar;
 use wire::terms::ids::{Class, Xpid};
 
+use super::outcomes::Outcome;
 use super::recipients::Recipients;
 use super::slice::OnDoubt;
 
@@ -80,6 +82,29 @@ pub struct RunningPace {
     pub share_max: u8,
 }
 
+/// The rows of another broadcast that a leg is for, by what becomes of them: that is looked at when
+/// a row's turn comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
+pub struct RowsOf {
+    /// The other's ordinal.
+    pub ordinal: u32,
+    /// One bit for each outcome.
+    pub outcomes: u16,
+}
+
+impl RowsOf {
+    /// Those with one of these outcomes.
+    pub fn new(ordinal: u32, outcomes: &[Outcome]) -> Self {
+        let outcomes = outcomes.iter().fold(0, |bits, outcome| bits | 1 << *outcome as u16);
+        Self { ordinal, outcomes }
+    }
+
+    /// Whether it is for a row with this outcome.
+    pub fn takes(self, outcome: Outcome) -> bool {
+        self.outcomes >> outcome as u16 & 1 == 1
+    }
+}
+
 /// What a started broadcast is about, beside whom it addresses.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunningTerms {
@@ -113,6 +138,9 @@ pub struct RunningTerms {
     pub ignores_suppression: bool,
     /// Who had the same text within so many milliseconds is skipped.
     pub skips_had_within_ms: Option<u64>,
+    /// By leg, where it is for rows of a broadcast that was live at the check; empty where no leg
+    /// is.
+    pub of: Vec<Option<RowsOf>>,
 }
 
 /// A started broadcast.

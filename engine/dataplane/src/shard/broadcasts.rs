@@ -27,7 +27,7 @@ use crate::broadcast::outcomes::{Counts, Outcome, RowWord};
 use crate::broadcast::pace::Bucket;
 use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::recipients::ShardRun;
-use crate::broadcast::running::{RunningBroadcast, RunningPace};
+use crate::broadcast::running::{RowsOf, RunningBroadcast, RunningPace};
 use crate::broadcast::shares::Shares;
 use crate::broadcast::slice::codec::RecordBooks;
 use crate::broadcast::slice::{Order, Plan, Slice, WaveFigures};
@@ -136,11 +136,25 @@ impl Part {
         self.restored = self.parked.len();
     }
 
+    /// The run of a row, by its place among the shard's.
+    fn run_of(&self, place: u32) -> usize {
+        self.runs.partition_point(|run| run.slice.first <= place) - 1
+    }
+
     /// A row's number in the whole broadcast, by its place among the shard's.
     fn number_of(&self, place: u32) -> u32 {
-        let run = self.runs.partition_point(|run| run.slice.first <= place) - 1;
-        let run = &self.runs[run];
+        let run = &self.runs[self.run_of(place)];
         run.first + (place - run.slice.first)
+    }
+
+    /// The rows of another broadcast that a row's leg is for, where that is so.
+    fn rows_of(&self, place: u32) -> Option<RowsOf> {
+        let of = &self.broadcast.terms.of;
+        if of.is_empty() {
+            return None;
+        }
+        let leg = self.broadcast.recipients.runs()[self.run_of(place)].leg;
+        of.get(leg as usize).copied().flatten()
     }
 }
 

@@ -17,11 +17,14 @@ use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{
     DuplicateAction, Manifest, Notify, OtherBroadcast, Schedule, Wave,
 };
-use crate::broadcast::outcomes::RowWord;
+use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::RecipientsWriter;
+use crate::broadcast::running::RowsOf;
+use crate::shard::SliceFigures;
 use host::clock;
 use host::mapped::Mapped;
 use wire::sms::relay::OriginatingAddress;
+use wire::terms::ownership::shard_of;
 
 /// Broadcasts with the same text that a dry run names.
 const DUPLICATES_NAMED: usize = 5;
@@ -63,12 +66,14 @@ impl BroadcastDesk {
         self.check_manifest(broadcast, &manifest)?;
         let (written, templates) = self.written_out(&manifest)?;
         let catalogue = self.catalogue();
-        let mut legs = Vec::new();
+        let (mut legs, mut of_live) = (Vec::new(), Vec::new());
         for leg in &written.legs {
             let audience = &leg.audience;
             let except = audience.except.iter().map(|list| self.open_version(list, None));
             let except = except.collect::<Result<Vec<_>, _>>()?;
             let only = audience.of.as_ref().map(|of| self.recipients_of(of)).transpose()?;
+            let (only, live) = only.unzip();
+            of_live.push(live.flatten());
             let of_wave =
                 |wave: &Wave| wave.lists.iter().map(|list| self.open_version(list, None)).collect();
             let waves = leg.waves.iter().map(of_wave).collect::<Result<Vec<Vec<_>>, _>>()?;
@@ -93,7 +98,10 @@ impl BroadcastDesk {
         let retraction =
             self.check_retraction((broadcast, &manifest), &templates, (&sources[..], &*catalogue))?;
         let check = self.check_of(&written, &sources, addressed, file);
-        let mut check = CheckDocument { templates, retraction, ..check };
+        if of_live.iter().all(Option::is_none) {
+            of_live.clear();
+        }
+        let mut check = CheckDocument { templates, retraction, of: of_live, ..check };
         check.warnings.extend(self.same_text_lately(broadcast, &manifest, &check.addressed));
         let mut before = None;
         let checked = self.alter(broadcast, |document| {
@@ -162,6 +170,7 @@ impl BroadcastDesk {
             needs_approval: manifest.asks_for_two(),
             warnings,
             file,
+            of: Vec::new(),
             retraction: Vec::new(),
         }
     }
@@ -264,28 +273,48 @@ impl BroadcastDesk {
         Ok(OpenVersion { list: list.to_owned(), version, octets: Mapped::open(&file)? })
     }
 
-    /// The msns of another broadcast's rows with these outcomes, in order.
-    fn recipients_of(&self, of: &OtherBroadcast) -> Result<Vec<u64>, BroadcastRefusal> {
+    /// The msns of another broadcast's rows that have these outcomes or may still come to one, in
+    /// order; and where it is live, what is looked at again when a row's turn comes.
+    fn recipients_of(
+        &self,
+        of: &OtherBroadcast,
+    ) -> Result<(Vec<u64>, Option<RowsOf>), BroadcastRefusal> {
         // Looked at first: what ends meanwhile would be read as it was before its end.
-        let is_over = self
-            .standing()
-            .entry(&of.broadcast)
-            .is_ok_and(|entry| entry.document.stage == Stage::Ended);
-        if !is_over {
-            let sentence = "the other broadcast has rows under way: check again when it has ended";
-            return Err(refused(STATE, sentence));
-        }
+        let live = {
+            let mut standing = self.standing();
+            let document = &standing.entry(&of.broadcast)?.document;
+            let start = document.started.as_ref().filter(|_| document.stage == Stage::Started);
+            start.map(|start| start.ordinal)
+        };
         let (recipients, words) = self.words(&of.broadcast)?;
+        let shards = self.engine.shards();
+        let ends = live.map(|ordinal| self.stopped_in(ordinal)).transpose()?;
         let mut msns = Vec::new();
         for (number, word) in (0..).zip(words) {
             let word = RowWord::from_bits(word)
                 .ok_or_else(|| disk("the other broadcast's outcomes are damaged"))?;
-            if of.outcomes.contains(&word.outcome) {
-                msns.push(recipients.row(number).msn.value());
+            let msn = recipients.row(number).msn;
+            // What never began where the other is at its end never will.
+            let may_come = |ends: &Vec<bool>| {
+                let is_stopped = word.outcome == Outcome::Waiting && ends[shard_of(msn, shards)];
+                !word.outcome.is_final() && !is_stopped
+            };
+            if of.outcomes.contains(&word.outcome) || ends.as_ref().is_some_and(may_come) {
+                msns.push(msn.value());
             }
         }
         msns.sort_unstable();
-        Ok(msns)
+        Ok((msns, live.map(|ordinal| RowsOf::new(ordinal, &of.outcomes))))
+    }
+
+    /// By shard, whether a live broadcast is at its end there.
+    fn stopped_in(&self, ordinal: u32) -> Result<Vec<bool>, BroadcastRefusal> {
+        let figures = self.engine.broadcast_figures()?;
+        let is_stopped = |of_shard: Vec<SliceFigures>| {
+            let mut own = of_shard.into_iter().filter(|figures| figures.ordinal == ordinal);
+            own.any(|figures| figures.life.end().is_some())
+        };
+        Ok(figures.into_iter().map(is_stopped).collect())
     }
 }
 

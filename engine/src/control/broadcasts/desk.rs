@@ -214,6 +214,7 @@ impl BroadcastDesk {
             ignores_suppression: manifest.suppression.is_some(),
             skips_had_within_ms: (manifest.duplicates.action == DuplicateAction::Skip)
                 .then_some(manifest.duplicates.window_seconds.saturating_mul(1_000)),
+            of: check.of.clone(),
         };
         let texts: Vec<String> =
             check.addressed.texts.iter().map(|text| text.text.clone()).collect();

@@ -8,6 +8,7 @@ use super::figures::Snapshot;
 use super::reach::ReachCurve;
 use crate::broadcast::audience::{Addressed, AddressedText};
 use crate::broadcast::manifest::{Manifest, Texts};
+use crate::broadcast::running::RowsOf;
 
 /// A list to be made.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -105,6 +106,9 @@ pub struct CheckDocument {
     pub warnings: Vec<String>,
     /// The file of recipients.
     pub file: String,
+    /// By leg, of which rows of a live broadcast it is; empty where no leg is of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<Option<RowsOf>>,
     /// What takes it back, as whoever has the text would get that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retraction: Vec<AddressedText>,

@@ -334,6 +334,12 @@ impl Entry {
         )
     }
 
+    /// Whether every shard has stopped it: nothing of it begins any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        let is_ended = |figures: &SliceFigures| figures.life.end().is_some();
+        !self.figures.is_empty() && self.figures.iter().all(is_ended)
+    }
+
     /// Why a shard has paused it by itself.
     pub(super) fn stopped_by(&self) -> Option<String> {
         let stopped_by = self.figures.iter().find_map(|figures| figures.stopped_by);

@@ -1,5 +1,6 @@
 //! A broadcast is taken back by what was prepared for that: looked at in its dry run, agreed to
-//! with it, and started by itself once nothing of the broadcast is under way any more.
+//! with it, and started by itself once every shard has stopped the broadcast. What is under way
+//! then is put off, row by row, until it has settled.
 //!
 //! **Invariants:** that it is to be taken back is kept before it is answered, and done over a
 //! restart; it is taken back once; nobody has to agree again, as what was agreed to has not
@@ -92,9 +93,10 @@ impl BroadcastDesk {
             let standing = self.standing();
             let due = standing.broadcasts.iter().filter(|(_, entry)| {
                 let document = &entry.document;
+                let is_stopped = document.stage == Stage::Ended || entry.is_stopped();
                 let is_wanted = document.retracting.as_ref().is_some_and(|due| !due.is_done);
                 let is_due = entry.unretracted.is_none_or(|retry| retry.due_ms <= now_ms);
-                document.stage == Stage::Ended && is_wanted && is_due
+                is_stopped && is_wanted && is_due
             });
             due.map(|(name, _)| name.clone()).collect()
         };

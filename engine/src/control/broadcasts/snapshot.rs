@@ -88,6 +88,7 @@ pub(super) fn reason(outcome: Outcome, code: u16, rows: u64) -> ReasonFigures {
         (_, 7002) => "on a list of those who want none",
         (_, 7003) => "had this text already",
         (_, 7004) => "may have arrived when the engine died; not sent again",
+        (_, 7005) => "the other broadcast came to another end with it",
         (_, code) => wire::terms::code::Code::from_number(code).map_or("", |code| code.meaning()),
     };
     let (outcome, code) = (outcome.word().to_owned(), format!("{code:04}"));

@@ -6,8 +6,13 @@ use crate::simulation::disk::End as EngineEnd;
 use crate::simulation::events::Event;
 use crate::simulation::ledger::{Checked, rule};
 use hayauma::broadcast::life::Life;
-use hayauma::broadcast::outcomes::{Outcome, RowWord};
+use hayauma::broadcast::outcomes::{OUTCOMES, Outcome, RowWord};
+use hayauma::broadcast::past::{PastBroadcast, REMEMBERED_MS};
+use hayauma::broadcast::running::RowsOf;
 use hayauma::broadcast::slice::Order;
+use host::mapped::Mapped;
+use std::io::Write as _;
+use std::sync::Arc;
 
 /// A planned stop that does not come is given up after so many looks.
 const STOP_LOOKS_MAX: u8 = 200;
@@ -63,10 +68,14 @@ impl Simulation {
         let words = self.words_of(cast, &lives);
         self.rows.kept(cast, &words, doubts)?;
         self.desk.documents[cast].is_kept = true;
+        self.desk.documents[cast].past = self.past_of(cast, &words);
         let wall_ms = self.wall_ms();
         for shard in 0..self.stations.len() {
             self.show_time(shard);
-            self.stations[shard].up().forget_broadcast(ordinal, wall_ms);
+            let past = self.desk.documents[cast].past.clone();
+            let shard = self.stations[shard].up();
+            past.into_iter().for_each(|past| shard.remember_broadcast(past, wall_ms));
+            shard.forget_broadcast(ordinal, wall_ms);
         }
         self.note(u64::from(ordinal) << 32 | u64::from(doubts));
         if self.desk.documents[cast].plan.is_retracted && !self.is_followed(cast) {
@@ -76,6 +85,27 @@ impl Simulation {
             self.turn(shard)?;
         }
         Ok(())
+    }
+
+    /// What is over, as the shards remember it.
+    fn past_of(&self, cast: usize, words: &[RowWord]) -> Option<Arc<PastBroadcast>> {
+        let running = self.desk.documents[cast].running.clone()?;
+        let octets: Vec<u8> = words.iter().flat_map(|word| word.to_bits().to_le_bytes()).collect();
+        let mut file = tempfile::tempfile().ok()?;
+        file.write_all(&octets).ok()?;
+        let until_ms = self.wall_ms() + REMEMBERED_MS;
+        PastBroadcast::new(running, Mapped::open(&file).ok()?, until_ms).map(Arc::new)
+    }
+
+    /// The shards of a new life hear of what is over.
+    pub(super) fn remember_past(&mut self) {
+        let wall_ms = self.wall_ms();
+        let past: Vec<_> =
+            self.desk.documents.iter().filter_map(|document| document.past.clone()).collect();
+        for station in &mut self.stations {
+            let shard = station.up();
+            past.iter().for_each(|past| shard.remember_broadcast(Arc::clone(past), wall_ms));
+        }
     }
 
     /// Whether a newer one of its chain was started.
@@ -112,13 +142,32 @@ impl Simulation {
 
     /// Another text to exactly those who may have the first one.
     fn retract(&mut self, cast: usize, words: &[RowWord]) {
-        let plan = &self.desk.documents[cast].plan;
         let Some(known) = self.rows.casts[cast].as_ref() else { return };
         let may_have =
             known.rows.iter().zip(words).filter(|(_, word)| word.outcome.may_have_arrived());
         let lines: Vec<u32> = may_have.map(|(row, _)| row.line).collect();
+        self.follow(cast, lines, None);
+    }
+
+    /// The same while some of it is under way: what becomes of that is looked at row by row.
+    pub(super) fn retract_at_once(&mut self, cast: usize) {
+        let plan = &self.desk.documents[cast].plan;
+        if !plan.is_retracted || !plan.is_retracted_at_once || self.is_followed(cast) {
+            return;
+        }
+        let Some(known) = self.rows.casts[cast].as_ref() else { return };
+        let lines: Vec<u32> = known.rows.iter().map(|row| row.line).collect();
+        let meant: Vec<Outcome> =
+            OUTCOMES.into_iter().filter(|outcome| outcome.may_have_arrived()).collect();
+        self.desk.documents[cast].plan.is_retracted = false;
+        self.follow(cast, lines, Some(RowsOf::new(cast as u32 + 1, &meant)));
+    }
+
+    fn follow(&mut self, cast: usize, lines: Vec<u32>, of: Option<RowsOf>) {
+        let plan = &self.desk.documents[cast].plan;
         self.rows.counts.retracted += lines.len() as u64;
         let retraction = Plan {
+            of,
             alertseq: plan.alertseq + 10,
             lines: vec![lines],
             has_waves: false,

@@ -10,7 +10,7 @@ use crate::billing::Log;
 use crate::broadcast::life::End;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::past::PastBroadcast;
-use crate::broadcast::running::{RunningBroadcast, RunningTerms};
+use crate::broadcast::running::{RowsOf, RunningBroadcast, RunningTerms};
 use crate::broadcast::slice::{Order, WITHDRAWN};
 use crate::broadcast::suppression::OptOuts;
 use crate::gateway::fingerprint::Fingerprints;
@@ -119,6 +119,14 @@ impl<'a> Others<'a> {
         let past = self.past.iter().rev().filter(move |past| is_meant(&past.running.terms));
         let past = past.filter_map(move |past| past_row(past, msn));
         live.filter_map(move |part| part.known_row(msn)).chain(past)
+    }
+
+    /// Whether a row is for a phone, by what became of another broadcast's; `None`: nothing has yet.
+    pub(super) fn is_meant(self, of: RowsOf, msn: Msn) -> Option<bool> {
+        self.count_searches(1);
+        let row = self.rows_to(msn, |terms| terms.ordinal == of.ordinal).next()?;
+        let outcome = row.word.outcome;
+        (outcome.is_final() || outcome == Outcome::HandedOver).then(|| of.takes(outcome))
     }
 
     /// The broadcasts of an XPID that may have brought a phone a text since that time.

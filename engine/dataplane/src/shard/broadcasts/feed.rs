@@ -9,7 +9,7 @@ use crate::broadcast::limits::{
     CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN, JOURNAL_OCTETS_PER_ROW, PIECE_ROWS, ROWS_QUEUED_MAX,
     SEARCHES_PER_TURN_MAX, SWEPT_PER_TURN_MAX,
 };
-use crate::broadcast::outcomes::{HAD_IT, NO_TEXT, Outcome, SUPPRESSED};
+use crate::broadcast::outcomes::{HAD_IT, NO_TEXT, NOT_MEANT, Outcome, SUPPRESSED};
 use crate::broadcast::recipients::Recipient;
 use crate::broadcast::slice::{OnDoubt, Order};
 use crate::gateway::registry::Registered;
@@ -63,6 +63,12 @@ impl<L: Log> Shard<L> {
             for part in &mut broadcasts.parts {
                 part.slice.end_rest();
                 self.claim(part, &mut promised, now_ms);
+            }
+            if broadcasts.parts.iter().any(|part| !part.broadcast.terms.of.is_empty()) {
+                // What became of other rows stands in the journal before what follows from that.
+                for part in &mut broadcasts.parts {
+                    busy |= self.flush(part, now_ms);
+                }
             }
             busy |= self.feed(&mut broadcasts, network.slots(), now_ms);
         }
@@ -361,6 +367,13 @@ impl<L: Log> Shard<L> {
         let (end, older) = by_alert((&self.fingerprints, &self.core), terms, msn);
         if let Some(end) = end {
             return Look::Stop(end);
+        }
+        if let Some(of) = part.rows_of(place) {
+            match others.is_meant(of, msn) {
+                Some(true) => {}
+                Some(false) => return Look::End(Outcome::Skipped, NOT_MEANT),
+                None => return Look::PutOff,
+            }
         }
         if !terms.ignores_suppression && others.suppression.contains(msn) {
             return Look::End(Outcome::Skipped, SUPPRESSED);
