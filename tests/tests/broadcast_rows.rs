@@ -224,6 +224,30 @@ fn a_registration_that_lacks_something_pauses_the_broadcast_and_says_so() {
 }
 
 #[test]
+fn devices_get_octets_where_the_registration_allows_that() {
+    let site = Site::new(tests::programs!());
+    let people = Broadcaster::new(&site, 20);
+    let engine = site.start();
+    let list = people.list(&rows(10));
+    let text = manifest(&list, "02", "octets", "");
+    let from = text.find(r#""texts":"#).expect("its texts");
+    let control = format!("{}\"texts\":{{\"control\":\"C0FFEE\",\"pid\":64}}}}]}}", &text[..from]);
+    let broadcast = people.draft(&control);
+    let found = people.check(&broadcast).addressed.texts;
+    assert_eq!((found.len(), found[0].text.as_str()), (1, "c0ffee pid 64"));
+    site.must(&["client", "set", XPID, "--kind", "text"]);
+    people.start(&broadcast);
+    wait::until_true("the pause", || {
+        people.status(&broadcast).stopped_by.is_some_and(|why| why.starts_with("2006"))
+    });
+    site.must(&["client", "set", XPID, "--kind", "text", "--kind", "control"]);
+    site.must(&["broadcast", "resume", &broadcast]);
+    assert_eq!(count(&people.ended(&broadcast), "delivered"), 10);
+    engine.stop();
+    assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
+}
+
+#[test]
 fn one_recipient_is_shown_and_withdrawn_and_stays_so() {
     let mut site = Site::new(tests::programs!());
     site.shards(2).set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);

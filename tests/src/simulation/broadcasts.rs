@@ -24,7 +24,7 @@ use hayauma::broadcast::slice::{OnDoubt, Order};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use wire::terms::code::Code;
-use wire::terms::ids::Class;
+use wire::terms::ids::{Class, Kind};
 use wire::terms::mix::mix;
 use wire::terms::time::WallMs;
 
@@ -251,6 +251,7 @@ impl Plan {
             ordinal: cast as u32 + 1,
             xpid: xpid_of(self.client),
             class: self.class,
+            kind: Kind::Text,
             sender: xpid_of(self.client).to_string(),
             started_ms,
             hold_ms: self.hold_ms,

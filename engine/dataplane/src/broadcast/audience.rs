@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use wire::terms::ids::Msn;
 
 use super::areas::{AreaCatalogue, AreaSelection, key_of};
+use super::control_sms::ControlSms;
 use super::limits::TEXTS_MAX;
 use super::lists::view::{ListView, RunView};
 use super::manifest::{Areas, Leg, Manifest, ManifestError, no_area, wrong};
@@ -168,6 +169,8 @@ struct Selector<'a, 'b> {
     last: Option<((u8, u16), Choice)>,
     numbers: HashMap<(String, String), u16>,
     waves: Sorter<'a, 'b>,
+    /// What devices get in place of a text.
+    control: Option<ControlSms>,
 }
 
 impl<'a, 'b> Selector<'a, 'b> {
@@ -178,12 +181,13 @@ impl<'a, 'b> Selector<'a, 'b> {
         source: &'a LegSources<'b>,
     ) -> Result<Self, ManifestError> {
         let place = format!("/legs/{at}");
-        if leg.texts.template.is_some() || leg.texts.control.is_some() {
-            let sentence = "control SMS are not sent yet: write texts, or name a template";
-            return Err(wrong(format!("{place}/texts"), sentence));
-        }
-        let variants = Variants::new(&leg.texts.variants, &leg.texts.fallback)
-            .map_err(|error| wrong(format!("{place}/texts"), error.to_string()))?;
+        let control = ControlSms::of(&leg.texts);
+        let variants = match &control {
+            Some(_) => Ok(Variants::none()),
+            None => Variants::new(&leg.texts.variants, &leg.texts.fallback),
+        };
+        let variants =
+            variants.map_err(|error| wrong(format!("{place}/texts"), error.to_string()))?;
         let areas = match &leg.audience.areas {
             Some(Areas::Codes(codes)) => {
                 let own = source.list.view.areas().filter_map(|(area, _)| area);
@@ -212,6 +216,7 @@ impl<'a, 'b> Selector<'a, 'b> {
             leg,
             source,
             variants,
+            control,
             areas,
             area_values: of_areas.map(|(code, values)| (key_of(code), values)).collect(),
             area: String::new(),
@@ -361,6 +366,12 @@ impl<'a, 'b> Selector<'a, 'b> {
         if !fits {
             return Ok(Choice::Out);
         }
+        if let Some(control) = &self.control {
+            let (line, segments) = (control.to_string(), control.segments());
+            let place = format!("/legs/{}/texts/control", self.at);
+            let key = (String::new(), line);
+            return self.number(key, segments, place, found).map(|text| Choice::In(Some(text)));
+        }
         let Some(variant) = self.variants.pick(tag) else { return Ok(Choice::In(None)) };
         self.text(variant, &values, found).map(|text| Choice::In(Some(text)))
     }
@@ -392,7 +403,19 @@ impl<'a, 'b> Selector<'a, 'b> {
         if rendered.trim().is_empty() {
             return Err(wrong(place, "there is nothing to say: write the text"));
         }
-        let key = (language.to_owned(), rendered);
+        let (key, segments) = ((language.to_owned(), rendered), None);
+        self.number(key, segments, place, found)
+    }
+
+    /// The number of what is said in a language, or to devices, which takes so many short messages
+    /// if that is known.
+    fn number(
+        &mut self,
+        key: (String, String),
+        segments: Option<u8>,
+        place: String,
+        found: &mut Addressed,
+    ) -> Result<u16, ManifestError> {
         if let Some(number) = self.numbers.get(&key) {
             return Ok(*number);
         }
@@ -403,7 +426,7 @@ impl<'a, 'b> Selector<'a, 'b> {
             );
             return Err(wrong(place, sentence));
         }
-        let segments = Cost::of(&key.1).segments;
+        let segments = segments.or_else(|| Cost::of(&key.1).segments);
         let most = self.manifest.segments_max;
         let Some(segments) = segments.filter(|segments| *segments <= most) else {
             let sentence = format!("it takes more than {most} short messages: shorten it");

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wire::json;
-use wire::terms::ids::Class;
+use wire::terms::ids::{Class, Kind};
 
 use super::limits::MANIFEST_OCTETS_MAX;
 use super::pace::WaveAfter;
@@ -204,6 +204,15 @@ pub struct Texts {
     /// A control SMS in hexadecimal, instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
+    /// A whole user data header of it, its length first, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub udh: Option<String>,
+    /// TP-PID of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u8>,
+    /// TP-DCS of it; 4, if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dcs: Option<u8>,
 }
 
 /// A part of an audience that begins later than the one before.
@@ -395,6 +404,12 @@ impl Manifest {
     pub fn class(&self) -> Option<Class> {
         let number = (self.class.len() == 2).then(|| self.class.parse().ok()).flatten();
         number.and_then(Class::from_number)
+    }
+
+    /// Text for people, or octets for devices.
+    pub fn kind(&self) -> Kind {
+        let is_control = self.legs.iter().any(|leg| leg.texts.control.is_some());
+        if is_control { Kind::Control } else { Kind::Text }
     }
 
     /// What becomes of rows in doubt.

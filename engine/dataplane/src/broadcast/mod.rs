@@ -9,6 +9,7 @@
 //! [`shares`] who of several goes first, [`suppression`] who wants none. [`past`] is one that is
 //! over and that requests may still mean. [`areas`] knows which areas there are, [`templates`]
 //! which texts are kept ready, [`warnings`] what a warning of another system becomes.
+//! [`control_sms`] is what devices get in place of a text.
 //!
 //! **Never here:** sockets, clocks, the queue of pushes. **Invariants:** a row's number in a
 //! version never changes; every line of a file is a row, a duplicate, refused, blank, or the
@@ -17,6 +18,7 @@
 pub mod areas;
 pub mod audience;
 pub mod claims;
+pub mod control_sms;
 pub mod life;
 pub mod limits;
 pub mod lists;

@@ -6,8 +6,9 @@ use wire::sms::limits::{TIME_OCTETS, TPDU_OCTETS_MAX};
 use wire::sms::relay::{self, OriginatingAddress};
 use wire::sms::segment::{self, Content, PlanOptions, SUBMITS_OCTETS_MAX, SubmitTemplate};
 use wire::terms::calendar;
-use wire::terms::ids::{Class, Xpid};
+use wire::terms::ids::{Class, Kind, Xpid};
 
+use super::control_sms::ControlSms;
 use super::outcomes::Outcome;
 use super::recipients::Recipients;
 use super::slice::OnDoubt;
@@ -28,20 +29,22 @@ impl ReadyText {
         self.delivers.len() as u8
     }
 
-    /// Encodes a text; `None` where no ten short messages carry it.
+    /// Encodes a text, or what stands in its place; `None` where no ten short messages carry it.
     fn encode(
-        text: &str,
+        (kind, text): (Kind, &str),
         message_reference: u8,
-        originating: &OriginatingAddress,
-        scts: &[u8; TIME_OCTETS],
+        (originating, scts): (&OriginatingAddress, &[u8; TIME_OCTETS]),
     ) -> Option<Self> {
-        let (content, options) = (Content::Text(text), PlanOptions::default());
+        let control = if kind == Kind::Control { Some(ControlSms::parse(text)?) } else { None };
+        let control = control.as_ref();
+        let content = control.map_or(Content::Text(text), ControlSms::content);
+        let options = control.map_or_else(PlanOptions::default, ControlSms::options);
         let plan = segment::plan(content, &options).ok()?;
         let template = SubmitTemplate {
             destination: NO_DESTINATION,
             first_message_reference: message_reference,
             concatenation_reference: message_reference,
-            protocol_identifier: 0,
+            protocol_identifier: control.map_or(0, ControlSms::pid),
             validity_relative: None,
             status_report_requested: true,
             reject_duplicates: false,
@@ -114,6 +117,8 @@ pub struct RunningTerms {
     pub xpid: Xpid,
     /// Its class.
     pub class: Class,
+    /// Text for people, or octets for devices.
+    pub kind: Kind,
     /// Who phones show as its sender.
     pub sender: String,
     /// When it was started, Unix milliseconds.
@@ -176,7 +181,9 @@ impl RunningBroadcast {
         sorted_digests.sort_unstable();
         let texts = texts
             .iter()
-            .map(|text| ReadyText::encode(text, message_reference, &originating, &scts))
+            .map(|text| {
+                ReadyText::encode((terms.kind, text), message_reference, (&originating, &scts))
+            })
             .collect::<Option<_>>()?;
         Some(Self { terms, recipients, texts, digests, sorted_digests, scts, message_reference })
     }

@@ -176,6 +176,11 @@ impl Variants {
         Ok(Self { texts: parsed, fallback })
     }
 
+    /// Of what has no texts.
+    pub(super) fn none() -> Self {
+        Self { texts: Vec::new(), fallback: Vec::new() }
+    }
+
     /// The languages with their texts, in the order of their places.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Text)> {
         self.texts.iter().map(|(language, text)| (language.as_str(), text))

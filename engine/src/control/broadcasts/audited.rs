@@ -43,8 +43,8 @@ fn hide(texts: &mut Texts) {
     hide_all(&mut texts.variants);
     hide_all(&mut texts.parameters);
     texts.area_parameters.values_mut().for_each(hide_all);
-    if let Some(control) = &mut texts.control {
-        *control = digest_of(control);
+    for octets in [&mut texts.control, &mut texts.udh].into_iter().flatten() {
+        *octets = digest_of(octets);
     }
 }
 

@@ -201,6 +201,7 @@ impl BroadcastDesk {
             ordinal: start.ordinal,
             xpid: Xpid::parse(manifest.xpid.as_bytes()).ok_or_else(wrong)?,
             class: manifest.class().ok_or_else(wrong)?,
+            kind: manifest.kind(),
             sender: manifest.sender.clone(),
             started_ms: start.at_ms,
             hold_ms: manifest.hold_seconds * 1_000,

@@ -6,6 +6,7 @@ use wire::terms::municipality::Municipality;
 use wire::terms::rfc3339::parse_rfc3339;
 
 use super::{Areas, Audience, Leg, Manifest, ManifestError, Texts, no_area, wrong};
+use crate::broadcast::control_sms::ControlSms;
 use crate::broadcast::limits::{
     AREA_OCTETS_MAX, AREAS_MAX, HOLD_SECONDS_MAX, LEGS_MAX, LIFETIME_SECONDS_MAX, WAVES_MAX,
 };
@@ -42,6 +43,11 @@ impl Manifest {
         }
         for (at, leg) in self.legs.iter().enumerate() {
             leg.check(&format!("/legs/{at}"))?;
+        }
+        let with_control = self.legs.iter().filter(|leg| leg.texts.control.is_some()).count();
+        if with_control != 0 && with_control != self.legs.len() {
+            let sentence = "texts and control SMS are broadcasts of their own";
+            return Err(wrong("/legs", sentence));
         }
         let mut with_waves = (0..).zip(&self.legs).filter(|(_, leg)| !leg.waves.is_empty());
         if let Some((at, _)) = with_waves.nth(1) {
@@ -206,15 +212,19 @@ impl Texts {
             return Err(wrong(format!("{place}/part"), sentence));
         }
         self.check_area_parameters(&format!("{place}/area_parameters"))?;
-        if let Some(control) = &self.control {
-            let is_hex = !control.is_empty()
-                && control.len().is_multiple_of(2)
-                && control.bytes().all(|digit| digit.is_ascii_hexdigit());
-            if !is_hex {
-                return Err(wrong(format!("{place}/control"), "give whole octets in hexadecimal"));
-            }
+        let has_more = self.udh.is_some() || self.pid.is_some() || self.dcs.is_some();
+        if self.control.is_none() {
+            let sentence = "only a control SMS has udh, pid and dcs: take them out";
+            return if has_more { Err(wrong(place, sentence)) } else { Ok(()) };
         }
-        Ok(())
+        let place = format!("{place}/control");
+        let control = ControlSms::of(self)
+            .ok_or_else(|| wrong(&place, "give whole octets in hexadecimal, udh too"))?;
+        control.segments().map(drop).ok_or_else(|| {
+            let sentence = "it is longer than ten short messages, or its header or coding scheme \
+                            are none for octets";
+            wrong(&place, sentence)
+        })
     }
 
     fn check_area_parameters(&self, place: &str) -> Result<(), ManifestError> {

@@ -61,6 +61,7 @@ fn each_thing_that_is_wrong_is_named_with_its_place() {
         ("\"en\"]", "\"fr\"]", "/legs/0/texts"),
         ("{{place}}", "{{place", "/legs/0/texts"),
         ("\"fallback\":[\"en\"]", "\"control\":\"00\"", "/legs/0/texts"),
+        ("\"fallback\":[\"en\"]", "\"pid\":64", "/legs/0/texts"),
         ("\"lifetime\"", "\"life_time\"", ""),
         ("\"lifetime\"", "\"retraction\":{\"reqid\":\"x\"},\"lifetime\"", "/retraction/texts"),
         ("\"lifetime\"", "\"retraction\":{\"reqid\":\"?\"},\"lifetime\"", "/retraction/reqid"),

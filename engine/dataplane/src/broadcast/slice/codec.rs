@@ -43,6 +43,8 @@ const _: () = assert!(LINES_MAX <= u8::MAX as usize && OUTCOMES_OF_A_RECORD_MAX 
 pub struct BookLine {
     /// Rows that ended, not rows that were accepted.
     pub is_final: bool,
+    /// Of control SMS, not of texts.
+    pub is_control: bool,
     /// The message center's number of the final state; 0 of rows that were accepted.
     pub state: u8,
     /// Segments of each.
@@ -91,7 +93,7 @@ pub fn write(record: &Record, books: &RecordBooks, octets: &mut Vec<u8>) {
             octets.extend_from_slice(&[books.class, books.lines.len() as u8]);
             octets.extend_from_slice(&(entries.len() as u16).to_le_bytes());
             for line in &books.lines {
-                let kind = u8::from(line.is_final);
+                let kind = u8::from(line.is_final) | u8::from(line.is_control) << 1;
                 octets.extend_from_slice(&[kind, line.state, line.segments, line.delivered]);
                 octets.extend_from_slice(&line.code.to_le_bytes());
                 octets.extend_from_slice(&line.rows.to_le_bytes());
@@ -167,8 +169,10 @@ pub fn read_books(octets: &[u8]) -> Option<RecordBooks> {
 }
 
 fn line(reader: &mut Octets<'_>) -> Option<BookLine> {
+    let kind = reader.octet()?;
     Some(BookLine {
-        is_final: reader.octet()? == 1,
+        is_final: kind & 1 == 1,
+        is_control: kind & 2 == 2,
         state: reader.octet()?,
         segments: reader.octet()?,
         delivered: reader.octet()?,
@@ -281,8 +285,9 @@ mod tests {
     #[test]
     fn every_record_is_read_as_it_was_written() {
         let word = RowWord { outcome: Outcome::Delivered, segments: 2, ..RowWord::WAITING };
+        let control = BookLine { is_control: true, ..BookLine::default() };
         let line =
-            BookLine { is_final: true, state: 4, segments: 2, delivered: 2, code: 0, rows: 400 };
+            BookLine { is_final: true, state: 4, segments: 2, delivered: 2, rows: 400, ..control };
         let full =
             RecordBooks { number: 7, xpid: 100_000_001, class: 3, lines: vec![line; LINES_MAX] };
         let piece = Piece { run: 3, first: 70_000, rows: 32 };

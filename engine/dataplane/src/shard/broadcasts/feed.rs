@@ -11,6 +11,7 @@ use crate::broadcast::limits::{
 };
 use crate::broadcast::outcomes::{HAD_IT, NO_TEXT, NOT_MEANT, Outcome, SUPPRESSED};
 use crate::broadcast::recipients::Recipient;
+use crate::broadcast::running::RunningTerms;
 use crate::broadcast::slice::{OnDoubt, Order};
 use crate::gateway::registry::Registered;
 use crate::network::port::Network;
@@ -20,7 +21,7 @@ use crate::smsc::row_ids::row_at;
 use crate::smsc::rows::{NewRow, Withdrawal};
 use crate::testing::kill_points::{KillPoint, kill_point};
 use wire::terms::code::Code;
-use wire::terms::ids::{Class, Kind};
+use wire::terms::ids::Class;
 use wire::terms::time::WallMs;
 
 /// Rows of one broadcast that are taken before the next one's turn is looked for.
@@ -286,7 +287,7 @@ impl<L: Log> Shard<L> {
         part.is_starved |= !part.slice.has_ready() && part.slice.claimable() > 0;
         let terms = &part.broadcast.terms;
         let registered = self.registry.find(terms.xpid);
-        if let Err(code) = may_send(registered, terms.class, &terms.sender, now_ms) {
+        if let Err(code) = may_send(registered, terms, now_ms) {
             part.stop(code);
             part.tokens = 0;
             return;
@@ -455,8 +456,7 @@ impl Part {
 /// Whether the registration lets it go on.
 fn may_send(
     registered: Option<&Registered>,
-    class: Class,
-    sender: &str,
+    terms: &RunningTerms,
     now_ms: WallMs,
 ) -> Result<(), Code> {
     let registered = registered.ok_or(Code::NOT_REGISTERED)?;
@@ -465,9 +465,9 @@ fn may_send(
     if registration.suspended || !term.contains(&now_ms.ms()) {
         return Err(Code::SUSPENDED_CLIENT);
     }
-    let has_sender = registration.senders.iter().any(|known| known == sender);
-    if !registration.classes.contains(class)
-        || !registration.kinds.contains(Kind::Text)
+    let has_sender = registration.senders.iter().any(|known| *known == terms.sender);
+    if !registration.classes.contains(terms.class)
+        || !registration.kinds.contains(terms.kind)
         || !has_sender
     {
         return Err(Code::NOT_ALLOWED);

@@ -36,6 +36,7 @@ impl Part {
     /// has ended; and how many of the entries fit with it.
     fn books_of(&mut self, entries: &[(u32, RowWord)]) -> (RecordBooks, usize) {
         let terms = &self.broadcast.terms;
+        let is_control = terms.kind == Kind::Control;
         let mut counts: BTreeMap<BookLine, u16> = BTreeMap::new();
         let mut fit = 0;
         for (row, word) in entries {
@@ -49,7 +50,7 @@ impl Part {
             }
             let text = self.broadcast.recipients.row(self.number_of(*row)).text;
             let segments = self.broadcast.text(text).map_or(1, |text| text.segments());
-            let line = BookLine { segments, ..BookLine::default() };
+            let line = BookLine { segments, is_control, ..BookLine::default() };
             let (bits, bit) = (&mut self.accepted[*row as usize / 64], 1 << (row % 64));
             if *bits & bit == 0 {
                 *bits |= bit;
@@ -241,7 +242,7 @@ pub(in crate::shard) fn events_of(
         xpid: books.xpid,
         code: line.code,
         class: books.class,
-        push_kind: Kind::Text.number(),
+        push_kind: if line.is_control { Kind::Control } else { Kind::Text }.number(),
         state: line.state,
         segments: line.segments,
         delivered: line.delivered,
