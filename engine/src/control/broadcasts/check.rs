@@ -23,7 +23,9 @@ use crate::broadcast::running::RowsOf;
 use crate::shard::SliceFigures;
 use host::clock;
 use host::mapped::Mapped;
+use wire::cap::missing_prefix;
 use wire::sms::relay::OriginatingAddress;
+use wire::terms::ids::{Class, Kind};
 use wire::terms::ownership::shard_of;
 
 /// Broadcasts with the same text that a dry run names.
@@ -156,6 +158,12 @@ impl BroadcastDesk {
         warn(
             !self.engine.carriers().is_empty(),
             "rows whose route is a carrier fail (6012): broadcasts go by the core network",
+        );
+        let is_exercise = manifest.class() == Some(Class::Exercise);
+        let mut texts = addressed.texts.iter().filter(|_| manifest.kind() == Kind::Text);
+        warn(
+            is_exercise && texts.any(|text| missing_prefix(&text.text, &text.language).is_some()),
+            "a text of the exercise does not begin with the word for it: 訓練, EXERCISE",
         );
         let pinned = sources.iter().map(|source| {
             let list = &source.list;

@@ -136,7 +136,7 @@ fn breakdown(tally: &Tally, targeted: u64, areas_max: usize) -> Breakdown {
 fn limit(
     state: &str,
     counts: &BTreeMap<String, u64>,
-    (paced, unopened): ((u32, u64), u64),
+    (paced, by_area, unopened): ((u32, u64), bool, u64),
     stalls: (bool, bool),
 ) -> &'static str {
     let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
@@ -153,6 +153,8 @@ fn limit(
         "running" if per_second > 0 && now * 100 >= u64::from(per_second) * AT_PACE_PERCENT => {
             "pace"
         }
+        // What waits has not been let out by its area's pace.
+        "running" if by_area && of(Outcome::Waiting) > unopened => "pace",
         "running" if of(Outcome::Waiting) + of(Outcome::InFlight) > 0 => "network",
         _ => "nothing",
     }
@@ -214,8 +216,13 @@ impl Entry {
                 per_second: pace.per_second,
                 weight: pace.weight,
                 waves: document.waves_open(),
-                limited_by: limit(&state, &counts, (paced, self.rows_unopened()), stalls)
-                    .to_owned(),
+                limited_by: limit(
+                    &state,
+                    &counts,
+                    (paced, pace.per_area > 0, self.rows_unopened()),
+                    stalls,
+                )
+                .to_owned(),
             },
             left: self.time_left(&counts, &state),
             reach: ReachFigures {

@@ -122,6 +122,9 @@ pub(super) fn warning(tongue: Tongue, english: &str) -> &str {
         "rows whose route is a carrier fail (6012): broadcasts go by the core network" => {
             "事業者経路の宛先は失敗します（6012）。一斉配信はコア網のみを使います"
         }
+        "a text of the exercise does not begin with the word for it: 訓練, EXERCISE" => {
+            "訓練の文面が「訓練」で始まっていません"
+        }
         other => other,
     }
 }
