@@ -382,8 +382,14 @@ impl<L: Log> Shard<L> {
             on_doubt: terms.on_doubt,
             mutation: self.broadcasts.mutation,
         };
-        let started = self.pace.center(WallMs::new(terms.started_ms));
-        let seconds = self.pace.center(now_ms).since(started) / 1_000;
+        // A time that lies ahead, because the clock was set back, counts as now.
+        let started = self.pace.center(WallMs::new(terms.started_ms)).min(self.pace.center(now_ms));
+        let newest_ms = untold.as_ref().map_or(0, |notes| notes.newest_ms).max(terms.started_ms);
+        let seconds = match newest_ms > now_ms.ms() {
+            // What was due by then nobody knows any more.
+            true => u64::from(u32::MAX),
+            false => self.pace.center(now_ms).since(started) / 1_000,
+        };
         let (needed, records, slice, accepted) = match untold {
             None => (BTreeMap::new(), 0, Slice::new(plan), vec![0; (rows as usize).div_ceil(64)]),
             Some(notes) => notes.recover(plan, seconds as u32),

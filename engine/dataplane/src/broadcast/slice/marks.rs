@@ -94,7 +94,8 @@ impl Slice {
         self.rests = false;
     }
 
-    pub(super) fn is_awake(&self) -> bool {
+    /// Whether rows may begin: after a planned stop not before a record says that they do.
+    pub fn is_awake(&self) -> bool {
         self.waking == Waking::Awake || self.mutation == Mutation::WakingNotAwaited
     }
 

@@ -104,7 +104,8 @@ impl<L: Log> Shard<L> {
         }
         match part.slice.life() {
             Life::Closing(end) => self.sweep(part, end, now_ms),
-            Life::Running => self.return_parked(part, network, now_ms),
+            // Before that they would only be parked again.
+            Life::Running if part.slice.is_awake() => self.return_parked(part, network, now_ms),
             _ => false,
         }
     }

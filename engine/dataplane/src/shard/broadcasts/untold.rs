@@ -28,6 +28,8 @@ pub(in crate::shard) struct UntoldNotes {
     waves_open: u8,
     /// The last record says that nothing was under way.
     rests: bool,
+    /// When the latest record was written, Unix milliseconds.
+    pub(super) newest_ms: u64,
     /// Records with outcomes that were numbered.
     records: u32,
     /// Where the records lie.
@@ -47,6 +49,7 @@ impl Default for UntoldNotes {
             doubts: 0,
             waves_open: 1,
             rests: false,
+            newest_ms: 0,
             records: 0,
             positions: Vec::new(),
             needed: BTreeMap::new(),
@@ -59,6 +62,7 @@ impl UntoldNotes {
     pub(in crate::shard) fn take(&mut self, position: Position, note: &BroadcastNote<'_>) -> bool {
         let Some((record, books)) = codec::read(note.octets) else { return false };
         self.merge(&record, &books);
+        self.newest_ms = self.newest_ms.max(note.at_ms);
         self.positions.push(position);
         true
     }
