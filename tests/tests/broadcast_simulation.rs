@@ -12,7 +12,7 @@ use tests::simulation::{Options, ROW_MUTATIONS, replay_command, run};
 const SEEDS: u64 = 300;
 const PUSHES_PER_SEED: u64 = 30;
 /// Seeds within which every deliberate fault must be noticed.
-const SEEDS_TO_NOTICE: u64 = 300;
+const SEEDS_TO_NOTICE: u64 = 400;
 
 fn options(seed: u64) -> Options {
     Options {

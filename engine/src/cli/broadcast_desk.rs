@@ -251,8 +251,7 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
             order("cancel", broadcast, &why, place, output)
         }
         DeskCommand::Pace { broadcast, per_second, weight, place } => {
-            let wanted = PaceWanted { per_second: *per_second, weight: *weight };
-            set_pace(broadcast, &wanted, place, output)
+            set_pace((broadcast, *per_second, *weight), place, output)
         }
         DeskCommand::Wave { broadcast, wave, place } => {
             order("wave", broadcast, &WaveWanted { wave: *wave }, place, output)
@@ -267,9 +266,7 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
             recipient((broadcast, msn), *json, place, output)
         }
         DeskCommand::Withdraw { broadcast, msn, place } => {
-            let path = format!("/broadcasts/{broadcast}/recipients/{msn}");
-            let found: RecipientDocument = running(place)?.delete(&path)?;
-            output.print(&text_of_recipient(&found))
+            withdraw((broadcast, msn), place, output)
         }
         DeskCommand::Status { broadcast, json, place } => {
             status(broadcast.as_deref(), *json, place, output)
@@ -308,14 +305,24 @@ pub(super) fn document<T: DeserializeOwned>(file: &Path) -> Result<T, CliError> 
 }
 
 fn set_pace(
-    broadcast: &str,
-    wanted: &PaceWanted,
+    (broadcast, per_second, weight): (&str, Option<u32>, Option<u16>),
     place: &Place,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
     let path = format!("/broadcasts/{broadcast}/pace");
-    let progress: ProgressDocument = running(place)?.patch(&path, wanted)?;
+    let wanted = PaceWanted { per_second, weight };
+    let progress: ProgressDocument = running(place)?.patch(&path, &wanted)?;
     output.print(&text_of(&progress))
+}
+
+fn withdraw(
+    (broadcast, msn): (&str, &str),
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let path = format!("/broadcasts/{broadcast}/recipients/{msn}");
+    let found: RecipientDocument = running(place)?.delete(&path)?;
+    output.print(&text_of_recipient(&found))
 }
 
 fn recipient(

@@ -153,6 +153,14 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// Whether the shards are being told of a broadcast.
+    fn is_told_now(&self, cast: usize) -> bool {
+        let is_its = |step: &Step| matches!(step, Step::Tell(told, _) if *told == cast);
+        self.scripts.values().any(|script| script.now.iter().chain(&script.next).any(is_its))
+    }
+}
+
 impl Document {
     fn of(plan: Plan) -> Self {
         let (is_answered, is_refused, is_kept) = (false, false, false);
@@ -488,7 +496,9 @@ impl Simulation {
                     unreachable!("what is told was started");
                 };
                 let terms = &running.terms;
-                let begins = self.pace.center(WallMs::new(terms.started_ms)) + terms.hold_ms;
+                // What lies ahead counts as now.
+                let started = self.pace.center(WallMs::new(terms.started_ms));
+                let begins = started.min(self.center_ms()) + terms.hold_ms;
                 let ends = self.pace.center(WallMs::new(terms.deadline_ms));
                 if let Some(known) = self.rows.cast(cast) {
                     known.told(at, begins, ends);

@@ -73,8 +73,8 @@ impl Outcome {
         match (self, next) {
             (_, Self::Waiting) => false,
             (Self::Waiting, Self::HandedOver) => false,
-            // A right may be gone or the time over before the first attempt; and of what a crash left
-            // in doubt a late report may come before it is attempted again.
+            // A right may be gone or the time over before the first attempt; and of what a crash
+            // left in doubt a late report may come before it is attempted again.
             (Self::Waiting, _) => true,
             (Self::InFlight, Self::InFlight) => false,
             (Self::InFlight, _) => true,

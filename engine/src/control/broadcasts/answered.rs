@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
-use super::check::hexadecimal;
 use super::shelf;
 use crate::control::limits::{ANSWERS_KEPT_MAX, ANSWERS_KEPT_OCTETS_MAX};
 use host::reading::read_bounded;
@@ -34,7 +33,10 @@ pub(super) struct AnswerKey {
 impl AnswerKey {
     /// The key that somebody of this name gave.
     pub(super) fn of(caller: &str, key: &[u8]) -> Self {
-        let digits = |octets: &[u8]| hexadecimal(&Sha256::digest(octets)[..16]);
+        let digits = |octets: &[u8]| -> String {
+            let digest = Sha256::digest(octets);
+            digest.iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+        };
         Self { caller: digits(caller.as_bytes()), key: digits(key) }
     }
 }

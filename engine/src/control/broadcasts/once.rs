@@ -9,13 +9,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes, HttpBody, to_bytes};
+use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Bytes, Frame, SizeHint};
 use sha2::{Digest as _, Sha256};
 
 use super::answered::{AnswerKey, KeptAnswer};
@@ -113,13 +113,14 @@ async fn keep(
     let Some(request) = request.filter(|_| is_short && response.status().is_success()) else {
         return response;
     };
-    let (parts, body) = response.into_parts();
-    let Ok(octets) = to_bytes(body, ANSWER_KEPT_OCTETS_MAX).await else {
-        return stopping().into_response();
-    };
+    let (parts, mut body) = response.into_parts();
+    let mut octets = Vec::new();
+    while let Ok(Some(piece)) = next_octets(&mut body).await {
+        octets.extend_from_slice(&piece);
+    }
     let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|name| name.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_owned();
-    if let Ok(text) = String::from_utf8(octets.to_vec()) {
+    if let Ok(text) = String::from_utf8(octets.clone()) {
         let answer = KeptAnswer { request, status: parts.status.as_u16(), content_type, text };
         let kept =
             beside(desk, move |desk| Ok(desk.answered.keep(&key, &answer, clock::unix_ms())?));

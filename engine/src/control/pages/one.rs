@@ -231,6 +231,18 @@ fn next_wave(reader: &Reader, document: &BroadcastDocument) -> Markup {
     }
 }
 
+/// To cancel and retract, for whoever may do that: what was prepared needs no author.
+fn take_back(reader: &Reader, progress: &ProgressDocument) -> Markup {
+    let manifest = &progress.document.manifest;
+    let id = &progress.document.broadcast;
+    let may = manifest.retraction.is_some() || reader.may(Role::Author);
+    html! {
+        @if may && progress.state != "holding" {
+            (ask(id, "retract", "plain", reader.say("Cancel and retract…", "中止して訂正を送る…")))
+        }
+    }
+}
+
 /// What may be done now, by whoever looks.
 fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
     let document = &progress.document;
@@ -283,9 +295,7 @@ fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
                 @if state != "closing" {
                     (ask(id, "cancel", "plain", reader.say("Cancel…", "中止…")))
                 }
-                @if reader.may(Role::Author) && state != "holding" {
-                    (ask(id, "retract", "plain", reader.say("Cancel and retract…", "中止して訂正を送る…")))
-                }
+                (take_back(reader, progress))
             }
             @if is_before && operates {
                 (ask(id, "cancel", "plain", reader.say("Discard…", "破棄…")))

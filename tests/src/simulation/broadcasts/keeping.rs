@@ -43,6 +43,10 @@ impl Simulation {
     }
 
     fn look_at_cast(&mut self, cast: usize) -> Checked {
+        if self.desk.is_told_now(cast) {
+            // Whoever tells of it has the turn.
+            return Ok(());
+        }
         let ordinal = cast as u32 + 1;
         let (mut lives, mut doubts, mut is_behind) = (Vec::new(), 0, false);
         for shard in 0..self.stations.len() {

@@ -121,7 +121,7 @@ impl<'a> Others<'a> {
         live.filter_map(move |part| part.known_row(msn)).chain(past)
     }
 
-    /// Whether a row is for a phone, by what became of another broadcast's; `None`: nothing has yet.
+    /// Whether a row is for a phone, by what became of another broadcast's; `None`: nothing yet.
     pub(super) fn is_meant(self, of: RowsOf, msn: Msn) -> Option<bool> {
         self.count_searches(1);
         let row = self.rows_to(msn, |terms| terms.ordinal == of.ordinal).next()?;

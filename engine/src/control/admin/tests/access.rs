@@ -66,6 +66,8 @@ fn body_of(rule: &PathRule) -> &'static str {
             r#"{"digest":"d"}"#
         }
         ("POST", path) if path.ends_with("/cancel") => r#"{"reason":"wrong town"}"#,
+        ("PATCH", "/broadcasts/{broadcast}/pace") => r#"{"per_second":5}"#,
+        ("POST", path) if path.ends_with("/wave") => r#"{"wave":2}"#,
         ("PUT", "/areas") => r#"{"type":"Feature","properties":{"code":"13101"}}"#,
         ("POST", "/areas/match") => r#"{"codes":["13101"]}"#,
         ("PUT", "/templates/{template}") => r#"{"variants":{"en":"Leave"}}"#,
@@ -88,6 +90,7 @@ fn target_of(rule: &PathRule) -> String {
     let path = rule.path.replace("{xpid}", "00100000001").replace("{name}", "another");
     let path = path.replace("{list}", "li-1").replace("{broadcast}", "br-1");
     let path = path.replace("{template}", "flood").replace("{source}", "town");
+    let path = path.replace("{msn}", "09012345678");
     match rule.path {
         "/lists/{list}/versions" if rule.method == "POST" => path + "?base=1",
         "/warnings" => path + "?source=town",
@@ -770,6 +773,7 @@ fn act_of(rule: &PathRule) -> String {
         ("PUT", "/templates/{template}") => "template put flood",
         ("PUT", "/sources/{source}") => "source set town",
         ("DELETE", "/sources/{source}") => "source remove town",
+        ("DELETE", "/broadcasts/{broadcast}/recipients/{msn}") => "broadcast withdraw br-1",
         (_, path) if path.starts_with("/broadcasts/{broadcast}/") => {
             return format!("broadcast {} br-1", path.rsplit('/').next().unwrap_or_default());
         }
