@@ -411,8 +411,7 @@ impl CarrierCommand {
 impl ChangeCommand {
     /// What is named; of TLS all, since what is not named stays as it was `before`.
     fn change(&self, mut tls: CarrierTlsSettings) -> Result<CarrierChange, CliError> {
-        let before = tls.clone();
-        self.tls.apply(&mut tls)?;
+        let names_tls = self.tls.apply(&mut tls)?;
         let password =
             named_secret("password", self.password_file.as_deref(), self.password_env.as_deref())?;
         Ok(CarrierChange {
@@ -447,7 +446,7 @@ impl ChangeCommand {
             cancel: self.cancel,
             query: self.query,
             in_doubt: self.in_doubt,
-            tls: (tls != before).then_some(tls),
+            tls: names_tls.then_some(tls),
             paused: None,
         })
     }
@@ -462,9 +461,10 @@ impl Pushes {
 }
 
 impl TlsOptions {
-    /// Puts what is named into the settings; files are kept by their whole paths, for the engine
+    /// Puts what is named into the settings, and says whether anything is: a file that has the same
+    /// name as before may hold something else. Files are kept by their whole paths, for the engine
     /// may be started elsewhere.
-    fn apply(&self, settings: &mut CarrierTlsSettings) -> Result<(), CliError> {
+    fn apply(&self, settings: &mut CarrierTlsSettings) -> Result<bool, CliError> {
         settings.on = self.tls.unwrap_or(settings.on);
         if let Some(name) = &self.tls_name {
             settings.name.clone_from(name);
@@ -482,7 +482,9 @@ impl TlsOptions {
                 })?,
             };
         }
-        Ok(())
+        let files = [&self.tls_ca, &self.tls_cert, &self.tls_key];
+        let names_files = files.iter().any(|file| file.is_some());
+        Ok(names_files || self.tls.is_some() || self.tls_name.is_some())
     }
 }
 

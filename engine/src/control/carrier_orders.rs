@@ -17,7 +17,7 @@ use wire::terms::ids::{Class, Xpid};
 
 use super::admin::{AdminError, Caller, Document, reply_json};
 use super::audit::Act;
-use super::carriers::{CarrierChange, CarrierSettings};
+use super::carriers::{AlphabetSetting, CarrierChange, CarrierSettings};
 use super::engine::Engine;
 use super::store::{Store, StoreError};
 use crate::network::routes::{
@@ -355,8 +355,7 @@ impl CarrierOrder {
                 ));
             }
             Self::Set { name, settings: change } => {
-                let settings = change_settings(store, name, |settings| change.apply(settings))?;
-                return Ok(told(format!("The carrier {name} is changed."), &settings));
+                return set_carrier(store, name, change);
             }
             Self::Remove { name, forget_receipts } => {
                 let awaited = awaited(name);
@@ -371,31 +370,19 @@ impl CarrierOrder {
                 format!("The carrier {name} is removed.")
             }
             Self::Pause { name } => {
-                change_settings(store, name, |settings| settings.paused = true)?;
+                change_settings(store, name, false, |settings| settings.paused = true)?;
                 format!("The carrier {name} is handed no more pushes.")
             }
             Self::Resume { name } => {
-                change_settings(store, name, |settings| settings.paused = false)?;
+                change_settings(store, name, false, |settings| settings.paused = false)?;
                 format!("The carrier {name} is handed pushes.")
             }
             Self::Rebind { name } => {
-                store.carrier(name)?;
+                let (_, settings) = store.carrier(name)?;
+                settings.tls.resolve(&settings.hosts)?;
                 format!("The sessions of the carrier {name} are bound anew.")
             }
-            Self::RouteAdd { route } => {
-                store.put_route(&route.rule(&store.carriers()?)?)?;
-                let twice = match route.elsewhere {
-                    true => {
-                        " What a carrier could not deliver is submitted to another one, once: \
-                             it is paid twice."
-                    }
-                    false => "",
-                };
-                format!(
-                    "The route is there. The state of the lines is the carrier's to know: no HLR \
-                     is asked, and svcinst does not count.{twice}"
-                )
-            }
+            Self::RouteAdd { route } => return add_route(store, route),
             Self::RouteRemove { route: RouteKey { prefix, xpid, class } } => {
                 let (xpid, class) = key_of(prefix, xpid.as_deref(), class.as_deref())?;
                 store.remove_route(prefix, xpid, class)?;
@@ -406,18 +393,80 @@ impl CarrierOrder {
     }
 }
 
+/// What waits was encoded for the carriers that were there.
+const POORER: &str = "pushes that wait and have characters that the carrier's alphabet lacks go \
+                      there as UCS-2, and those of which a part has no room for that end as 6005";
+
+/// Whether the alphabet lacks characters of GSM 7-bit.
+fn is_poorer(alphabet: AlphabetSetting) -> bool {
+    matches!(alphabet, AlphabetSetting::Latin1 | AlphabetSetting::Ascii)
+}
+
+impl CarrierReply {
+    fn warn(&mut self, warning: &str) {
+        let more = if self.warning.is_empty() { "" } else { "; " };
+        self.warning = format!("{}{more}{warning}", self.warning);
+    }
+}
+
+fn set_carrier(
+    store: &mut Store,
+    name: &str,
+    change: &CarrierChange,
+) -> Result<CarrierReply, OrderError> {
+    let was_poorer = is_poorer(store.carrier(name)?.1.alphabet);
+    let rereads = change.tls.is_some();
+    let settings = change_settings(store, name, rereads, |settings| change.apply(settings))?;
+    let mut reply = told(format!("The carrier {name} is changed."), &settings);
+    if !was_poorer && is_poorer(settings.alphabet) {
+        reply.warn(POORER);
+    }
+    Ok(reply)
+}
+
+fn add_route(store: &mut Store, route: &RouteDocument) -> Result<CarrierReply, OrderError> {
+    let carriers = store.carriers()?;
+    store.put_route(&route.rule(&carriers)?)?;
+    let twice = match route.elsewhere {
+        true => {
+            " What a carrier could not deliver is submitted to another one, once: it is paid twice."
+        }
+        false => "",
+    };
+    let done = format!(
+        "The route is there. The state of the lines is the carrier's to know: no HLR is asked, and \
+         svcinst does not count.{twice}"
+    );
+    let mut reply = CarrierReply { done, warning: String::new() };
+    let is_of_route = |name: &str| route.carriers.iter().any(|one| one.name == name);
+    let lacks =
+        |settings: &CarrierSettings| is_of_route(&settings.name) && is_poorer(settings.alphabet);
+    if carriers.iter().any(|(_, settings)| lacks(settings)) {
+        reply.warn(POORER);
+    }
+    Ok(reply)
+}
+
 fn told(done: String, settings: &CarrierSettings) -> CarrierReply {
     CarrierReply { done, warning: settings.warning().unwrap_or_default() }
 }
 
+/// Changes a carrier. Its files of TLS are looked at where the order is about them: what is wrong
+/// with them at another moment keeps nobody from pausing it.
 fn change_settings(
     store: &mut Store,
     name: &str,
+    rereads: bool,
     change: impl FnOnce(&mut CarrierSettings),
 ) -> Result<CarrierSettings, OrderError> {
     let (number, mut settings) = store.carrier(name)?;
+    let tls_before = settings.tls.clone();
     change(&mut settings);
-    settings.carrier(number, |_, _| Vec::new())?;
+    settings.check()?;
+    settings.tls.check_names(&settings.hosts)?;
+    if rereads || settings.tls != tls_before {
+        settings.tls.resolve(&settings.hosts)?;
+    }
     store.put_carrier(number, &settings)?;
     Ok(settings)
 }
@@ -455,16 +504,19 @@ async fn order(
                 of("receipts_awaited") + of("in_hand")
             };
             let act = order.act(store)?;
-            let number = match &order {
-                CarrierOrder::Rebind { name } => Some(store.carrier(name)?.0),
-                _ => None,
+            let (rebound, reread) = match &order {
+                CarrierOrder::Rebind { name } => (Some(store.carrier(name)?.0), None),
+                CarrierOrder::Set { name, settings } if settings.tls.is_some() => {
+                    (None, Some(store.carrier(name)?.0))
+                }
+                _ => (None, None),
             };
             store.act_in_steps(name, &act, |store, step| -> Result<_, AdminError> {
                 let reply = order.obey(store, awaited)?;
                 *step += 1;
-                match number {
+                match rebound {
                     Some(number) => control.rebind_carrier(number)?,
-                    None => control.publish_carriers(store.carriers()?, store.routes()?)?,
+                    None => control.publish_carriers(store.carriers()?, store.routes()?, reread)?,
                 }
                 Ok(reply)
             })
@@ -479,6 +531,48 @@ impl From<OrderError> for AdminError {
         match error {
             OrderError::Store(error) => error.into(),
             OrderError::Refused(sentence) => Self::bad_request(sentence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::carrier_tls::CarrierTlsSettings;
+
+    #[test]
+    fn a_file_that_is_gone_keeps_nobody_from_pausing_the_carrier() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(place.path()).expect("a store");
+        let ca = place.path().join("ca.pem");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+        std::fs::write(&ca, made.cert.pem()).expect("writable");
+        let tls = CarrierTlsSettings { on: true, ca: ca.clone(), ..CarrierTlsSettings::default() };
+        let name = || "beta".to_owned();
+        let settings = CarrierChange {
+            hosts: Some(vec!["localhost:3550".to_owned()]),
+            system_id: Some("us".to_owned()),
+            tls: Some(tls.clone()),
+            ..CarrierChange::default()
+        };
+        let mut obey = |order: CarrierOrder| order.obey(&mut store, |_| 0);
+        obey(CarrierOrder::Add { name: name(), settings }).expect("added");
+        std::fs::remove_file(&ca).expect("there");
+        obey(CarrierOrder::Pause { name: name() }).expect("the brake works");
+        obey(CarrierOrder::Resume { name: name() }).expect("and is let go");
+        let elsewhere = CarrierChange {
+            hosts: Some(vec!["[::1]:3550".to_owned()]),
+            rate: Some(1),
+            ..CarrierChange::default()
+        };
+        obey(CarrierOrder::Set { name: name(), settings: elsewhere }).expect("set");
+        let named = CarrierChange { tls: Some(tls), ..CarrierChange::default() };
+        for order in [
+            CarrierOrder::Set { name: name(), settings: named },
+            CarrierOrder::Rebind { name: name() },
+        ] {
+            let refused = obey(order).expect_err("its files are what the order is about");
+            assert!(refused.to_string().contains("the carrier's authority"), "{refused}");
         }
     }
 }

@@ -3,9 +3,10 @@
 //! Nothing here waits for a name: a carrier whose host has no address yet is there and not dialled,
 //! and the names' own thread finds it later.
 
+use super::carrier_tls::is_set_up;
 use super::carriers::{CarrierSettings, addresses_of};
 use crate::network::routes::{Routes, Rule, TooManyChoices};
-use crate::network::smpp::carrier::Carrier;
+use crate::network::smpp::carrier::{Carrier, CarrierTls};
 use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Spread};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,8 @@ pub struct CarrierOrders {
     /// By number: what the plan before was made of. Files of TLS are read for what is new in it:
     /// those of another carrier may be under change at this moment.
     planned: BTreeMap<u8, CarrierSettings>,
+    /// The carrier whose files of TLS the next plan reads anew: the order names it.
+    pub reread: Option<u8>,
 }
 
 /// Why there is no plan.
@@ -47,7 +50,8 @@ impl CarrierOrders {
         Self { carriers, rules, ..Self::default() }
     }
 
-    /// The plan that follows `before`: a carrier that was there keeps its rings.
+    /// The plan that follows `before`: a carrier that was there keeps its rings. One whose files of
+    /// TLS cannot be used at a start is there and not called, and keeps nothing else from starting.
     ///
     /// # Errors
     /// Settings that cannot work.
@@ -60,14 +64,8 @@ impl CarrierOrders {
         let mut carriers = Vec::new();
         for (number, settings) in &self.carriers {
             let known = before.carriers.iter().find(|known| known.exchange.number() == *number);
-            let as_before = self
-                .planned
-                .get(number)
-                .filter(|planned| planned.tls == settings.tls && planned.hosts == settings.hosts);
-            let made = match known.filter(|_| as_before.is_some()) {
-                Some(known) => settings.carrier_over(*number, &look_up, known.carrier.tls.clone()),
-                None => settings.carrier(*number, &look_up),
-            };
+            let tls = self.tls_of(*number, settings, known);
+            let made = tls.and_then(|tls| settings.carrier_over(*number, &look_up, tls));
             let mut carrier = made.map_err(|sentence| PlanError::Settings {
                 name: settings.name.clone(),
                 sentence,
@@ -98,8 +96,45 @@ impl CarrierOrders {
         let alphabets =
             alphabets.map(|(number, settings)| (*number, settings.alphabet.alphabet())).collect();
         let routes = Routes::new(rules)?.with_queried(queried).with_alphabets(alphabets);
-        let routes = Arc::new(routes);
+        // The same ones stay: shards look at no push then.
+        let is_as_before = routes == *before.routes;
+        let routes = if is_as_before { Arc::clone(&before.routes) } else { Arc::new(routes) };
         Ok(CarrierPlan { carriers: carriers.into(), routes })
+    }
+
+    /// What a carrier is spoken to with. Files are read where the settings say others than before,
+    /// where the order names the carrier, and where they could not be used before.
+    fn tls_of(
+        &self,
+        number: u8,
+        settings: &CarrierSettings,
+        known: Option<&KnownCarrier>,
+    ) -> Result<Option<CarrierTls>, String> {
+        settings.check()?;
+        if !settings.tls.on {
+            return Ok(None);
+        }
+        let before = known.and_then(|known| known.carrier.tls.as_ref());
+        let usable = before.filter(|tls| is_set_up(tls));
+        let planned = self.planned.get(&number);
+        let is_as_before = planned.is_some_and(|planned| planned.tls == settings.tls);
+        if let Some(tls) = usable.filter(|_| is_as_before && self.reread != Some(number)) {
+            settings.tls.check_names(&settings.hosts)?;
+            return Ok(Some(settings.tls.over(&settings.hosts, tls)));
+        }
+        let was_never_called = known.is_none() || before.is_some_and(|tls| !is_set_up(tls));
+        match settings.tls.resolve(&settings.hosts) {
+            Err(error) if was_never_called => {
+                let carrier = &settings.name;
+                tracing::error!(
+                    carrier,
+                    "the carrier is not called, and its pushes wait, until its files of TLS can \
+                     be used and the engine is sent SIGHUP: {error}"
+                );
+                Ok(Some(settings.tls.not_set_up(&settings.hosts)))
+            }
+            resolved => resolved,
+        }
     }
 }
 
@@ -107,6 +142,7 @@ impl CarrierOrders {
     /// What the orders say now is what was planned last.
     pub fn note_planned(&mut self) {
         self.planned = self.carriers.iter().cloned().collect();
+        self.reread = None;
     }
 
     /// The plan with the files of each carrier's TLS read anew; `None` where no carrier speaks it.
@@ -222,6 +258,83 @@ mod tests {
         orders.carriers[1].1.tls.name = "other.example".to_owned();
         let refused = orders.plan(&moved, Spread::even(1), found).map(drop);
         assert!(matches!(refused, Err(PlanError::Settings { name, .. }) if name == "beta"));
+    }
+
+    /// A carrier that trusts an authority in this file.
+    fn secure(name: &str, ca: &std::path::Path) -> CarrierSettings {
+        let mut secure = settings(name, "[::1]:3550");
+        (secure.tls.on, secure.tls.ca) = (true, ca.to_owned());
+        secure
+    }
+
+    fn write_authority(file: &std::path::Path) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+        std::fs::write(file, made.cert.pem()).expect("writable");
+    }
+
+    fn spoken_with(plan: &CarrierPlan, at: usize) -> &CarrierTls {
+        plan.carriers[at].carrier.tls.as_ref().expect("over TLS")
+    }
+
+    #[test]
+    fn a_file_of_a_carrier_that_is_gone_keeps_nothing_else_from_starting() {
+        let place = tempfile::tempdir().expect("a directory");
+        let ca = place.path().join("ca.pem");
+        let carriers = vec![(1, settings("alpha", "[::1]:2775")), (2, secure("beta", &ca))];
+        let mut orders = CarrierOrders { carriers, ..CarrierOrders::default() };
+        let nowhere = |_: &str, _: u16| Vec::new();
+        let plan = orders.plan(&CarrierPlan::default(), Spread::even(1), nowhere).expect("a plan");
+        orders.note_planned();
+        assert!(!is_set_up(spoken_with(&plan, 1)), "it is called by nobody");
+        // Nor does it keep another carrier from being paused.
+        orders.carriers[0].1.paused = true;
+        let paused = orders.plan(&plan, Spread::even(1), nowhere).expect("a plan");
+        orders.note_planned();
+        assert!(paused.carriers[0].carrier.paused);
+        write_authority(&ca);
+        let plan = orders.reread_tls(&paused).expect("one speaks TLS");
+        assert!(is_set_up(spoken_with(&plan, 1)));
+    }
+
+    #[test]
+    fn files_of_the_carrier_that_an_order_names_are_read_and_no_others() {
+        let place = tempfile::tempdir().expect("a directory");
+        let ca = place.path().join("ca.pem");
+        write_authority(&ca);
+        let carriers = vec![(1, secure("alpha", &ca)), (2, secure("beta", &ca))];
+        let mut orders = CarrierOrders { carriers, ..CarrierOrders::default() };
+        let nowhere = |_: &str, _: u16| Vec::new();
+        let plan = orders.plan(&CarrierPlan::default(), Spread::even(1), nowhere).expect("a plan");
+        orders.note_planned();
+        orders.reread = Some(2);
+        let next = orders.plan(&plan, Spread::even(1), nowhere).expect("a plan");
+        let is_kept = |at| {
+            let [before, after] = [&plan, &next].map(|plan| spoken_with(plan, at));
+            Arc::ptr_eq(&before.spoken_with, &after.spoken_with)
+        };
+        assert_eq!([is_kept(0), is_kept(1)], [true, false]);
+        // Another host needs no file.
+        orders.note_planned();
+        std::fs::remove_file(&ca).expect("there");
+        orders.carriers[1].1.hosts = vec!["192.0.2.7:3550".to_owned()];
+        let moved = orders.plan(&next, Spread::even(1), nowhere).expect("a plan");
+        assert_eq!(spoken_with(&moved, 1).names, ["192.0.2.7"]);
+    }
+
+    #[test]
+    fn routes_that_say_the_same_stay_the_same_ones() {
+        let carriers = vec![(1, settings("alpha", "[::1]:2775"))];
+        let choice = crate::network::routes::CarrierChoice::of(1);
+        let rules = vec![Rule { prefix: "090".to_owned(), xpid: None, class: None, choice }];
+        let mut orders = CarrierOrders { carriers, rules, ..CarrierOrders::default() };
+        let nowhere = |_: &str, _: u16| Vec::new();
+        let plan = orders.plan(&CarrierPlan::default(), Spread::even(1), nowhere).expect("a plan");
+        (orders.carriers[0].1.paused, orders.carriers[0].1.rate) = (true, 7);
+        let paused = orders.plan(&plan, Spread::even(1), nowhere).expect("a plan");
+        assert!(Arc::ptr_eq(&plan.routes, &paused.routes), "no shard looks at its pushes");
+        orders.carriers[0].1.query = true;
+        let queried = orders.plan(&plan, Spread::even(1), nowhere).expect("a plan");
+        assert!(!Arc::ptr_eq(&plan.routes, &queried.routes));
     }
 
     #[test]

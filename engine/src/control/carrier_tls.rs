@@ -62,12 +62,32 @@ impl CarrierTlsSettings {
         if !self.on {
             return Ok(None);
         }
-        let calling = Calling::read(&self.files()).map_err(|error| error.to_string())?.of_smpp();
-        let names: Vec<String> = hosts.iter().map(|host| self.name_of(host)).collect();
-        for name in &names {
-            calling.check_name(name)?;
-        }
-        Ok(Some(CarrierTls { names, spoken_with: Arc::new(calling) }))
+        let calling =
+            Calling::read_for_carrier(&self.files()).map_err(|error| error.to_string())?;
+        self.check_names(hosts)?;
+        Ok(Some(CarrierTls { names: self.names(hosts), spoken_with: Arc::new(calling) }))
+    }
+
+    /// Whether certificates can be made for these hosts; no file is read.
+    ///
+    /// # Errors
+    /// One sentence about the first that none can be made for.
+    pub fn check_names(&self, hosts: &[String]) -> Result<(), String> {
+        if self.on { self.names(hosts).iter().try_for_each(|name| Calling::check_name(name)) } else { Ok(()) }
+    }
+
+    /// These hosts spoken to with what was set up before; no file is read.
+    pub fn over(&self, hosts: &[String], before: &CarrierTls) -> CarrierTls {
+        CarrierTls { names: self.names(hosts), spoken_with: Arc::clone(&before.spoken_with) }
+    }
+
+    /// What stands where the files cannot be used: nobody is called with it.
+    pub fn not_set_up(&self, hosts: &[String]) -> CarrierTls {
+        CarrierTls { names: self.names(hosts), spoken_with: Arc::new(NotSetUp) }
+    }
+
+    fn names(&self, hosts: &[String]) -> Vec<String> {
+        hosts.iter().map(|host| self.name_of(host)).collect()
     }
 
     /// The name that the certificate of `HOST:PORT` has to be made for.
@@ -78,6 +98,14 @@ impl CarrierTlsSettings {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         name.trim_start_matches('[').trim_end_matches(']').to_owned()
     }
+}
+
+/// In the place of what TLS would be spoken with.
+struct NotSetUp;
+
+/// Whether a carrier can be called with it.
+pub fn is_set_up(tls: &CarrierTls) -> bool {
+    !(*tls.spoken_with).is::<NotSetUp>()
 }
 
 fn is_named(path: &Path) -> bool {

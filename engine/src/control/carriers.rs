@@ -398,7 +398,7 @@ impl CarrierSettings {
     }
 
     /// The carrier under this number, with the addresses of its hosts as far as `look_up` knows
-    /// them.
+    /// them. Its files of TLS are read.
     ///
     /// # Errors
     /// One sentence with a remedy; never that a host has no address.

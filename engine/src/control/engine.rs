@@ -50,19 +50,21 @@ pub trait Engine: Send + Sync + 'static {
     /// Every carrier, and what its home counts.
     fn carriers(&self) -> Vec<CarrierState>;
     /// Gives every shard these carriers, with their numbers, and these routes in place of the last
-    /// ones.
+    /// ones. Files of TLS are read anew for the carrier of this number, if any.
     ///
     /// # Errors
-    /// The engine is stopping, or settings cannot work.
+    /// A shard does not answer, the engine is stopping, or settings cannot work.
     fn publish_carriers(
         &self,
         carriers: Vec<(u8, CarrierSettings)>,
         rules: Vec<Rule>,
+        reread: Option<u8>,
     ) -> Result<(), ControlError>;
-    /// Has the sessions of this carrier bound anew, each when its last answers are there.
+    /// Has the sessions of this carrier bound anew, each when its last answers are there; its files
+    /// of TLS are read anew.
     ///
     /// # Errors
-    /// The engine is stopping.
+    /// A shard does not answer, the engine is stopping, or the files cannot be used.
     fn rebind_carrier(&self, number: u8) -> Result<(), ControlError>;
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;

@@ -38,6 +38,8 @@ pub(crate) struct FakeEngine {
     pub(crate) classes_refused: AtomicUsize,
     /// Whether a change is answered as by an engine that is stopping.
     pub(crate) refusing: AtomicBool,
+    /// So many removals of contracts are not taken.
+    pub(crate) removals_refused: AtomicUsize,
     /// Who gets no broadcast.
     pub(crate) suppressed: Mutex<Arc<OptOuts>>,
     /// What its shards know of broadcasts.
@@ -175,7 +177,14 @@ impl Engine for FakeEngine {
     }
 
     fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
-        self.contracts.lock().expect("no panic").retain(|row| !rows.contains(row));
+        let refused = &self.removals_refused;
+        let less = |left: usize| left.checked_sub(1);
+        if refused.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return Err(ControlError::Owed);
+        }
+        let mut contracts = self.contracts.lock().expect("no panic");
+        let gone: BTreeSet<_> = rows.iter().collect();
+        contracts.retain(|row| !gone.contains(row));
         Ok(())
     }
 
@@ -218,6 +227,7 @@ impl Engine for FakeEngine {
         &self,
         _: Vec<(u8, CarrierSettings)>,
         _: Vec<Rule>,
+        _: Option<u8>,
     ) -> Result<(), ControlError> {
         self.check()
     }

@@ -60,8 +60,8 @@ pub struct EngineHandle {
     ports: Ports,
     /// Held while a change is told, so that the shards are told everything in one order.
     registry: Mutex<Arc<Registry>>,
-    /// A shard has not taken it yet.
-    unpublished: AtomicBool,
+    /// By thread: it has not taken them yet.
+    unpublished: Vec<AtomicBool>,
     names: HostNames,
     stopping: AtomicBool,
     driver: DriverKind,
@@ -71,6 +71,8 @@ pub struct EngineHandle {
     carriers_untold: AtomicBool,
     owed_contracts: Mutex<OwedContracts>,
     outbound: Mutex<Outbound>,
+    /// How long a shard is waited for.
+    patience: Duration,
 }
 
 impl EngineHandle {
@@ -83,7 +85,8 @@ impl EngineHandle {
         orders.note_planned();
         let registry = Mutex::new(registry);
         let carriers = Mutex::new((orders, plan));
-        let [unpublished, stopping, carriers_untold] = [false; 3].map(AtomicBool::new);
+        let [stopping, carriers_untold] = [false; 2].map(AtomicBool::new);
+        let unpublished = ports.threads.iter().map(|_| AtomicBool::new(false)).collect();
         let outbound = Mutex::default();
         Arc::new(Self {
             ports,
@@ -96,6 +99,7 @@ impl EngineHandle {
             carriers_untold,
             owed_contracts: Mutex::default(),
             outbound,
+            patience: TAKEN_TIMEOUT,
         })
     }
 
@@ -109,9 +113,12 @@ impl EngineHandle {
         self.names.start(move || handle.upgrade().is_none_or(|handle| handle.publish_addresses()))
     }
 
-    /// Whether every shard has room for the registrations, where one has not taken them yet.
+    /// Whether every thread that has not taken the registrations yet has room for them.
     fn publish_registrations_again(&self, registry: &Arc<Registry>) -> bool {
-        if !self.unpublished.load(Ordering::Relaxed) {
+        let threads = self.unpublished.iter().zip(&self.ports.threads);
+        let untold: Vec<_> =
+            threads.filter(|(unpublished, _)| unpublished.load(Ordering::Relaxed)).collect();
+        if untold.is_empty() {
             return true;
         }
         let registrations: Vec<Registration> =
@@ -120,23 +127,23 @@ impl EngineHandle {
         // Nobody waits for it this time: what has a place in the mailbox is taken in its turn.
         let (done, _) = bounded(self.ports.threads.len());
         let mut taken = true;
-        for port in &self.ports.threads {
+        for (unpublished, port) in untold {
             let (registry, endpoints) = (Arc::clone(registry), Arc::clone(&endpoints));
             let done = Done(done.clone());
             let message = ThreadMessage::Registrations { registry, endpoints, done };
-            taken &= port.sender.try_send(message).is_ok();
+            let is_taken = port.sender.try_send(message).is_ok();
+            unpublished.store(!is_taken, Ordering::Relaxed);
+            taken &= is_taken;
             port.wake();
         }
-        self.unpublished.store(!taken, Ordering::Relaxed);
         taken
     }
 
     /// Whether every shard has room for the addresses as they are known now.
     fn publish_addresses(&self) -> bool {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.publish_registrations_again(&registry) {
-            return false;
-        }
+        // A thread that does not take them keeps nothing else from the others.
+        let registrations_taken = self.publish_registrations_again(&registry);
         let addresses = registry.iter().filter_map(|registered| {
             let url = registered.registration.notify_url.as_ref()?;
             Some((registered.registration.xpid, self.names.addresses(url.host(), url.port())))
@@ -148,7 +155,7 @@ impl EngineHandle {
             port.wake();
         }
         drop(registry);
-        taken & self.publish_hosts() & self.pay_contracts()
+        registrations_taken & taken & self.publish_hosts() & self.pay_contracts()
     }
 
     /// Tells the shards of carriers whose hosts have other addresses now, and of those that one has
@@ -183,7 +190,7 @@ impl EngineHandle {
         if told.is_err() {
             self.names.publish_again();
         }
-        told
+        told.map_err(ControlError::of_what_is_kept)
     }
 
     /// Tells every shard of these carriers and routes, and waits until all work by them.
@@ -256,7 +263,7 @@ impl EngineHandle {
     /// do.
     fn tell_all(&self, message: impl Fn(Done) -> ThreadMessage) -> Result<(), ControlError> {
         let (done, taken) = bounded(self.ports.threads.len());
-        let deadline = clock::instant() + TAKEN_TIMEOUT;
+        let deadline = clock::instant() + self.patience;
         let told = self.ports.threads.iter().filter(|port| {
             let is_told = port.sender.send_deadline(message(Done(done.clone())), deadline).is_ok();
             port.wake();
@@ -264,7 +271,7 @@ impl EngineHandle {
         });
         let told = told.count();
         self.wait(&taken, told)?;
-        if told == self.ports.threads.len() { Ok(()) } else { Err(ControlError::Stopping) }
+        if told == self.ports.threads.len() { Ok(()) } else { Err(self.no_answer()) }
     }
 
     /// Broadcasts are told of with this from now on.
@@ -287,7 +294,16 @@ impl EngineHandle {
 
     /// What a shard replies; a stop does not wait for the reply of one that has ended.
     fn taken<T>(&self, reply: &Receiver<T>) -> Result<T, ControlError> {
-        self.taken_by(reply, clock::instant() + TAKEN_TIMEOUT)
+        self.taken_by(reply, clock::instant() + self.patience)
+    }
+
+    /// Why a shard gives no answer: it ends, or it does not say.
+    fn no_answer(&self) -> ControlError {
+        if self.is_stopping() || self.ports.threads.iter().any(|port| port.status.has_ended()) {
+            ControlError::Stopping
+        } else {
+            ControlError::NoAnswer
+        }
     }
 
     fn taken_by<T>(&self, reply: &Receiver<T>, deadline: Instant) -> Result<T, ControlError> {
@@ -295,8 +311,8 @@ impl EngineHandle {
             match reply.recv_deadline(deadline.min(clock::instant() + ENDED_LOOK)) {
                 Ok(reply) => return Ok(reply),
                 // The shard has left its thread, or is not there: nobody answers.
-                Err(RecvTimeoutError::Disconnected) => return Err(ControlError::Stopping),
-                Err(_) if clock::instant() >= deadline => return Err(ControlError::Stopping),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.no_answer()),
+                Err(_) if clock::instant() >= deadline => return Err(self.no_answer()),
                 Err(_) if self.ports.threads.iter().any(|port| port.status.has_ended()) => {
                     // It may have replied as the last thing it did.
                     return reply.try_recv().map_err(|_| ControlError::Stopping);
@@ -340,7 +356,7 @@ impl EngineHandle {
         &self,
         message: impl Fn(Sender<T>) -> BroadcastMessage,
     ) -> Result<Vec<T>, ControlError> {
-        let deadline = clock::instant() + TAKEN_TIMEOUT;
+        let deadline = clock::instant() + self.patience;
         let ask = |shard: usize, deadline: Instant| {
             let (reply, taken) = bounded(1);
             let message = ShardMessage::Broadcast(message(reply));
@@ -372,12 +388,13 @@ impl Engine for EngineHandle {
             endpoints: Arc::clone(&endpoints),
             done,
         });
-        self.unpublished.store(told.is_err(), Ordering::Relaxed);
+        let is_told = told.is_ok();
+        self.unpublished.iter().for_each(|one| one.store(!is_told, Ordering::Relaxed));
         if told.is_err() {
             // A token that was taken away is to count no longer than a shard stands still.
             self.names.publish_again();
         }
-        told
+        told.map_err(ControlError::of_what_is_kept)
     }
 
     fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
@@ -405,16 +422,23 @@ impl Engine for EngineHandle {
         &self,
         carriers: Vec<(u8, CarrierSettings)>,
         rules: Vec<Rule>,
+        reread: Option<u8>,
     ) -> Result<(), ControlError> {
         let mut known = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
-        (known.0.carriers, known.0.rules) = (carriers, rules);
+        (known.0.carriers, known.0.rules, known.0.reread) = (carriers, rules, reread);
         self.tell_carriers(&mut known)
     }
 
     fn rebind_carrier(&self, number: u8) -> Result<(), ControlError> {
         let mut known = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.0.clone();
         *known.0.rebinds.entry(number).or_default() += 1;
-        self.tell_carriers(&mut known)
+        known.0.reread = Some(number);
+        let told = self.tell_carriers(&mut known);
+        if matches!(told, Err(ControlError::NotTold(_))) {
+            known.0 = before;
+        }
+        told
     }
 
     fn stalled_shards(&self) -> Vec<usize> {

@@ -85,6 +85,32 @@ fn a_test_takes_no_receipt_of_a_running_engine() {
     engine.stop();
 }
 
+#[test]
+fn a_receipt_that_a_running_engine_took_is_not_said_to_be_missing_at_the_carrier() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    smsc.send_receipts(None);
+    let site = site(&recorder, &smsc, &[]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    let finished = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait::until_true("the test's SMS", || smsc.bound() == 2 && smsc.sms().len() == 1);
+            let before = smsc.acknowledged();
+            // Whose it is the engine cannot know; the test sends it back.
+            smsc.send_receipt("of-nobody", "DELIVRD");
+            wait::until_true("an acknowledged receipt", || smsc.acknowledged() > before);
+        });
+        site.run(&["carrier", "test", "alpha", "--to", &msn(50), "--wait", "5"])
+    });
+    assert_eq!(finished.status, Some(1), "{}", finished.stdout);
+    assert!(
+        finished.stderr.contains("took 1 of which it does not know whose they are"),
+        "{}",
+        finished.stderr
+    );
+    engine.stop();
+}
+
 /// Takes a connection, says this, and reads until the other side has gone.
 fn says(octets: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -177,3 +177,49 @@ fn files_that_cannot_be_used_end_the_start_with_a_sentence() {
     let refusal = finished.refusal();
     assert!(refusal.contains("carriers.pem") && refusal.contains("carrier set alpha"), "{refusal}");
 }
+
+#[test]
+fn a_file_of_a_carrier_that_is_gone_keeps_no_engine_from_starting_and_no_carrier_from_pausing() {
+    let (authority, recorder) = (Authority::new(), Recorder::start());
+    let certified = authority.certify(&["localhost"], Made::Well);
+    let smsc = Smsc::secure(Authority::server(&certified, None));
+    let site = site(&recorder, &smsc, &authority, &[]);
+    let ca = site.path("carriers.pem");
+    std::fs::remove_file(&ca).expect("there");
+    let engine = site.start();
+    let push = Body::push(MSN, "waits").request();
+    assert_eq!(engine.connect().ask(&push).code(), "0000");
+    for order in ["pause", "resume"] {
+        site.must(&["carrier", order, "alpha"]);
+    }
+    let refused = site.run(&["carrier", "rebind", "alpha"]);
+    assert_eq!(refused.status, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("the carrier's authority"), "{}", refused.stderr);
+    // With the file it is bound by the order that is about its TLS, and what waited goes.
+    std::fs::write(&ca, authority.pem()).expect("a writable directory");
+    let ca = ca.display().to_string();
+    site.must(&["carrier", "set", "alpha", "--tls-ca", &ca]);
+    assert_eq!(recorder.await_about("waits", 1)[0].get("code"), "0000");
+    assert_eq!(smsc.sms().len(), 1);
+    engine.stop();
+}
+
+#[test]
+fn a_file_that_holds_another_authority_under_the_same_name_counts_with_the_order_that_names_it() {
+    let (authority, other, recorder) = (Authority::new(), Authority::new(), Recorder::start());
+    let certified = authority.certify(&["localhost"], Made::Well);
+    let smsc = Smsc::secure(Authority::server(&certified, None));
+    for order in [&["carrier", "set", "alpha", "--tls-ca"][..], &["carrier", "rebind", "alpha"]] {
+        let site = site(&recorder, &smsc, &other, &[]);
+        let engine = site.start();
+        let ca = site.path("carriers.pem");
+        std::fs::write(&ca, authority.pem()).expect("a writable directory");
+        let ca = ca.display().to_string();
+        let names_file = order.last() == Some(&"--tls-ca");
+        let file = if names_file { &[ca.as_str()][..] } else { &[] };
+        let before = smsc.binds();
+        site.must(&[order, file].concat());
+        wait::until_true("a bind", || smsc.binds() > before);
+        engine.stop();
+    }
+}

@@ -61,6 +61,16 @@ pub enum ControlError {
     /// The engine is draining; the store has the change, the next start will find it.
     #[error("the engine is stopping: the change is in the store and counts from the next start on")]
     Stopping,
+    /// A shard that runs gives no answer. Who asks for something that is kept for it says
+    /// [`Self::Owed`] instead.
+    #[error("a shard does not answer at this moment, all others have heard of it: ask again")]
+    NoAnswer,
+    /// A shard that runs has not said that it works by the change.
+    #[error(
+        "a shard does not answer at this moment: the change is in the store, all other shards work \
+         by it, and this one is told until it does"
+    )]
+    Owed,
     /// The core network cannot be told.
     #[error("{0}")]
     NotTold(String),
@@ -73,6 +83,14 @@ pub enum ControlError {
          start on"
     )]
     NoRoom(String),
+}
+
+impl ControlError {
+    /// The same where the change is kept for the shard until it takes it.
+    #[must_use]
+    pub fn of_what_is_kept(self) -> Self {
+        if self == Self::NoAnswer { Self::Owed } else { self }
+    }
 }
 
 /// One shard's counters, gauges and durations.

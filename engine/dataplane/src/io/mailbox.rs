@@ -83,7 +83,8 @@ pub const TROUBLES: [(&str, &str); 2] = [
 pub struct Done(pub Sender<()>);
 
 impl Done {
-    pub(crate) fn signal(&self) {
+    /// Says so.
+    pub fn signal(&self) {
         // A control plane that gave up waiting is no concern of the shard.
         let _ = self.0.try_send(());
     }
@@ -429,9 +430,18 @@ impl ThreadPort {
     }
 
     pub fn send(&self, message: ThreadMessage) -> Result<(), ControlError> {
-        self.sender.send_timeout(message, TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
+        self.sender.send_timeout(message, TAKEN_TIMEOUT).map_err(|_| self.no_answer())?;
         self.wake();
         Ok(())
+    }
+
+    /// Why the thread gives no answer: it ends, or it does not say.
+    pub fn no_answer(&self) -> ControlError {
+        if self.status.has_ended() || self.is_drain_asked() {
+            ControlError::Stopping
+        } else {
+            ControlError::NoAnswer
+        }
     }
 }
 
@@ -441,7 +451,8 @@ pub struct Ports {
     pub threads: Vec<Arc<ThreadPort>>,
     /// By the shards' numbers.
     pub shards: Vec<Arc<ShardStatus>>,
-    pub(crate) holders: Arc<Holders>,
+    /// Who holds each shard.
+    pub holders: Arc<Holders>,
     is_node: bool,
 }
 
@@ -457,7 +468,7 @@ impl Ports {
     }
 
     /// So many threads, and none of so many shards is held by anybody.
-    pub(crate) fn of_nobody(threads: usize, shards: usize) -> Self {
+    pub fn of_nobody(threads: usize, shards: usize) -> Self {
         let nobody = (0..shards).map(|_| Holder::Nobody);
         let holders = Arc::new(Holders::new(nobody));
         Self { holders, is_node: true, ..Self::new(threads, shards) }
@@ -517,7 +528,7 @@ impl Ports {
     ) -> Result<(), ControlError> {
         let port = self.of_shard(shard).ok_or(ControlError::Elsewhere(shard))?;
         let message = ThreadMessage::To(shard, message);
-        port.sender.send_deadline(message, deadline).map_err(|_| ControlError::Stopping)?;
+        port.sender.send_deadline(message, deadline).map_err(|_| port.no_answer())?;
         port.wake();
         Ok(())
     }
@@ -541,7 +552,7 @@ impl Ports {
         match taken.recv_timeout(TAKEN_TIMEOUT) {
             Ok(Ok(())) => Ok(()),
             Ok(Err((why, _))) => Err(ControlError::NotTold(why.to_string())),
-            Err(_) => Err(ControlError::Stopping),
+            Err(_) => Err(port.no_answer()),
         }
     }
 
@@ -556,7 +567,7 @@ impl Ports {
         match taken.recv_timeout(TAKEN_TIMEOUT + Duration::from_millis(CLOSED_MS_MAX)) {
             Ok(Ok(shard)) => Ok(shard),
             Ok(Err(why)) => Err(ControlError::NotTold(why.to_string())),
-            Err(_) => Err(ControlError::Stopping),
+            Err(_) => Err(port.no_answer()),
         }
     }
 }

@@ -222,13 +222,29 @@ impl Calling {
     /// # Errors
     /// The first thing that is wrong with the files.
     pub fn read(files: &CallingFiles) -> Result<Self, TlsError> {
+        let names = ["notification authority", "notification certificate", "notification key"];
+        Self::read_named(files, names)
+    }
+
+    /// The same for a carrier, whose files they are.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_for_carrier(files: &CallingFiles) -> Result<Self, TlsError> {
+        let names = ["carrier's authority", "certificate for the carrier", "key for the carrier"];
+        Ok(Self::read_named(files, names)?.of_smpp())
+    }
+
+    fn read_named(
+        files: &CallingFiles,
+        [authority, certificate, key]: [&'static str; 3],
+    ) -> Result<Self, TlsError> {
         let mut roots = match &files.authorities {
-            Some(path) => authorities("notification authority", path)?,
+            Some(path) => authorities(authority, path)?,
             None => RootCertStore::empty(),
         };
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let shown = ["notification certificate", "notification key"];
-        let config = client_config(roots, files.shown.as_ref(), shown)?;
+        let config = client_config(roots, files.shown.as_ref(), [certificate, key])?;
         Ok(Self { config: Arc::new(config) })
     }
 
@@ -251,8 +267,8 @@ impl Calling {
     ///
     /// # Errors
     /// That it cannot, in one sentence.
-    pub fn check_name(&self, host: &str) -> Result<(), String> {
-        self.call(host).map(drop).map_err(|clause| format!("{clause}: give another one"))
+    pub fn check_name(host: &str) -> Result<(), String> {
+        server_name(host).map(drop).map_err(|clause| format!("{clause}: give another one"))
     }
 
     /// A call of a server that has to have this name or address; nothing is reckoned yet.
@@ -260,10 +276,13 @@ impl Calling {
     /// # Errors
     /// Why it cannot be called, as a clause.
     pub fn call(&self, host: &str) -> Result<Call, String> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| format!("no certificate can be made for the name {host}"))?;
-        Ok(Call { config: Arc::clone(&self.config), name })
+        Ok(Call { config: Arc::clone(&self.config), name: server_name(host)? })
     }
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| format!("no certificate can be made for the name {host}"))
 }
 
 /// What a client is set up with that trusts these authorities and shows this certificate, if any.

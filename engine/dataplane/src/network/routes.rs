@@ -103,7 +103,7 @@ impl Rule {
 pub struct TooManyChoices;
 
 /// All rules.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, PartialEq, Debug)]
 pub struct Routes {
     /// The most exact first, each with its route.
     rules: Vec<(Rule, u8)>,

@@ -5,7 +5,7 @@
 //! engine's receipts. What the carrier says of ids tells which settings they need.
 
 use super::talk::{Answer, Came, Talk};
-use super::{Place, parse_msn};
+use super::{Place, documents, parse_msn};
 use crate::cli::{CliError, Output};
 use crate::control::carriers::{CarrierSettings, IdsSetting};
 use crate::io::tls::Calling;
@@ -150,6 +150,7 @@ impl TestCommand {
         (transmitter, receiver): (&mut Talk, Option<&mut Talk>),
         step: &mut dyn FnMut(String) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
+        let unmatched_before = self.unmatched_by_engine();
         let answer = self.submit(tried, msn, text, transmitter)?;
         let took = answer.waited.as_millis();
         let Some(id) = id_in(&answer) else {
@@ -175,15 +176,42 @@ impl TestCommand {
             .await_receipt(deadline, &is_own)
             .map_err(|clause| tried.broken("the wait for its receipt", &clause))?;
         let Some(came) = listener.receipts.first() else {
-            return Err(CliError::new(format!(
-                "no receipt came within {} s: wait longer with --wait, or ask the carrier whether \
-                 it sends receipts to this account",
-                self.wait
-            )));
+            return Err(self.no_receipt(unmatched_before));
         };
         let seconds = clock::instant().duration_since(begun).as_secs_f32();
         step(format!("its receipt came {seconds:.1} s later: {}", came.word))?;
         step(tried.says_of_ids(&id, came))
+    }
+
+    /// Receipts that an engine which is bound with the same account took and could not tell whose
+    /// they are; `None` where none is bound.
+    fn unmatched_by_engine(&self) -> Option<u64> {
+        let carriers = documents(&self.place).ok()?.carriers;
+        let figures = carriers.into_iter().find(|one| one.settings.name == self.name)?.figures;
+        let is_bound = figures.get("sessions_bound").is_some_and(|&bound| bound > 0);
+        figures.get("receipts_unmatched").copied().filter(|_| is_bound)
+    }
+
+    /// A carrier gives receipts to any session of the account.
+    fn no_receipt(&self, unmatched_before: Option<u64>) -> CliError {
+        let wait = self.wait;
+        let taken = self.unmatched_by_engine().zip(unmatched_before);
+        CliError::new(match taken.map(|(now, before)| now.saturating_sub(before)) {
+            Some(taken) if taken > 0 => format!(
+                "no receipt came to this test within {wait} s, and the engine, which is bound with \
+                 the same account, took {taken} of which it does not know whose they are: one may \
+                 be this test's, for a carrier gives receipts to any session"
+            ),
+            Some(_) => format!(
+                "no receipt came within {wait} s, neither to this test nor, of an unknown id, to \
+                 the engine that is bound with the same account: wait longer with --wait, or ask \
+                 the carrier whether it sends receipts to this account"
+            ),
+            None => format!(
+                "no receipt came within {wait} s: wait longer with --wait, or ask the carrier \
+                 whether it sends receipts to this account"
+            ),
+        })
     }
 
     fn submit(

@@ -336,15 +336,17 @@ fn add_to_shards(
     Ok(())
 }
 
-/// Tells the shards, a bounded number of rows at a time.
+/// Tells the shards, a bounded number of rows at a time. The store has none of the rows any more,
+/// so nobody would tell them later: a batch that a shard does not take keeps no other back.
 pub(super) fn remove_from_shards(
     control: &dyn Engine,
     rows: &[Contract],
 ) -> Result<(), AdminError> {
+    let mut told = Ok(());
     for rows in rows.chunks(IMPORT_BATCH_ROWS_MAX) {
-        control.remove_contracts(rows)?;
+        told = told.and(control.remove_contracts(rows));
     }
-    Ok(())
+    Ok(told?)
 }
 
 fn parse_cursor(text: &str) -> Result<Contract, AdminError> {
@@ -377,5 +379,28 @@ impl ContractChanged {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::fake_engine::FakeEngine;
+    use std::sync::atomic::Ordering;
+    use wire::terms::ids::{Msn, Xpid};
+
+    #[test]
+    fn what_follows_a_batch_that_a_shard_does_not_take_is_told_all_the_same() {
+        let xpid = Xpid::from_value(100_000_001).expect("a legal XPID");
+        let numbers = 9_010_000_000..=9_010_000_000 + IMPORT_BATCH_ROWS_MAX as u64;
+        let rows: Vec<Contract> = numbers
+            .map(|number| (Msn::from_value(number).expect("a legal msn"), xpid))
+            .collect();
+        let engine = FakeEngine::default();
+        engine.add_contracts(&rows).expect("taken");
+        engine.removals_refused.store(1, Ordering::Relaxed);
+        let error = remove_from_shards(&engine, &rows).expect_err("the first batch is not taken");
+        assert!(error.sentence.contains("told until it does"), "{}", error.sentence);
+        assert_eq!(engine.contracts().len(), IMPORT_BATCH_ROWS_MAX, "the others are gone");
     }
 }

@@ -1,15 +1,18 @@
 //! Contracts told to their shards, and those that a shard has not taken: it is told them again, in
 //! their order, until it does.
 //!
-//! Invariant: what is owed to a shard goes before what comes later, so that the last word about a
-//! contract is the store's.
+//! Invariants: what is owed to a shard goes before what comes later, so that the last word about a
+//! contract is the store's; a shard that does not answer is waited for once, and keeps none of the
+//! others waiting.
 
 use super::EngineHandle;
 use crate::io::figures::ControlError;
 use crate::io::mailbox::{Done, ShardMessage, ThreadMessage};
-use crossbeam::channel::bounded;
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use host::clock;
 use std::collections::VecDeque;
 use std::sync::TryLockError;
+use std::time::Instant;
 use wire::terms::ids::{Msn, Xpid};
 use wire::terms::ownership::shard_of;
 
@@ -30,11 +33,12 @@ pub(super) enum ContractsChange {
 struct Change {
     change: ContractsChange,
     rows: Vec<(Msn, Xpid)>,
+    done: Done,
 }
 
 impl Change {
-    fn message(&self, done: Done) -> ShardMessage {
-        let rows = self.rows.clone();
+    fn message(&self) -> ShardMessage {
+        let (rows, done) = (self.rows.clone(), self.done.clone());
         match self.change {
             ContractsChange::Add => ShardMessage::AddContracts { rows, done },
             ContractsChange::Remove => ShardMessage::RemoveContracts { rows, done },
@@ -42,29 +46,56 @@ impl Change {
     }
 }
 
-/// What each shard has not taken, the oldest first.
-#[derive(Default)]
-pub(super) struct OwedContracts(Vec<VecDeque<Change>>);
+/// How many answers a shard has still to give, and where they come.
+struct Awaited {
+    taken: Receiver<()>,
+    answers: usize,
+}
 
-impl OwedContracts {
-    fn of(&mut self, shard: usize) -> &mut VecDeque<Change> {
-        if self.0.len() <= shard {
-            self.0.resize_with(shard + 1, VecDeque::new);
+/// What one shard has not taken.
+#[derive(Default)]
+struct OwedToShard {
+    /// What did not go into its mailbox, the oldest first.
+    changes: VecDeque<Change>,
+    /// What was waited for in vain.
+    unanswered: Option<Awaited>,
+}
+
+impl OwedToShard {
+    /// Whether it has not answered what was waited for before.
+    fn is_silent(&mut self) -> bool {
+        let Some(Awaited { taken, answers }) = &mut self.unanswered else { return false };
+        while *answers > 0 {
+            match taken.try_recv() {
+                Ok(()) => *answers -= 1,
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => break,
+            }
         }
-        &mut self.0[shard]
+        self.unanswered = None;
+        false
     }
 
-    fn note(&mut self, shard: usize, change: Change) {
-        let owed = self.of(shard);
-        if owed.len() < OWED_MAX {
-            owed.push_back(change);
-        } else {
-            tracing::error!(
-                shard,
-                "the shard takes no contracts, and no more can be kept for it: it has what the \
-                 registry says again after a restart"
-            );
+    /// Whether there is room to remember it.
+    fn note(&mut self, change: Change) -> bool {
+        let has_room = self.changes.len() < OWED_MAX;
+        if has_room {
+            self.changes.push_back(change);
         }
+        has_room
+    }
+}
+
+/// What each shard has not taken.
+#[derive(Default)]
+pub(super) struct OwedContracts(Vec<OwedToShard>);
+
+impl OwedContracts {
+    fn of(&mut self, shard: usize) -> &mut OwedToShard {
+        if self.0.len() <= shard {
+            self.0.resize_with(shard + 1, OwedToShard::default);
+        }
+        &mut self.0[shard]
     }
 }
 
@@ -82,20 +113,30 @@ impl EngineHandle {
             slices[shard_of(row.0, shards)].push(row);
         }
         let mut owed = self.owed_contracts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut told = Ok(());
-        for (shard, slice) in slices.into_iter().enumerate() {
-            for rows in slice.chunks(CONTRACTS_PER_MESSAGE) {
-                let change = Change { change, rows: rows.to_vec() };
-                self.pay(shard, &mut owed);
-                let sent = if owed.of(shard).is_empty() {
-                    self.tell_contracts(shard, &change)
-                } else {
-                    Err(ControlError::Stopping)
-                };
-                if sent.is_err() {
-                    owed.note(shard, change);
-                    told = sent;
-                }
+        let deadline = clock::instant() + self.patience;
+        let (mut told, mut awaited) = (Ok(()), Vec::new());
+        for (shard, slice) in slices.iter().enumerate().filter(|(_, slice)| !slice.is_empty()) {
+            if !self.owe(shard, slice, change, &mut owed, &mut awaited) {
+                told = Err(ControlError::NoRoom(
+                    "it takes nothing, and more is owed to it than is kept".to_owned(),
+                ));
+            }
+            self.pay(shard, &mut owed, clock::instant());
+        }
+        // Those whose mailboxes are full keep nobody else waiting, and those that were silent
+        // before are not waited for again.
+        for (shard, awaited) in awaited {
+            let of_shard = owed.of(shard);
+            let waited = if of_shard.is_silent() {
+                Err(self.no_answer())
+            } else {
+                self.pay(shard, &mut owed, deadline);
+                let mut answers = 0..awaited.answers;
+                answers.try_for_each(|_| self.taken_by(&awaited.taken, deadline))
+            };
+            if waited.is_err() && !self.is_elsewhere(shard) {
+                owed.of(shard).unanswered = Some(awaited);
+                told = told.and(waited.map_err(ControlError::of_what_is_kept));
             }
         }
         if told.is_err() {
@@ -104,28 +145,59 @@ impl EngineHandle {
         told
     }
 
-    fn tell_contracts(&self, shard: usize, change: &Change) -> Result<(), ControlError> {
-        let (done, taken) = bounded(1);
-        match self.ports.send(shard, change.message(Done(done))) {
-            // Of a cluster's node: who opens it reads the store.
-            Err(ControlError::Elsewhere(_)) if self.ports.is_node() => return Ok(()),
-            sent => sent?,
+    /// Has the shard owed these rows, and its answers awaited; whether there was room for all.
+    fn owe(
+        &self,
+        shard: usize,
+        rows: &[(Msn, Xpid)],
+        change: ContractsChange,
+        owed: &mut OwedContracts,
+        awaited: &mut Vec<(usize, Awaited)>,
+    ) -> bool {
+        if self.is_elsewhere(shard) {
+            return true;
         }
-        self.wait(&taken, 1)
+        let (done, taken) = bounded(rows.len().div_ceil(CONTRACTS_PER_MESSAGE));
+        let (mut answers, mut has_room) = (0, true);
+        for rows in rows.chunks(CONTRACTS_PER_MESSAGE) {
+            let change = Change { change, rows: rows.to_vec(), done: Done(done.clone()) };
+            if owed.of(shard).note(change) {
+                answers += 1;
+            } else {
+                has_room = false;
+            }
+        }
+        if !has_room {
+            tracing::error!(
+                shard,
+                "the shard takes no contracts, and no more can be kept for it: it has what the \
+                 registry says again after a restart"
+            );
+        }
+        awaited.push((shard, Awaited { taken, answers }));
+        has_room
     }
 
-    /// Puts what is owed into the mailbox of the shard's thread, as far as it has room.
-    fn pay(&self, shard: usize, owed: &mut OwedContracts) {
+    /// Of a cluster's node: who opens the shard reads the store.
+    fn is_elsewhere(&self, shard: usize) -> bool {
+        self.ports.is_node() && !self.ports.holds(shard)
+    }
+
+    /// Puts what is owed into the mailbox of the shard's thread, waiting until then for room.
+    fn pay(&self, shard: usize, owed: &mut OwedContracts, deadline: Instant) {
         let owed = owed.of(shard);
-        let Some(port) = self.ports.of_shard(shard).filter(|_| !owed.is_empty()) else { return };
-        // Nobody waits for it: what has a place in the mailbox is taken in its turn.
-        let (done, _) = bounded(1);
-        while let Some(change) = owed.front() {
-            let message = ThreadMessage::To(shard, change.message(Done(done.clone())));
-            if port.sender.try_send(message).is_err() {
+        if self.is_elsewhere(shard) {
+            *owed = OwedToShard::default();
+        }
+        let Some(port) = self.ports.of_shard(shard).filter(|_| !owed.changes.is_empty()) else {
+            return;
+        };
+        while let Some(change) = owed.changes.front() {
+            let message = ThreadMessage::To(shard, change.message());
+            if port.sender.send_deadline(message, deadline).is_err() {
                 break;
             }
-            owed.pop_front();
+            owed.changes.pop_front();
         }
         port.wake();
     }
@@ -139,8 +211,8 @@ impl EngineHandle {
             Err(TryLockError::WouldBlock) => return false,
         };
         for shard in 0..owed.0.len() {
-            self.pay(shard, &mut owed);
+            self.pay(shard, &mut owed, clock::instant());
         }
-        owed.0.iter().all(VecDeque::is_empty)
+        owed.0.iter().all(|owed| owed.changes.is_empty())
     }
 }

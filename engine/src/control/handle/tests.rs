@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::io::names::{Hanging, INTERVALS};
+use wire::terms::ownership::Holder;
 
 /// Leaves no room in a mailbox.
 fn fill(port: &ThreadPort) {
@@ -10,19 +11,32 @@ fn fill(port: &ThreadPort) {
     while port.sender.try_send(pause()).is_ok() {}
 }
 
+/// The handle of these threads, which waits so long for each.
+fn handle_of(ports: Ports, patience: Duration) -> Arc<EngineHandle> {
+    let names = HostNames::new(Hanging, INTERVALS);
+    let registry = Arc::new(Registry::new(Vec::new()));
+    let as_planned = (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default());
+    let mut handle = EngineHandle::new(ports, registry, names, as_planned);
+    Arc::get_mut(&mut handle).expect("nobody else has it").patience = patience;
+    handle
+}
+
+/// Long enough for whoever answers at once.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// So many contracts of one XPID.
+fn contracts(count: u64) -> Vec<(Msn, Xpid)> {
+    let xpid = Xpid::from_value(100_000_001).expect("a legal XPID");
+    let numbers = 9_010_000_000..9_010_000_000 + count;
+    numbers.map(|number| (Msn::from_value(number).expect("a legal msn"), xpid)).collect()
+}
+
 #[test]
 fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
     let ports = Ports::new(1, 1);
     let port = Arc::clone(&ports.threads[0]);
     fill(&port);
-    let names = HostNames::new(Hanging, INTERVALS);
-    let registry = Arc::new(Registry::new(Vec::new()));
-    let handle = EngineHandle::new(
-        ports,
-        registry,
-        names,
-        (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
-    );
+    let handle = handle_of(ports, TAKEN_TIMEOUT);
     let begun = clock::instant();
     handle.stop();
     assert!(port.is_drain_asked() && handle.is_stopping());
@@ -47,21 +61,14 @@ fn carriers_reach_every_thread_that_takes_them_and_later_the_one_that_did_not() 
     fill(&threads[1]);
     // Nobody answers, so nobody is waited for.
     threads[2].status.note_ended();
-    let names = HostNames::new(Hanging, INTERVALS);
-    let registry = Arc::new(Registry::new(Vec::new()));
-    let handle = EngineHandle::new(
-        ports,
-        registry,
-        names,
-        (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
-    );
+    let handle = handle_of(ports, SHORT);
     let alpha = CarrierSettings {
         name: "alpha".to_owned(),
         hosts: vec!["192.0.2.1:2775".to_owned()],
         system_id: "us".to_owned(),
         ..CarrierSettings::default()
     };
-    assert_eq!(handle.publish_carriers(vec![(1, alpha)], Vec::new()), Err(ControlError::Stopping));
+    assert_eq!(handle.publish_carriers(vec![(1, alpha)], Vec::new(), None), Err(ControlError::Stopping));
     assert_eq!(
         (told_of(&threads[0]), told_of(&threads[2])),
         (vec!["alpha".to_owned()], vec!["alpha".to_owned()])
@@ -94,24 +101,13 @@ fn stands(port: &ThreadPort) -> Option<bool> {
 fn contracts_that_a_shard_had_no_room_for_reach_it_later_in_their_order() {
     let ports = Ports::new(2, 2);
     let threads = ports.threads.clone();
-    let xpid = Xpid::from_value(100_000_001).expect("a legal XPID");
-    let numbers = 9_010_000_000..9_010_000_064u64;
-    let rows: Vec<(Msn, Xpid)> =
-        numbers.map(|number| (Msn::from_value(number).expect("a legal msn"), xpid)).collect();
-    // Nobody answers, so nobody is waited for; the first has no room either.
-    threads[1].status.note_ended();
+    let rows = contracts(64);
+    // Nobody answers, and the first has no room either.
     fill(&threads[0]);
-    let names = HostNames::new(Hanging, INTERVALS);
-    let registry = Arc::new(Registry::new(Vec::new()));
-    let handle = EngineHandle::new(
-        ports,
-        registry,
-        names,
-        (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
-    );
-    assert_eq!(handle.add_contracts(&rows), Err(ControlError::Stopping));
+    let handle = handle_of(ports, SHORT);
+    assert_eq!(handle.add_contracts(&rows), Err(ControlError::Owed));
     // The order's repeat changes nothing in the store: it is the removal that nobody repeats.
-    assert_eq!(handle.remove_contracts(&rows), Err(ControlError::Stopping));
+    assert_eq!(handle.remove_contracts(&rows), Err(ControlError::Owed));
     assert_eq!((stands(&threads[0]), stands(&threads[1])), (None, Some(false)));
     assert!(handle.pay_contracts());
     assert_eq!(stands(&threads[0]), Some(false), "the last word is the store's");
@@ -123,14 +119,7 @@ fn contracts_that_a_shard_had_no_room_for_reach_it_later_in_their_order() {
 fn a_change_does_not_wait_for_a_shard_that_has_ended() {
     let ports = Ports::new(1, 1);
     ports.threads[0].status.note_ended();
-    let names = HostNames::new(Hanging, INTERVALS);
-    let registry = Arc::new(Registry::new(Vec::new()));
-    let handle = EngineHandle::new(
-        ports,
-        registry,
-        names,
-        (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
-    );
+    let handle = handle_of(ports, TAKEN_TIMEOUT);
     let begun = clock::instant();
     assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
     assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
@@ -141,14 +130,7 @@ fn an_order_to_a_broadcast_reaches_every_shard_whichever_of_them_takes_nothing()
     let ports = Ports::new(2, 2);
     let [standing, healthy] = [0, 1].map(|thread| Arc::clone(&ports.threads[thread]));
     fill(&standing);
-    let names = HostNames::new(Hanging, INTERVALS);
-    let registry = Arc::new(Registry::new(Vec::new()));
-    let handle = EngineHandle::new(
-        ports,
-        registry,
-        names,
-        (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default()),
-    );
+    let handle = handle_of(ports, TAKEN_TIMEOUT);
     std::thread::scope(|scope| {
         let told = scope.spawn(|| handle.order_broadcast(1, Order::Pause));
         let heard = healthy.receiver.recv_timeout(TAKEN_TIMEOUT / 4).expect("it hears at once");
@@ -164,4 +146,87 @@ fn an_order_to_a_broadcast_reaches_every_shard_whichever_of_them_takes_nothing()
         while standing.receiver.try_recv().is_ok() {}
         assert_eq!(told.join().expect("no panic"), Err(ControlError::Stopping));
     });
+}
+
+#[test]
+fn a_shard_that_is_silent_is_waited_for_once_and_keeps_contracts_from_no_other() {
+    let ports = Ports::new(2, 2);
+    let threads = ports.threads.clone();
+    let handle = handle_of(ports, SHORT);
+    let rows = contracts(40 * 1_024);
+    let begun = clock::instant();
+    let healthy = Arc::clone(&threads[1]);
+    std::thread::scope(|scope| {
+        let told = scope.spawn(|| handle.remove_contracts(&rows));
+        let mut taken = 0;
+        while taken < rows.iter().filter(|row| shard_of(row.0, 2) == 1).count() {
+            let heard = healthy.receiver.recv_timeout(TAKEN_TIMEOUT).expect("it hears at once");
+            if let ThreadMessage::To(1, ShardMessage::RemoveContracts { rows, done }) = heard {
+                taken += rows.len();
+                done.signal();
+            }
+        }
+        assert_eq!(told.join().expect("no panic"), Err(ControlError::Owed));
+    });
+    assert!(begun.elapsed() < 10 * SHORT, "one wait, not one a message: {:?}", begun.elapsed());
+    // It has still not answered: nobody waits for it again.
+    let silent: Vec<_> = rows.iter().copied().filter(|row| shard_of(row.0, 2) == 0).collect();
+    let begun = clock::instant();
+    for _ in 0..20 {
+        assert_eq!(handle.remove_contracts(&silent[..1]), Err(ControlError::Owed));
+    }
+    assert!(begun.elapsed() < 10 * SHORT, "it is not waited for again: {:?}", begun.elapsed());
+    // All that it was told waits in its mailbox, in one order.
+    assert_eq!(stands(&threads[0]), Some(false));
+    assert!(handle.pay_contracts());
+}
+
+#[test]
+fn what_a_partition_that_goes_elsewhere_was_owed_is_owed_no_more() {
+    let ports = Ports::of_nobody(1, 1);
+    ports.holders.set(0, Holder::Thread(0));
+    fill(&ports.threads[0]);
+    let holders = Arc::clone(&ports.holders);
+    let handle = handle_of(ports, SHORT);
+    let rows = contracts(1);
+    assert_eq!(handle.add_contracts(&rows), Err(ControlError::Owed));
+    holders.set(0, Holder::Node(1));
+    assert_eq!(handle.remove_contracts(&rows), Ok(()), "who opens it reads the store");
+    assert!(handle.pay_contracts(), "nothing is owed to nobody");
+}
+
+#[test]
+fn a_shard_that_does_not_answer_is_not_taken_for_an_engine_that_stops() {
+    let ports = Ports::new(2, 2);
+    let handle = handle_of(ports, SHORT);
+    assert_eq!(handle.publish_carriers(Vec::new(), Vec::new(), None), Err(ControlError::Owed));
+    assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Owed));
+    assert_eq!(handle.remove_contracts(&contracts(1)), Err(ControlError::Owed));
+    assert_eq!(handle.pause(true), Err(ControlError::NoAnswer));
+    assert_eq!(handle.order_broadcast(1, Order::Pause), Err(ControlError::NoAnswer));
+    handle.stop();
+    assert_eq!(handle.pause(true), Err(ControlError::Stopping));
+    assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
+}
+
+#[test]
+fn a_thread_that_takes_no_registrations_keeps_nothing_from_the_others() {
+    let ports = Ports::new(2, 2);
+    let threads = ports.threads.clone();
+    let handle = handle_of(ports, SHORT);
+    let rows = contracts(64);
+    fill(&threads[0]);
+    assert_eq!(handle.remove_contracts(&rows), Err(ControlError::Owed));
+    while threads[0].next_message().is_some() {}
+    // The first is well again, the other one stands still.
+    fill(&threads[1]);
+    assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Owed));
+    while threads[0].next_message().is_some() {}
+    assert!(!handle.publish_addresses());
+    assert_eq!(stands(&threads[0]), Some(false), "it is told what it was owed");
+    // It has the registrations: it is not told them again for the other one's sake.
+    assert!(!handle.publish_addresses());
+    while let Some(message) = threads[0].next_message() {
+        assert!(!matches!(message, ThreadMessage::Registrations { .. }), "once is enough");
+    }
 }

@@ -25,6 +25,8 @@ struct Place {
     unfit: Option<String>,
     certificates: Vec<PathBuf>,
     keys: Vec<PathBuf>,
+    /// Whether the engine ends where they cannot be used.
+    keeps_from_starting: bool,
 }
 
 /// One finding for each thing that is amiss, or a good one.
@@ -80,8 +82,9 @@ fn carriers(config: &Config) -> Vec<Place> {
     carriers
         .filter(|settings| settings.tls.on)
         .map(|settings| {
+            let unfit = settings.tls.resolve(&settings.hosts).err();
             let name = format!("the carrier {}", settings.name);
-            Place::of_calling(name, &settings.tls.files())
+            Place { keeps_from_starting: false, ..Place::of(name, unfit, &settings.tls.files()) }
         })
         .collect()
 }
@@ -91,14 +94,19 @@ impl Place {
         let unfit = Acceptance::read(&files, None).err().map(|error| error.to_string());
         let TlsFiles { certificate, key, client_ca } = files;
         let certificates = [Some(certificate), client_ca].into_iter().flatten().collect();
-        Self { name: name.to_owned(), unfit, certificates, keys: vec![key] }
+        let (name, keys) = (name.to_owned(), vec![key]);
+        Self { name, unfit, certificates, keys, keeps_from_starting: true }
     }
 
     fn of_calling(name: String, files: &CallingFiles) -> Self {
-        let unfit = Calling::read(files).err().map(|error| error.to_string());
+        Self::of(name, Calling::read(files).err().map(|error| error.to_string()), files)
+    }
+
+    fn of(name: String, unfit: Option<String>, files: &CallingFiles) -> Self {
         let (certificate, key) = files.shown.clone().unzip();
         let certificates = [files.authorities.clone(), certificate].into_iter().flatten().collect();
-        Self { name, unfit, certificates, keys: key.into_iter().collect() }
+        let keys = key.into_iter().collect();
+        Self { name, unfit, certificates, keys, keeps_from_starting: true }
     }
 
     /// The file, the first and the last moment of each certificate.
@@ -115,7 +123,10 @@ impl Place {
         if let Some(sentence) = &self.unfit {
             let (message, remedy) = sentence.rsplit_once(": ").unwrap_or((sentence, "mend it"));
             let message = format!("of {name}: {message}");
-            return vec![Finding::fatal(SUBJECT, FatalReason::Configuration, message, remedy)];
+            return vec![match self.keeps_from_starting {
+                true => Finding::fatal(SUBJECT, FatalReason::Configuration, message, remedy),
+                false => Finding::warning(SUBJECT, message, remedy),
+            }];
         }
         let mut found = Vec::new();
         for key in self.keys.iter().filter(|key| lies_open(key)) {

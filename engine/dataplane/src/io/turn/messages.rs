@@ -9,12 +9,23 @@ use crate::network::smpp::exchange::CarrierPlan;
 use wire::terms::ids::Msn;
 
 impl ThreadTurn {
-    /// Takes what the mailbox holds; whether there was any.
+    /// Takes what the mailbox holds, but of contracts one message: a turn is short. Whether there
+    /// was any.
     pub(super) fn take_messages(&mut self, now: Now) -> bool {
         let mut busy = false;
         while let Some(message) = self.port.next_message() {
             busy = true;
+            let is_long = matches!(
+                &message,
+                ThreadMessage::To(
+                    _,
+                    ShardMessage::AddContracts { .. } | ShardMessage::RemoveContracts { .. }
+                )
+            );
             self.take_message(message, now);
+            if is_long {
+                break;
+            }
         }
         if self.draining_since_ms.is_none() && self.port.is_drain_asked() {
             self.begin_drain(now);
