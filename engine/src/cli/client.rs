@@ -10,6 +10,7 @@ use super::table::{self, grouped, plural};
 use super::{CliError, Output};
 use crate::control::acts;
 use crate::control::admin::ClientRemoval;
+use crate::control::carriers::InDoubtSetting;
 use crate::control::certificates::digest_of_file;
 use crate::control::document::{ClientChange, ClientDocument};
 use crate::control::smpp_account::{SmppChange, TextAlphabet};
@@ -197,6 +198,10 @@ struct Fields {
     /// are refused (2006) [default: false]
     #[arg(long, value_name = "BOOL")]
     line_state: Option<bool>,
+    /// What becomes of an SMS that a carrier was sent and did not answer: sent again after a while,
+    /// so that it may arrive twice, or never, so that its push ends as 6008 [default: resend]
+    #[arg(long, value_name = "WORD")]
+    in_doubt: Option<InDoubtSetting>,
     #[command(flatten)]
     smpp: SmppFields,
 }
@@ -409,6 +414,7 @@ impl Fields {
             volume_per_day: self.volume,
             national_tables: switched(self.national, self.no_national),
             line_state: self.line_state,
+            in_doubt: self.in_doubt,
             smpp: self.smpp.change()?,
         })
     }
@@ -506,9 +512,18 @@ fn render_one(document: &ClientDocument) -> String {
         ("pushes per day", limit(document.volume_per_day)),
         ("national tables", yes_no(document.national_tables)),
         ("line state required", yes_no(document.line_state)),
+        ("in doubt", doubt_text(document.in_doubt)),
         ("binds by SMPP", account_text(document)),
     ];
     table::render(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[])
+}
+
+fn doubt_text(in_doubt: InDoubtSetting) -> String {
+    match in_doubt {
+        InDoubtSetting::Resend => "sent again",
+        InDoubtSetting::Fail => "never sent again",
+    }
+    .to_owned()
 }
 
 fn account_text(document: &ClientDocument) -> String {

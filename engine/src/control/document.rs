@@ -10,12 +10,14 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::carriers::InDoubtSetting;
 use super::certificates::parse_certificates;
 use super::limits::{NOTIFY_CONNECTIONS_MAX, NOTIFY_DEPTH_MAX, TOKEN_OCTETS_MAX};
 use super::smpp_account::{SmppChange, SmppDocument};
 use crate::gateway::permissions::{ClassSet, KindSet};
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::token_sha256;
+use crate::gateway::smpp::PasswordDigest;
 use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::Secret;
 use wire::terms::calendar::Day;
@@ -100,6 +102,9 @@ pub struct ClientChange {
     /// Whether its pushes go by no carrier, since that alone knows the state of the line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line_state: Option<bool>,
+    /// What becomes of an SMS that a carrier was sent and did not answer: sent again, or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_doubt: Option<InDoubtSetting>,
     /// Its account of SMPP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smpp: Option<SmppChange>,
@@ -165,6 +170,9 @@ pub struct ClientDocument {
     /// Whether its pushes go by no carrier, since that alone knows the state of the line.
     #[serde(default)]
     pub line_state: bool,
+    /// What becomes of an SMS that a carrier was sent and did not answer.
+    #[serde(default)]
+    pub in_doubt: InDoubtSetting,
     /// Its account of SMPP, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smpp: Option<SmppDocument>,
@@ -174,17 +182,38 @@ impl ClientChange {
     /// A new registration with these fields and the defaults for the rest; refuses with one
     /// sentence.
     pub fn create(&self, xpid: Xpid) -> Result<Registration, String> {
+        self.create_over(xpid, None)
+    }
+
+    /// The same in the place of one that was there. A password of SMPP that stays keeps what it is
+    /// known by, so that the same document again changes nothing.
+    pub fn create_over(
+        &self,
+        xpid: Xpid,
+        before: Option<&Registration>,
+    ) -> Result<Registration, String> {
         let client = self
             .client
             .as_deref()
             .ok_or("a registration needs the client's name: say which with --client")?;
         let mut registration = Registration::new(xpid, client);
-        self.apply(&mut registration)?;
+        let account = before.and_then(|before| before.smpp.as_ref());
+        let known = account.map_or(&[][..], |account| &account.passwords);
+        self.apply_over(&mut registration, known)?;
         Ok(registration)
     }
 
     /// Sets these fields; on refusal, with one sentence, `registration` may be changed in part.
     pub fn apply(&self, registration: &mut Registration) -> Result<(), String> {
+        self.apply_over(registration, &[])
+    }
+
+    /// The same where passwords of SMPP have been known by these.
+    fn apply_over(
+        &self,
+        registration: &mut Registration,
+        known: &[PasswordDigest],
+    ) -> Result<(), String> {
         self.apply_term(registration)?;
         self.apply_permissions(registration)?;
         self.apply_notification(registration)?;
@@ -198,8 +227,10 @@ impl ClientChange {
         set(&mut registration.volume_per_day, self.volume_per_day);
         set(&mut registration.national_tables, self.national_tables);
         set(&mut registration.line_state, self.line_state);
+        let fails = self.in_doubt.map(|in_doubt| in_doubt == InDoubtSetting::Fail);
+        set(&mut registration.doubt_is_final, fails);
         if let Some(smpp) = &self.smpp {
-            smpp.apply(registration)?;
+            smpp.apply(registration, known)?;
         }
         registration.check().map_err(|error| error.to_string())
     }
@@ -335,6 +366,10 @@ impl ClientDocument {
             volume_per_day: registration.volume_per_day,
             national_tables: registration.national_tables,
             line_state: registration.line_state,
+            in_doubt: match registration.doubt_is_final {
+                true => InDoubtSetting::Fail,
+                false => InDoubtSetting::Resend,
+            },
             smpp: registration.smpp.as_ref().map(SmppDocument::of),
         }
     }

@@ -124,8 +124,13 @@ struct Kept {
 }
 
 impl SmppChange {
-    /// Sets these fields; refuses with one sentence.
-    pub(super) fn apply(&self, registration: &mut Registration) -> Result<(), String> {
+    /// Sets these fields; refuses with one sentence. A password keeps the digest that it has, or
+    /// is among the `known`.
+    pub(super) fn apply(
+        &self,
+        registration: &mut Registration,
+        known: &[PasswordDigest],
+    ) -> Result<(), String> {
         if *self == Self::default() {
             return Ok(());
         }
@@ -146,7 +151,8 @@ impl SmppChange {
             account.system_id.clone_from(system_id);
         }
         if let Some(passwords) = &self.passwords {
-            account.passwords = digests(passwords, &account.passwords)?;
+            let before = [&account.passwords[..], known].concat();
+            account.passwords = digests(passwords, &before)?;
         }
         if let Some(words) = &self.bind_types {
             let kinds = BindKinds::parse(words.iter().map(String::as_str));
@@ -255,13 +261,13 @@ mod tests {
     fn an_account_is_made_changed_kept_and_taken_away() {
         let mut registration = registration();
         change(r#"{"system_id":"city1","passwords":["one","two"],"from_anywhere":true}"#)
-            .apply(&mut registration)
+            .apply(&mut registration, &[])
             .expect("legal");
         change(
             r#"{"window":7,"alphabet":"latin-1","bind_types":["receiver"],"zone_minutes":0,
             "receipt_text":true}"#,
         )
-        .apply(&mut registration)
+        .apply(&mut registration, &[])
         .expect("legal");
         assert_eq!(registration.check(), Ok(()));
         let account = registration.smpp.clone().expect("there");
@@ -276,7 +282,7 @@ mod tests {
         );
         let shown = simd_json::to_string(&shown).expect("JSON");
         assert!(!shown.contains("argon2id") && !shown.contains("\"two\""), "{shown}");
-        change(r#"{"system_id":""}"#).apply(&mut registration).expect("legal");
+        change(r#"{"system_id":""}"#).apply(&mut registration, &[]).expect("legal");
         assert_eq!(registration.smpp, None);
     }
 
@@ -287,11 +293,11 @@ mod tests {
             (r#"{"system_id":"a","passwords":["ninechars"]}"#, "1 to 8"),
             (r#"{"system_id":"a","bind_types":["both"]}"#, "transceiver"),
         ] {
-            let refused = change(json).apply(&mut registration()).expect_err(json);
+            let refused = change(json).apply(&mut registration(), &[]).expect_err(json);
             assert!(refused.contains(hint), "{refused}");
         }
         let mut open = registration();
-        change(r#"{"system_id":"a","passwords":["b"]}"#).apply(&mut open).expect("legal by itself");
+        change(r#"{"system_id":"a","passwords":["b"]}"#).apply(&mut open, &[]).expect("legal by itself");
         assert!(open.check().expect_err("no networks").to_string().contains("--network"));
         assert!(from_text("{}".to_owned()).is_err());
     }

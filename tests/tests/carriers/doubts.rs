@@ -3,7 +3,7 @@
 
 use super::{accepted, as_told, await_bound, carrier_figure, msn, one_about, site, told};
 use std::time::Duration;
-use tests::push::Body;
+use tests::push::{Body, XPID};
 use tests::recorder::Recorder;
 use tests::smsc::{Manner, Smsc};
 use tests::wait;
@@ -43,6 +43,26 @@ fn where_nothing_is_to_be_sent_twice_a_push_in_doubt_ends_at_once() {
     let sent: Vec<_> = smsc.sms().into_iter().map(|sms| sms.to).collect();
     assert_eq!(sent, ["819010000001", "819010000002", "819010000001"], "none is sent twice");
     assert_eq!(engine.admin().figure("holds"), 0);
+    engine.stop();
+}
+
+#[test]
+fn an_xpid_may_have_nothing_sent_twice_whatever_the_carrier_is_set_to() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &["--response", "1"]);
+    site.must(&["client", "set", XPID, "--in-doubt", "fail"]);
+    assert!(site.must(&["client", "show", XPID]).contains("never sent again"));
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    smsc.behave(&[Manner::Silent]);
+    accepted(&engine, &Body::push(&msn(1), "doubt"));
+    assert_eq!(told(&one_about(&recorder, "doubt")), as_told("6008", "0", "46"));
+    // At once, and the other way round too.
+    site.must(&["client", "set", XPID, "--in-doubt", "resend"]);
+    smsc.behave(&[Manner::Silent]);
+    accepted(&engine, &Body::push(&msn(2), "held"));
+    wait::until_true("a push in doubt", || engine.admin().figure("holds") == 1);
+    assert_eq!(smsc.sms().len(), 2, "none is sent twice");
     engine.stop();
 }
 

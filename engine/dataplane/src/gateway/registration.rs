@@ -67,6 +67,8 @@ pub struct Registration {
     /// Its pushes go to phones of which the state of the line is known: by no carrier, since that
     /// alone knows the line.
     pub line_state: bool,
+    /// What a carrier was sent of a push of its and did not answer is not sent again.
+    pub doubt_is_final: bool,
     /// By what it binds over SMPP, if it may.
     pub smpp: Option<SmppAccount>,
 }
@@ -100,6 +102,7 @@ impl Registration {
             volume_per_day: 0,
             national_tables: false,
             line_state: false,
+            doubt_is_final: false,
             smpp: None,
         }
     }

@@ -264,6 +264,8 @@ pub struct AttemptSlot {
     pub expires_ms: u64,
     /// Of an attempt by a carrier: the same by the steady clock, which nobody sets.
     pub leaves_by_ms: SteadyMs,
+    /// Of an attempt by a carrier: what is sent and not answered is not sent again.
+    pub doubt_is_final: bool,
     sender: [u8; SENDER_OCTETS_MAX],
     sender_octets: u8,
 }
@@ -285,6 +287,7 @@ impl AttemptSlot {
             push_id: 0,
             expires_ms: 0,
             leaves_by_ms: SteadyMs::ZERO,
+            doubt_is_final: false,
             sender: [0; SENDER_OCTETS_MAX],
             sender_octets: 0,
         }

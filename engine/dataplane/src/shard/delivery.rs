@@ -80,6 +80,8 @@ impl<L: Log> Shard<L> {
                 slot.push_id = push.push_id;
                 slot.expires_ms = accepted.expires_ms;
                 slot.leaves_by_ms = self.pace.steady(self.pace.real(push.expires_ms()));
+                slot.doubt_is_final =
+                    registered.is_some_and(|registered| registered.registration.doubt_is_final);
                 slot.set_sender(accepted.sender);
                 self.by_carriers.in_flight += 1;
             }

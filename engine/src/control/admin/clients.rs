@@ -77,9 +77,10 @@ pub(super) async fn put(
     Document(change): Document<ClientChange>,
 ) -> Result<Response, AdminError> {
     check_xpid(&change, xpid)?;
-    let registration = change.create(xpid).map_err(AdminError::bad_request)?;
     write(&state, StatusCode::OK, caller, move |store, caller| {
         let before = store.registration(xpid).ok();
+        let registration = change.create_over(xpid, before.as_ref());
+        let registration = registration.map_err(AdminError::bad_request)?;
         caller.check_client(store, before.as_ref(), &registration)?;
         let act = match &before {
             Some(before) => acts::client_changed(before, &registration),

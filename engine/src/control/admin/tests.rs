@@ -403,3 +403,21 @@ fn a_port_of_a_name_with_several_addresses_is_open_at_each() {
     }
     server.shut_down(Duration::from_secs(10));
 }
+
+#[test]
+fn a_registration_that_is_put_again_as_it_stands_has_the_same_password_to_its_sessions() {
+    let port = Port::open();
+    let put = |password: &str| {
+        let document = format!(
+            r#"{{"client":"City","smpp":{{"system_id":"city1","passwords":["{password}"],
+                "from_anywhere":true}}}}"#
+        );
+        let (status, body) = port.send("PUT", "/clients/00100000001", document);
+        assert_eq!(status, 200, "{body}");
+        let published = port.engine.published.lock().expect("no panic");
+        published[0].smpp.as_ref().expect("an account").passwords.clone()
+    };
+    let first = put("secret");
+    assert_eq!(put("secret"), first, "sessions that are bound stay");
+    assert_ne!(put("another"), first);
+}

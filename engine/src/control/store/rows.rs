@@ -27,12 +27,12 @@ pub(super) fn write(
             valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
             notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables,
             second_token_sha256, networks, certificate, notify_secrets,
-            smpp, line_state)
+            smpp, line_state, doubt_is_final)
          VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
             :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
             :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
             :national_tables, :second_token_sha256, :networks, :certificate, :notify_secrets,
-            :smpp, :line_state)",
+            :smpp, :line_state, :doubt_is_final)",
     )?;
     let networks: Vec<String> = registration.networks.iter().map(ToString::to_string).collect();
     let certificates: Vec<String> =
@@ -65,6 +65,7 @@ pub(super) fn write(
         ":notify_secrets": secrets.join(" "),
         ":smpp": registration.smpp.as_ref().map(smpp_account::to_text),
         ":line_state": registration.line_state,
+        ":doubt_is_final": registration.doubt_is_final,
     })?;
     Ok(())
 }
@@ -114,6 +115,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.volume_per_day = milliseconds("volume_per_day", 0)?;
     registration.national_tables = row.get("national_tables")?;
     registration.line_state = row.get("line_state")?;
+    registration.doubt_is_final = row.get("doubt_is_final")?;
     registration.check().map_err(|error| damaged(error.to_string()))?;
     Ok(registration)
 }

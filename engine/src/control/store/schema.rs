@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -115,6 +115,10 @@ CREATE INDEX warning_taken ON warning (source, taken_ms);
 ",
     "
 ALTER TABLE client ADD COLUMN line_state INTEGER NOT NULL DEFAULT 0 CHECK (line_state IN (0, 1));
+",
+    "
+ALTER TABLE client ADD COLUMN doubt_is_final INTEGER NOT NULL DEFAULT 0
+    CHECK (doubt_is_final IN (0, 1));
 ",
 ];
 
