@@ -104,7 +104,7 @@ impl Simulation {
         let timers = if self.faults { self.random.between(1, 4) as usize * 4 } else { 64 };
         // In a stop nothing begins.
         let attempts = if self.desk.is_stopping { 0 } else { self.scenario.attempts_max + 1 };
-        let budget = TurnBudget { timers, attempts, outcomes: 64, records: 512 };
+        let budget = TurnBudget { timers, attempts, outcomes: 64, records: 512, looks: 1_024 };
         self.show_time(number);
         let wall_ms = self.wall_ms();
         let busy = self.stations[number].turn(wall_ms, &budget);

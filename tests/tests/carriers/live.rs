@@ -71,6 +71,52 @@ fn an_xpid_that_has_to_know_the_line_goes_by_no_carrier_whatever_the_routes_beco
 }
 
 #[test]
+fn pushes_that_wait_for_a_carrier_go_by_the_core_network_once_their_xpid_has_to_know_the_line() {
+    let recorder = Recorder::start();
+    let away = Smsc::start_at(tests::ports::free_address());
+    let site = site(&recorder, &away, &[]);
+    drop(away);
+    let engine = site.start();
+    accepted(&engine, &Body::push(&msn(1), "waits"));
+    site.must(&["client", "set", XPID, "--line-state", "true"]);
+    let notice = one_about(&recorder, "waits");
+    assert_eq!(notice.get("code"), "0000");
+    assert!(notice.elements.find("domain").is_some(), "by the core network");
+    for body in [
+        Body::push(&msn(2), "no-right"),
+        Body::text(&msn(2), "too-long", &"a".repeat(3_000)),
+        Body::push(&msn(2), "empty").with("data", ""),
+        Body::text(&msn(1), "waits", "the reqid of another"),
+        Body::push(&msn(1), "waits"),
+    ] {
+        let refused = engine.connect().ask(&body.request());
+        assert_eq!(refused.code(), "2006", "before whatever else is wrong with it");
+    }
+    let other = Body::text("09099999999", "not-contracted", &"a".repeat(3_000));
+    assert_eq!(engine.connect().ask(&other.request()).code(), "2005", "a right before that");
+    engine.stop();
+}
+
+#[test]
+fn pushes_that_wait_for_the_core_network_go_by_a_carrier_once_their_xpid_may() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let mut site = Site::new(tests::programs!());
+    // The second push of the phone waits behind the first.
+    site.set("--network-latency-ms", "4000");
+    site.add_client(XPID, &["--notify-url", &recorder.url(), "--line-state", "true"]);
+    site.add_contracts(XPID, &["09010000000-09010000999"]);
+    let engine = site.start();
+    accepted(&engine, &Body::push(&msn(1), "first"));
+    accepted(&engine, &Body::push(&msn(1), "second"));
+    add_carrier(&site, "alpha", smsc.address(), &[]);
+    site.must(&["carrier", "route", "add", BY_CARRIER, "alpha"]);
+    site.must(&["client", "set", XPID, "--line-state", "false"]);
+    assert_eq!(told(&one_about(&recorder, "second")), as_told("0000", "1", "00"));
+    assert_eq!(smsc.sms().len(), 1);
+    engine.stop();
+}
+
+#[test]
 fn pushes_that_wait_for_a_carrier_that_is_away_go_by_another_one_as_soon_as_the_route_says_so() {
     let (recorder, beta) = (Recorder::start(), Smsc::start());
     let away = Smsc::start_at(tests::ports::free_address());

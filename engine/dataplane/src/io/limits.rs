@@ -127,6 +127,9 @@ pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
 /// Records of journals that cleaning looks at in one turn: a fraction of a millisecond, should each
 /// have to be appended again.
 pub(super) const CLEANED_PER_TURN_MAX: usize = 512;
+/// Pushes that wait, and records, that shards look at in one turn while routes change or books are
+/// behind.
+pub(super) const LOOKS_PER_TURN_MAX: usize = 1_024;
 /// Of all these a shard may do so many in a turn, however many shards its thread has.
 pub(super) const WORK_PER_SHARD_MIN: usize = 16;
 /// Parcels that one thread may have under way to all others together.

@@ -5,6 +5,7 @@
 //! network, which is lent to each shard at its turn. The shards take their turns in an order that
 //! moves on by one each time, so that whatever they share none comes last always.
 
+mod allotment;
 mod completing;
 mod draining;
 mod messages;
@@ -15,9 +16,6 @@ use crate::io::budget::Budget;
 use crate::io::calling::smpp::Carriers;
 use crate::io::driver::{Completion, Driver};
 use crate::io::front::{Front, FrontLimits};
-use crate::io::limits::{
-    ATTEMPTS_PER_TURN_MAX, CLEANED_PER_TURN_MAX, TIMERS_PER_TURN_MAX, WORK_PER_SHARD_MIN,
-};
 use crate::io::mailbox::{OpenedShard, ThreadPort, ThreadStatus};
 use crate::io::mesh::Mesh;
 use crate::io::notifier::{EndpointPlan, Notifier, Outbound};
@@ -32,7 +30,8 @@ use crate::io::tls::Acceptance;
 use crate::network::side_by_side::SideBySide;
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::smpp::exchange::CarrierPlan;
-use crate::shard::{ParkedNews, TurnBudget};
+use crate::shard::ParkedNews;
+use allotment::Allotment;
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use moving::Leaving;
@@ -290,22 +289,19 @@ impl ThreadTurn {
     /// is to leave, what is under way ends and nothing new begins.
     fn turn_shards(&mut self, now: Now) -> bool {
         let shards = self.parts.len().max(1);
-        let part_of = |all: usize| (all / shards).max(WORK_PER_SHARD_MIN);
-        let budget = TurnBudget {
-            timers: part_of(TIMERS_PER_TURN_MAX),
-            attempts: part_of(ATTEMPTS_PER_TURN_MAX),
-            outcomes: part_of(ATTEMPTS_PER_TURN_MAX),
-            records: part_of(CLEANED_PER_TURN_MAX),
-        };
+        let mut allotment = Allotment::among(shards);
         let (drains, mut busy) = (self.draining_since_ms.is_some(), false);
         for nth in 0..self.parts.len() {
             let Some(part) = self.parts.at(nth) else { continue };
             let begins_none = drains || part.closes() || !part.may_act(now.steady_ms);
-            let attempts = if begins_none { 0 } else { budget.attempts };
+            let mut budget = allotment.next();
+            if begins_none {
+                budget.attempts = 0;
+            }
             let place = part.place() as usize;
             let mut network = SideBySide::lent(&mut self.simulated, place, &mut part.carriers);
-            let budget = TurnBudget { attempts, ..budget };
             busy |= part.shard.turn(&mut network, now.wall_ms, &budget);
+            allotment.take_records(part.shard.cleaned_in_turn());
             part.shard.pass_parked_news(&mut self.parked_news);
             if nth + 1 < shards {
                 self.let_commit_on();

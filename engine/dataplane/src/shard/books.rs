@@ -20,8 +20,8 @@ use crate::testing::kill_points::{KillPoint, kill_point};
 use std::collections::VecDeque;
 use wire::terms::time::WallMs;
 
-/// Records of the journal looked at in one turn for events that are owed.
-const OWED_RECORDS_PER_TURN_MAX: usize = 512;
+/// Fewest records of the journal looked at for events that are owed.
+const OWED_RECORDS_MIN: usize = 8;
 
 /// Events that are in the journal and not in the books.
 pub(super) struct Owed {
@@ -239,7 +239,8 @@ impl<L: Log> Shard<L> {
         }
         let home = EventHome::new(self.journal.first_sequence(), self.number as u16);
         let mut cursor = owed.cursor.unwrap_or_else(|| self.journal.cursor_before(owed.lowest()));
-        for _ in 0..OWED_RECORDS_PER_TURN_MAX {
+        // A record has more to it than a push that is looked at.
+        for _ in 0..(self.looks / 2).max(OWED_RECORDS_MIN) {
             let mut next = cursor;
             let read =
                 self.journal.step_on(&mut next).map(|(position, _)| self.journal.read(position));

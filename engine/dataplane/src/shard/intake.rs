@@ -312,6 +312,10 @@ impl<L: Log> Shard<L> {
         let recoded = if self.routes.any_lacks() { self.recoded(push) } else { None };
         let push = recoded.as_ref().unwrap_or(push);
         let contracted = self.contracts.contains(push.msn, push.xpid);
+        let route = self.route_for(registered, push);
+        if contracted {
+            route?;
+        }
         let admitted =
             admit::admit(registered, contracted, push, references, now_ms, &mut self.submits[..]);
         let admission = match admitted {
@@ -333,8 +337,7 @@ impl<L: Log> Shard<L> {
                 Ok(Reply::WhenDurable(answer, if early { 0 } else { self.journal.appended() }))
             }
             (KeyVerdict::New, Some(admission)) => {
-                let route = self.route_for(registered, push)?;
-                self.store_push(registered, push, key, (&admission, route), now_ms)
+                self.store_push(registered, push, key, (&admission, route?), now_ms)
             }
             (KeyVerdict::New, None) => Err(Code::VOLUME_USED_UP),
         }

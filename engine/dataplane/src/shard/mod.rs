@@ -158,6 +158,10 @@ pub struct Shard<L = BillingLog> {
     appended_at_last_turn: u64,
     /// Records that cleaning has to look at to keep its pace.
     cleaning_owed: u64,
+    /// Records that cleaning has looked at in the last turn.
+    cleaned_in_turn: usize,
+    /// Pushes or records that a turn may look at beside its own work.
+    looks: usize,
     /// Answers wait for sequences up to this one.
     awaited: u64,
     journal_polled_ms: WallMs,
@@ -188,6 +192,7 @@ impl<L: Log> Shard<L> {
 
     /// Takes new registrations.
     pub fn set_registry(&mut self, registry: Arc<Registry>) {
+        self.reroute_by_change(&registry);
         self.registry = registry;
     }
 
@@ -300,6 +305,7 @@ impl<L: Log> Shard<L> {
         now_ms: WallMs,
         budget: &TurnBudget,
     ) -> bool {
+        (self.looks, self.cleaned_in_turn) = (budget.looks, 0);
         if std::mem::take(&mut self.resuming) {
             self.resume(network, now_ms);
         }
@@ -318,6 +324,11 @@ impl<L: Log> Shard<L> {
         self.appended_at_last_turn = self.journal.appended();
         self.forget_older_fingerprints(now_ms);
         busy
+    }
+
+    /// Records of the journal that cleaning has looked at in the last turn.
+    pub fn cleaned_in_turn(&self) -> usize {
+        self.cleaned_in_turn
     }
 
     /// When [`Shard::turn`] with this network has work again if nothing else happens.
@@ -402,6 +413,8 @@ pub struct TurnBudget {
     pub outcomes: usize,
     /// Records of the journal that cleaning looks at, and may have to append again.
     pub records: usize,
+    /// Pushes that wait that are looked at while routes change, and records while books are behind.
+    pub looks: usize,
 }
 
 /// Seconds that a refused push client is asked to wait; `None` for codes without Retry-After.

@@ -137,6 +137,8 @@ impl<L: Log> Shard<L> {
             cleaning_looked: Default::default(),
             appended_at_last_turn: 0,
             cleaning_owed: 0,
+            cleaned_in_turn: 0,
+            looks: 0,
             awaited: 0,
             journal_polled_ms: WallMs::ZERO,
             random: config.seed | 1,

@@ -6,6 +6,8 @@
 
 use super::Shard;
 use crate::billing::Log;
+use crate::gateway::registration::Registration;
+use crate::gateway::registry::{Registered, Registry};
 use crate::journal::Position;
 use crate::network::port::{CarrierQuestion, Network};
 use crate::network::routes::CORE_NETWORK;
@@ -15,11 +17,6 @@ use crate::smsc::pushes::PushIndex;
 use crate::smsc::state::State;
 use std::sync::Arc;
 use wire::terms::ids::Xpid;
-
-/// Places of the slab that a turn looks at.
-const LOOKED_AT_PER_TURN: usize = 1_024;
-/// Pushes that a turn sorts into their lanes.
-const SORTED_PER_TURN: usize = 1_024;
 
 /// How far the pushes have their new routes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,14 +50,31 @@ impl<L: Log> Shard<L> {
         if !plan.carriers.is_empty() {
             self.journal.begin_handing_over();
         }
+        let are_the_same = Arc::ptr_eq(&self.routes, &plan.routes);
         self.routes = Arc::clone(&plan.routes);
         self.core.set_asks(self.routes.any_queried());
-        self.by_carriers.rerouting = Rerouting::Looking(0);
+        if !are_the_same {
+            self.by_carriers.rerouting = Rerouting::Looking(0);
+        }
     }
 
     /// At a start: the journal does not tell whose pushes go by no carrier, the registry does.
     pub(super) fn reroute_by_registry(&mut self) {
-        if self.registry.iter().any(|registered| registered.registration.line_state) {
+        let knows_lines = |registered: &Registered| registered.registration.line_state;
+        if !self.routes.choices().is_empty() && self.registry.iter().any(knows_lines) {
+            self.by_carriers.rerouting = Rerouting::Looking(0);
+        }
+    }
+
+    /// These are about to be the registrations: what waits of an XPID that has to know the line of
+    /// its phones from now on, or has to no more, goes by another route.
+    pub(super) fn reroute_by_change(&mut self, after: &Registry) {
+        let is_changed = |registered: &Registered| {
+            let Registration { xpid, line_state, .. } = registered.registration;
+            let before = self.registry.find(xpid);
+            before.is_some_and(|before| before.registration.line_state != line_state)
+        };
+        if !self.routes.choices().is_empty() && after.iter().any(is_changed) {
             self.by_carriers.rerouting = Rerouting::Looking(0);
         }
     }
@@ -70,7 +84,7 @@ impl<L: Log> Shard<L> {
         match self.by_carriers.rerouting {
             Rerouting::Done => return false,
             Rerouting::Looking(from) => {
-                let to = (from + LOOKED_AT_PER_TURN).min(self.core.indices_used());
+                let to = (from + self.looks.max(1)).min(self.core.indices_used());
                 for index in from..to {
                     self.reroute_push(index as PushIndex);
                 }
@@ -82,7 +96,7 @@ impl<L: Log> Shard<L> {
                 };
             }
             Rerouting::Sorting => {
-                if !self.core.sort(SORTED_PER_TURN) {
+                if !self.core.sort(self.looks.max(1)) {
                     self.by_carriers.rerouting = Rerouting::Done;
                 }
             }
@@ -154,4 +168,90 @@ impl<L: Log> Shard<L> {
 
 fn is_in_flight(core: &Core, index: PushIndex) -> bool {
     core.live_at(index).is_some_and(|push| push.state == State::InFlight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
+    use crate::journal::{JournalConfig, SegmentFactory};
+    use crate::network::routes::{CarrierChoice, Routes, Rule};
+    use crate::network::smpp::carrier::Carrier;
+    use crate::network::smpp::exchange::{KnownCarrier, Spread};
+    use crate::shard::{Durability, ShardConfig};
+    use crate::smsc::core::CoreLimits;
+    use wire::terms::time::WallMs;
+
+    /// The one client, which has to know the line of its phones or not.
+    fn registry(line_state: bool) -> Arc<Registry> {
+        let xpid = Xpid::from_value(100_000_001).expect("an XPID");
+        let mut registration = Registration::new(xpid, "client");
+        registration.line_state = line_state;
+        Arc::new(Registry::new(vec![registration]))
+    }
+
+    /// A shard without a push, at work.
+    fn with_shard(work: impl FnOnce(&mut Shard)) {
+        let place = tempfile::tempdir().expect("a directory");
+        let factory = SegmentFactory::start().expect("a thread");
+        let mut journal = JournalConfig::new(0, 64 << 20);
+        (journal.segment_octets, journal.without_syncs) = (4 << 20, true);
+        let keyed = Fingerprints::new([7; 16]);
+        let config = ShardConfig {
+            number: 0,
+            shards: 1,
+            durability: Durability::Process,
+            limits: CoreLimits { pushes_max: 100, waiting_per_msn_max: 10, ended_keys_max: 400 },
+            journal,
+            seed: 7,
+            time_scale: 1,
+            routes: Arc::default(),
+            fingerprints: FingerprintKeys { keyed, older_until_ms: None },
+            injections: Vec::new(),
+            progress: Arc::default(),
+        };
+        let now_ms = WallMs::new(1_795_000_000_000);
+        let opened = Shard::open(place.path(), &config, &factory, registry(false), now_ms);
+        work(&mut opened.expect("a shard").0);
+    }
+
+    fn plan() -> CarrierPlan {
+        let choice = CarrierChoice::of(1);
+        let rule = Rule { prefix: "090".to_owned(), xpid: None, class: None, choice };
+        CarrierPlan {
+            carriers: vec![KnownCarrier::new(Carrier::of_tests(), Spread::even(1))].into(),
+            routes: Arc::new(Routes::new(vec![rule]).expect("one choice")),
+        }
+    }
+
+    #[test]
+    fn carriers_that_are_told_with_the_same_routes_hold_up_nothing() {
+        with_shard(|shard| {
+            let told = plan();
+            shard.set_carriers(&told);
+            assert!(!shard.hands_out(), "each push is looked at first");
+            while shard.reroute() {}
+            shard.set_carriers(&told.clone());
+            assert!(shard.hands_out(), "another address, another rate: nothing of the routes");
+            shard.set_carriers(&plan());
+            assert!(!shard.hands_out(), "other routes");
+        });
+    }
+
+    #[test]
+    fn who_has_to_know_the_line_is_looked_for_when_that_changes_and_there_are_routes() {
+        with_shard(|shard| {
+            shard.set_registry(registry(true));
+            assert!(shard.hands_out(), "there is no carrier to keep them from");
+            shard.set_carriers(&plan());
+            while shard.reroute() {}
+            shard.set_registry(registry(true));
+            assert!(shard.hands_out(), "nothing has changed");
+            for line_state in [false, true] {
+                shard.set_registry(registry(line_state));
+                assert!(!shard.hands_out(), "{line_state}");
+                while shard.reroute() {}
+            }
+        });
+    }
 }

@@ -83,17 +83,17 @@ impl Carriers {
     /// bound with; others end when their last answers are there, and are bound anew.
     pub(crate) fn change(&mut self, plan: &CarrierPlan, now: Now) {
         let now_ms = now.steady_ms.ms();
-        let own = || plan.carriers.iter().filter(|known| known.exchange.home() == self.thread);
+        let thread = self.thread;
+        let own = || plan.carriers.iter().filter(|known| known.exchange.home() == thread);
         for caller in &mut self.callers {
-            let number = caller.home.exchange().number();
-            caller.gone = own().all(|known| known.exchange.number() != number);
+            caller.gone = !own().any(|known| caller.home.is_of(&known.exchange));
             if caller.gone {
                 caller.retire(0..caller.lines.len(), now_ms);
             }
         }
+        self.forget_the_gone();
         for known in own() {
-            let number = known.exchange.number();
-            let found = self.callers.iter_mut().find(|one| one.home.exchange().number() == number);
+            let found = self.callers.iter_mut().find(|one| one.home.is_of(&known.exchange));
             match found {
                 Some(caller) => change_caller(caller, &known.carrier, now_ms),
                 None => {
@@ -104,6 +104,27 @@ impl Carriers {
                         caller.lines.push(caller.new_line(now_ms));
                     }
                     self.callers.push(caller);
+                }
+            }
+        }
+    }
+
+    /// Lets go of carriers that are there no more, whose sessions have ended, and of which no shard
+    /// has anything: with them goes what they awaited.
+    fn forget_the_gone(&mut self) {
+        for at in (0..self.callers.len()).rev() {
+            let caller = &self.callers[at];
+            let is_over = caller.lines.iter().all(|line| line.connection.is_none());
+            if !(caller.gone && is_over && caller.home.is_alone()) {
+                continue;
+            }
+            self.callers.swap_remove(at);
+            let moved = self.callers.len();
+            for index in self.outgoing.indices() {
+                if let Some(outgoing) = self.outgoing.get_mut(index)
+                    && outgoing.caller == moved
+                {
+                    outgoing.caller = at;
                 }
             }
         }
@@ -503,5 +524,36 @@ impl Outgoing {
             // The carrier's settings were checked when they were made.
             Err(_) => speaking.session.close(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::smpp::exchange::{KnownCarrier, Spread};
+    use std::sync::Arc;
+
+    fn plan(known: &[KnownCarrier]) -> CarrierPlan {
+        CarrierPlan { carriers: known.into(), ..CarrierPlan::default() }
+    }
+
+    #[test]
+    fn a_carrier_that_has_the_number_of_one_that_is_gone_has_a_home_of_its_own() {
+        let known = || KnownCarrier::new(Carrier::of_tests(), Spread::even(1));
+        let (old, new) = (known(), known());
+        let (budget, now) = (Budget::new(), Now::read());
+        let mut carriers = Carriers::new(0, &plan(&[old.clone()]), 100, budget, now);
+        carriers.change(&plan(&[]), now);
+        assert!(carriers.callers[0].gone, "what shards have of it comes back");
+        carriers.change(&plan(&[new.clone()]), now);
+        let homes: Vec<bool> =
+            carriers.callers.iter().map(|caller| caller.home.is_of(&new.exchange)).collect();
+        assert_eq!(homes, [false, true]);
+        // No shard has anything of the old one any more.
+        assert_eq!(Arc::strong_count(&old.exchange), 2);
+        drop(old);
+        carriers.change(&plan(&[new.clone()]), now);
+        assert_eq!(carriers.callers.len(), 1, "nothing is kept of it");
+        assert!(carriers.callers[0].home.is_of(&new.exchange) && !carriers.callers[0].gone);
     }
 }

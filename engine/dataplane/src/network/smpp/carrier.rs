@@ -196,6 +196,51 @@ impl Carrier {
 }
 
 #[cfg(test)]
+impl Carrier {
+    /// One with every setting as it is where nobody says otherwise.
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            number: 1,
+            name: "alpha".to_owned(),
+            host_names: Vec::new(),
+            hosts: Vec::new(),
+            host_of: Vec::new(),
+            tls: None,
+            system_id: "hayauma".to_owned(),
+            password: String::new(),
+            system_type: String::new(),
+            sessions: 1,
+            pairs: false,
+            window: 10,
+            rate: 0,
+            ids: IdForms::default(),
+            country: Country::JAPAN,
+            destination: DestinationForm::International,
+            validity: Validity::Absolute,
+            receipts: true,
+            priority: true,
+            alphabet: Alphabet::Gsm,
+            long: Long::Udh,
+            binary_coding: 4,
+            codings: Vec::new(),
+            source_ton: 1,
+            source_npi: 1,
+            mode: 0,
+            service_type: String::new(),
+            enquire_link_ms: 30_000,
+            response_ms: 60_000,
+            meanings: Default::default(),
+            tlvs: true,
+            rebinds: 0,
+            cancels: false,
+            queries: false,
+            doubt_is_final: false,
+            paused: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -104,7 +104,7 @@ figures! {
     bind_refusals "bind_refusals" true "Binds that were refused";
     submits "submits" true "SMS submitted";
     taken "taken" true "SMS that the carrier took";
-    refused "refused" true "SMS that the carrier refused, for good or for now";
+    refused "refused" true "SMS that the carrier refused, or that cannot be written for it";
     returned "returned" true "Pushes that came back, in whole or in part, and count no attempt";
     taken_late "taken_late" true "SMS in doubt of which an answer or a receipt came all the same";
     ids_given_again "ids_given_again" true "Ids that were given again while a receipt was awaited";

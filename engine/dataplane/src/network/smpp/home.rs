@@ -182,6 +182,16 @@ impl Home {
         &self.exchange
     }
 
+    /// Whether these are its rings: another carrier's of the same number are not.
+    pub fn is_of(&self, exchange: &Arc<Exchange>) -> bool {
+        Arc::ptr_eq(&self.exchange, exchange)
+    }
+
+    /// Whether nobody else has the rings any more: no shard will put anything there.
+    pub fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.exchange) == 1
+    }
+
     /// SMS without an answer on a session.
     pub fn outstanding(&self, session: usize) -> usize {
         self.places[session].outstanding
@@ -268,11 +278,8 @@ impl Home {
             let segment = next_of(&in_hand.permit.slot, in_hand.unsent_mask, &self.carrier);
             let Some(submit) = Submit::new(&in_hand.permit.slot, segment, &self.carrier, wall_ms)
             else {
-                // It was made for another carrier's alphabet, and is not made anew.
-                self.pace.give_back(1);
-                in_hand.permit.verdict.failure = Some(Failure::Rejected);
-                self.stop(hand);
-                self.settle_if_done(hand);
+                // It was made for another carrier's alphabet, and has no room in this one's.
+                self.reject(hand);
                 busy = true;
                 continue;
             };
@@ -306,15 +313,23 @@ impl Home {
                 }
                 Err(Refusal::NeedsTlvs | Refusal::Pdu(_)) => {
                     // It would not be written another time either.
-                    self.pace.give_back(1);
-                    in_hand.permit.verdict.failure = Some(Failure::Rejected);
-                    self.stop(hand);
-                    self.settle_if_done(hand);
+                    self.reject(hand);
                     busy = true;
                 }
             }
         }
         busy
+    }
+
+    /// What was about to be written for this push cannot be, at this carrier.
+    fn reject(&mut self, hand: u32) {
+        self.pace.give_back(1);
+        self.exchange.figures.add(|figures| &figures.refused, 1);
+        if let Some(in_hand) = &mut self.hands[hand as usize] {
+            in_hand.permit.verdict.failure = Some(Failure::Rejected);
+        }
+        self.stop(hand);
+        self.settle_if_done(hand);
     }
 
     /// When [`Home::submit`] may write again, of what waits, or something that waits expires;
@@ -399,7 +414,8 @@ impl Home {
         self.exchange.figures.add(|figures| &figures.in_doubt, 1);
         if let Some(in_hand) = &mut self.hands[hand as usize] {
             in_hand.permit.verdict.doubt_mask |= in_hand.segments(segment);
-            in_hand.permit.verdict.doubt_is_final = self.carrier.doubt_is_final;
+            in_hand.permit.verdict.doubt_is_final =
+                self.carrier.doubt_is_final || in_hand.permit.slot.doubt_is_final;
             let awaited = awaited_of(&in_hand.permit, segment);
             self.doubts.note(token, awaited, now_ms);
         }

@@ -103,7 +103,8 @@ struct RouteEnd {
 impl RouteEnd {
     fn new(choice: &CarrierChoice, ends: &[End]) -> Self {
         let candidates = choice.members.iter().filter_map(|member| {
-            let end = ends.iter().position(|end| end.exchange.number() == member.carrier)?;
+            // A carrier that is gone may have had the same number.
+            let end = ends.iter().rposition(|end| end.exchange.number() == member.carrier)?;
             let weight = i32::from(member.weight.max(1));
             Some(Candidate { end, weight, backup: member.backup, credit: 0, full_since_ms: 0 })
         });
@@ -374,7 +375,7 @@ impl CarrierPort {
 
     /// What a receipt changed is durable.
     pub fn acknowledge(&mut self, reply: ReceiptReply) {
-        let at = self.ends.iter().position(|end| end.exchange.number() == reply.carrier);
+        let at = self.ends.iter().rposition(|end| end.exchange.number() == reply.carrier);
         let Some(end) = at.map(|at| &self.ends[at]) else { return };
         // The home sends no more receipts than fit, so there is room for their replies.
         let _ = end.exchange.recorded(self.shard).push(reply);
@@ -384,7 +385,7 @@ impl CarrierPort {
     /// Asks a carrier about an SMS that it has. Where it has been asked too much already nothing is
     /// asked: its receipts say it too.
     pub fn ask(&mut self, question: CarrierQuestion) {
-        let at = self.ends.iter().position(|end| end.exchange.number() == question.carrier);
+        let at = self.ends.iter().rposition(|end| end.exchange.number() == question.carrier);
         let Some(end) = at.map(|at| &self.ends[at]) else { return };
         if end.exchange.questions(self.shard).push(question).is_ok() {
             self.called |= 1 << end.exchange.home();
@@ -394,7 +395,7 @@ impl CarrierPort {
     /// The shard starts with a segment that a carrier took before.
     pub fn await_receipt(&mut self, segment: AwaitedSegment<'_>) {
         let AwaitedSegment { token, push_id, msn, carrier, segment, id } = segment;
-        let end = self.ends.iter_mut().find(|end| end.exchange.number() == carrier);
+        let end = self.ends.iter_mut().rfind(|end| end.exchange.number() == carrier);
         if let Some(end) = end {
             end.announced.push((id.into(), Awaited { token, push_id, segment, msn }));
         }

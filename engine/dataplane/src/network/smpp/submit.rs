@@ -8,10 +8,14 @@ use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
 use crate::network::smpp::carrier::{Carrier, Long, Validity};
 use wire::smpp::address;
 use wire::smpp::address::OwnAddress;
-use wire::smpp::coding::{Alphabet, EsmClass, rewrite};
+use wire::smpp::coding::{Alphabet, EsmClass, write_text};
 use wire::smpp::pdu::Message;
 use wire::smpp::time;
 use wire::smpp::tlv::{Tag, TlvWriter, Tlvs};
+use wire::sms::alphabet::Shift;
+use wire::sms::alphabet::ucs2_units;
+use wire::sms::coding_scheme::CodingScheme;
+use wire::sms::header::Header;
 use wire::sms::tpdu::Deliver;
 use wire::sms::user_data::{Payload, UserData};
 use wire::terms::ids::Class;
@@ -20,6 +24,8 @@ use wire::terms::ids::Class;
 const RECEIPT_WANTED: u8 = 1;
 /// The longest text: ten segments of 160 septets, an octet each.
 const TEXT_OCTETS_MAX: usize = 1_600;
+/// The most octets of one segment, its header among them.
+const SMS_OCTETS_MAX: usize = 140;
 /// The most septets of one segment.
 const SEPTETS_MAX: usize = 160;
 /// Room for the optional parameters of one message.
@@ -100,9 +106,9 @@ pub(super) fn next_of(slot: &AttemptSlot, unsent_mask: u16, carrier: &Carrier) -
 }
 
 impl Submit {
-    /// Segment `segment` of the attempt, or all, for this carrier, at `wall_ms`.
-    /// `None` where the carrier's alphabet lacks a character of a text that was made before it was
-    /// its.
+    /// Segment `segment` of the attempt, or all, for this carrier, at `wall_ms`. A text that was
+    /// made before the carrier was its, and has characters that the carrier's alphabet lacks, goes
+    /// as UCS-2; `None` where that has no room for it.
     pub(super) fn new(
         slot: &AttemptSlot,
         segment: u8,
@@ -145,7 +151,8 @@ impl Submit {
             Alphabet::GsmPacked if is_bare => submit.pack(&user_data),
             Alphabet::Latin1 | Alphabet::Ascii if user_data.coding_scheme.0 == 0 => {
                 let header = if has_header { user_data.header_octets() } else { 0 };
-                submit.rewrite(header, carrier.alphabet)?;
+                let shift = user_data.sound_header().map(Header::shift).unwrap_or_default();
+                submit.rewrite(header, shift, carrier)?;
             }
             _ => {}
         }
@@ -160,11 +167,25 @@ impl Submit {
         Some(submit)
     }
 
-    /// The text behind so many octets of header, in the carrier's own alphabet.
-    fn rewrite(&mut self, header: usize, alphabet: Alphabet) -> Option<()> {
+    /// The text behind so many octets of header, which is of this pair of tables, in the carrier's
+    /// own alphabet, or as UCS-2 where that lacks a character. A phone would read the carrier's
+    /// alphabet by the tables of the header: text of national ones is UCS-2 too, which they are not
+    /// for.
+    fn rewrite(&mut self, header: usize, shift: Shift, carrier: &Carrier) -> Option<()> {
+        let mut text = String::with_capacity(TEXT_OCTETS_MAX);
+        shift.decode(&self.text[header..self.text_octets], &mut text);
         let mut written = [0; TEXT_OCTETS_MAX];
-        let septets = &self.text[header..self.text_octets];
-        let octets = rewrite(septets, alphabet, &mut written)?;
+        let own = Some(carrier.alphabet).filter(|_| shift == Shift::DEFAULT);
+        let octets = match own.and_then(|alphabet| write_text(&text, alphabet, &mut written)) {
+            Some(octets) => octets,
+            None => {
+                self.data_coding = carrier.data_coding(CodingScheme::UCS2.0);
+                let may_be_long = header == 0 && self.part.is_none();
+                self.in_payload |= may_be_long && 2 * ucs2_units(&text) > SMS_OCTETS_MAX;
+                let most = if self.in_payload { TEXT_OCTETS_MAX } else { SMS_OCTETS_MAX - header };
+                write_ucs2(&text, written.get_mut(..most)?)?
+            }
+        };
         self.text[header..header + octets].copy_from_slice(&written[..octets]);
         self.text_octets = header + octets;
         Some(())
@@ -254,6 +275,16 @@ impl Submit {
             tlvs,
         }
     }
+}
+
+/// Writes the text as UTF-16, the high octet first; `None` where there is no room for it.
+fn write_ucs2(text: &str, out: &mut [u8]) -> Option<usize> {
+    let mut at = 0;
+    for unit in text.encode_utf16() {
+        out.get_mut(at..at + 2)?.copy_from_slice(&unit.to_be_bytes());
+        at += 2;
+    }
+    Some(at)
 }
 
 /// user_message_reference of a push's SMS.

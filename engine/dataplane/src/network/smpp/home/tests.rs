@@ -2,56 +2,20 @@
 
 use super::Home;
 use crate::network::port::{AttemptSlot, AttemptToken, AwaitedSegment};
-use crate::network::smpp::carrier::{Carrier, Long, Validity};
+use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Permit, Spread};
 use crate::network::smpp::outcome::Verdict;
 use crate::network::smpp::port::CarrierPort;
+use crate::network::smpp::submit::{Submit, TLVS_OCTETS_MAX};
 use std::sync::atomic::Ordering;
-use wire::smpp::address::{Country, DestinationForm};
 use wire::smpp::coding::Alphabet;
-use wire::smpp::id::IdForms;
+use wire::smpp::tlv::Tag;
+use wire::sms::septets;
 use wire::terms::ids::Msn;
 use wire::terms::time::SteadyMs;
 
 fn carrier() -> Carrier {
-    Carrier {
-        number: 1,
-        name: "alpha".to_owned(),
-        host_names: Vec::new(),
-        hosts: Vec::new(),
-        host_of: Vec::new(),
-        tls: None,
-        system_id: "hayauma".to_owned(),
-        password: String::new(),
-        system_type: String::new(),
-        sessions: 1,
-        pairs: false,
-        window: 10,
-        rate: 0,
-        ids: IdForms::default(),
-        country: Country::JAPAN,
-        destination: DestinationForm::International,
-        validity: Validity::Absolute,
-        receipts: true,
-        priority: true,
-        alphabet: Alphabet::Gsm,
-        long: Long::Udh,
-        binary_coding: 4,
-        codings: Vec::new(),
-        source_ton: 1,
-        source_npi: 1,
-        mode: 0,
-        service_type: String::new(),
-        enquire_link_ms: 30_000,
-        response_ms: 60_000,
-        meanings: Default::default(),
-        tlvs: true,
-        rebinds: 0,
-        cancels: false,
-        queries: false,
-        doubt_is_final: false,
-        paused: false,
-    }
+    Carrier::of_tests()
 }
 
 /// A push that is not to be sent any more from then on.
@@ -144,4 +108,70 @@ fn what_waits_for_a_session_that_unbinds_comes_back_at_once_and_nothing_more_goe
     assert!(home.exchange().permits(0).push(permit(3, 9_000)).is_ok());
     home.take_permits(0);
     assert_eq!((come_back(&home), home.in_hand()), (vec![], 1), "bound anew, it takes again");
+}
+
+/// A push of one segment: its header, and its text as septets.
+fn text_push(header: &[u8], text: &[u8]) -> AttemptSlot {
+    let septets = [&vec![0; (8 * header.len()).div_ceil(7)][..], text].concat();
+    let mut user_data = [0; 160];
+    let octets = septets::pack(&septets, &mut user_data);
+    user_data[..header.len()].copy_from_slice(header);
+    let indicated = if header.is_empty() { 0 } else { 0x40 };
+    let head = [0x04 | indicated, 0, 0x91, 0, 0, 0, 0, 0, 0, 0, 0, 0, septets.len() as u8];
+    let mut slot = AttemptSlot::new();
+    slot.msn = Msn::from_value(9_010_000_000).expect("a legal msn");
+    let tpdu = [&head[..], &user_data[..octets]].concat();
+    let encoded = slot.encode(0, |space| {
+        space[..tpdu.len()].copy_from_slice(&tpdu);
+        Ok::<_, ()>(tpdu.len())
+    });
+    encoded.expect("room");
+    slot
+}
+
+/// data_coding, short_message and message_payload that the carrier is sent; `None`: nothing.
+fn sent(slot: &AttemptSlot, carrier: &Carrier) -> Option<(u8, Vec<u8>, Option<Vec<u8>>)> {
+    let submit = Submit::new(slot, 0, carrier, 0)?;
+    let mut space = [0; TLVS_OCTETS_MAX];
+    let tlvs = submit.tlvs(carrier, &mut space);
+    let message = submit.message(carrier, tlvs);
+    let payload = message.tlvs.find(Tag::MESSAGE_PAYLOAD).map(|tlv| tlv.value.to_vec());
+    Some((message.data_coding, message.short_message.to_vec(), payload))
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+}
+
+/// The carrier came into the push's route when that was accepted already.
+#[test]
+fn what_the_carriers_alphabet_lacks_is_sent_as_ucs2_where_that_has_room() {
+    let ascii = Carrier { alphabet: Alphabet::Ascii, ..carrier() };
+    let plain = text_push(&[], b"plain");
+    assert_eq!(sent(&plain, &ascii), Some((0, b"plain".to_vec(), None)));
+    // 05 is é.
+    let short = text_push(&[], b"caf\x05");
+    assert_eq!(sent(&short, &ascii), Some((8, utf16("café"), None)));
+    let latin1 = Carrier { alphabet: Alphabet::Latin1, ..carrier() };
+    assert_eq!(sent(&short, &latin1), Some((0, b"caf\xe9".to_vec(), None)));
+    let long = text_push(&[], &[5; 100]);
+    let payload = utf16(&"é".repeat(100));
+    assert_eq!(sent(&long, &ascii), Some((8, Vec::new(), Some(payload))));
+    let header = [5, 0, 3, 7, 2, 1];
+    let part = text_push(&header, &[5; 60]);
+    let expected = [&header[..], &utf16(&"é".repeat(60))].concat();
+    assert_eq!(sent(&part, &ascii), Some((8, expected, None)));
+    assert_eq!(sent(&text_push(&header, &[5; 153]), &ascii), None, "a part stays one SMS");
+}
+
+#[test]
+fn text_of_national_tables_is_never_read_as_the_default_alphabets() {
+    // The Turkish tables, by which 07 is ı; by the default ones it is ì.
+    let header = [3, 0x25, 1, 1];
+    let push = text_push(&header, b"k\x07z");
+    let latin1 = Carrier { alphabet: Alphabet::Latin1, ..carrier() };
+    let expected = [&header[..], &utf16("kız")].concat();
+    assert_eq!(sent(&push, &latin1), Some((8, expected, None)));
+    let gsm = sent(&push, &carrier()).expect("as it is");
+    assert_eq!((gsm.0, &gsm.1[4..]), (0, &b"k\x07z"[..]));
 }
