@@ -15,6 +15,7 @@ use super::admin_stream::AdminStream;
 use super::admin_transport::{AdminConnector, AdminWay};
 use super::remote::Remote;
 use crate::control::admin::ORDER_HEADER;
+use crate::journal::Holder;
 use wire::json;
 
 /// How long a change may take in a running engine; a large import is sent in pieces.
@@ -48,17 +49,17 @@ struct ErrorDocument {
 }
 
 impl AdminClient {
-    /// A client of the engine with this process id, which holds this data directory, connected to
-    /// by `stream`; under a token it acts as that.
+    /// A client of the engine that holds this data directory, connected to by `stream`; under a
+    /// token it acts as that.
     pub(super) fn new(
         data_dir: &Path,
         stream: UnixStream,
-        pid: u32,
+        holder: Holder,
         token: Option<String>,
     ) -> Self {
         let way = AdminWay::Socket(data_dir.to_owned());
         let silence = [
-            format!("the engine with process id {pid} holds the data directory but its {way}"),
+            format!("{holder} holds the data directory but its {way}"),
             "wait until it has started or stopped, then try again".to_owned(),
         ];
         Self::by(way, AdminStream::Socket(stream), token, silence)

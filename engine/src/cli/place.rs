@@ -275,9 +275,9 @@ fn open_for_change(data_dir: &Path, token: Option<&str>) -> Result<RegistryPlace
                 #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]
                 std::thread::sleep(LOCK_RETRY);
             }
-            Err(LockError::HeldBy { pid, .. }) => {
+            Err(LockError::HeldBy { holder, .. }) => {
                 return Err(CliError::new(format!(
-                    "process {pid} holds the data directory {} and has not opened its admin \
+                    "{holder} holds the data directory {} and has not opened its admin \
                      socket: wait until it has started or finished, then try again",
                     data_dir.display()
                 )));
@@ -302,7 +302,7 @@ fn engine_that_holds(
     match unix_socket::connect(data_dir, ADMIN_SOCKET) {
         Ok(stream) => {
             let token = token.map(str::to_owned);
-            Ok(Some(AdminClient::new(data_dir, stream, holder.pid, token)))
+            Ok(Some(AdminClient::new(data_dir, stream, holder, token)))
         }
         // It has not come so far, or is a command that holds the directory.
         Err(error)

@@ -194,8 +194,7 @@ fn verify(
     if let Ok(Some(holder)) = read_holder(data_directory) {
         let _ = writeln!(
             text,
-            "process {} is writing: the ends of the journals may look torn",
-            holder.pid
+            "{holder} is writing: the ends of the journals may look torn",
         );
     }
     let (mut records, mut segments, mut damaged) = (0, 0, 0);

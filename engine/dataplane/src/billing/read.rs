@@ -73,17 +73,26 @@ pub(super) fn files_of_engine(data_directory: &Path) -> io::Result<Vec<EventFile
 }
 
 /// As [`files_of_engine`], each file as far as it is written now: what a running engine appends
-/// later is in no reading of them.
+/// later is in no reading of them. The newest is looked at first: what a push's acceptance is
+/// written to is looked at behind the file of its end, so no end is seen without it.
 pub(super) fn files_as_they_stand(data_directory: &Path) -> io::Result<Vec<EventFile>> {
+    files_looked_at(data_directory, slots_written)
+}
+
+/// The same, where `look` says how far a file is written.
+pub(super) fn files_looked_at(
+    data_directory: &Path,
+    mut look: impl FnMut(&Path) -> io::Result<u64>,
+) -> io::Result<Vec<EventFile>> {
     let mut files = files_of_engine(data_directory)?;
-    for file in &mut files {
-        file.slots = slots_written(&file.path)?;
+    for file in files.iter_mut().rev() {
+        file.slots = look(&file.path)?;
     }
     Ok(files)
 }
 
 /// The slot behind the last whole one, looked for from the file's end: room ahead is zeros.
-fn slots_written(path: &Path) -> io::Result<u64> {
+pub(super) fn slots_written(path: &Path) -> io::Result<u64> {
     let file = File::open(path)?;
     let mut buffer = vec![0; READ_OCTETS];
     let mut end = file.metadata()?.len() / SLOT_OCTETS as u64;

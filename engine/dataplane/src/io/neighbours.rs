@@ -159,6 +159,8 @@ struct Guest {
     wire: Wire,
     /// It has shown the secret.
     is_known: bool,
+    /// When it came.
+    since_ns: u64,
     /// Its requests that are not answered.
     open: usize,
 }
@@ -187,8 +189,8 @@ impl Link {
             self.hand_on(now_ns);
             self.bring_home();
             self.hear_nodes(now_ns);
-            self.take_guests();
-            self.hear_guests();
+            self.take_guests(now_ns);
+            self.hear_guests(now_ns);
             self.flush();
             self.mesh.wake_peers();
             let owes = self.nodes.iter().any(|node| !node.sent.is_empty())
@@ -319,25 +321,31 @@ impl Link {
         }
     }
 
-    /// Takes those that connect.
-    fn take_guests(&mut self) {
+    /// Takes those that connect. Where there is no place left, the one goes that has been silent
+    /// longest of those that have not shown the secret.
+    fn take_guests(&mut self, now_ns: u64) {
         while let Ok((stream, _)) = self.link.listener.accept() {
             if self.guests.len() >= NEIGHBOUR_CONNECTIONS_MAX {
-                continue;
+                let strangers = self.guests.iter().filter(|(_, guest)| !guest.is_known);
+                let oldest = strangers.min_by_key(|(_, guest)| guest.since_ns);
+                let Some(name) = oldest.map(|(&name, _)| name) else { continue };
+                self.guests.remove(&name);
             }
             if let Ok(wire) = Wire::new(stream) {
                 self.next += 1;
-                self.guests.insert(self.next as u32, Guest { wire, is_known: false, open: 0 });
+                let guest = Guest { wire, is_known: false, since_ns: now_ns, open: 0 };
+                self.guests.insert(self.next as u32, guest);
             }
         }
     }
 
     /// Takes the requests of other nodes.
-    fn hear_guests(&mut self) {
+    fn hear_guests(&mut self, now_ns: u64) {
         let names: Vec<u32> = self.guests.keys().copied().collect();
         for name in names {
             let Some(mut guest) = self.guests.remove(&name) else { continue };
-            if self.hear_guest(name, &mut guest) {
+            let is_late = now_ns.saturating_sub(guest.since_ns) >= CONNECT.as_nanos() as u64;
+            if self.hear_guest(name, &mut guest) && (guest.is_known || !is_late) {
                 self.guests.insert(name, guest);
             }
         }

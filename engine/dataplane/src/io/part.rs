@@ -183,9 +183,16 @@ impl Part {
         self.billing_write.is_none() && self.billing_sync.is_none()
     }
 
-    /// Whether nothing that was appended waits for the device, nor the device for the shard.
+    /// Whether nothing that was appended waits for the device, nor the device for the shard. What a
+    /// shard that is lost has appended waits for nobody: another node serves it.
     pub(super) fn is_settled(&self) -> bool {
-        self.commit.is_none() && self.has_books() && self.shard.is_settled()
+        let is_written = self.is_lost() || self.shard.is_settled();
+        self.commit.is_none() && self.has_books() && is_written
+    }
+
+    /// Whether nothing is under way that a drain waits for.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_lost() || self.shard.in_flight() == 0 && self.gated.is_empty()
     }
 
     /// When a commit begins for which records gather, on the monotonic clock.

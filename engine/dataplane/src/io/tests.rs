@@ -251,6 +251,24 @@ fn a_thread_has_places_for_a_bounded_number_of_shards_and_a_name_is_of_one_life(
     assert!(PARTS_PER_THREAD_MAX <= usize::from(u16::MAX), "a gate names a place");
 }
 
+#[test]
+fn a_drain_waits_for_nothing_of_a_shard_that_is_lost() {
+    let running = running();
+    let ports = running.runtime.ports();
+    let shard = ports.close(2).expect("it leaves");
+    let replica = Arc::new(Replica::new(shard.journal().next_sequence(), || {}));
+    let with_log = OpenedShard { replica: Some(Arc::clone(&replica)), ..packed(*shard) };
+    ports.open(1, with_log).expect("there is a place");
+    let mut socket = running.connect();
+    let msn = msns(2, SHARDS).next().expect("an msn");
+    send(&mut socket, msn, "waits");
+    until("its record", || replica.next_records());
+    // Its keeper does not come to close it: the device is not what is waited for.
+    replica.lose();
+    ports.wake(2);
+    running.end();
+}
+
 /// Looks again and again until it is there.
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = clock::instant();

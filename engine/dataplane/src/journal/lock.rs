@@ -12,17 +12,17 @@ use std::time::Duration;
 /// Why the data directory could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process holds it. `pid` is 0 where the holder has not written it yet.
+    /// Another process holds it.
     #[error(
-        "the data directory {} is in use by process {pid}; stop that engine, or give this one \
+        "the data directory {} is in use by {holder}; stop that engine, or give this one \
          another --data-dir",
         directory.display()
     )]
     HeldBy {
         /// The data directory.
         directory: PathBuf,
-        /// The holder's process id.
-        pid: u32,
+        /// Who.
+        holder: Holder,
     },
     /// Another process holds the directory, and not the file `lock` that stands in it now.
     #[error(
@@ -50,8 +50,18 @@ pub enum LockError {
 /// Who holds a data directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Holder {
-    /// The process id.
-    pub pid: u32,
+    /// The process id; `None` where the file `lock` does not say it: the holder has not written it
+    /// yet, or the file was removed or replaced.
+    pub pid: Option<u32>,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.pid {
+            Some(pid) => write!(formatter, "process {pid}"),
+            None => formatter.write_str("a process whose id the file `lock` does not tell"),
+        }
+    }
 }
 
 /// The held lock; dropping it gives the directory back.
@@ -94,8 +104,8 @@ impl DataDirLock {
                     wait_a_moment();
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let pid = read_text(&file).map_or(0, |holder| holder.pid);
-                    return Err(LockError::HeldBy { directory: directory.to_path_buf(), pid });
+                    let (directory, holder) = (directory.to_path_buf(), read_text(&file));
+                    return Err(LockError::HeldBy { directory, holder });
                 }
                 Err(TryLockError::Error(source)) => return Err(io_error(source)),
             }
@@ -163,7 +173,7 @@ pub fn read_holder(directory: &Path) -> io::Result<Option<Holder>> {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match is_held(directory) {
-                Ok(is_held) => Ok(is_held.then_some(Holder { pid: 0 })),
+                Ok(is_held) => Ok(is_held.then_some(Holder { pid: None })),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
             };
@@ -172,18 +182,20 @@ pub fn read_holder(directory: &Path) -> io::Result<Option<Holder>> {
     };
     match file.try_lock_shared() {
         // Somebody may have put another `lock` there.
-        Ok(()) => Ok(is_held(directory)?.then_some(Holder { pid: 0 })),
-        Err(TryLockError::WouldBlock) => Ok(Some(read_text(&file).unwrap_or(Holder { pid: 0 }))),
+        Ok(()) => Ok(is_held(directory)?.then_some(Holder { pid: None })),
+        Err(TryLockError::WouldBlock) => Ok(Some(read_text(&file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-fn read_text(mut file: &File) -> Option<Holder> {
-    file.seek(SeekFrom::Start(0)).ok()?;
+fn read_text(mut file: &File) -> Holder {
     let mut text = String::new();
-    file.take(LOCK_TEXT_OCTETS_MAX).read_to_string(&mut text).ok()?;
+    let read = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.take(LOCK_TEXT_OCTETS_MAX).read_to_string(&mut text));
     // An earlier version wrote a second line.
-    Some(Holder { pid: text.lines().next()?.parse().ok()? })
+    let pid = read.ok().and_then(|_| text.lines().next()?.parse().ok());
+    Holder { pid }
 }
 
 #[cfg(test)]
@@ -196,11 +208,13 @@ mod tests {
         assert_eq!(read_holder(directory.path()).expect("readable"), None);
         let lock = DataDirLock::take(directory.path()).expect("nobody has it");
         match DataDirLock::take(directory.path()) {
-            Err(LockError::HeldBy { pid, .. }) => assert_eq!(pid, std::process::id()),
+            Err(LockError::HeldBy { holder, .. }) => {
+                assert_eq!(holder.to_string(), format!("process {}", std::process::id()));
+            }
             other => panic!("expected a refusal, got {other:?}"),
         }
         let holder = read_holder(directory.path()).expect("readable");
-        assert_eq!(holder, Some(Holder { pid: std::process::id() }));
+        assert_eq!(holder, Some(Holder { pid: Some(std::process::id()) }));
         drop(lock);
         assert_eq!(read_holder(directory.path()).expect("readable"), None);
         DataDirLock::take(directory.path()).expect("free again");
@@ -216,8 +230,8 @@ mod tests {
             if replace {
                 std::fs::write(&file, "1\n").expect("written");
             }
-            let holder = read_holder(directory.path()).expect("readable");
-            assert_eq!(holder, Some(Holder { pid: 0 }));
+            let holder = read_holder(directory.path()).expect("readable").expect("somebody");
+            assert!(holder.to_string().starts_with("a process whose id"), "{holder}");
             let refused = DataDirLock::take(directory.path()).expect_err("held");
             assert!(matches!(refused, LockError::LockRemoved { .. }), "{refused}");
         }

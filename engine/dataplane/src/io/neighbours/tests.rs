@@ -144,6 +144,25 @@ fn a_request_is_handed_on_once_and_whoever_has_another_secret_is_not_heard() {
 }
 
 #[test]
+fn whoever_connects_and_says_nothing_keeps_no_node_out() {
+    let addresses = addresses();
+    let mut home = side(0, &addresses, 9, Holder::Node(1));
+    let mut owner = side(1, &addresses, 9, Holder::Thread(0));
+    let silent = || TcpStream::connect(addresses[1]).expect("it listens");
+    let mut strangers: Vec<TcpStream> = (0..NEIGHBOUR_CONNECTIONS_MAX).map(|_| silent()).collect();
+    home.reach(&mut owner);
+    // The node that is known stays, however many come: strangers go for strangers.
+    strangers.extend((0..NEIGHBOUR_CONNECTIONS_MAX).map(|_| silent()));
+    home.reach(&mut owner);
+    for (at, stranger) in strangers.iter_mut().enumerate() {
+        let begun = clock::instant();
+        let ended = std::io::Read::read(stranger, &mut [0; 1]);
+        assert!(!matches!(ended, Ok(1..)), "{at}: nothing is said to it");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{at}: it is let go");
+    }
+}
+
+#[test]
 fn frames_read_back_and_what_is_cut_short_does_not() {
     let mut octets = Vec::new();
     let request =

@@ -3,7 +3,6 @@
 
 use super::ThreadTurn;
 use crate::io::now::Now;
-use crate::io::part::Part;
 use host::fatal::{Fatal, FatalReason};
 
 /// What is under way when a drain's time is over has so long, in milliseconds.
@@ -32,9 +31,8 @@ impl ThreadTurn {
             self.carriers.hang_up(&mut self.driver, now);
         }
         let settled = self.parts.iter().all(|part| part.is_settled());
-        let idle = |part: &Part| part.shard.in_flight() == 0 && part.gated.is_empty();
         let quiet = settled
-            && self.parts.iter().all(idle)
+            && self.parts.iter().all(|part| part.is_idle())
             && self.front.is_quiet(since_ms, now)
             && self.notifier.awaited(since_ms, now) == 0
             && !self.mesh.has_arrivals()
@@ -57,7 +55,8 @@ impl ThreadTurn {
     /// Whether every shard's books are closed.
     fn close_books(&mut self, now: Now) -> bool {
         let mut closed = true;
-        self.parts.for_each(|part| closed &= part.shard.close_books(now.wall_ms));
+        // The books of a shard that is lost are another node's.
+        self.parts.for_each(|part| closed &= part.is_lost() || part.shard.close_books(now.wall_ms));
         closed
     }
 
