@@ -24,6 +24,7 @@ pub mod command {
     pub const OUTBIND: u32 = 0x0B;
     pub const ENQUIRE_LINK: u32 = 0x15;
     pub const SUBMIT_MULTI: u32 = 0x21;
+    pub const BROADCAST_SM: u32 = 0x111;
     pub const DATA_SM: u32 = 0x103;
     /// The bit of answers.
     pub const ANSWER: u32 = 0x8000_0000;
@@ -40,6 +41,7 @@ pub mod tag {
     pub const SC_INTERFACE_VERSION: u16 = 0x0210;
     pub const MESSAGE_PAYLOAD: u16 = 0x0424;
     pub const MESSAGE_STATE: u16 = 0x0427;
+    pub const MESSAGE_IDS: u16 = 0x1504;
     pub const REQID: u16 = 0x1501;
 }
 
@@ -62,6 +64,42 @@ impl Pdu {
     pub fn id(&self) -> String {
         let end = self.body.iter().position(|&octet| octet == 0).unwrap_or(self.body.len());
         String::from_utf8_lossy(&self.body[..end]).into_owned()
+    }
+}
+
+/// What a submit_multi_resp holds (SMPP 3.4, 4.5.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MultiAnswer {
+    pub id: String,
+    /// Who was not taken, and why.
+    pub failed: Vec<(String, u32)>,
+    /// Of each destination the id, or nothing.
+    pub ids: Vec<String>,
+}
+
+impl MultiAnswer {
+    /// Reads it.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn read(pdu: &Pdu) -> Self {
+        assert_eq!(pdu.command, command::SUBMIT_MULTI | command::ANSWER);
+        let id = pdu.id();
+        let mut rest = &pdu.body[id.len() + 1..];
+        let count = rest[0];
+        rest = &rest[1..];
+        let mut failed = Vec::new();
+        for _ in 0..count {
+            let end = 2 + rest[2..].iter().position(|&octet| octet == 0).expect("a NUL");
+            let name = String::from_utf8(rest[2..end].to_vec()).expect("ASCII");
+            let status = rest[end + 1..end + 5].try_into().expect("four octets");
+            failed.push((name, u32::from_be_bytes(status)));
+            rest = &rest[end + 5..];
+        }
+        let ids = tlvs_of(rest).into_iter().find(|(tag, _)| *tag == tag::MESSAGE_IDS);
+        let ids = String::from_utf8(ids.map(|(_, value)| value).unwrap_or_default());
+        let ids = ids.expect("ASCII").split(',').map(str::to_owned).collect();
+        Self { id, failed, ids }
     }
 }
 
@@ -191,6 +229,28 @@ impl Submit {
         body.extend([self.default_message, self.text.len() as u8]);
         body.extend_from_slice(&self.text);
         put_tlvs(&mut body, &self.tlvs);
+        body
+    }
+
+    /// The same as the body of a submit_multi to these phones and then to these lists (SMPP 3.4,
+    /// 4.5.1).
+    pub fn multi_body(&self, msns: &[&str], lists: &[&str]) -> Vec<u8> {
+        let (ton, npi, digits) = &self.source;
+        let mut body = vec![0, *ton, *npi];
+        put_text(&mut body, digits);
+        body.push((msns.len() + lists.len()) as u8);
+        for msn in msns {
+            body.extend([1, 1, 1]);
+            put_text(&mut body, &format!("81{}", &msn[1..]));
+        }
+        for list in lists {
+            body.push(2);
+            put_text(&mut body, list);
+        }
+        let single = self.body();
+        let heads: usize =
+            [&self.source, &self.destination].iter().map(|(.., digits)| 3 + digits.len()).sum();
+        body.extend_from_slice(&single[1 + heads..]);
         body
     }
 

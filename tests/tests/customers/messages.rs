@@ -2,7 +2,8 @@
 
 use crate::office::{Office, msn};
 use tests::bill::Bill;
-use tests::esme::{Submit, command, tag};
+use std::collections::BTreeSet;
+use tests::esme::{MultiAnswer, Submit, command, tag};
 use tests::push::{Body, XPID};
 use tests::smsc::{PASSWORD, SYSTEM_ID, Sms, Smsc};
 
@@ -161,10 +162,70 @@ fn what_cannot_be_a_push_is_refused_by_the_letter() {
     for (what, submit, status) in cases {
         assert_eq!(esme.submit(&submit).0, status, "{what}");
     }
-    let multi = esme.ask(command::SUBMIT_MULTI, &[0]);
-    assert_eq!((multi.command, multi.status), (command::GENERIC_NACK, 0x03));
+    let list = esme.ask(command::BROADCAST_SM, &[0]);
+    assert_eq!((list.command, list.status), (command::GENERIC_NACK, 0x03));
     let outbind = esme.ask(command::OUTBIND, b"a\0b\0");
     assert_eq!((outbind.command, outbind.status), (command::GENERIC_NACK, 0x03));
+    engine.stop();
+}
+
+#[test]
+fn a_submit_multi_is_a_push_to_each_phone_and_its_answer_names_who_was_not_taken() {
+    let smsc = Smsc::start();
+    let mut office = by_carrier(&smsc, &[]);
+    // Some of the phones are another thread's.
+    office.set("--shards", "2");
+    let engine = office.start();
+    let mut esme = office.bind();
+    let submit = Submit::text(&msn(1), "hello").with(tag::USER_MESSAGE_REFERENCE, &[0, 9]);
+    let phones: Vec<String> = [1, 2, 3, 4, 1].map(msn).into();
+    let mut named: Vec<&str> = phones.iter().map(String::as_str).collect();
+    named.push("09099999999");
+    let answer = esme.ask(command::SUBMIT_MULTI, &submit.multi_body(&named, &["friends"]));
+    assert_eq!(answer.status, 0);
+    let MultiAnswer { id, failed, ids } = MultiAnswer::read(&answer);
+    let refused = [("819099999999".to_owned(), 0x0B), ("friends".to_owned(), 0x34)];
+    assert_eq!(failed, refused);
+    assert_eq!((ids.len(), &ids[0], &ids[0]), (7, &id, &ids[4]), "one push to a phone");
+    assert_eq!(ids[5..], ["", ""]);
+    let sent: BTreeSet<String> = smsc.await_sms(4).into_iter().map(|sms| sms.to).collect();
+    let expected: BTreeSet<String> =
+        phones.iter().map(|msn| format!("81{}", &msn[1..])).collect();
+    assert_eq!(sent, expected);
+    let mut told = BTreeSet::new();
+    for _ in 0..4 {
+        let receipt = esme.take_receipt();
+        assert_eq!(receipt.field("stat"), "DELIVRD");
+        assert_eq!(receipt.tlv(tag::USER_MESSAGE_REFERENCE), Some(&[0, 9][..]));
+        told.insert((receipt.from.clone(), receipt.field("id").to_owned()));
+    }
+    let each = phones.iter().zip(&ids).map(|(msn, id)| (format!("81{}", &msn[1..]), id.clone()));
+    assert_eq!(told, each.collect());
+    engine.stop();
+}
+
+#[test]
+fn a_submit_multi_of_which_nothing_is_taken_costs_an_answer_and_no_more() {
+    let office = Office::new();
+    let engine = office.start();
+    let mut esme = office.bind();
+    let submit = Submit::text(&msn(1), "hello");
+    let mut ask = |msns: &[&str], lists: &[&str], spoil: Option<usize>| {
+        let mut body = submit.multi_body(msns, lists);
+        if let Some(at) = spoil {
+            body[at] = 9;
+        }
+        let answer = esme.ask(command::SUBMIT_MULTI, &body);
+        assert_eq!(answer.command, command::SUBMIT_MULTI | command::ANSWER);
+        assert!(answer.body.is_empty(), "{:?}", answer.body);
+        answer.status
+    };
+    assert_eq!(ask(&[], &[], None), 0x33, "nobody");
+    assert_eq!(ask(&["09099999999"], &["friends"], None), 0x0B, "a phone without a contract");
+    assert_eq!(ask(&[], &["friends"], None), 0x34, "a list that is not there");
+    let one = msn(1);
+    assert_eq!(ask(&[&one], &[], Some(5)), 0x40, "neither phone nor list");
+    assert_eq!(esme.submit(&submit).0, 0, "the session goes on");
     engine.stop();
 }
 

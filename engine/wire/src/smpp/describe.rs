@@ -6,7 +6,9 @@
 
 use super::address::Address;
 use super::coding::{Alphabet, Coding, EsmClass, read_text, read_ucs2};
-use super::pdu::{Alert, Bind, Body, Cancel, Data, Message, Pdu, Replace};
+use super::pdu::{
+    Alert, Bind, Body, Cancel, Data, Destination, Message, Multi, MultiResp, Pdu, Replace,
+};
 use super::receipt::{MessageState, Receipt};
 use super::time::Time;
 use super::tlv::{Tag, Tlv, TlvKind, Tlvs};
@@ -104,6 +106,8 @@ impl List {
                 self.text("message_id", answer.message_id, "");
                 self.tlvs(answer.tlvs);
             }
+            Body::Multi(multi) => self.multi(multi),
+            Body::MultiResp(answer) => self.multi_answer(answer),
             Body::Query(query) => {
                 self.text("message_id", query.message_id, "");
                 self.address("source_addr", &query.source);
@@ -146,6 +150,36 @@ impl List {
         self.text("service_type", message.service_type, "");
         self.address("source_addr", &message.source);
         self.address("dest_addr", &message.destination);
+        self.behind_addresses(message);
+    }
+
+    fn multi(&mut self, multi: &Multi<'_>) {
+        let (message, destinations) = (multi.message(), multi.destinations());
+        self.text("service_type", message.service_type, "");
+        self.address("source_addr", &message.source);
+        self.number("number_of_dests", destinations.count(), "");
+        for destination in destinations.iter() {
+            match destination {
+                Destination::Phone(address) => self.address("dest_addr", &address),
+                Destination::List(name) => self.text("dl_name", name, "a distribution list"),
+            }
+        }
+        self.behind_addresses(&message);
+    }
+
+    fn multi_answer(&mut self, answer: &MultiResp<'_>) {
+        self.text("message_id", answer.message_id, "");
+        self.number("no_unsuccess", answer.failures.count(), "");
+        for (address, status) in answer.failures.iter() {
+            self.address("dest_addr", &address);
+            let named = status.name().map(|name| format!("{name}: {}", status.meaning()));
+            let meaning = named.unwrap_or_else(|| status.meaning().to_owned());
+            self.number("error_status_code", status.0, meaning);
+        }
+        self.tlvs(answer.tlvs);
+    }
+
+    fn behind_addresses(&mut self, message: &Message<'_>) {
         self.esm_class(message.esm_class);
         self.number("protocol_id", message.protocol_id, "");
         self.number("priority_flag", message.priority_flag, "");

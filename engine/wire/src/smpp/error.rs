@@ -37,6 +37,10 @@ pub enum Fault {
         /// Octets that are there.
         available: u16,
     },
+    /// A value that says what no specification knows, and without which nothing behind it can be
+    /// read.
+    #[error("neither an address nor a list")]
+    Unknown,
     /// A message in short_message and in message_payload.
     #[error("beside a short_message")]
     TwoMessages,
@@ -85,6 +89,9 @@ fields! {
     EsmeTon "esme_addr_ton";
     EsmeNpi "esme_addr_npi";
     Esme "esme_addr";
+    DestinationCount "number_of_dests";
+    DestinationFlag "dest_flag";
+    ListName "dl_name";
     EsmClass "esm_class";
     ProtocolId "protocol_id";
     PriorityFlag "priority_flag";
@@ -100,6 +107,8 @@ fields! {
     FinalDate "final_date";
     MessageState "message_state";
     ErrorCode "error_code";
+    FailureCount "no_unsuccess";
+    ErrorStatus "error_status_code";
     MessagePayload "message_payload";
     OptionalPart "optional part";
     Body "body";
@@ -120,6 +129,7 @@ impl PduError {
                 Status::INVALID_MESSAGE_LENGTH
             }
             (Field::OptionalPart, _) => Status::INVALID_TLV_STREAM,
+            (Field::DestinationFlag, Fault::Unknown) => Status::INVALID_DESTINATION_FLAG,
             _ => Status::INVALID_FIELD_LENGTH,
         }
     }

@@ -8,10 +8,12 @@
 mod bind;
 mod manage;
 mod message;
+mod multi;
 
 pub use bind::{Bind, BindKind, BindResp};
 pub use manage::{Alert, Cancel, Query, QueryResp};
 pub use message::{Data, Message, MessageResp, Replace};
+pub use multi::{Destination, Destinations, Failures, Multi, MultiResp};
 
 use super::command::Command;
 use super::error::{Fault, Field, PduError};
@@ -48,6 +50,10 @@ pub enum Body<'a> {
     Message(Message<'a>),
     /// data_sm.
     Data(Data<'a>),
+    /// submit_multi.
+    Multi(Multi<'a>),
+    /// submit_multi_resp.
+    MultiResp(MultiResp<'a>),
     /// submit_sm_resp, deliver_sm_resp, data_sm_resp.
     MessageResp(MessageResp<'a>),
     /// query_sm.
@@ -69,6 +75,7 @@ impl<'a> Body<'a> {
     pub fn message_id(&self) -> Option<&'a [u8]> {
         match self {
             Self::MessageResp(answer) => answer.id(),
+            Self::MultiResp(answer) => Some(answer.message_id).filter(|id| !id.is_empty()),
             _ => None,
         }
     }
@@ -79,6 +86,7 @@ impl<'a> Body<'a> {
         match self {
             Self::Message(message) => message.oddities(),
             Self::Data(data) => data.tlvs.oddities(),
+            Self::Multi(multi) => multi.message().oddities(),
             Self::MessageResp(answer) => answer.tlvs.oddities(),
             _ => Oddities::NONE,
         }
@@ -186,6 +194,10 @@ fn read_request<'a>(command: Command, reader: &mut Reader<'a>) -> Result<Read<'a
             let (data, fault) = Data::read(reader)?;
             (Body::Data(data), fault)
         }
+        Command::SUBMIT_MULTI => {
+            let (multi, fault) = Multi::read(reader)?;
+            (Body::Multi(multi), fault)
+        }
         Command::REPLACE_SM => {
             let (replace, fault) = Replace::read(reader)?;
             (Body::Replace(replace), fault)
@@ -217,6 +229,7 @@ const fn is_message_answer(command: Command) -> bool {
 fn read_answer<'a>(header: &Header, reader: &mut Reader<'a>) -> Body<'a> {
     let read = match header.command {
         Command::QUERY_SM_RESP => QueryResp::read(reader).map(Body::QueryResp),
+        Command::SUBMIT_MULTI_RESP => MultiResp::read(reader).map(Body::MultiResp),
         command if is_message_answer(command) => MessageResp::read(reader).map(Body::MessageResp),
         command => match (BindKind::of_answer(command), command.name()) {
             (Some(_), _) => BindResp::read(reader).map(Body::BindResp),
@@ -280,6 +293,8 @@ fn write_other(
     let expected = match body {
         Body::Bind(bind) => bind.kind.request(),
         Body::Data(_) => Command::DATA_SM,
+        Body::Multi(_) => Command::SUBMIT_MULTI,
+        Body::MultiResp(_) => Command::SUBMIT_MULTI_RESP,
         Body::Query(_) => Command::QUERY_SM,
         Body::QueryResp(_) => Command::QUERY_SM_RESP,
         Body::Cancel(_) => Command::CANCEL_SM,
@@ -296,6 +311,8 @@ fn write_other(
             answer.write(writer, with_tlvs)
         }
         Body::Data(data) => data.write(writer),
+        Body::Multi(multi) => multi.write(writer),
+        Body::MultiResp(answer) => answer.write(writer, with_tlvs),
         Body::Query(query) => query.write(writer),
         Body::QueryResp(answer) => answer.write(writer),
         Body::Cancel(cancel) => cancel.write(writer),

@@ -96,6 +96,7 @@ tags! {
     VENDOR_REQID 0x1501 "reqid" Octets;
     VENDOR_ALERT_ID 0x1502 "alertid" Octets;
     VENDOR_ALERT_SEQUENCE 0x1503 "alertseq" Octets;
+    VENDOR_MESSAGE_IDS 0x1504 "message_ids" Octets;
 }
 
 impl fmt::Display for Tag {

@@ -166,6 +166,9 @@ impl Server {
                 }
                 desk.answer(request, status, &Body::Empty, book, now_ms);
             }
+            Body::Multi(_) => {
+                desk.answer(request, Status::INVALID_COMMAND, &Body::Empty, book, now_ms);
+            }
             _ => desk.answer(request, Status::SYSTEM_ERROR, &Body::Empty, book, now_ms),
         }
         Fate::Keep

@@ -24,7 +24,7 @@ use wire::smpp::pdu::{Bind, Cancel, Message, Query};
 use wire::smpp::status::Status;
 use wire::submission::form;
 use wire::terms::code::Code;
-use wire::terms::ids::{Class, Xpid};
+use wire::terms::ids::{Class, Reqid, Xpid};
 use wire::terms::ownership::shard_of;
 use wire::terms::time::SteadyMs;
 
@@ -115,8 +115,19 @@ impl CustomerDesk<'_> {
         put_refusal(self.refusals, Refusal { session, status, since_ms });
     }
 
-    /// Takes a push.
-    pub(super) fn submit(&mut self, xpid: Xpid, message: &Message<'_>, number: u64) -> Placed {
+    /// An id for a push that brings none.
+    pub(super) fn next_reqid(&mut self) -> Reqid {
+        self.reqids.next()
+    }
+
+    /// Takes a push; where it brings no id of its own it has this one, or a new one.
+    pub(super) fn submit(
+        &mut self,
+        xpid: Xpid,
+        message: &Message<'_>,
+        number: u64,
+        reqid: Option<Reqid>,
+    ) -> Placed {
         self.counts.submits += 1;
         let now = self.now;
         let Some(registered) = self.parts.registry().find(xpid) else {
@@ -132,7 +143,8 @@ impl CustomerDesk<'_> {
             emergency: registration.classes.contains(Class::Emergency),
         };
         let reqids = &mut *self.reqids;
-        let read = submission(message, &terms, || reqids.next(), now.wall_ms.ms(), self.scratch);
+        let made = || reqid.unwrap_or_else(|| reqids.next());
+        let read = submission(message, &terms, made, now.wall_ms.ms(), self.scratch);
         let submission = match read {
             Ok(submission) => submission,
             Err(status) => return (Outcome::Refused(status), Gate::Open, 0),

@@ -12,6 +12,7 @@
 
 pub(super) mod binding;
 mod desk;
+mod multi;
 mod placed;
 pub(super) mod receipts;
 mod reqids;

@@ -15,6 +15,7 @@ use crate::io::limits::{
 use crate::io::link::{Session as LinkSession, Takes};
 use crate::io::marks::Marks;
 use crate::io::serving::desk::CustomerDesk;
+use crate::io::serving::multi::{ANSWER_OCTETS_MAX, Fared, MultiUnderWay};
 use crate::io::serving::placed::{Applicant, Outcome};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::FoundPush;
@@ -28,7 +29,7 @@ use wire::smpp::customer::{RECEIPT_OCTETS_MAX, Told, message_of, status_of, writ
 use wire::smpp::id::OwnId;
 use wire::smpp::limits::{CONTROL_OCTETS_MAX, CONTROLS_MAX};
 use wire::smpp::oddities::Oddities;
-use wire::smpp::pdu::{Bind, BindKind, Body, MessageResp, QueryResp};
+use wire::smpp::pdu::{Bind, BindKind, Body, Destination, Message, MessageResp, Multi, QueryResp};
 use wire::smpp::session::{CloseReason, Config, Event, RequestId, Session, VERSION_50};
 use wire::smpp::status::Status;
 use wire::smpp::time::absolute;
@@ -97,6 +98,8 @@ pub(super) struct Serving {
     pub(super) applicant: Option<Applicant>,
     pub(super) member: Option<Member>,
     pending: VecDeque<PendingPdu>,
+    /// Those of the pending ones that are destinations of a submit_multi, in the same order.
+    multis: VecDeque<MultiUnderWay>,
     first_number: u64,
     /// Why it is over, once it is.
     closed: Option<CloseReason>,
@@ -128,6 +131,7 @@ impl Serving {
             applicant: None,
             member: None,
             pending: VecDeque::new(),
+            multis: VecDeque::new(),
             first_number: 0,
             closed: None,
             finished_ms: SteadyMs::ZERO,
@@ -203,6 +207,7 @@ impl Serving {
             _ => None,
         };
         self.pending.iter().any(|pending| submitted(pending) == Some(key))
+            || self.multis.iter().any(|multi| multi.has(key))
     }
 
     /// Sends a receipt, whose answer comes under this token; whether it could.
@@ -281,9 +286,36 @@ impl Serving {
             let (request, outcome) = (front.request, front.outcome);
             self.pending.pop_front();
             self.first_number += 1;
-            self.write_answer(request, outcome, now_ms);
+            if request.command == Command::SUBMIT_MULTI {
+                self.note_destination(request, outcome, now_ms);
+            } else {
+                self.write_answer(request, outcome, now_ms);
+            }
         }
         self.take_output();
+    }
+
+    /// One destination of the submit_multi at the front is answered: with the last of them the PDU.
+    fn note_destination(&mut self, request: RequestId, outcome: Outcome, now_ms: SteadyMs) {
+        let Some(multi) = self.multis.front_mut() else { return };
+        let fared = match outcome {
+            Outcome::Submitted { key, code } => Fared::Told { key, code },
+            Outcome::Refused(status) => Fared::Refused(status),
+            Outcome::Queried { .. } | Outcome::Cancelled { .. } => {
+                unreachable!("a destination is a push or refused")
+            }
+        };
+        if !multi.note(&fared) {
+            return;
+        }
+        let mut pdu = vec![0; ANSWER_OCTETS_MAX];
+        let session = &mut self.session;
+        let written = multi
+            .answer(|status, body| session.answer(&mut pdu, request, status, body, now_ms.ms()));
+        if let Ok(octets) = written {
+            self.output.extend_from_slice(&pdu[..octets]);
+        }
+        self.multis.pop_front();
     }
 
     fn write_answer(&mut self, request: RequestId, outcome: Outcome, now_ms: SteadyMs) {
@@ -454,13 +486,45 @@ impl Serving {
         let Some(member) = &self.member else { unreachable!("only who has bound is heard") };
         let (xpid, number) = (member.xpid, self.next_number());
         let (outcome, gate, left) = match body {
-            Body::Message(message) => desk.submit(xpid, message, number),
-            Body::Data(data) => desk.submit(xpid, &message_of(data), number),
+            Body::Message(message) => desk.submit(xpid, message, number, None),
+            Body::Data(data) => desk.submit(xpid, &message_of(data), number, None),
+            Body::Multi(multi) => return self.submit_multi(request, multi, desk),
             Body::Query(query) => desk.query(xpid, query, number),
             Body::Cancel(cancel) => desk.cancel(xpid, cancel, number),
             _ => (Outcome::Refused(Status::INVALID_COMMAND), Gate::Open, 0),
         };
         self.put(request, outcome, gate, left);
+    }
+
+    /// Each destination is a push of its own, all of one reqid: a phone that is named twice has
+    /// one.
+    fn submit_multi(
+        &mut self,
+        request: RequestId,
+        multi: &Multi<'_>,
+        desk: &mut CustomerDesk<'_>,
+    ) {
+        let Some(xpid) = self.member.as_ref().map(|member| member.xpid) else { return };
+        let (message, destinations) = (multi.message(), multi.destinations());
+        self.multis.push_back(MultiUnderWay::new(destinations, self.session.peer_version()));
+        if destinations.count() == 0 {
+            let refused = Outcome::Refused(Status::INVALID_DESTINATION_COUNT);
+            return self.put(request, refused, Gate::Open, 0);
+        }
+        let reqid = Some(desk.next_reqid());
+        for destination in destinations.iter() {
+            let number = self.next_number();
+            let (outcome, gate, left) = match destination {
+                Destination::Phone(address) => {
+                    let message = Message { destination: address, ..message };
+                    desk.submit(xpid, &message, number, reqid)
+                }
+                Destination::List(_) => {
+                    (Outcome::Refused(Status::INVALID_LIST_NAME), Gate::Open, 0)
+                }
+            };
+            self.put(request, outcome, gate, left);
+        }
     }
 
     fn handle_bind(&mut self, bind: &Bind<'_>, desk: &mut CustomerDesk<'_>) {
@@ -501,7 +565,8 @@ impl LinkSession for Serving {
     }
 
     fn held(&self) -> usize {
-        self.output.capacity() + self.pending.capacity() * size_of::<PendingPdu>()
+        let multis: usize = self.multis.iter().map(MultiUnderWay::held).sum();
+        self.output.capacity() + self.pending.capacity() * size_of::<PendingPdu>() + multis
     }
 
     fn shrink(&mut self) {

@@ -79,6 +79,15 @@ impl<'a> Message<'a> {
         let service_type = reader.text(Field::ServiceType, SERVICE_TYPE_OCTETS_MAX)?;
         let source = read_source(reader, ADDRESS_OCTETS_MAX)?;
         let destination = read_destination(reader, ADDRESS_OCTETS_MAX)?;
+        Self::read_behind((service_type, source, destination), reader)
+    }
+
+    /// The fields behind the addresses, which submit_multi has too.
+    #[inline]
+    pub(super) fn read_behind(
+        (service_type, source, destination): (&'a [u8], Address<'a>, Address<'a>),
+        reader: &mut Reader<'a>,
+    ) -> Result<(Self, Option<PduError>), PduError> {
         let esm_class = EsmClass(reader.octet(Field::EsmClass)?);
         let protocol_id = reader.octet(Field::ProtocolId)?;
         let priority_flag = reader.octet(Field::PriorityFlag)?;

@@ -71,7 +71,7 @@ enum Kind {
     /// enquire_link, unbind.
     Link,
     Bind,
-    /// submit_sm, query_sm, cancel_sm: to the SMSC.
+    /// submit_sm, submit_multi, query_sm, cancel_sm: to the SMSC.
     Submit,
     /// replace_sm: to the SMSC, which does not do it.
     Replace,
@@ -87,7 +87,10 @@ impl Kind {
     const fn of(command: Command) -> Self {
         match command {
             Command::ENQUIRE_LINK | Command::UNBIND => Self::Link,
-            Command::SUBMIT_SM | Command::QUERY_SM | Command::CANCEL_SM => Self::Submit,
+            Command::SUBMIT_SM
+            | Command::SUBMIT_MULTI
+            | Command::QUERY_SM
+            | Command::CANCEL_SM => Self::Submit,
             Command::REPLACE_SM => Self::Replace,
             Command::DELIVER_SM => Self::Deliver,
             Command::DATA_SM => Self::Data,

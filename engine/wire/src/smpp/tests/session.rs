@@ -407,9 +407,7 @@ fn an_unknown_command_costs_an_answer_only(mutation: Mutation) -> Result<(), Str
     for mut session in
         [bound_client(mutation, 0x34, config()), bound_server(mutation, 0x34, Config::customer())]
     {
-        for command in
-            [Command(0x77), Command::SUBMIT_MULTI, Command::OUTBIND, Command::BROADCAST_SM]
-        {
+        for command in [Command(0x77), Command::OUTBIND, Command::BROADCAST_SM] {
             take(&mut session, &written(command, 0, 0x8000_0009, &Body::Empty), 0);
             ensure!(made(&mut session) == [(Command::GENERIC_NACK, 3, 0x8000_0009)], "{command}");
         }
