@@ -52,7 +52,8 @@ const OVERTAKEN_MAX: usize = 3 * WINDOW as usize * SESSIONS;
 const FAULTS_MS: u64 = 40_000;
 /// By then all has come to its end: lifetime, grace, and some more.
 const END_MS: u64 = (2 * 3_600 + 600) * 1_000;
-const BUDGET: TurnBudget = TurnBudget { timers: 1_024, attempts: 64, outcomes: 64, records: 512, looks: 1_024 };
+const BUDGET: TurnBudget =
+    TurnBudget { timers: 1_024, attempts: 64, outcomes: 64, records: 512, looks: 1_024 };
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]

@@ -192,10 +192,7 @@ fn verify(
 ) -> Result<(String, Result<(), CliError>), CliError> {
     let mut text = String::new();
     if let Ok(Some(holder)) = read_holder(data_directory) {
-        let _ = writeln!(
-            text,
-            "{holder} is writing: the ends of the journals may look torn",
-        );
+        let _ = writeln!(text, "{holder} is writing: the ends of the journals may look torn",);
     }
     let (mut records, mut segments, mut damaged) = (0, 0, 0);
     for (shard, directory) in shards {

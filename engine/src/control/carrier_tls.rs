@@ -73,7 +73,11 @@ impl CarrierTlsSettings {
     /// # Errors
     /// One sentence about the first that none can be made for.
     pub fn check_names(&self, hosts: &[String]) -> Result<(), String> {
-        if self.on { self.names(hosts).iter().try_for_each(|name| Calling::check_name(name)) } else { Ok(()) }
+        if self.on {
+            self.names(hosts).iter().try_for_each(|name| Calling::check_name(name))
+        } else {
+            Ok(())
+        }
     }
 
     /// These hosts spoken to with what was set up before; no file is read.

@@ -297,7 +297,9 @@ mod tests {
             assert!(refused.contains(hint), "{refused}");
         }
         let mut open = registration();
-        change(r#"{"system_id":"a","passwords":["b"]}"#).apply(&mut open, &[]).expect("legal by itself");
+        change(r#"{"system_id":"a","passwords":["b"]}"#)
+            .apply(&mut open, &[])
+            .expect("legal by itself");
         assert!(open.check().expect_err("no networks").to_string().contains("--network"));
         assert!(from_text("{}".to_owned()).is_err());
     }

@@ -1,8 +1,8 @@
 //! submit_sm as a push: what each field means, and what is refused.
 
 use crate::office::{Office, msn};
-use tests::bill::Bill;
 use std::collections::BTreeSet;
+use tests::bill::Bill;
 use tests::esme::{MultiAnswer, Submit, command, tag};
 use tests::push::{Body, XPID};
 use tests::smsc::{PASSWORD, SYSTEM_ID, Sms, Smsc};
@@ -189,8 +189,7 @@ fn a_submit_multi_is_a_push_to_each_phone_and_its_answer_names_who_was_not_taken
     assert_eq!((ids.len(), &ids[0], &ids[0]), (7, &id, &ids[4]), "one push to a phone");
     assert_eq!(ids[5..], ["", ""]);
     let sent: BTreeSet<String> = smsc.await_sms(4).into_iter().map(|sms| sms.to).collect();
-    let expected: BTreeSet<String> =
-        phones.iter().map(|msn| format!("81{}", &msn[1..])).collect();
+    let expected: BTreeSet<String> = phones.iter().map(|msn| format!("81{}", &msn[1..])).collect();
     assert_eq!(sent, expected);
     let mut told = BTreeSet::new();
     for _ in 0..4 {

@@ -393,9 +393,8 @@ mod tests {
     fn what_follows_a_batch_that_a_shard_does_not_take_is_told_all_the_same() {
         let xpid = Xpid::from_value(100_000_001).expect("a legal XPID");
         let numbers = 9_010_000_000..=9_010_000_000 + IMPORT_BATCH_ROWS_MAX as u64;
-        let rows: Vec<Contract> = numbers
-            .map(|number| (Msn::from_value(number).expect("a legal msn"), xpid))
-            .collect();
+        let rows: Vec<Contract> =
+            numbers.map(|number| (Msn::from_value(number).expect("a legal msn"), xpid)).collect();
         let engine = FakeEngine::default();
         engine.add_contracts(&rows).expect("taken");
         engine.removals_refused.store(1, Ordering::Relaxed);

@@ -68,7 +68,10 @@ fn carriers_reach_every_thread_that_takes_them_and_later_the_one_that_did_not() 
         system_id: "us".to_owned(),
         ..CarrierSettings::default()
     };
-    assert_eq!(handle.publish_carriers(vec![(1, alpha)], Vec::new(), None), Err(ControlError::Stopping));
+    assert_eq!(
+        handle.publish_carriers(vec![(1, alpha)], Vec::new(), None),
+        Err(ControlError::Stopping)
+    );
     assert_eq!(
         (told_of(&threads[0]), told_of(&threads[2])),
         (vec!["alpha".to_owned()], vec!["alpha".to_owned()])

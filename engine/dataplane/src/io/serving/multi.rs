@@ -118,8 +118,8 @@ impl MultiUnderWay {
 /// Room for the longest answer.
 pub(super) const ANSWER_OCTETS_MAX: usize = PDU_OCTETS_MAX;
 
-/// An id has at most 19 digits and a comma behind it, an address in unsuccess_sme 27 octets with its
-/// status; there are 255 destinations.
+/// An id has at most 19 digits and a comma behind it, an address in unsuccess_sme 27 octets with
+/// its status; there are 255 destinations.
 const _: () = assert!(256 * (20 + 27) < ANSWER_OCTETS_MAX);
 
 #[cfg(test)]
@@ -145,7 +145,8 @@ mod tests {
             assert_eq!((status, answer.message_id), (Status::OK, &b"7"[..]));
             let ids = answer.tlvs.find(Tag::VENDOR_MESSAGE_IDS).map(|tlv| tlv.value);
             assert_eq!(ids, Some(&b"7,"[..]));
-            let failed: Vec<_> = answer.failures.iter().map(|(address, _)| address.digits).collect();
+            let failed: Vec<_> =
+                answer.failures.iter().map(|(address, _)| address.digits).collect();
             assert_eq!(failed, [b"friends"]);
         });
     }

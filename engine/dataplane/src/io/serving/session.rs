@@ -498,12 +498,7 @@ impl Serving {
 
     /// Each destination is a push of its own, all of one reqid: a phone that is named twice has
     /// one.
-    fn submit_multi(
-        &mut self,
-        request: RequestId,
-        multi: &Multi<'_>,
-        desk: &mut CustomerDesk<'_>,
-    ) {
+    fn submit_multi(&mut self, request: RequestId, multi: &Multi<'_>, desk: &mut CustomerDesk<'_>) {
         let Some(xpid) = self.member.as_ref().map(|member| member.xpid) else { return };
         let (message, destinations) = (multi.message(), multi.destinations());
         self.multis.push_back(MultiUnderWay::new(destinations, self.session.peer_version()));

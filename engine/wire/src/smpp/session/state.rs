@@ -87,10 +87,9 @@ impl Kind {
     const fn of(command: Command) -> Self {
         match command {
             Command::ENQUIRE_LINK | Command::UNBIND => Self::Link,
-            Command::SUBMIT_SM
-            | Command::SUBMIT_MULTI
-            | Command::QUERY_SM
-            | Command::CANCEL_SM => Self::Submit,
+            Command::SUBMIT_SM | Command::SUBMIT_MULTI | Command::QUERY_SM | Command::CANCEL_SM => {
+                Self::Submit
+            }
             Command::REPLACE_SM => Self::Replace,
             Command::DELIVER_SM => Self::Deliver,
             Command::DATA_SM => Self::Data,

@@ -27,6 +27,8 @@ fn touch(body: &Body<'_>) -> usize {
         Body::Cancel(_) => Command::CANCEL_SM,
         Body::Replace(_) => Command::REPLACE_SM,
         Body::Alert(_) => Command::ALERT_NOTIFICATION,
+        Body::Multi(_) => Command::SUBMIT_MULTI,
+        Body::MultiResp(_) => Command::SUBMIT_MULTI_RESP,
         Body::Empty | Body::Other(_) => Command::ENQUIRE_LINK,
     };
     encode(&mut out, command, Status::OK, 1, body, true).expect("what was read can be written")
