@@ -253,7 +253,7 @@ impl Rows {
         let cast = self.casts[name.cast].as_ref()?;
         let other = self.casts.get(cast.of?)?.as_ref()?;
         let row = *other.of_line.get(&cast.rows[name.row].line)?;
-        other.words.get(row).copied().or(other.rows[row].end.map(|(_, word)| word))
+        other.words.get(row).copied().or_else(|| other.rows[row].end.map(|(_, word)| word))
     }
 
     /// The line of a row.

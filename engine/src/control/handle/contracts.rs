@@ -136,7 +136,8 @@ impl EngineHandle {
             };
             if waited.is_err() && !self.is_elsewhere(shard) {
                 owed.of(shard).unanswered = Some(awaited);
-                told = told.and(waited.map_err(ControlError::of_what_is_kept));
+                let waited = waited.map_err(ControlError::of_what_is_kept);
+                told = told.and(waited);
             }
         }
         if told.is_err() {

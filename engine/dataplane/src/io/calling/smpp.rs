@@ -542,17 +542,17 @@ mod tests {
         let known = || KnownCarrier::new(Carrier::of_tests(), Spread::even(1));
         let (old, new) = (known(), known());
         let (budget, now) = (Budget::new(), Now::read());
-        let mut carriers = Carriers::new(0, &plan(&[old.clone()]), 100, budget, now);
+        let mut carriers = Carriers::new(0, &plan(std::slice::from_ref(&old)), 100, budget, now);
         carriers.change(&plan(&[]), now);
         assert!(carriers.callers[0].gone, "what shards have of it comes back");
-        carriers.change(&plan(&[new.clone()]), now);
+        carriers.change(&plan(std::slice::from_ref(&new)), now);
         let homes: Vec<bool> =
             carriers.callers.iter().map(|caller| caller.home.is_of(&new.exchange)).collect();
         assert_eq!(homes, [false, true]);
         // No shard has anything of the old one any more.
         assert_eq!(Arc::strong_count(&old.exchange), 2);
         drop(old);
-        carriers.change(&plan(&[new.clone()]), now);
+        carriers.change(&plan(std::slice::from_ref(&new)), now);
         assert_eq!(carriers.callers.len(), 1, "nothing is kept of it");
         assert!(carriers.callers[0].home.is_of(&new.exchange) && !carriers.callers[0].gone);
     }

@@ -466,7 +466,7 @@ fn may_send(
     if registration.suspended || !term.contains(&now_ms.ms()) {
         return Err(Code::SUSPENDED_CLIENT);
     }
-    let has_sender = registration.senders.iter().any(|known| *known == terms.sender);
+    let has_sender = registration.senders.contains(&terms.sender);
     if !registration.classes.contains(terms.class)
         || !registration.kinds.contains(terms.kind)
         || !has_sender
