@@ -53,7 +53,7 @@ fn a_wave_waits_for_its_order_whatever_dies_and_the_next_one_for_its_share() {
     // All of the second are delivered: the third begins by itself.
     let progress = people.ended(&broadcast);
     assert_eq!((count(&progress, "delivered"), progress.state.as_str()), (300, "finished"));
-    let began = progress.document.waves.iter().map(|wave| wave.by.as_str());
+    let mut began = progress.document.waves.iter().map(|wave| wave.by.as_str());
     assert_eq!(began.clone().count(), 2);
     assert!(
         began.next_back().is_some_and(|by| by == "the manifest"),
