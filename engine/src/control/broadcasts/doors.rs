@@ -51,10 +51,7 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .route("/broadcasts/{broadcast}/wave", post(open_wave))
         .route("/broadcasts/{broadcast}/retract", post(retract))
         .route("/broadcasts/{broadcast}/update", post(update))
-        .route(
-            "/broadcasts/{broadcast}/recipients/{msn}",
-            get(show_recipient).delete(withdraw_recipient),
-        )
+        .route("/broadcasts/{broadcast}/recipients/{msn}", get(show_row).delete(withdraw_row))
         .route("/broadcasts/{broadcast}/results", get(show_results))
         .with_state(Arc::clone(&desk))
         .merge(areas::router(Arc::clone(&desk)))
@@ -329,15 +326,12 @@ async fn update(
     Ok(reply_json(StatusCode::CREATED, &desk.do_follow(&caller, of, wanted).await?))
 }
 
-async fn show_recipient(
-    State(desk): Desk,
-    RecipientInPath(broadcast, msn): RecipientInPath,
-) -> Answer {
+async fn show_row(State(desk): Desk, RecipientInPath(broadcast, msn): RecipientInPath) -> Answer {
     let found = beside(desk, move |desk| desk.recipient(&broadcast, msn)).await?;
     Ok(reply_json(StatusCode::OK, &found))
 }
 
-async fn withdraw_recipient(
+async fn withdraw_row(
     State(desk): Desk,
     caller: Caller,
     RecipientInPath(broadcast, msn): RecipientInPath,
