@@ -7,7 +7,7 @@ use crate::broadcast::life::Life;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::slice::codec::{self, BookLine, LINES_MAX, RecordBooks};
 use crate::broadcast::slice::{ARRIVED, Record as SliceRecord};
-use crate::journal::{BroadcastNote, Position};
+use crate::journal::{BroadcastNote, Position, SegmentId};
 use crate::shard::fatal_if_full;
 use crate::smsc::row_ids::row_id;
 use crate::smsc::state::State;
@@ -169,12 +169,7 @@ impl<L: Log> Shard<L> {
                 let books = RecordBooks { number, ..RecordBooks::default() };
                 self.append_note(part, &record, &books, now_ms);
             }
-            let (segment, octets) = (position.segment(), self.journal.note_octets(position));
-            self.journal.release_broadcast(segment, octets);
-            let left = part.needed.remove(&segment).unwrap_or_default().saturating_sub(octets);
-            if left > 0 {
-                part.needed.insert(segment, left);
-            }
+            self.release_note(&mut part.needed, position);
         }
         self.broadcasts = broadcasts;
     }
@@ -187,15 +182,26 @@ impl<L: Log> Shard<L> {
         position: Position,
         now_ms: WallMs,
     ) {
-        for record in notes.said_again(record) {
+        for record in notes.said_again(record, notes.is_last_rest(position)) {
             let books = RecordBooks { number: notes.last_record(), ..RecordBooks::default() };
             let mut octets = Vec::new();
             codec::write(&record, &books, &mut octets);
             let note = BroadcastNote { ordinal, at_ms: now_ms.ms(), octets: &octets };
             let (moved, _) = fatal_if_full(self.journal.append_broadcast(&note));
             *notes.needed.entry(moved.segment()).or_default() += self.journal.note_octets(moved);
+            notes.note_rest(moved, &record);
         }
-        notes.needed.remove(&position.segment());
+        self.release_note(&mut notes.needed, position);
+    }
+
+    /// A record was moved: its segment is not needed for it any more.
+    fn release_note(&mut self, needed: &mut BTreeMap<SegmentId, u64>, position: Position) {
+        let (segment, octets) = (position.segment(), self.journal.note_octets(position));
+        self.journal.release_broadcast(segment, octets);
+        let left = needed.remove(&segment).unwrap_or_default().saturating_sub(octets);
+        if left > 0 {
+            needed.insert(segment, left);
+        }
     }
 
     /// Enters in the books what durable records say; where the device takes no events it stays
