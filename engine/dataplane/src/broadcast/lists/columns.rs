@@ -6,6 +6,12 @@ const AREA: [&str; 2] = ["area", "市区町村コード"];
 const LANGUAGE: [&str; 2] = ["lang", "言語"];
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
+/// Whether a column of this name is the number, the area or the language: no parameter's.
+pub fn is_own_column(name: &str) -> bool {
+    let known = MSN.iter().chain(&AREA).chain(&LANGUAGE);
+    known.into_iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Why a file's first line is no header.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HeaderError {

@@ -7,7 +7,7 @@
 
 pub mod account;
 mod attributes;
-mod columns;
+pub mod columns;
 pub mod delta;
 pub mod encoding;
 mod format;

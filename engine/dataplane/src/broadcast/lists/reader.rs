@@ -24,6 +24,8 @@ use crate::broadcast::limits::{
 const FIELDS_MAX: usize = 256;
 /// Municipalities' numbers lie below.
 const MUNICIPALITIES: usize = 48_000;
+/// A line of more octets is none: what goes on so goes on for ever.
+const ENDLESS_OCTETS: usize = 1 << 20;
 /// A number of [`Row::attributes`] that deletes the row.
 pub(super) const DELETED: u32 = u32::MAX;
 
@@ -54,6 +56,9 @@ pub enum ReadError {
     /// Deltas in CSV.
     #[error("a change of a list is NDJSON: begin each line with {{\"op\":\"put\" or \"delete\"")]
     DeltaInCsv,
+    /// A line without an end.
+    #[error("line {0} has no end within a mebibyte: this is no list, name a file of lines")]
+    Endless(u64),
     /// Too many lines.
     #[error("the file has more lines than can be counted: split it")]
     Lines,
@@ -94,6 +99,8 @@ struct Lines {
     ends: Vec<usize>,
     /// For each language, each municipality's number of attributes plus one; 0: not met.
     known: Vec<Vec<u32>>,
+    /// Octets of the line that has not ended.
+    endless: usize,
     error: Option<ReadError>,
 }
 
@@ -114,6 +121,7 @@ impl ListReader {
             fields: vec![0; LINE_OCTETS_MAX + 2],
             ends: vec![0; FIELDS_MAX],
             known: vec![Vec::new(); LANGUAGES_MAX + 1],
+            endless: 0,
             error: None,
             options,
         };
@@ -163,7 +171,14 @@ impl Lines {
             }
             let (taken, cut) = self.records.next(&text[at..]);
             at += taken;
-            let Some((line, cut)) = cut else { return };
+            self.endless += taken;
+            let Some((line, cut)) = cut else {
+                if self.endless > ENDLESS_OCTETS {
+                    self.error = Some(ReadError::Endless(self.records.line()));
+                }
+                return;
+            };
+            self.endless = 0;
             self.handle(line, cut, sink);
         }
     }
@@ -417,4 +432,35 @@ fn read_json(
     let number = attributes.number(set)?;
     account.spell(spelling);
     Ok((msn, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_given_up() {
+        for first in ["", "msn\n"] {
+            let mut reader = ListReader::new(ReaderOptions::default()).expect("a reader");
+            let mut sink = |_: Row| {};
+            reader.feed(first.as_bytes(), &mut sink).expect("its first line");
+            let zeros = [0; 1 << 16];
+            let ends = (0..100).position(|_| reader.feed(&zeros, &mut sink).is_err());
+            assert!(ends.is_some_and(|pieces| pieces <= 17), "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_that_ends_is_refused_by_itself() {
+        let mut reader = ListReader::new(ReaderOptions::default()).expect("a reader");
+        let mut rows = 0;
+        let mut sink = |_: Row| rows += 1;
+        let long = "9".repeat(1 << 19);
+        let text = format!("msn\n{long}\n{long}\n{long}\n09000000001\n");
+        for piece in text.as_bytes().chunks(1 << 16) {
+            reader.feed(piece, &mut sink).expect("each of them ends");
+        }
+        reader.finish(&mut sink).expect("an account");
+        assert_eq!(rows, 1);
+    }
 }
