@@ -78,8 +78,13 @@ pub const RECOVERED_PERCENT_A_SECOND: u64 = 5;
 pub const TEXTS_MAX: usize = 4_096;
 /// Rows of a class that wait in a shard's queue of attempts for the first of theirs.
 pub const ROWS_QUEUED_MAX: usize = 1_024;
-/// The fewest rows that are claimed ahead of their turns.
-pub const CLAIMED_AHEAD_MIN: u32 = 256;
+/// The fewest rows that are claimed ahead of their turns, where no pace wants fewer. A crash leaves
+/// in doubt what is claimed.
+pub const CLAIMED_AHEAD_MIN: u32 = PIECE_ROWS;
+/// The most where a crash's doubts are never sent again.
+pub const CLAIMED_AHEAD_LEFT_MAX: u32 = 256;
+/// No more is claimed ahead than goes out in such a part of a second.
+pub const CLAIMED_PART_OF_A_SECOND: u32 = 10;
 /// The most.
 pub const CLAIMED_AHEAD_MAX: u32 = 16_384;
 /// Rows that may stand in the slab of pushes, in percent of its places.

@@ -47,6 +47,7 @@ pub struct Checkpoint {
     marks: BTreeMap<u32, u16>,
     doubts: u32,
     waves_open: u8,
+    rests: bool,
 }
 
 /// A change of the figures, in the order of the records.
@@ -99,6 +100,8 @@ pub struct Slice {
     asked: Option<Vec<Piece>>,
     /// Rows whose turn has come.
     ready: VecDeque<u32>,
+    /// Rows whose attempts are under way.
+    under_way: u32,
     doubts: u32,
     waves: WavesOpen,
 }
@@ -129,6 +132,7 @@ impl Slice {
             claims: VecDeque::new(),
             asked: None,
             ready: VecDeque::new(),
+            under_way: 0,
             doubts: 0,
             waves,
         }
@@ -216,14 +220,16 @@ impl Slice {
     pub fn poll_record(&mut self) -> Option<Record> {
         assert!(self.asked.is_none(), "the record before has its sequence");
         if let Some(record) = self.orders.pop_front() {
-            self.rests = false;
+            self.break_rest();
             return Some(record);
         }
         if let Some(record) = self.poll_marks() {
-            self.rests = false;
+            self.break_rest();
             return Some(record);
         }
-        self.rests &= self.staged.is_empty() && self.to_claim.is_empty();
+        if !self.staged.is_empty() || !self.to_claim.is_empty() {
+            self.break_rest();
+        }
         if !self.staged.is_empty() {
             let count = self.staged.len().min(OUTCOMES_OF_A_RECORD_MAX);
             return Some(Record::Outcomes(self.staged.drain(..count).collect()));
@@ -511,7 +517,7 @@ impl Slice {
         }
         let (life, marks, doubts) = (self.life, self.marks.clone(), self.doubts);
         let waves_open = self.waves.open();
-        Checkpoint { sequence, life, cursors, words, marks, doubts, waves_open }
+        Checkpoint { sequence, life, cursors, words, marks, doubts, rests: self.rests, waves_open }
     }
 
     /// Does what an order says; whether it changes anything.
@@ -585,6 +591,8 @@ impl Slice {
             self.marks.remove(&row);
         }
         let from = self.word(row).outcome;
+        self.under_way += u32::from(outcome == Outcome::InFlight);
+        self.under_way -= u32::from(from == Outcome::InFlight);
         self.set_word(row, self.word(row).becoming(outcome, seconds));
         if self.mutation == Mutation::OutcomeBeforeDurability {
             self.counts.shift(from, outcome, 1);

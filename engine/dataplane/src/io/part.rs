@@ -461,8 +461,9 @@ impl Part {
         }
     }
 
-    /// Shows at its end what of the books could not be written.
+    /// Shows at its end what of the books could not be written, and what was still under way.
     pub(super) fn note_unbilled(&self) {
+        self.status.note_rows_in_doubt(self.shard.rows_in_doubt_at_end());
         self.status.note_unbilled(self.shard.unbilled_at_end());
     }
 

@@ -20,6 +20,8 @@ pub struct ShardStatus {
     /// At the end: events that wait in the journal for room in the books, and requests whose counts
     /// are lost.
     pub unbilled: [AtomicU64; 2],
+    /// At the end: rows of broadcasts that were still under way.
+    pub rows_in_doubt: AtomicU64,
     pub waiting: Mutex<WaitingTally>,
 }
 
@@ -36,6 +38,7 @@ impl ShardStatus {
             figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             syncs: AtomicU64::new(0),
             unbilled: Default::default(),
+            rows_in_doubt: AtomicU64::new(0),
             waiting: Mutex::default(),
         })
     }
@@ -44,6 +47,11 @@ impl ShardStatus {
     pub(crate) fn note_unbilled(&self, (events, requests): (u64, u64)) {
         self.unbilled[0].store(events, Ordering::Relaxed);
         self.unbilled[1].store(requests, Ordering::Relaxed);
+    }
+
+    /// Rows of broadcasts that were still under way at the end.
+    pub(crate) fn note_rows_in_doubt(&self, rows: u64) {
+        self.rows_in_doubt.store(rows, Ordering::Relaxed);
     }
 
     /// Shows what stands in the way of new pushes.

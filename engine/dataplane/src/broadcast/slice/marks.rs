@@ -67,7 +67,22 @@ impl Slice {
         !self.marks.is_empty() && self.mark(row) & WITHDRAWN != 0
     }
 
-    /// The engine stops and nothing is under way: what is claimed has not begun.
+    /// Whether an attempt of a row has not ended yet.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way > 0
+    }
+
+    /// Rows that the next start would find in doubt, were this the end.
+    pub fn in_doubt_at_end(&self) -> u64 {
+        if self.rests || self.life.is_over() {
+            return 0;
+        }
+        let has_begun =
+            |row: &u32| matches!(self.word(*row).outcome, Outcome::Waiting | Outcome::InFlight);
+        self.expansion.claimed_rows().filter(has_begun).count() as u64
+    }
+
+    /// The engine stops, or it is paused, and nothing is under way: what is claimed has not begun.
     pub fn rest(&mut self) {
         self.wants_rest = !self.rests && !self.life.is_over();
     }
@@ -79,19 +94,25 @@ impl Slice {
         wants_rest.then_some(Record::Rests)
     }
 
-    /// The engine does not stop after all: rows begin once a record says that they do.
+    /// It goes on: rows begin once a record says that they do.
     pub fn end_rest(&mut self) {
         self.wants_rest = false;
-        if self.rests {
-            self.rests = false;
-            self.waking = Waking::Wanted;
+        self.break_rest();
+        if self.waking == Waking::Wanted && self.orders.is_empty() {
             self.orders.push_back(Record::Stands(self.life));
         }
     }
 
     /// A record of it was appended again, behind the rest.
     pub fn disturb(&mut self) {
-        self.rests = false;
+        self.break_rest();
+    }
+
+    /// A record follows the rest. Until one is durable a start finds the rest, so no row begins.
+    pub(super) fn break_rest(&mut self) {
+        if std::mem::take(&mut self.rests) {
+            self.waking = Waking::Wanted;
+        }
     }
 
     /// Whether rows may begin: after a planned stop not before a record says that they do.

@@ -26,6 +26,7 @@ impl Slice {
             slice.words.clone_from(&checkpoint.words);
             slice.marks.clone_from(&checkpoint.marks);
             slice.doubts = checkpoint.doubts;
+            slice.rests = checkpoint.rests;
             slice.waves.open_to(checkpoint.waves_open);
             slice.expansion.claim_up_to(&checkpoint.cursors);
         }

@@ -113,7 +113,8 @@ impl World {
         let seconds = self.now;
         match self.random.below(16) {
             0..=2 => self.sides[at].slice.claim(1 + self.journal.len() as u32 % 40),
-            3..=5 => self.append(),
+            3..=4 => self.append(),
+            5 => self.turn(),
             6..=7 => self.sync(),
             8..=10 => return self.attempt(at, seconds),
             11..=12 => self.end_one(at, seconds),
@@ -159,6 +160,17 @@ impl World {
             Order::End(_) if side.stop.is_none() && !before.is_over() => side.stop = Some(answered),
             _ => {}
         }
+    }
+
+    /// As a shard's turn: what is paused rests when nothing of it is under way any more.
+    fn turn(&mut self) {
+        for side in &mut self.sides {
+            match side.slice.life() {
+                Life::Paused if !side.slice.is_under_way() => side.slice.rest(),
+                _ => side.slice.end_rest(),
+            }
+        }
+        self.append();
     }
 
     fn append(&mut self) {
