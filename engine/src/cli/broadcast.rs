@@ -169,7 +169,10 @@ fn text_of(checked: &Checked) -> String {
             let language = shown(&variant.language);
             text.push_str(&format!("  {language}: {}, {segments} SMS\n", cost.alphabet));
             if !variant.parameters.is_empty() {
-                text.push_str(&format!("    without {}\n", shown(&variant.parameters.join(", "))));
+                text.push_str(&format!(
+                    "    without {}: needs a value, from the list, its area or texts.parameters\n",
+                    shown(&variant.parameters.join(", "))
+                ));
             }
             if let Some(segments) = cost.segments_replaced {
                 text.push_str(&format!("    {segments} SMS with these replaced:\n"));
@@ -227,7 +230,8 @@ mod tests {
             "leg 1: list li-1, 1 areas\n",
             "  en: UCS-2, 3 SMS\n    1 SMS with these replaced:\n    character 151: U+2019 by \
             \"'\"\n",
-            "  ja: UCS-2, 1 SMS\n    without shelter\n",
+            "  ja: UCS-2, 1 SMS\n    without shelter: needs a value, from the list, its area or \
+            texts.parameters\n",
         ] {
             assert!(text.contains(line), "{line:?} in\n{text}");
         }
@@ -236,6 +240,16 @@ mod tests {
             json.contains(r#""two_people":true"#) && json.contains(r#""segments":3"#),
             "{json}"
         );
+    }
+
+    #[test]
+    fn the_manifest_of_the_documents_lacks_nothing() {
+        let document = include_str!("../../../docs/broadcast.md");
+        let section = document.split("\n## A manifest\n").nth(1).expect("the section");
+        let block = section.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+        let (text, complaints) = outcome(block.expect("the example"), false);
+        assert_eq!(complaints, Vec::<String>::new());
+        assert!(!text.contains("without"), "{text}");
     }
 
     #[test]

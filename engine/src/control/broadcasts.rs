@@ -40,6 +40,7 @@ mod doors;
 mod due;
 mod figures;
 mod followers;
+mod foreseen;
 mod handling;
 mod keeper;
 mod lists;
@@ -89,6 +90,7 @@ pub use figures::{
     Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures,
     SNAPSHOT_OCTETS_MAX, Snapshot, TimeLeft,
 };
+pub use foreseen::Foreseen;
 pub use keeper::BroadcastKeeper;
 pub use loaded::AreasLoaded;
 pub use one_recipient::RecipientDocument;

@@ -85,6 +85,12 @@ pub trait Engine: Send + Sync + 'static {
     /// The registration of an XPID, and what its notifications are sent with; `None`: there is
     /// none.
     fn calling_for(&self, xpid: Xpid) -> Option<(Registration, Outbound)>;
+    /// How many of these phones have no contract with an XPID, and how many of the others a carrier
+    /// would be sent to, as the shards know it now.
+    ///
+    /// # Errors
+    /// The engine is stopping or a shard does not answer.
+    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> Result<(u64, u64), ControlError>;
     /// How many shards there are.
     fn shards(&self) -> usize;
     /// The highest ordinal of a broadcast that a shard's journal had something of at the start; 0:
@@ -103,14 +109,18 @@ pub trait Engine: Send + Sync + 'static {
         broadcast: &Arc<RunningBroadcast>,
         behind: &[Order],
     ) -> Result<(), ControlError>;
-    /// All broadcasts that were started before this start of the engine have been told of.
-    fn all_broadcasts_told(&self);
-    /// Has every shard carry out an order; returns when it is durable in each. Whether all of them
-    /// have the broadcast.
+    /// Of broadcasts that were started before this start of the engine none but these may still be
+    /// told of: what the journals have of others is dead.
+    ///
+    /// # Errors
+    /// A shard did not take it.
+    fn all_broadcasts_told(&self, may_follow: &[u32]) -> Result<(), ControlError>;
+    /// Has every shard carry out these orders, one behind the other; returns when they are durable
+    /// in each. Whether all of them have the broadcast.
     ///
     /// # Errors
     /// As [`Self::start_broadcast`].
-    fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError>;
+    fn order_broadcast(&self, ordinal: u32, orders: &[Order]) -> Result<bool, ControlError>;
     /// Has every shard go at another pace; returns when each does. Whether all of them have the
     /// broadcast.
     ///
@@ -124,11 +134,20 @@ pub trait Engine: Send + Sync + 'static {
     /// The engine is stopping or the shard does not answer.
     fn withdraw_recipient(&self, row: (Xpid, Msn, Reqid)) -> Result<Option<Code>, ControlError>;
     /// The outcomes of a broadcast are kept: the shards forget it.
-    fn forget_broadcast(&self, ordinal: u32);
+    ///
+    /// # Errors
+    /// A shard did not take it: all others have.
+    fn forget_broadcast(&self, ordinal: u32) -> Result<(), ControlError>;
     /// A broadcast is over: for a day the shards know its rows when a request means one.
-    fn remember_broadcast(&self, past: Arc<PastBroadcast>);
+    ///
+    /// # Errors
+    /// As [`Self::forget_broadcast`].
+    fn remember_broadcast(&self, past: &Arc<PastBroadcast>) -> Result<(), ControlError>;
     /// From now on these numbers are sent nothing by broadcasts that heed opt-outs.
-    fn suppress(&self, suppression: Arc<OptOuts>);
+    ///
+    /// # Errors
+    /// As [`Self::forget_broadcast`].
+    fn suppress(&self, suppression: &Arc<OptOuts>) -> Result<(), ControlError>;
     /// Where each broadcast stands in each shard.
     ///
     /// # Errors

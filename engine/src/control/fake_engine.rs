@@ -13,6 +13,7 @@ use crate::broadcast::slice::{Order, Plan, Slice};
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
+use crate::gateway::permissions::ClassSet;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
@@ -49,7 +50,8 @@ pub(crate) struct FakeEngine {
 /// Shards that only know where each broadcast stands.
 pub(crate) struct FakeBroadcasts {
     pub(crate) shards: Mutex<Vec<FakeShard>>,
-    pub(crate) are_all_told: AtomicBool,
+    /// The ordinals that may still be told of, once that was said.
+    pub(crate) may_follow: Mutex<Option<Vec<u32>>>,
     /// How often each broadcast's words were asked for.
     pub(crate) words_asked: Mutex<BTreeMap<u32, usize>>,
 }
@@ -58,6 +60,10 @@ pub(crate) struct FakeBroadcasts {
 pub(crate) struct FakeShard {
     /// It takes nothing.
     pub(crate) stands: bool,
+    /// Who gets no broadcast.
+    pub(crate) suppressed: Arc<OptOuts>,
+    /// What is over and remembered.
+    pub(crate) past: BTreeSet<u32>,
     /// Each broadcast's part, and how many rows it has.
     pub(crate) known: BTreeMap<u32, (Slice, u32)>,
     /// The pace that it was told last.
@@ -73,8 +79,8 @@ impl Default for FakeBroadcasts {
 impl FakeBroadcasts {
     pub(crate) fn of(shards: usize) -> Self {
         let shards = (0..shards).map(|_| FakeShard::default()).collect();
-        let (are_all_told, words_asked) = (AtomicBool::default(), Mutex::default());
-        Self { shards: Mutex::new(shards), are_all_told, words_asked }
+        let (may_follow, words_asked) = (Mutex::default(), Mutex::default());
+        Self { shards: Mutex::new(shards), may_follow, words_asked }
     }
 
     /// Where a broadcast stands in each shard.
@@ -108,12 +114,12 @@ impl FakeBroadcasts {
         answered(&shards)
     }
 
-    fn order(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
+    fn order(&self, ordinal: u32, orders: &[Order]) -> Result<bool, ControlError> {
         let mut shards = self.shards.lock().expect("no panic");
         let mut is_known = true;
         for shard in shards.iter_mut().filter(|shard| !shard.stands) {
             match shard.known.get_mut(&ordinal) {
-                Some((slice, _)) => slice.order(order),
+                Some((slice, _)) => orders.iter().for_each(|order| slice.order(*order)),
                 None => is_known = false,
             }
         }
@@ -130,9 +136,19 @@ impl FakeBroadcasts {
         answered(&shards).map(|()| is_known)
     }
 
-    fn forget(&self, ordinal: u32) {
+    fn forget(&self, ordinal: u32) -> Result<(), ControlError> {
+        self.each(|shard| drop(shard.known.remove(&ordinal)))
+    }
+
+    /// Tells all that take something.
+    fn each(&self, tell: impl Fn(&mut FakeShard)) -> Result<(), ControlError> {
         let mut shards = self.shards.lock().expect("no panic");
-        shards.iter_mut().for_each(|shard| drop(shard.known.remove(&ordinal)));
+        shards.iter_mut().filter(|shard| !shard.stands).for_each(tell);
+        answered(&shards)
+    }
+
+    fn answered(&self) -> Result<(), ControlError> {
+        answered(&self.shards.lock().expect("no panic"))
     }
 
     fn figures(&self) -> Vec<Vec<SliceFigures>> {
@@ -305,13 +321,15 @@ impl Engine for FakeEngine {
         self.broadcasts.start(broadcast, behind)
     }
 
-    fn all_broadcasts_told(&self) {
-        self.broadcasts.are_all_told.store(true, Ordering::Relaxed);
+    fn all_broadcasts_told(&self, may_follow: &[u32]) -> Result<(), ControlError> {
+        self.check()?;
+        *self.broadcasts.may_follow.lock().expect("no panic") = Some(may_follow.to_vec());
+        self.broadcasts.answered()
     }
 
-    fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
+    fn order_broadcast(&self, ordinal: u32, orders: &[Order]) -> Result<bool, ControlError> {
         self.check()?;
-        self.broadcasts.order(ordinal, order)
+        self.broadcasts.order(ordinal, orders)
     }
 
     fn pace_broadcast(&self, ordinal: u32, pace: RunningPace) -> Result<bool, ControlError> {
@@ -323,14 +341,20 @@ impl Engine for FakeEngine {
         self.check().map(|()| None)
     }
 
-    fn forget_broadcast(&self, ordinal: u32) {
-        self.broadcasts.forget(ordinal);
+    fn forget_broadcast(&self, ordinal: u32) -> Result<(), ControlError> {
+        self.broadcasts.forget(ordinal)
     }
 
-    fn remember_broadcast(&self, _: Arc<PastBroadcast>) {}
+    fn remember_broadcast(&self, past: &Arc<PastBroadcast>) -> Result<(), ControlError> {
+        let ordinal = past.running.terms.ordinal;
+        self.broadcasts.each(|shard| {
+            shard.past.insert(ordinal);
+        })
+    }
 
-    fn suppress(&self, suppression: Arc<OptOuts>) {
-        *self.suppressed.lock().expect("no panic") = suppression;
+    fn suppress(&self, suppression: &Arc<OptOuts>) -> Result<(), ControlError> {
+        *self.suppressed.lock().expect("no panic") = Arc::clone(suppression);
+        self.broadcasts.each(|shard| shard.suppressed = Arc::clone(suppression))
     }
 
     fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError> {
@@ -346,8 +370,19 @@ impl Engine for FakeEngine {
         self.check().map(|()| self.broadcasts.words(shard, ordinal, places))
     }
 
-    fn calling_for(&self, _xpid: Xpid) -> Option<(Registration, Outbound)> {
-        None
+    fn calling_for(&self, xpid: Xpid) -> Option<(Registration, Outbound)> {
+        let published = self.published.lock().expect("no panic");
+        let found = published.iter().find(|registration| registration.xpid == xpid).cloned();
+        // Where nobody has said who may send, everybody may.
+        let found = found.or_else(|| published.is_empty().then(|| self.registration(xpid)));
+        found.map(|registration| (registration, Outbound::default()))
+    }
+
+    fn foresee(&self, xpid: Xpid, _: Class, msns: &[Msn]) -> Result<(u64, u64), ControlError> {
+        self.check()?;
+        let contracts = self.contracts.lock().expect("no panic");
+        let lacks = |msn: &&Msn| !contracts.is_empty() && !contracts.contains(&(**msn, xpid));
+        Ok((msns.iter().filter(lacks).count() as u64, 0))
     }
 
     fn set_lines(&self, msns: &[Msn], _line: Line) -> Result<u64, ControlError> {
@@ -356,6 +391,14 @@ impl Engine for FakeEngine {
 }
 
 impl FakeEngine {
+    /// A registration that may send broadcasts.
+    pub(crate) fn registration(&self, xpid: Xpid) -> Registration {
+        let mut registration = Registration::new(xpid, "somebody");
+        registration.classes = ClassSet::ALL;
+        registration.senders = vec!["Town".to_owned()];
+        registration
+    }
+
     fn check(&self) -> Result<(), ControlError> {
         if self.refusing.load(Ordering::Relaxed) {
             return Err(ControlError::Stopping);

@@ -3,6 +3,7 @@
 
 mod contracts;
 mod host_addresses;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -350,24 +351,17 @@ impl EngineHandle {
         shards.filter(|(shard, _)| self.ports.holds(*shard)).map(|(_, status)| status)
     }
 
-    /// Asks every shard at once, whichever of them does not take it; the answers in the order of
-    /// the shards, once those have answered that do.
+    /// Asks every shard at once; the answers in the order of the shards, once those have answered
+    /// that do.
     fn ask_all<T>(
         &self,
         message: impl Fn(Sender<T>) -> BroadcastMessage,
     ) -> Result<Vec<T>, ControlError> {
         let deadline = clock::instant() + self.patience;
-        let ask = |shard: usize, deadline: Instant| {
+        let asked = self.send_each(deadline, || {
             let (reply, taken) = bounded(1);
-            let message = ShardMessage::Broadcast(message(reply));
-            self.ports.send_by(shard, message, deadline).map(|()| taken)
-        };
-        let shards = 0..self.ports.shards.len();
-        let mut asked: Vec<_> = shards.map(|shard| ask(shard, clock::instant())).collect();
-        // Those whose mailboxes are full keep nobody else waiting.
-        for (shard, asked) in asked.iter_mut().enumerate().filter(|(_, asked)| asked.is_err()) {
-            *asked = ask(shard, deadline);
-        }
+            (message(reply), taken)
+        });
         let answers: Vec<Result<T, ControlError>> =
             asked.into_iter().map(|asked| self.taken_by(&asked?, deadline)).collect();
         answers.into_iter().collect()
@@ -532,6 +526,10 @@ impl Engine for EngineHandle {
         self.taken(&taken)
     }
 
+    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> Result<(u64, u64), ControlError> {
+        self.foresee_rows(xpid, class, msns)
+    }
+
     fn shards(&self) -> usize {
         self.ports.shards.len()
     }
@@ -553,16 +551,15 @@ impl Engine for EngineHandle {
         told.map(drop)
     }
 
-    fn all_broadcasts_told(&self) {
-        for shard in 0..self.ports.shards.len() {
-            // One that is stopping cleans nothing.
-            let told = ShardMessage::Broadcast(BroadcastMessage::AllTold);
-            let _ = self.ports.send(shard, told);
-        }
+    fn all_broadcasts_told(&self, may_follow: &[u32]) -> Result<(), ControlError> {
+        self.tell_each(|| BroadcastMessage::AllTold(may_follow.to_vec()))
     }
 
-    fn order_broadcast(&self, ordinal: u32, order: Order) -> Result<bool, ControlError> {
-        let known = self.ask_all(|reply| BroadcastMessage::Ordered { ordinal, order, reply })?;
+    fn order_broadcast(&self, ordinal: u32, orders: &[Order]) -> Result<bool, ControlError> {
+        let known = self.ask_all(|reply| {
+            let orders = orders.to_vec();
+            BroadcastMessage::Ordered { ordinal, orders, reply }
+        })?;
         Ok(!known.contains(&false))
     }
 
@@ -579,25 +576,16 @@ impl Engine for EngineHandle {
         self.taken(&taken)
     }
 
-    fn forget_broadcast(&self, ordinal: u32) {
-        for shard in 0..self.ports.shards.len() {
-            let forget = ShardMessage::Broadcast(BroadcastMessage::Forget(ordinal));
-            let _ = self.ports.send(shard, forget);
-        }
+    fn forget_broadcast(&self, ordinal: u32) -> Result<(), ControlError> {
+        self.tell_each(|| BroadcastMessage::Forget(ordinal))
     }
 
-    fn remember_broadcast(&self, past: Arc<PastBroadcast>) {
-        for shard in 0..self.ports.shards.len() {
-            let over = BroadcastMessage::Over(Arc::clone(&past));
-            let _ = self.ports.send(shard, ShardMessage::Broadcast(over));
-        }
+    fn remember_broadcast(&self, past: &Arc<PastBroadcast>) -> Result<(), ControlError> {
+        self.tell_each(|| BroadcastMessage::Over(Arc::clone(past)))
     }
 
-    fn suppress(&self, suppression: Arc<OptOuts>) {
-        for shard in 0..self.ports.shards.len() {
-            let suppressed = BroadcastMessage::Suppressed(Arc::clone(&suppression));
-            let _ = self.ports.send(shard, ShardMessage::Broadcast(suppressed));
-        }
+    fn suppress(&self, suppression: &Arc<OptOuts>) -> Result<(), ControlError> {
+        self.tell_each(|| BroadcastMessage::Suppressed(Arc::clone(suppression)))
     }
 
     fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError> {

@@ -143,6 +143,10 @@ fn told_at_end(config: &Config, has_lost_names: bool, handle: &EngineHandle) -> 
         return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(config)));
     }
     check_books_closed(handle.unbilled())?;
+    let rows = handle.rows_in_doubt();
+    if rows > 0 {
+        tracing::warn!(rows, "rows of broadcasts were still under way, and count as in doubt");
+    }
     tracing::info!("drained; everything accepted is in the journal");
     Ok(())
 }

@@ -466,7 +466,7 @@ impl Simulation {
                 self.plan_order(cast);
             }
             Step::AllTold => {
-                self.stations.iter_mut().for_each(|station| station.up().all_broadcasts_told());
+                self.stations.iter_mut().for_each(|station| station.up().all_broadcasts_told(&[]));
                 self.desk.is_telling = false;
                 self.check_planned_stop()?;
             }
@@ -508,13 +508,13 @@ impl Simulation {
                 let shard = self.stations[at].up();
                 let mut until = shard.tell_broadcast(&running, wall_ms);
                 for order in waves.into_iter().chain(then) {
-                    let ordered = shard.order_broadcast(terms.ordinal, order, wall_ms);
+                    let ordered = shard.order_broadcast(terms.ordinal, &[order], wall_ms);
                     until = ordered.unwrap_or(until);
                 }
                 Some(until)
             }
             Step::Order(cast, order) => {
-                self.stations[at].up().order_broadcast(cast as u32 + 1, order, wall_ms)
+                self.stations[at].up().order_broadcast(cast as u32 + 1, &[order], wall_ms)
             }
             _ => None,
         };

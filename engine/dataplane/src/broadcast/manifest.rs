@@ -91,7 +91,7 @@ pub struct Manifest {
     /// The same text to the same phone.
     #[serde(default)]
     pub duplicates: Duplicates,
-    /// `ignored`: opt-outs do not count. Class 03 only.
+    /// `ignored`: opt-outs do not count, class 03 only. `heeded`: they do, and that is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<Suppression>,
     /// Short messages that a text may take.
@@ -375,9 +375,16 @@ pub enum DuplicateAction {
 pub enum Suppression {
     /// They do not; the report says so.
     Ignored,
+    /// They do, and that is meant, however many they keep from an emergency.
+    Heeded,
 }
 
 impl Manifest {
+    /// Whether those who want no broadcasts get it.
+    pub fn ignores_suppression(&self) -> bool {
+        self.suppression == Some(Suppression::Ignored)
+    }
+
     /// Reads a manifest and checks all that it says by itself.
     ///
     /// # Errors

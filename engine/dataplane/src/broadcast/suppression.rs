@@ -16,6 +16,11 @@ impl OptOuts {
         Self(values.into_boxed_slice())
     }
 
+    /// All of them.
+    pub fn msns(&self) -> impl Iterator<Item = Msn> + '_ {
+        self.0.iter().filter_map(|value| Msn::from_value(*value))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -40,7 +40,10 @@ pub enum TextError {
     #[error("a text has at most {TEXT_CHARACTERS_MAX} characters")]
     TooLong,
     /// No value.
-    #[error("there is no value for {{{{{name}}}}}")]
+    #[error(
+        "there is no value for {{{{{name}}}}}: give it in texts.parameters or \
+         texts.area_parameters, or import the list with --parameter {name}"
+    )]
     NoValue {
         /// The parameter.
         name: String,

@@ -10,17 +10,18 @@ use crossbeam::channel::Sender;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::terms::code::Code;
-use wire::terms::ids::{Msn, Reqid, Xpid};
+use wire::terms::ids::{Class, Msn, Reqid, Xpid};
 use wire::terms::time::WallMs;
 
 /// What a shard can be told of broadcasts.
 pub enum BroadcastMessage {
     /// One was started, and this was ordered of it since; the answer comes when that is durable.
     Started { broadcast: Arc<RunningBroadcast>, behind: Vec<Order>, reply: Sender<bool> },
-    /// All that were started before this start of the engine have been told of.
-    AllTold,
-    /// An order; the answer, whether there is such a broadcast, comes when it is durable.
-    Ordered { ordinal: u32, order: Order, reply: Sender<bool> },
+    /// Of those that were started before this start of the engine none but these may still be told
+    /// of.
+    AllTold(Vec<u32>),
+    /// Orders; the answer, whether there is such a broadcast, comes when they are durable.
+    Ordered { ordinal: u32, orders: Vec<Order>, reply: Sender<bool> },
     /// Another pace; the answer says whether there is such a broadcast.
     Paced { ordinal: u32, pace: RunningPace, reply: Sender<bool> },
     /// The row of a phone is withdrawn, by its reqid; the answer comes when that is durable.
@@ -31,6 +32,8 @@ pub enum BroadcastMessage {
     Over(Arc<PastBroadcast>),
     /// Who wants none.
     Suppressed(Arc<OptOuts>),
+    /// How many of these phones have no contract, and how many of the others go by a carrier.
+    Foresee { xpid: Xpid, class: Class, msns: Vec<Msn>, reply: Sender<(u64, u64)> },
     /// The highest ordinal that the journal had something of at the start; 0: it had nothing.
     Highest(Sender<u32>),
     /// Where each stands.
@@ -64,16 +67,13 @@ impl WaitingOrders {
         match message {
             BroadcastMessage::Started { broadcast, behind, reply } => {
                 let ordinal = broadcast.terms.ordinal;
-                let mut sequence = shard.tell_broadcast(&broadcast, now_ms);
-                for order in behind {
-                    let ordered = shard.order_broadcast(ordinal, order, now_ms);
-                    sequence = ordered.unwrap_or(sequence);
-                }
-                self.waiting.push_back((sequence, Waiting::Known(reply)));
+                let sequence = shard.tell_broadcast(&broadcast, now_ms);
+                let ordered = shard.order_broadcast(ordinal, &behind, now_ms);
+                self.waiting.push_back((ordered.unwrap_or(sequence), Waiting::Known(reply)));
             }
-            BroadcastMessage::AllTold => shard.all_broadcasts_told(),
-            BroadcastMessage::Ordered { ordinal, order, reply } => {
-                match shard.order_broadcast(ordinal, order, now_ms) {
+            BroadcastMessage::AllTold(may_follow) => shard.all_broadcasts_told(&may_follow),
+            BroadcastMessage::Ordered { ordinal, orders, reply } => {
+                match shard.order_broadcast(ordinal, &orders, now_ms) {
                     Some(sequence) => self.waiting.push_back((sequence, Waiting::Known(reply))),
                     // A control plane that gave up waiting is no concern of the shard.
                     None => drop(reply.try_send(false)),
@@ -93,6 +93,9 @@ impl WaitingOrders {
             BroadcastMessage::Forget(ordinal) => shard.forget_broadcast(ordinal, now_ms),
             BroadcastMessage::Over(past) => shard.remember_broadcast(past, now_ms),
             BroadcastMessage::Suppressed(suppression) => shard.suppress(suppression),
+            BroadcastMessage::Foresee { xpid, class, msns, reply } => {
+                let _ = reply.try_send(shard.foresee_rows(xpid, class, &msns));
+            }
             BroadcastMessage::Highest(reply) => drop(reply.try_send(shard.highest_broadcast())),
             BroadcastMessage::Figures(reply) => drop(reply.try_send(shard.broadcast_figures())),
             BroadcastMessage::Words { ordinal, from, most, reply } => {

@@ -282,10 +282,11 @@ impl<L: Log> Shard<L> {
         self.broadcasts.highest
     }
 
-    /// Nobody tells of broadcasts from before this start any more: what the journal has of others
-    /// is dead.
-    pub fn all_broadcasts_told(&mut self) {
-        for (ordinal, notes) in std::mem::take(&mut self.broadcasts.untold) {
+    /// Of broadcasts from before this start nobody tells any more, but of these: what the journal
+    /// has of others is dead.
+    pub fn all_broadcasts_told(&mut self, may_follow: &[u32]) {
+        let is_dead = |ordinal: &u32, _: &mut UntoldNotes| !may_follow.contains(ordinal);
+        for (ordinal, notes) in self.broadcasts.untold.extract_if(.., is_dead) {
             tracing::info!(shard = self.number, ordinal, "records of a broadcast that is over");
             for (segment, octets) in notes.needed {
                 self.journal.release_broadcast(segment, octets);
@@ -293,14 +294,21 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// Has an order carried out: from this moment on it holds. `None`: the shard has no such
-    /// broadcast. It is answered when everything below the sequence is durable.
-    pub fn order_broadcast(&mut self, ordinal: u32, order: Order, now_ms: WallMs) -> Option<u64> {
+    /// Has orders carried out, one behind the other: from this moment on they hold. `None`: the
+    /// shard has no such broadcast. It is answered when everything below the sequence is durable.
+    pub fn order_broadcast(
+        &mut self,
+        ordinal: u32,
+        orders: &[Order],
+        now_ms: WallMs,
+    ) -> Option<u64> {
         let mut broadcasts = std::mem::take(&mut self.broadcasts);
         let known = broadcasts.find_mut(ordinal).map(|part| {
-            part.slice.order(order);
-            if matches!(order, Order::Resume) {
-                part.stopped_by = None;
+            for order in orders {
+                part.slice.order(*order);
+                if matches!(order, Order::Resume) {
+                    part.stopped_by = None;
+                }
             }
             self.flush(part, now_ms);
         });
@@ -340,6 +348,12 @@ impl<L: Log> Shard<L> {
             part.is_forgotten = true;
             self.broadcasts.due_ms = Some(now_ms);
         }
+    }
+
+    /// At the end: rows of which the next start will not know whether they arrived.
+    pub fn rows_in_doubt_at_end(&self) -> u64 {
+        let known = self.broadcasts.parts.iter().filter(|part| !part.is_forgotten);
+        known.map(|part| part.slice.in_doubt_at_end()).sum()
     }
 
     /// Where each broadcast stands here.

@@ -151,7 +151,8 @@ fn check_scope(caller: &Identity, rule: &PathRule, uri: &Uri) -> Result<(), Admi
     match named.and_then(|text| Xpid::parse(text.as_bytes())) {
         Some(xpid) if caller.xpids.contains(&xpid) => Ok(()),
         _ => Err(forbidden(format!(
-            "{} is bound to XPIDs and may not ask for more than one of them names: {} {}",
+            "the token {} is bound to XPIDs, and {} {} is about all of them: use a token without \
+             --xpid",
             caller.name, rule.method, rule.path
         ))),
     }

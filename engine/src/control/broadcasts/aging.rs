@@ -4,8 +4,9 @@
 //! **Invariants:** nothing goes that was not over for the days that the operator set; the report of
 //! what was started stays when its rows go.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
+use std::{fs, io};
 
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage};
@@ -21,6 +22,8 @@ const UNSTARTED_KEPT_MS: u64 = 30 * DAY_MS;
 const DRAFTS_MAX: usize = 1_000;
 /// Drafts of one author.
 const DRAFTS_OF_ONE_MAX: usize = 200;
+/// So many more drafts may be there that follow what was started.
+pub(super) const FOLLOWERS_MORE: usize = 100;
 /// Those that ended before they were started and are still shown; beyond that the oldest go.
 const UNSTARTED_SHOWN_MAX: usize = 1_000;
 /// How a draft ended that nobody went on with.
@@ -35,8 +38,8 @@ fn is_draft(document: &BroadcastDocument) -> bool {
 
 impl BroadcastDesk {
     /// Makes a place for another draft of an author. A source's newest warning has one always: its
-    /// oldest draft goes for it.
-    pub(super) fn make_place(&self, by: &str) -> Result<(), BroadcastRefusal> {
+    /// oldest draft goes for it. Beyond the bounds there are `more` places for some drafts.
+    pub(super) fn make_place(&self, by: &str, more: usize) -> Result<(), BroadcastRefusal> {
         let is_source = by.starts_with(SOURCE);
         let (of_one, of_people, oldest) = {
             let standing = self.standing();
@@ -56,64 +59,122 @@ impl BroadcastDesk {
             _ if is_source => return Ok(()),
             _ => {}
         }
-        if of_one >= DRAFTS_OF_ONE_MAX {
+        if of_one >= DRAFTS_OF_ONE_MAX + more {
             let sentence = format!("{by} has {DRAFTS_OF_ONE_MAX} drafts: cancel or start some");
             return Err(refused(STATE, sentence));
         }
-        if of_people >= DRAFTS_MAX {
+        if of_people >= DRAFTS_MAX + more {
             let sentence = format!("there are {DRAFTS_MAX} drafts: cancel or start some");
             return Err(refused(STATE, sentence));
         }
         Ok(())
     }
 
-    /// Lets go of what is old enough; not more often than each minute.
-    pub(super) fn retire(&self, now_ms: u64) {
+    /// Lets go of what is old enough; not more often than each minute. What is old by the clock of
+    /// the wall alone stays: it has to be so for a day of the clock that makes no steps.
+    pub(super) fn retire(&self, now_ms: u64, even_ms: u64) {
         {
             let mut standing = self.standing();
-            if now_ms < standing.next_retiring_ms {
+            if even_ms < standing.next_retiring_ms {
                 return;
             }
-            standing.next_retiring_ms = now_ms + LOOK_MS;
+            standing.next_retiring_ms = even_ms + LOOK_MS;
         }
-        let documents: Vec<BroadcastDocument> = {
-            let standing = self.standing();
-            let documents = standing.broadcasts.values().map(|entry| &entry.document);
-            documents.filter(|document| self.is_aged(document, now_ms)).cloned().collect()
+        let aged = self.aged(now_ms);
+        let due: Vec<String> = {
+            let mut standing = self.standing();
+            standing.aged.retain(|broadcast, _| aged.contains(broadcast));
+            for broadcast in aged {
+                standing.aged.entry(broadcast).or_insert(even_ms);
+            }
+            let since = standing.aged.iter();
+            let due = since.filter(|(_, since_ms)| even_ms.saturating_sub(**since_ms) >= DAY_MS);
+            due.map(|(broadcast, _)| broadcast.clone()).collect()
         };
-        for document in documents {
-            let broadcast = &document.broadcast;
-            let gone = match document.stage {
-                Stage::Ended if document.started.is_some() => self.retire_rows(&document),
-                Stage::Ended => self.remove(broadcast),
-                _ => self.end_unstarted(broadcast, LEFT),
-            };
-            match gone {
+        for broadcast in &due {
+            match self.let_go(broadcast) {
                 Ok(()) => tracing::info!(broadcast, "what is left of an old broadcast went"),
                 Err(refusal) => {
                     let error = refusal.sentence;
-                    tracing::warn!(broadcast, error, "an old broadcast does not go yet");
+                    tracing::warn!(
+                        broadcast,
+                        error,
+                        "an old broadcast does not go: in a day again"
+                    );
+                    self.standing().aged.insert(broadcast.clone(), even_ms);
                 }
             }
         }
         self.retire_unstarted();
     }
 
-    fn is_aged(&self, document: &BroadcastDocument, now_ms: u64) -> bool {
-        let age_ms = |at_ms: u64| now_ms.saturating_sub(at_ms);
-        let ended_ms = document.ended.as_ref().map_or(now_ms, |end| end.at_ms);
+    fn let_go(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+        let document = self.standing().entry(broadcast)?.document.clone();
         match document.stage {
-            Stage::Draft | Stage::Checked | Stage::Approved => {
-                let changed = fs::metadata(self.shelf.broadcast_document(&document.broadcast));
-                let changed = changed.and_then(|found| found.modified()).ok();
-                let since = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-                since.is_some_and(|at| age_ms(at.as_millis() as u64) > UNSTARTED_KEPT_MS)
+            Stage::Ended if document.started.is_some() => self.retire_rows(&document),
+            Stage::Ended => self.remove(broadcast),
+            _ => self.end_unstarted(broadcast, LEFT),
+        }
+    }
+
+    /// What is old by the clock of the wall.
+    fn aged(&self, now_ms: u64) -> BTreeSet<String> {
+        let age_ms = |at_ms: u64| now_ms.saturating_sub(at_ms);
+        let kept_ms = u64::from(self.kept_days) * DAY_MS;
+        let (mut aged, mut drafts) = (BTreeSet::new(), Vec::new());
+        for (broadcast, entry) in &self.standing().broadcasts {
+            let document = &entry.document;
+            let ended_ms = document.ended.as_ref().map_or(now_ms, |end| end.at_ms);
+            let is_aged = match document.stage {
+                Stage::Draft | Stage::Checked | Stage::Approved => {
+                    drafts.push(broadcast.clone());
+                    false
+                }
+                Stage::Scheduled | Stage::Started => false,
+                Stage::Ended if document.started.is_none() => age_ms(ended_ms) > UNSTARTED_KEPT_MS,
+                Stage::Ended => !document.rows_are_gone && age_ms(ended_ms) > kept_ms,
+            };
+            if is_aged {
+                aged.insert(broadcast.clone());
             }
-            Stage::Scheduled | Stage::Started => false,
-            Stage::Ended if document.started.is_none() => age_ms(ended_ms) > UNSTARTED_KEPT_MS,
-            Stage::Ended => {
-                let kept_ms = u64::from(self.kept_days) * DAY_MS;
-                !document.rows_are_gone && age_ms(ended_ms) > kept_ms
+        }
+        // Nobody waits for the desk while the device is asked.
+        let is_left = |broadcast: &String| {
+            let changed = fs::metadata(self.shelf.broadcast_document(broadcast));
+            let changed = changed.and_then(|found| found.modified()).ok();
+            let since = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            since.is_some_and(|at| age_ms(at.as_millis() as u64) > UNSTARTED_KEPT_MS)
+        };
+        aged.extend(drafts.into_iter().filter(is_left));
+        aged
+    }
+
+    /// At a start: what a crash has left of what went.
+    pub(super) fn sweep_gone(&self) {
+        let standing = self.standing();
+        for entry in standing.broadcasts.values() {
+            let document = &entry.document;
+            let broadcast = &document.broadcast;
+            if document.rows_are_gone {
+                self.remove_rows(document);
+            }
+            if document.stage != Stage::Started {
+                let _ = fs::remove_file(self.shelf.outcomes_room(broadcast));
+            }
+        }
+    }
+
+    /// What cannot be removed now is tried at the next start.
+    fn remove_rows(&self, document: &BroadcastDocument) {
+        let broadcast = &document.broadcast;
+        let recipients = document.check.as_ref().map(|check| &check.file);
+        let recipients = recipients.map(|file| self.shelf.broadcast(broadcast).join(file));
+        for file in recipients.into_iter().chain([self.shelf.outcomes(broadcast)]) {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(broadcast, %error, "a file of an old broadcast stays for now");
+                }
+                _ => {}
             }
         }
     }
@@ -123,7 +184,6 @@ impl BroadcastDesk {
         let broadcast = &document.broadcast;
         let report = self.report(broadcast)?;
         self.shelf.keep_report(broadcast, &report)?;
-        let file = document.check.as_ref().map(|check| check.file.clone());
         self.alter(broadcast, |document| {
             document.rows_are_gone = true;
             if let Some(check) = &mut document.check {
@@ -132,11 +192,7 @@ impl BroadcastDesk {
             Ok(())
         })?;
         self.standing().entry(broadcast)?.watched.tally = None;
-        let folder = self.shelf.broadcast(broadcast);
-        let files = [Some(self.shelf.outcomes(broadcast)), file.map(|file| folder.join(file))];
-        for file in files.into_iter().flatten() {
-            fs::remove_file(file)?;
-        }
+        self.remove_rows(document);
         Ok(())
     }
 
@@ -163,12 +219,20 @@ impl BroadcastDesk {
 
     /// Nothing of it is left.
     fn remove(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
-        let mut standing = self.standing();
-        if standing.entry(broadcast)?.document.started.is_some() {
-            return Err(refused(STATE, "the broadcast was started"));
+        let entry = {
+            let mut standing = self.standing();
+            if standing.entry(broadcast)?.document.started.is_some() {
+                return Err(refused(STATE, "the broadcast was started"));
+            }
+            standing.broadcasts.remove(broadcast)
+        };
+        // Nobody waits for the desk while the device works.
+        let removed = fs::remove_dir_all(self.shelf.broadcast(broadcast));
+        if removed.is_err()
+            && let Some(entry) = entry
+        {
+            self.standing().broadcasts.insert(broadcast.to_owned(), entry);
         }
-        fs::remove_dir_all(self.shelf.broadcast(broadcast))?;
-        standing.broadcasts.remove(broadcast);
-        Ok(())
+        Ok(removed?)
     }
 }

@@ -44,6 +44,7 @@ impl OpenVersion {
     pub(super) fn pinned(&self) -> Result<PinnedList<'_>, BroadcastRefusal> {
         let list = &self.list;
         let view = ListView::open(self.octets.as_ref())
+            .and_then(|view| view.verify().map(|()| view))
             .map_err(|error| refused(LIST_NOT_READY, format!("{list}: {error}")))?;
         let digest = *view.digest();
         Ok(PinnedList { list: list.clone(), version: self.version, digest, view })
@@ -103,7 +104,8 @@ impl BroadcastDesk {
         if of_live.iter().all(Option::is_none) {
             of_live.clear();
         }
-        let mut check = CheckDocument { templates, retraction, of: of_live, ..check };
+        let check = CheckDocument { templates, retraction, of: of_live, ..check };
+        let mut check = self.with_foreseen(&manifest, &path, check)?;
         check.warnings.extend(self.same_text_lately(broadcast, &manifest, &check.addressed));
         let mut before = None;
         let checked = self.alter(broadcast, |document| {
@@ -155,10 +157,6 @@ impl BroadcastDesk {
             manifest.deadline.is_none() && manifest.lifetime.is_none(),
             "no end is named: it ends after 72 hours",
         );
-        warn(
-            !self.engine.carriers().is_empty(),
-            "rows whose route is a carrier fail (6012): broadcasts go by the core network",
-        );
         let is_exercise = manifest.class() == Some(Class::Exercise);
         let mut texts = addressed.texts.iter().filter(|_| manifest.kind() == Kind::Text);
         warn(
@@ -177,6 +175,7 @@ impl BroadcastDesk {
             templates: BTreeMap::new(),
             needs_approval: manifest.asks_for_two(),
             warnings,
+            foreseen: None,
             file,
             of: Vec::new(),
             retraction: Vec::new(),
@@ -236,7 +235,9 @@ impl BroadcastDesk {
         if let Some((place, sentence)) = not_carried_out(manifest) {
             return Err(wrong(sentence, place));
         }
+        self.heeds_suppression(manifest)?;
         let now_ms = clock::unix_ms();
+        self.check_registration(manifest, now_ms)?;
         due_later(manifest, now_ms)?;
         let standing = self.standing();
         reqid_is_free(&standing, (broadcast, Stage::Draft), manifest, now_ms)?;

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::documents::{BroadcastDocument, Stage};
+use super::documents::Stage;
 use super::shelf::{AREAS, BROADCASTS, LISTS, ORDINALS, PART, ROOM, Shelf, TEMPLATES};
 
 /// How deep folders stand there.
@@ -32,7 +32,7 @@ pub fn copy_broadcasts(data_dir: &Path, target: &Path) -> io::Result<CopiedBroad
     for folder in [LISTS, BROADCASTS, AREAS, TEMPLATES] {
         octets += copy_folder(&data_dir.join(folder), &target.join(folder), 0)?;
     }
-    let documents = Shelf::new(target).broadcasts::<BroadcastDocument>()?;
+    let documents = Shelf::new(target).broadcasts()?.documents;
     let started = documents.into_iter().filter(|document| document.stage == Stage::Started);
     let started = started.map(|document| document.broadcast).collect();
     Ok(CopiedBroadcasts { octets, started })

@@ -9,12 +9,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::acts::Acts;
+use super::aging::FOLLOWERS_MORE;
 use super::answered::Answered;
 use super::documents::{
-    Approval, BroadcastDocument, CheckDocument, ListDocument, Stage, StartDocument,
+    Approval, BroadcastDocument, CheckDocument, ListDocument, Stage, StartDocument, WantedLife,
 };
 use super::loaded::loaded;
-use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, STATE, refused, unknown};
+use super::memory::Suppression;
+use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, STATE, broken, refused, unknown};
 use super::shelf::{Shelf, new_identifier};
 use super::turns::{Retry, Turns, Untold};
 use super::watched::Watched;
@@ -26,11 +28,15 @@ use crate::broadcast::running::{RunningBroadcast, RunningTerms};
 use crate::broadcast::templates::TemplateDocument;
 use crate::control::engine::Engine;
 use crate::control::webhooks::Webhooks;
+use crate::io::figures::ControlError;
 use crate::shard::SliceFigures;
 use host::clock;
 use tokio::sync::Semaphore;
 use wire::terms::ids::Xpid;
 
+/// What to do about a document that cannot be read.
+pub(super) const DAMAGED_REMEDY: &str =
+    "put it back from a backup and start the engine anew, or move its folder away";
 /// A dry run holds for so long.
 pub(super) const CHECK_HOLDS_MS: u64 = 15 * 60 * 1_000;
 
@@ -45,10 +51,17 @@ pub(super) struct Entry {
     pub(super) turns: Arc<Turns>,
     /// A shard may not have heard all of it.
     pub(super) untold: Option<Untold>,
+    /// How many orders there were in this life of the engine, and where the last one leads.
+    pub(super) orders: u64,
+    pub(super) wanted: Option<WantedLife>,
+    /// An order that holds could not be kept yet.
+    pub(super) unkept_order: Option<Retry>,
     /// It is over, and that could not be kept yet.
     pub(super) unkept: Option<Retry>,
     /// It is to be taken back, and that could not be done yet.
     pub(super) unretracted: Option<Retry>,
+    /// Its start is due, and could not be carried out yet.
+    pub(super) unstarted: Option<Retry>,
 }
 
 impl Entry {
@@ -60,8 +73,20 @@ impl Entry {
             watched: Watched::default(),
             turns: Arc::default(),
             untold: None,
+            orders: 0,
+            wanted: None,
+            unkept_order: None,
             unkept: None,
             unretracted: None,
+            unstarted: None,
+        }
+    }
+
+    /// An order leads there; an end stays one.
+    pub(super) fn wants(&mut self, life: WantedLife) {
+        self.orders += 1;
+        if self.wanted != Some(WantedLife::Cancelled) {
+            self.wanted = Some(life);
         }
     }
 }
@@ -74,14 +99,52 @@ pub(super) struct Standing {
     pub(super) templates: BTreeMap<String, TemplateDocument>,
     /// The ordinals that were given are below.
     pub(super) next_ordinal: u32,
-    /// The shards know that they have been told of all that was started before.
-    pub(super) is_all_told: bool,
-    /// When somebody looks again for what may go, Unix milliseconds.
+    /// What was started before this start of the engine and is not over; once the shards know it.
+    pub(super) may_follow: Option<Vec<u32>>,
+    /// Broadcasts whose documents cannot be read, and why.
+    pub(super) damaged: BTreeMap<String, String>,
+    /// Likewise lists.
+    pub(super) damaged_lists: BTreeMap<String, String>,
+    /// What is old by the clock of the wall, and since when by the one that makes no steps.
+    pub(super) aged: BTreeMap<String, u64>,
+    /// When somebody looks again for what may go, in milliseconds of the latter.
     pub(super) next_retiring_ms: u64,
 }
 
 impl Standing {
+    /// What there is in the data directory. A document that cannot be read is told, and keeps
+    /// nothing else from going on.
+    fn read(shelf: &Shelf) -> io::Result<Self> {
+        let next_ordinal = shelf.next_ordinal()?.max(1);
+        let mut standing = Self { next_ordinal, ..Self::default() };
+        let lists = shelf.lists()?;
+        standing.damaged_lists = lists.damaged;
+        for list in lists.documents {
+            standing.lists.insert(list.list.clone(), list);
+        }
+        let broadcasts = shelf.broadcasts()?;
+        standing.damaged = broadcasts.damaged;
+        for document in broadcasts.documents {
+            let ordinal = document.started.as_ref().map_or(0, |start| start.ordinal);
+            standing.next_ordinal = standing.next_ordinal.max(ordinal + 1);
+            standing.broadcasts.insert(document.broadcast.clone(), Entry::of(document));
+        }
+        let (templates, damaged) = shelf.all_templates::<TemplateDocument>()?;
+        for template in templates {
+            standing.templates.insert(template.template.clone(), template);
+        }
+        let all = standing.damaged.values().chain(standing.damaged_lists.values()).chain(&damaged);
+        for error in all {
+            tracing::error!(error, "a document is damaged: {DAMAGED_REMEDY}");
+        }
+        Ok(standing)
+    }
+
     pub(super) fn entry(&mut self, broadcast: &str) -> Result<&mut Entry, BroadcastRefusal> {
+        if let Some(why) = self.damaged.get(broadcast) {
+            let sentence = format!("its document is damaged ({why}): {DAMAGED_REMEDY}");
+            return Err(broken(sentence));
+        }
         self.broadcasts.get_mut(broadcast).ok_or_else(|| unknown("broadcast"))
     }
 
@@ -130,6 +193,8 @@ pub struct BroadcastDesk {
     pub(super) readings: Arc<Semaphore>,
     /// How long rows are kept when their broadcast is over.
     pub(super) kept_days: u32,
+    /// What the shards were told of those who want no broadcasts.
+    pub(super) suppression: Mutex<Suppression>,
     standing: Mutex<Standing>,
 }
 
@@ -138,26 +203,20 @@ impl BroadcastDesk {
     /// this is all. Rows of broadcasts that are over are kept for so many days.
     ///
     /// # Errors
-    /// A document that cannot be read.
+    /// A folder that cannot be read.
     pub fn open(data_dir: &Path, engine: Arc<dyn Engine>, kept_days: u32) -> io::Result<Arc<Self>> {
         let shelf = Shelf::new(data_dir);
         shelf.sweep();
-        let next_ordinal = shelf.next_ordinal()?.max(1);
-        let mut standing = Standing { next_ordinal, ..Standing::default() };
-        for list in shelf.lists::<ListDocument>()? {
-            standing.lists.insert(list.list.clone(), list);
-        }
-        for document in shelf.broadcasts::<BroadcastDocument>()? {
-            let ordinal = document.started.as_ref().map_or(0, |start| start.ordinal);
-            standing.next_ordinal = standing.next_ordinal.max(ordinal + 1);
-            standing.broadcasts.insert(document.broadcast.clone(), Entry::of(document));
-        }
+        let mut standing = Standing::read(&shelf)?;
+        let highest = match engine.highest_broadcast() {
+            // Of a cluster's node nobody starts broadcasts.
+            Err(ControlError::Elsewhere(_)) => 0,
+            highest => highest.map_err(|error| {
+                io::Error::other(format!("a shard does not say what its journal has: {error}"))
+            })?,
+        };
         // A restored copy may lack a broadcast of which the journals have something.
-        let highest = engine.highest_broadcast().unwrap_or_default();
         standing.next_ordinal = standing.next_ordinal.max(highest + 1);
-        for template in shelf.all_templates::<TemplateDocument>()? {
-            standing.templates.insert(template.template.clone(), template);
-        }
         let catalogue = RwLock::new(Arc::new(loaded(&shelf)));
         let answered = Answered::open(&shelf.answers())?;
         let desk = Arc::new(Self {
@@ -171,9 +230,12 @@ impl BroadcastDesk {
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             kept_days,
+            suppression: Mutex::default(),
             standing: Mutex::new(standing),
         });
-        desk.publish_suppression();
+        desk.sweep_gone();
+        desk.publish_suppression(clock::unix_ms());
+        desk.note_all_told();
         desk.remember_past();
         desk.tell_again();
         Ok(desk)
@@ -188,13 +250,24 @@ impl BroadcastDesk {
         &self,
         document: &BroadcastDocument,
     ) -> Result<Arc<RunningBroadcast>, BroadcastRefusal> {
-        let (Some(check), Some(start)) = (&document.check, &document.started) else {
+        let Some(start) = &document.started else {
             return Err(refused(STATE, "the broadcast was never started"));
+        };
+        self.running_of(document, start).map(Arc::new)
+    }
+
+    /// The same with a start that may be about to be decided.
+    pub(super) fn running_of(
+        &self,
+        document: &BroadcastDocument,
+        start: &StartDocument,
+    ) -> Result<RunningBroadcast, BroadcastRefusal> {
+        let Some(check) = &document.check else {
+            return Err(refused(CHECK_OUTDATED, "there is no dry run of it: check it"));
         };
         let file =
             std::fs::File::open(self.shelf.broadcast(&document.broadcast).join(&check.file))?;
-        let recipients =
-            Recipients::open(&file).map_err(|error| super::refusal::disk(error.to_string()))?;
+        let recipients = Recipients::open(&file).map_err(|error| broken(error.to_string()))?;
         let manifest = &document.manifest;
         let wrong = || refused(STATE, "the manifest is not the one that was checked");
         let terms = RunningTerms {
@@ -212,14 +285,14 @@ impl BroadcastDesk {
             once: manifest.retry.schedule == Schedule::Once,
             reqid: manifest.reqid.clone(),
             alertid: manifest.alertid.clone(),
-            ignores_suppression: manifest.suppression.is_some(),
+            ignores_suppression: manifest.ignores_suppression(),
             skips_had_within_ms: (manifest.duplicates.action == DuplicateAction::Skip)
                 .then_some(manifest.duplicates.window_seconds.saturating_mul(1_000)),
             of: check.of.clone(),
         };
         let texts: Vec<String> =
             check.addressed.texts.iter().map(|text| text.text.clone()).collect();
-        RunningBroadcast::new(terms, recipients, &texts).map(Arc::new).ok_or_else(wrong)
+        RunningBroadcast::new(terms, recipients, &texts).ok_or_else(wrong)
     }
 
     /// What lines of the audit name it by: itself, and the lists that it stands on.
@@ -243,7 +316,19 @@ impl BroadcastDesk {
         manifest: Manifest,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
-        self.make_place(by)?;
+        self.make_place(by, 0)?;
+        self.create_in_place(broadcast, manifest, by)
+    }
+
+    /// The same of what follows a started broadcast: whoever has written too many drafts can still
+    /// take back what was sent.
+    pub(super) fn create_follower(
+        &self,
+        broadcast: String,
+        manifest: Manifest,
+        by: &str,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        self.make_place(by, FOLLOWERS_MORE)?;
         self.create_in_place(broadcast, manifest, by)
     }
 
@@ -371,7 +456,7 @@ impl BroadcastDesk {
 /// # Errors
 /// A document that cannot be read.
 pub fn live_broadcasts(data_dir: &Path) -> io::Result<Vec<String>> {
-    let documents = Shelf::new(data_dir).broadcasts::<BroadcastDocument>()?;
+    let documents = Shelf::new(data_dir).broadcasts()?.whole()?;
     let live = documents.into_iter().filter(|document| document.stage == Stage::Started);
     Ok(live.map(|document| document.broadcast).collect())
 }
@@ -384,6 +469,13 @@ pub(super) fn check_stage(
         return Ok(());
     }
     let stage = format!("{:?}", document.stage).to_lowercase();
+    if document.stage == Stage::Draft {
+        let sentence = format!(
+            "it has no dry run that holds: hayauma broadcast check {}, then approve and start it",
+            document.broadcast
+        );
+        return Err(refused(STATE, sentence));
+    }
     Err(refused(STATE, format!("the broadcast is {stage}: this cannot be done with it any more")))
 }
 

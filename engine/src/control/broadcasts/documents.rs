@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::figures::Snapshot;
+use super::foreseen::Foreseen;
 use super::reach::ReachCurve;
 use crate::broadcast::audience::{Addressed, AddressedText};
 use crate::broadcast::manifest::{Manifest, Texts};
@@ -104,6 +105,9 @@ pub struct CheckDocument {
     pub needs_approval: bool,
     /// What somebody should look at.
     pub warnings: Vec<String>,
+    /// How many get nothing, as things stood then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<Foreseen>,
     /// The file of recipients.
     pub file: String,
     /// By leg, of which rows of a live broadcast it is; empty where no leg is of one.
@@ -160,6 +164,8 @@ pub struct StartDocument {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WantedLife {
+    /// Going on.
+    Running,
     /// Paused.
     Paused,
     /// At its end.
@@ -288,7 +294,8 @@ pub struct ProgressDocument {
     /// The broadcast.
     #[serde(flatten)]
     pub document: BroadcastDocument,
-    /// `draft`, `checked`, `approved`, `holding`, `running`, `paused`, `closing`, or how it ended.
+    /// `draft`, `checked`, `approved`, `holding`, `running`, `paused`, `closing`, or how it ended;
+    /// `untold` where a shard does not go on with it, `damaged` where nobody can read what it is.
     pub state: String,
     /// Recipients that it was targeted at.
     pub targeted: u64,

@@ -9,13 +9,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
 use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::desk::BroadcastDesk;
 use super::documents::{
     ApprovalWanted, CancelWanted, FollowerWanted, ListWanted, PaceWanted, StartWanted, WaveWanted,
 };
 use super::doing::{Follower, Halt, Judgement};
-use super::handling::{Answer, Desk, act, beside};
+use super::handling::{Answer, Desk, act, beside, stopping};
 use super::lists::ImportWanted;
 use super::memory::SUPPRESSION;
 use super::once::once;
@@ -168,17 +169,35 @@ async fn take_version(
 ) -> Answer {
     let (options, may_be_empty) = (query.options()?, query.empty);
     may_fill(&caller, &desk.list(&list)?.purpose)?;
-    let Ok(_place) = Arc::clone(&desk.imports).try_acquire_owned() else {
+    let Some(place) = place_in(&desk.imports, caller.may(Role::Operator)) else {
         let sentence = format!("{IMPORTS_MAX} lists are being taken in: wait until one is");
         return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
     };
     caller.record(Act::new(format!("list import {list} begins"))).await?;
     let by = caller.name.clone();
     let wanted = ImportWanted { list: list.clone(), base, may_be_empty, options, by };
-    let work = move |pieces| desk.import(wanted, pieces);
-    let imported = upload("hayauma-import", body, work).await?;
-    caller.note(Act::new(format!("list import {list} ends")).after(&imported.audited())).await?;
+    // It has its place until it is over, and its end is a line, whether the sender is still there
+    // or not.
+    let task = tokio::spawn(async move {
+        let _place = place;
+        let work = move |pieces| desk.import(wanted, pieces);
+        let imported = upload("hayauma-import", body, work).await;
+        let line = match &imported {
+            Ok(imported) => Act::new(format!("list import {list} ends")).after(&imported.audited()),
+            Err(refusal) => Act::new(format!("list import {list}")).failed(&refusal.sentence),
+        };
+        caller.note(line).await?;
+        imported
+    });
+    let imported = task.await.unwrap_or_else(|_| Err(stopping()))?;
     Ok(reply_json(StatusCode::CREATED, &imported))
+}
+
+/// A place among those of one kind; the last one is kept for operators, whose lists and tables
+/// others must not keep waiting.
+fn place_in(places: &Arc<Semaphore>, is_operator: bool) -> Option<OwnedSemaphorePermit> {
+    let place = Arc::clone(places).try_acquire_owned().ok()?;
+    (is_operator || places.available_permits() > 0).then_some(place)
 }
 
 async fn show_all(State(desk): Desk) -> Answer {
@@ -283,7 +302,8 @@ async fn cancel(
 
 async fn halt(desk: Arc<BroadcastDesk>, caller: Caller, broadcast: String, halt: Halt) -> Answer {
     Arc::clone(&desk).do_halt(&caller, broadcast.clone(), halt).await?;
-    Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, false).await?))
+    let progress = beside(desk, move |desk| desk.glance(&broadcast)).await?;
+    Ok(reply_json(StatusCode::OK, &progress))
 }
 
 async fn set_pace(
@@ -343,17 +363,38 @@ async fn withdraw_row(
 
 async fn show_results(
     State(desk): Desk,
+    caller: Caller,
     IdentifierInPath(broadcast): IdentifierInPath,
     Parameters(query): Parameters<ResultsQuery>,
 ) -> Answer {
     let wanted = query.wanted()?;
-    let Ok(place) = Arc::clone(&desk.readings).try_acquire_owned() else {
+    let Some(place) = place_in(&desk.readings, caller.may(Role::Operator)) else {
         let sentence = format!("{READINGS_MAX} tables are being read: wait until one is");
         return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
     };
     let (recipients, words) = beside(desk, move |desk| desk.words(&broadcast)).await?;
-    let (media_type, body): (&str, Body) = results::stream(recipients, words, wanted, place);
+    let (media_type, body): (&str, Body) =
+        results::stream(recipients, words, wanted, (place, results::PATIENCE));
     let media_type = HeaderValue::from_str(media_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     Ok(([(header::CONTENT_TYPE, media_type)], body).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_place_is_an_operators() {
+        let places = Arc::new(Semaphore::new(2));
+        let first = place_in(&places, false);
+        assert!(first.is_some());
+        assert!(place_in(&places, false).is_none(), "it is kept");
+        assert!(place_in(&places, false).is_none(), "and was given back");
+        let operators = place_in(&places, true);
+        assert!(operators.is_some());
+        assert!(place_in(&places, true).is_none());
+        drop(first);
+        assert!(place_in(&places, true).is_some());
+    }
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::desk::BroadcastDesk;
-use super::documents::{BroadcastDocument, FollowerWanted, ProgressDocument};
+use super::desk::{BroadcastDesk, DAMAGED_REMEDY, Entry};
+use super::documents::{BroadcastDocument, FollowerWanted, ProgressDocument, Stage};
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
 use crate::broadcast::manifest::{Areas, Expect, Manifest, OtherBroadcast, Texts};
 use crate::broadcast::templates::TemplatePart;
 use crate::broadcast::warnings::MAY_HAVE_IT;
 use crate::control::admin::reply::AdminError;
 use host::clock;
+use wire::json;
 use wire::terms::rfc3339::parse_rfc3339;
 
 /// How long what follows is sent where the one before named a moment, in seconds.
@@ -26,7 +27,7 @@ impl BroadcastDesk {
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let manifest = self.manifest_of_retraction(broadcast, &wanted)?;
-        self.create(new, manifest, by)
+        self.create_follower(new, manifest, by)
     }
 
     /// What goes to exactly those who have the text, or may have it.
@@ -46,12 +47,15 @@ impl BroadcastDesk {
         for leg in &mut manifest.legs {
             leg.waves.clear();
             leg.texts = match &wanted.texts {
-                Some(texts) => texts.clone(),
+                Some(texts) => with_fallback(texts, &leg.texts),
                 None => retraction_of(&leg.texts, &templates)?,
             };
             // Whoever has it gets this, in whatever language.
             leg.audience.languages.clear();
             leg.audience.conditions.clear();
+            // Whom the lists that are left out kept from it does not have it; whoever was put on
+            // one since has it all the same.
+            leg.audience.except.clear();
             leg.audience.of = Some(OtherBroadcast {
                 broadcast: broadcast.to_owned(),
                 outcomes: MAY_HAVE_IT.to_vec(),
@@ -76,7 +80,7 @@ impl BroadcastDesk {
         for leg in &mut manifest.legs {
             leg.texts = texts.clone();
         }
-        self.create(new, manifest, by)
+        self.create_follower(new, manifest, by)
     }
 
     /// The versions of the templates that a started broadcast's texts are of.
@@ -123,14 +127,58 @@ impl BroadcastDesk {
     /// Every broadcast at this moment.
     pub(super) fn all(&self) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
         self.refresh()?;
-        Ok(self.standing().broadcasts.values().map(|entry| entry.progress()).collect())
+        let standing = self.standing();
+        let damaged = standing.damaged.iter();
+        let damaged = damaged.filter_map(|(broadcast, why)| damaged_progress(broadcast, why));
+        Ok(standing.broadcasts.values().map(Entry::progress).chain(damaged).collect())
     }
+}
+
+/// What is shown of a broadcast whose document cannot be read.
+fn damaged_progress(broadcast: &str, why: &str) -> Option<ProgressDocument> {
+    let nothing = br#"{"xpid":"","sender":"","class":"","reqid":"","legs":[]}"#;
+    let manifest: Manifest = json::read(&mut nothing.to_vec()).ok()?;
+    let document = BroadcastDocument {
+        broadcast: broadcast.to_owned(),
+        stage: Stage::Ended,
+        author: String::new(),
+        changed_by: Vec::new(),
+        manifest,
+        check: None,
+        approvals: Vec::new(),
+        scheduled: None,
+        started: None,
+        ordered: None,
+        pace: None,
+        waves: Vec::new(),
+        retracting: None,
+        ended: None,
+        rows_are_gone: true,
+        told: Vec::new(),
+    };
+    let progress = Entry::of(document).progress();
+    let stopped_by = Some(format!("its document is damaged ({why}): {DAMAGED_REMEDY}"));
+    Some(ProgressDocument { state: "damaged".to_owned(), stopped_by, ..progress })
 }
 
 /// Whether a deadline is still to come.
 fn has_future(deadline: Option<&str>) -> bool {
     let deadline = deadline.and_then(parse_rfc3339);
     deadline.is_some_and(|deadline| deadline.ms() > clock::unix_ms())
+}
+
+/// Texts that reach everybody whom the ones before did: who got those by a fallback has no text in
+/// a language of their own.
+fn with_fallback(texts: &Texts, before: &Texts) -> Texts {
+    let mut texts = texts.clone();
+    if texts.fallback.is_empty() && texts.template.is_none() {
+        let is_there = |language: &&String| texts.variants.contains_key(*language);
+        texts.fallback = before.fallback.iter().filter(is_there).cloned().collect();
+        if texts.fallback.is_empty() && texts.variants.len() == 1 {
+            texts.fallback = texts.variants.keys().cloned().collect();
+        }
+    }
+    texts
 }
 
 /// What the template of these texts has to take them back, of the version that was sent.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::desk::{BroadcastDesk, Entry};
-use super::documents::{EndDocument, ProgressDocument, Stage};
-use super::refusal::{BroadcastRefusal, STATE, disk, refused};
+use super::documents::{BroadcastDocument, EndDocument, ProgressDocument, Stage};
+use super::refusal::{BroadcastRefusal, STATE, broken, refused};
 use super::shelf::Part;
 use super::snapshot;
 use super::tally::Tally;
@@ -66,8 +66,9 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
     let mut told = None;
     while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         let Some(desk) = desk.upgrade() else { return };
-        desk.start_due();
+        desk.start_due(clock::unix_ms());
         desk.tell_untold(clock::unix_ms());
+        desk.publish_suppression_again(clock::unix_ms());
         // What goes wrong in the same way for hours is said once.
         let wrong = desk.look(clock::unix_ms()).err().map(|refusal| refusal.sentence);
         if let Some(error) = wrong.as_ref().filter(|_| wrong != told) {
@@ -77,7 +78,7 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
         desk.open_due_waves(clock::unix_ms());
         desk.take_back_due(clock::unix_ms());
         desk.tell();
-        desk.retire(clock::unix_ms());
+        desk.retire(clock::unix_ms(), clock::monotonic_ns() / 1_000_000);
     }
 }
 
@@ -173,13 +174,23 @@ impl BroadcastDesk {
             document.ended = Some(end);
             Ok(())
         })?;
-        self.remember(&document);
-        if let Some(start) = document.started {
-            self.engine.forget_broadcast(start.ordinal);
-        }
         self.standing().entry(broadcast)?.running = None;
         tracing::info!(broadcast, "a broadcast is over, and its outcomes are kept");
+        // What a shard does not take it is told again.
+        let _ = self.tell_end(&document);
         Ok(())
+    }
+
+    /// The shards hear that a broadcast is over, and that its outcomes are kept.
+    pub(super) fn tell_end(&self, document: &BroadcastDocument) -> Result<(), BroadcastRefusal> {
+        let remembered = self.remember(document);
+        let forgotten = match &document.started {
+            Some(start) => self.engine.forget_broadcast(start.ordinal),
+            None => Ok(()),
+        };
+        let told = remembered.and(forgotten).map_err(BroadcastRefusal::from);
+        self.note_untold(&document.broadcast, told.as_ref().err().cloned());
+        told
     }
 
     /// Writes the words of all rows, which are final, unless they are written already: into the
@@ -219,11 +230,12 @@ impl BroadcastDesk {
         }
         let file = File::open(self.shelf.broadcast(broadcast).join(&check.file))?;
         let recipients =
-            Arc::new(Recipients::open(&file).map_err(|error| disk(error.to_string()))?);
+            Arc::new(Recipients::open(&file).map_err(|error| broken(error.to_string()))?);
         if document.stage == Stage::Ended {
             let words = read_outcomes(&std::fs::read(self.shelf.outcomes(broadcast))?);
             let words = words.filter(|words| words.len() == recipients.rows() as usize);
-            let damaged = || disk("the outcomes are damaged: restore the directory from a backup");
+            let damaged =
+                || broken("the outcomes are damaged: restore the directory from a backup");
             return Ok((recipients, words.ok_or_else(damaged)?));
         }
         drop(running);
@@ -268,6 +280,13 @@ impl BroadcastDesk {
             }
         }
         Ok(words)
+    }
+
+    /// A broadcast as its shards' figures are, as far as they can be had: the answer to an order
+    /// that was carried out, whatever is wrong with its files.
+    pub(super) fn glance(&self, broadcast: &str) -> Result<ProgressDocument, BroadcastRefusal> {
+        let _ = self.refresh();
+        Ok(self.standing().entry(broadcast)?.progress())
     }
 
     /// A broadcast at this moment, with the figures of all its areas if that is asked for.
@@ -342,7 +361,8 @@ impl Entry {
 
     /// Why a shard has paused it by itself.
     pub(super) fn stopped_by(&self) -> Option<String> {
-        let stopped_by = self.figures.iter().find_map(|figures| figures.stopped_by);
+        let paused = self.figures.iter().filter(|figures| figures.life == Life::Paused);
+        let stopped_by = paused.filter_map(|figures| figures.stopped_by).next();
         let stopped_by = stopped_by.map(|code| format!("{code} {}", code.meaning()));
         stopped_by.or_else(|| self.untold_why())
     }

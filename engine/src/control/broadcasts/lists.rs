@@ -15,6 +15,7 @@ use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, TOO_MANY_REFUSED, 
 use super::shelf::{Part, new_identifier};
 use crate::broadcast::limits::PARAMETER_COLUMNS_MAX;
 use crate::broadcast::lists::account::Account;
+use crate::broadcast::lists::columns::is_own_column;
 use crate::broadcast::lists::delta::{Changes, Delta};
 use crate::broadcast::lists::import::{Import, Version};
 use crate::broadcast::lists::reader::ReaderOptions;
@@ -95,8 +96,13 @@ impl BroadcastDesk {
     /// Makes a list without versions.
     pub(super) fn make_list(&self, wanted: ListWanted) -> Result<ListDocument, BroadcastRefusal> {
         let ListWanted { name, purpose, consent, parameters } = wanted;
-        if name.is_empty() || name.chars().nth(100).is_some() {
-            return Err(wrong("give the list a name of 1 to 100 characters"));
+        if name.is_empty() || name.chars().nth(100).is_some() || name.chars().any(is_hidden) {
+            return Err(wrong("give the list a name of 1 to 100 characters that can be seen"));
+        }
+        if let Some(name) = parameters.iter().find(|name| is_own_column(name)) {
+            let sentence =
+                format!("{name} is a column of every list: name the parameter otherwise");
+            return Err(wrong(sentence));
         }
         if parameters.len() > PARAMETER_COLUMNS_MAX {
             return Err(wrong(format!("a list has at most {PARAMETER_COLUMNS_MAX} parameters")));
@@ -117,23 +123,29 @@ impl BroadcastDesk {
         Ok(document)
     }
 
-    /// Removes a list, unless a live broadcast stands on it.
+    /// Removes a list, unless a broadcast stands on it that is live or may have to be taken back.
     pub(super) fn remove_list(&self, list: &str) -> Result<ListDocument, BroadcastRefusal> {
         let mut standing = self.standing();
         let document = standing.lists.get(list).cloned().ok_or_else(|| unknown("list"))?;
-        let is_pinned = standing.broadcasts.values().any(|entry| {
-            let other = &entry.document;
-            let lists = other.check.iter().flat_map(|check| &check.lists);
-            other.stage == Stage::Started && lists.into_iter().any(|(known, ..)| known == list)
-        });
-        if is_pinned {
-            let sentence = "a live broadcast stands on the list: end that first";
+        let now_ms = clock::unix_ms();
+        let documents = standing.broadcasts.values().map(|entry| &entry.document);
+        let mut pinning = documents
+            .filter(|document| stands_on_lists(document, now_ms) && names_list(document, list));
+        if let Some(document) = pinning.next() {
+            let broadcast = &document.broadcast;
+            let sentence = match document.stage {
+                Stage::Ended => format!(
+                    "{broadcast} stands on the list and may have to be taken back: remove it seven \
+                     days after its end"
+                ),
+                _ => format!("{broadcast} stands on the list: end that first"),
+            };
             return Err(refused(STATE, sentence));
         }
         fs::remove_dir_all(self.shelf.list(list))?;
         standing.lists.remove(list);
         drop(standing);
-        self.publish_suppression();
+        self.publish_suppression(clock::unix_ms());
         Ok(document)
     }
 
@@ -196,7 +208,7 @@ impl BroadcastDesk {
         *list = longer;
         drop(standing);
         self.retire_versions(&wanted.list);
-        self.publish_suppression();
+        self.publish_suppression(clock::unix_ms());
         let list = wanted.list;
         Ok(Imported { list, version: number, digest, is_refused, account, changes })
     }
@@ -261,6 +273,20 @@ fn stands_on_lists(document: &BroadcastDocument, now_ms: u64) -> bool {
     }
 }
 
+/// Whether a character is not seen, or turns round what stands beside it.
+fn is_hidden(one: char) -> bool {
+    one.is_control()
+        || matches!(one, '\u{200e}' | '\u{200f}')
+        || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a broadcast's dry run has looked into a list.
+fn names_list(document: &BroadcastDocument, list: &str) -> bool {
+    let mut lists = document.check.iter().flat_map(|check| &check.lists);
+    let mut except = document.manifest.legs.iter().flat_map(|leg| &leg.audience.except);
+    lists.any(|(known, ..)| known == list) || except.any(|known| known == list)
+}
+
 /// Whether a purpose is not the word of suppression lists, and is likely meant to be.
 fn resembles_suppression(purpose: &str) -> bool {
     let letters: String =
@@ -300,7 +326,9 @@ fn changed(
     mut pieces: Receiver<Piece>,
     (base, file): (&Mapped, &File),
 ) -> Result<(Version, Changes), BroadcastRefusal> {
+    // A damaged list and its changes would make one whose checksums are right.
     let view = ListView::open(base.as_ref())
+        .and_then(|view| view.verify().map(|()| view))
         .map_err(|error| refused(LIST_NOT_READY, error.to_string()))?;
     let mut delta = Delta::new(options, folder)?;
     while let Some(octets) = next(&mut pieces)? {

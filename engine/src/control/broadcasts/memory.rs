@@ -1,15 +1,19 @@
 //! What the shards are to know beside what runs: broadcasts that are over and that requests may
 //! still mean, and who wants none.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::desk::BroadcastDesk;
+use super::desk::{BroadcastDesk, DAMAGED_REMEDY};
 use super::documents::{BroadcastDocument, Stage};
-use super::refusal::BroadcastRefusal;
+use super::refusal::{BroadcastRefusal, LIST_NOT_READY, disk, refused};
+use super::turns::Retry;
 use crate::broadcast::lists::view::ListView;
+use crate::broadcast::manifest::Manifest;
 use crate::broadcast::past::{PastBroadcast, REMEMBERED_MS};
 use crate::broadcast::suppression::OptOuts;
+use crate::io::figures::ControlError;
 use host::clock;
 use host::mapped::Mapped;
 use wire::terms::ids::Msn;
@@ -40,57 +44,154 @@ impl BroadcastDesk {
 
     /// At a start: the shards hear of what ended lately.
     pub(super) fn remember_past(&self) {
-        let standing = self.standing();
-        let documents = standing.broadcasts.values().map(|entry| &entry.document);
-        let ended = documents.filter(|document| document.stage == Stage::Ended);
-        ended.for_each(|document| self.remember(document));
+        let ended: Vec<BroadcastDocument> = {
+            let standing = self.standing();
+            let documents = standing.broadcasts.values().map(|entry| &entry.document);
+            documents.filter(|document| document.stage == Stage::Ended).cloned().collect()
+        };
+        for document in &ended {
+            let told = self.remember(document);
+            self.note_untold(&document.broadcast, told.err().map(BroadcastRefusal::from));
+        }
     }
 
     /// The shards hear of one that is over.
-    pub(super) fn remember(&self, document: &BroadcastDocument) {
+    ///
+    /// # Errors
+    /// Some shard did not take it.
+    pub(super) fn remember(&self, document: &BroadcastDocument) -> Result<(), ControlError> {
         match self.past_of(document) {
-            Ok(past) => past.into_iter().for_each(|past| self.engine.remember_broadcast(past)),
+            Ok(Some(past)) => self.engine.remember_broadcast(&past),
+            Ok(None) => Ok(()),
             Err(refusal) => {
                 let (broadcast, error) = (&document.broadcast, refusal.sentence);
                 tracing::warn!(broadcast, error, "requests do not find its rows any more");
+                Ok(())
             }
         }
     }
 
-    /// The shards hear of those who want no broadcasts: of the newest usable versions of all lists
-    /// of that purpose. Where none is usable the newest counts: who was understood wants none.
-    pub(super) fn publish_suppression(&self) {
-        let files: Vec<(String, u32)> = {
-            let standing = self.standing();
-            let lists = standing.lists.values().filter(|list| list.purpose == SUPPRESSION);
-            let newest = lists.filter_map(|list| {
-                let version = list.newest().or_else(|| list.versions.last())?;
-                Some((list.list.clone(), version.version))
-            });
-            newest.collect()
-        };
-        let mut msns = Vec::new();
-        for (list, version) in files {
-            let read = File::open(self.shelf.version(&list, version))
+    fn suppression(&self) -> MutexGuard<'_, Suppression> {
+        self.suppression.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest usable versions of all suppression lists. Where none is usable the newest counts:
+    /// who was understood wants none.
+    fn suppressing(&self) -> Vec<(String, u32)> {
+        let standing = self.standing();
+        let lists = standing.lists.values().filter(|list| list.purpose == SUPPRESSION);
+        let newest = lists.filter_map(|list| {
+            let version = list.newest().or_else(|| list.versions.last())?;
+            Some((list.list.clone(), version.version))
+        });
+        newest.collect()
+    }
+
+    /// The shards hear of those who want no broadcasts, if that has changed since. A list that
+    /// cannot be read takes nobody away of whom they have heard before.
+    pub(super) fn publish_suppression(&self, now_ms: u64) {
+        // Held until the shards have it: of two that publish the later one is told last.
+        let mut told = self.suppression();
+        let files = self.suppressing();
+        let is_new = told.files.as_ref() != Some(&files);
+        if !is_new && told.retry.is_none() {
+            return;
+        }
+        let (mut msns, mut unread) = (Vec::new(), BTreeMap::new());
+        for (list, version) in &files {
+            let read = File::open(self.shelf.version(list, *version))
                 .and_then(|file| Mapped::open(&file))
                 .map_err(BroadcastRefusal::from)
                 .and_then(|octets| read_msns(&octets, &mut msns));
             if let Err(refusal) = read {
-                let error = refusal.sentence;
-                tracing::error!(
-                    list,
-                    error,
-                    "a suppression list cannot be read and does not count"
-                );
+                unread.insert(list.clone(), refusal.sentence);
             }
         }
-        self.engine.suppress(Arc::new(OptOuts::of(msns)));
+        for (list, error) in unread.iter().filter(|(list, _)| !told.unread.contains_key(*list)) {
+            tracing::error!(list, error, "a suppression list cannot be read: who it had stays");
+        }
+        let is_whole = unread.is_empty();
+        let known = Arc::clone(&told.known);
+        let before = known.msns().filter(|_| !is_whole);
+        let all = Arc::new(OptOuts::of(msns.into_iter().chain(before)));
+        let names: BTreeSet<String> = files.iter().map(|(list, _)| list.clone()).collect();
+        told.counted.retain(|list| names.contains(list));
+        let read = names.into_iter().filter(|list| !unread.contains_key(list));
+        told.counted.extend(read);
+        (told.files, told.unread) = (Some(files), unread);
+        let taken = self.engine.suppress(&all);
+        told.known = all;
+        let is_done = is_whole && taken.is_ok();
+        told.retry = (!is_done).then(|| Retry::after(told.retry, now_ms));
+    }
+
+    /// Takes those away who want no broadcasts.
+    pub(super) fn retain_unsuppressed(&self, msns: &mut Vec<Msn>) {
+        let known = Arc::clone(&self.suppression().known);
+        msns.retain(|msn| !known.contains(*msn));
+    }
+
+    /// Reads and tells once more what could not be, when it is time for that.
+    pub(super) fn publish_suppression_again(&self, now_ms: u64) {
+        let retry = self.suppression().retry;
+        if retry.is_some_and(|retry| retry.due_ms <= now_ms) {
+            self.publish_suppression(now_ms);
+        }
+    }
+
+    /// What is sent to nobody who opted out has to know who did.
+    ///
+    /// # Errors
+    /// A suppression list could not be read since the start of the engine.
+    pub(super) fn heeds_suppression(&self, manifest: &Manifest) -> Result<(), BroadcastRefusal> {
+        if manifest.ignores_suppression() {
+            return Ok(());
+        }
+        match self.unknown_suppression() {
+            None => Ok(()),
+            Some(sentence) => Err(refused(LIST_NOT_READY, sentence)),
+        }
+    }
+
+    /// Why nobody knows who wants no broadcasts; `None`: they are known.
+    fn unknown_suppression(&self) -> Option<String> {
+        {
+            // Whether it is of that purpose, nobody can say.
+            let standing = self.standing();
+            if let Some((list, why)) = standing.damaged_lists.first_key_value() {
+                return Some(format!(
+                    "the list {list} may be a suppression list and its document is damaged \
+                     ({why}): {DAMAGED_REMEDY}"
+                ));
+            }
+        }
+        let told = self.suppression();
+        let (list, why) = told.unread.iter().find(|(list, _)| !told.counted.contains(*list))?;
+        Some(format!("the suppression list {list} cannot be read, so nobody is sent to: {why}"))
     }
 }
 
+/// What the shards know of those who want no broadcasts.
+#[derive(Default)]
+pub(super) struct Suppression {
+    /// The versions that were read for it; `None`: nobody has looked yet.
+    files: Option<Vec<(String, u32)>>,
+    known: Arc<OptOuts>,
+    /// Lists of which a version is in that.
+    counted: BTreeSet<String>,
+    /// Lists that could not be read, and why.
+    unread: BTreeMap<String, String>,
+    /// When that is tried again, or told again to shards that did not take it.
+    retry: Option<Retry>,
+}
+
 fn read_msns(octets: &Mapped, msns: &mut Vec<Msn>) -> Result<(), BroadcastRefusal> {
-    let view =
-        ListView::open(octets.as_ref()).map_err(|error| super::refusal::disk(error.to_string()))?;
-    msns.extend((0..view.rows()).filter_map(|row| view.plain(row)).map(|(msn, ..)| msn));
+    let damaged = |error: &dyn std::fmt::Display| disk(error.to_string());
+    let view = ListView::open(octets.as_ref()).map_err(|error| damaged(&error))?;
+    view.verify().map_err(|error| damaged(&error))?;
+    for row in 0..view.rows() {
+        let row = view.plain(row).ok_or_else(|| damaged(&"a row of it is damaged"))?;
+        msns.push(row.0);
+    }
     Ok(())
 }

@@ -6,7 +6,9 @@
 //!
 //! **Invariants:** of one broadcast starts are told one after the other, and so are orders; an
 //! order never waits for a start that is being told; nobody holds the desk while a shard answers;
-//! what never began is ended, and what began is told, never both.
+//! what never began is ended, and what began is told, never both; what was ordered last is what
+//! holds in every shard, whatever was being told meanwhile, and whether the device had room to keep
+//! it or not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,14 +17,11 @@ use super::desk::{BroadcastDesk, Standing};
 use super::documents::{BroadcastDocument, EndDocument, OrderedDocument, Stage, WantedLife};
 use super::reach::ReachCurve;
 use super::refusal::{BroadcastRefusal, STATE, refused};
-use super::turns::{Turns, Untold};
+use super::turns::{Retry, Turns, Untold};
 use crate::broadcast::life::End;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
 use host::clock;
-
-/// What some shard may not have heard is told again so much later, in milliseconds.
-const TOLD_AGAIN_MS: u64 = 10_000;
 
 /// What a start is told with.
 struct Tale {
@@ -30,6 +29,8 @@ struct Tale {
     running: Option<Arc<RunningBroadcast>>,
     behind: Vec<Order>,
     lower: Vec<(u32, u8)>,
+    /// How many orders there were by then.
+    orders: u64,
 }
 
 impl BroadcastDesk {
@@ -59,39 +60,70 @@ impl BroadcastDesk {
                 tracing::error!(broadcast, error, "a started broadcast does not go on");
             }
         }
-        self.note_all_told();
     }
 
-    /// Tells once more what some shard may not have heard, when it is time for that.
+    /// Tells once more what some shard may not have heard, and keeps what could not be kept, when
+    /// it is time for that.
     pub(super) fn tell_untold(&self, now_ms: u64) {
-        let due: Vec<(String, Arc<Turns>)> = {
-            let standing = self.standing();
-            let entries = standing.broadcasts.iter();
-            let due = entries.filter(|(_, entry)| {
-                entry.untold.as_ref().is_some_and(|untold| untold.again_ms <= now_ms)
-            });
-            due.map(|(name, entry)| (name.clone(), Arc::clone(&entry.turns))).collect()
-        };
-        if due.is_empty() {
-            return;
+        let is_due = |retry: &Retry| retry.due_ms <= now_ms;
+        let (mut due, mut unkept) = (Vec::new(), Vec::new());
+        for (name, entry) in &self.standing().broadcasts {
+            if entry.untold.as_ref().is_some_and(|untold| is_due(&untold.retry)) {
+                due.push((name.clone(), Arc::clone(&entry.turns), entry.document.clone()));
+            }
+            if entry.unkept_order.as_ref().is_some_and(is_due) {
+                unkept.push(name.clone());
+            }
         }
-        for (broadcast, turns) in due {
+        for broadcast in unkept {
+            if self.keep_document(&broadcast).is_ok() {
+                tracing::info!(broadcast, "the last order of a broadcast is kept by now");
+            }
+        }
+        for (broadcast, turns, document) in due {
             let _turn = turns.start();
-            if self.tell_start(&broadcast).is_ok() {
+            let is_over = document.stage == Stage::Ended;
+            let told = if is_over { self.tell_end(&document) } else { self.tell_start(&broadcast) };
+            if told.is_ok() {
                 tracing::info!(broadcast, "every shard has heard of a broadcast by now");
             }
         }
         self.note_all_told();
     }
 
-    /// The shards hear that all they may have records of has been told, once that is so.
-    fn note_all_told(&self) {
-        let mut standing = self.standing();
-        let is_told = standing.broadcasts.values().all(|entry| entry.untold.is_none());
-        if is_told && !standing.is_all_told {
-            standing.is_all_told = true;
-            drop(standing);
-            self.engine.all_broadcasts_told();
+    /// The shards hear which broadcasts from before this start they may still be told of: what
+    /// their journals have of others is dead.
+    pub(super) fn note_all_told(&self) {
+        let may_follow: Vec<u32> = {
+            let standing = self.standing();
+            if !standing.damaged.is_empty() {
+                // Nobody knows which ordinals those have that cannot be read.
+                return;
+            }
+            let started = standing.started();
+            let live = started.filter(|(document, _)| document.stage == Stage::Started);
+            let live: Vec<u32> = live.map(|(_, start)| start.ordinal).collect();
+            match &standing.may_follow {
+                None => live,
+                Some(before) if before.iter().all(|ordinal| live.contains(ordinal)) => return,
+                Some(before) => {
+                    before.iter().copied().filter(|ordinal| live.contains(ordinal)).collect()
+                }
+            }
+        };
+        if self.engine.all_broadcasts_told(&may_follow).is_ok() {
+            self.standing().may_follow = Some(may_follow);
+        }
+    }
+
+    /// Notes what became of telling a broadcast: what was not told is told again, later each time.
+    pub(super) fn note_untold(&self, broadcast: &str, refusal: Option<BroadcastRefusal>) {
+        if let Ok(entry) = self.standing().entry(broadcast) {
+            let before = entry.untold.take().map(|untold| untold.retry);
+            entry.untold = refusal.map(|refusal| Untold {
+                retry: Retry::after(before, clock::unix_ms()),
+                why: refusal.sentence,
+            });
         }
     }
 
@@ -99,13 +131,9 @@ impl BroadcastDesk {
     /// The caller has its turn, or nobody else is there yet.
     pub(super) fn tell_start(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
         let Some(tale) = self.tale_of(broadcast)? else { return Ok(()) };
-        let told = self.tell_tale(tale);
-        let mut standing = self.standing();
-        if let Ok(entry) = standing.entry(broadcast) {
-            let again_ms = clock::unix_ms() + TOLD_AGAIN_MS;
-            let why = told.as_ref().err().map(|refusal| refusal.sentence.clone());
-            entry.untold = why.map(|why| Untold { again_ms, why });
-        }
+        let orders = tale.orders;
+        let told = self.tell_tale(tale).and_then(|()| self.tell_orders_behind(broadcast, orders));
+        self.note_untold(broadcast, told.as_ref().err().cloned());
         told
     }
 
@@ -116,15 +144,17 @@ impl BroadcastDesk {
             return Ok(None);
         }
         let (document, running) = (entry.document.clone(), entry.running.clone());
+        let orders = entry.orders;
         let (behind, lower) = (orders_behind(&standing, &document), standing.lower_of(&document));
-        Ok(Some(Tale { document, running, behind, lower }))
+        Ok(Some(Tale { document, running, behind, lower, orders }))
     }
 
     fn tell_tale(&self, tale: Tale) -> Result<(), BroadcastRefusal> {
-        let Tale { document, running, behind, lower } = tale;
+        let Tale { document, running, behind, lower, .. } = tale;
         let running = match running {
             Some(running) => running,
             None => {
+                self.heeds_suppression(&document.manifest)?;
                 let running = self.running(&document)?;
                 let mut standing = self.standing();
                 standing.entry(&document.broadcast)?.running = Some(Arc::clone(&running));
@@ -134,7 +164,7 @@ impl BroadcastDesk {
         // The older ones of its chain hear of it before it begins. Whoever lacks an older one gets
         // it with that.
         for (ordinal, alertseq) in lower {
-            self.engine.order_broadcast(ordinal, Order::Chain { alertseq })?;
+            self.engine.order_broadcast(ordinal, &[Order::Chain { alertseq }])?;
         }
         self.engine.start_broadcast(&running, &behind)?;
         // What a shard was told of long ago it has at the pace of that time.
@@ -144,15 +174,42 @@ impl BroadcastDesk {
         Ok(())
     }
 
-    /// Pauses, resumes or ends what was started; returns when every shard has that durable.
-    pub(super) fn order(&self, broadcast: &str, order: Order) -> Result<(), BroadcastRefusal> {
+    /// What was ordered while a start was being told is told behind it: a shard may have heard
+    /// the older order of the start last.
+    fn tell_orders_behind(&self, broadcast: &str, orders: u64) -> Result<(), BroadcastRefusal> {
         let turns = self.turns_of(broadcast)?;
         let _turn = turns.order();
-        let ordinal = {
+        let behind = {
             let mut standing = self.standing();
-            let document = &standing.entry(broadcast)?.document;
+            let entry = standing.entry(broadcast)?;
+            if entry.orders == orders || entry.document.stage != Stage::Started {
+                return Ok(());
+            }
+            let ordinal = entry.document.started.as_ref().map(|start| start.ordinal);
+            ordinal.zip(entry.wanted.map(orders_to))
+        };
+        let Some((ordinal, behind)) = behind else { return Ok(()) };
+        Ok(self.engine.order_broadcast(ordinal, &behind).map(drop)?)
+    }
+
+    /// Pauses, resumes or ends what was started; returns when every shard has that durable.
+    ///
+    /// It holds from the moment on at which the shards hear of it. Where the device has no room to
+    /// keep it beside them, it is kept as soon as there is.
+    pub(super) fn order(&self, broadcast: &str, order: Order) -> Result<(), BroadcastRefusal> {
+        let turns = self.turns_of(broadcast)?;
+        let turn = turns.order();
+        let (ordinal, life) = {
+            let mut standing = self.standing();
+            let entry = standing.entry(broadcast)?;
+            let document = &entry.document;
             match (&document.started, document.stage, order) {
-                (Some(start), Stage::Started, _) => start.ordinal,
+                (Some(start), Stage::Started, _) => {
+                    let ordinal = start.ordinal;
+                    let life = life_of(order, document, clock::unix_ms());
+                    entry.wants(life);
+                    (ordinal, life)
+                }
                 // Whoever stops it is never refused; what never began is over at once.
                 (None, _, Order::End(End::Cancelled)) => {
                     return self.end_in(&mut standing, broadcast, "cancelled");
@@ -161,56 +218,103 @@ impl BroadcastDesk {
                 _ => return Err(refused(STATE, "the broadcast is not running")),
             }
         };
-        let told = self.engine.order_broadcast(ordinal, order);
+        let told = self.engine.order_broadcast(ordinal, &orders_to(life));
         let is_everywhere = told == Ok(true);
-        let kept = self.keep_order(broadcast, order, is_everywhere);
+        let kept = self.keep_order(broadcast, life, is_everywhere).map_err(|refusal| {
+            let why = refusal.sentence;
+            let sentence = format!("it holds, and is kept as soon as the device has room: {why}");
+            BroadcastRefusal { sentence, ..refusal }
+        });
+        drop(turn);
         if is_everywhere {
-            if let Err(refusal) = kept {
-                let error = refusal.sentence;
-                tracing::warn!(broadcast, error, "the last order of a broadcast is not kept");
-            }
+            // The shards' journals have it.
             return Ok(());
         }
-        kept?;
-        if told.is_err() {
-            let again_ms = clock::unix_ms() + TOLD_AGAIN_MS;
-            let why = "a shard does not answer: it is told again".to_owned();
-            self.standing().entry(broadcast)?.untold = Some(Untold { again_ms, why });
+        if told == Ok(false) {
+            // Some shard lacks the broadcast: it gets that and the order together.
+            let _turn = turns.start();
+            let told = self.tell_start(broadcast);
+            if told.is_err() && life == WantedLife::Cancelled && self.is_nowhere(broadcast) {
+                return self.end_unreadable(broadcast);
+            }
+            kept?;
+            // What a shard lacks, it does not send; and it hears of the start with this behind it.
+            return if life == WantedLife::Running { told } else { Ok(()) };
         }
-        told?;
-        // Some shard lacks the broadcast: it gets that and the order together.
-        let _turn = turns.start();
-        self.tell_start(broadcast)
+        let why = refused(STATE, "a shard does not answer: it is told again");
+        self.note_untold(broadcast, Some(why));
+        kept?;
+        Ok(told.map(drop)?)
+    }
+
+    /// Whether no shard has it, and none can be told of it: its files do not say what it is.
+    fn is_nowhere(&self, broadcast: &str) -> bool {
+        let document = self.standing().entry(broadcast).map(|entry| entry.document.clone());
+        let Ok(document) = document else { return false };
+        let Some(start) = &document.started else { return false };
+        let Ok(figures) = self.engine.broadcast_figures() else { return false };
+        let mut known = figures.iter().flatten();
+        !known.any(|figures| figures.ordinal == start.ordinal) && self.running(&document).is_err()
+    }
+
+    /// Ends what nobody can send any more: what became of its rows, nobody knows.
+    fn end_unreadable(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+        tracing::error!(broadcast, "cancelled; what became of its rows cannot be read any more");
+        let ended = self.alter(broadcast, |document| {
+            document.stage = Stage::Ended;
+            document.ended = Some(ended_as("cancelled"));
+            Ok(())
+        });
+        self.note_untold(broadcast, None);
+        ended.map(drop)
     }
 
     /// Keeps what was ordered where a shard may lack it, or where what is kept is another.
     fn keep_order(
         &self,
         broadcast: &str,
-        order: Order,
+        life: WantedLife,
         is_everywhere: bool,
     ) -> Result<(), BroadcastRefusal> {
-        let life = match order {
-            Order::Pause => Some(WantedLife::Paused),
-            Order::End(_) => Some(WantedLife::Cancelled),
-            _ => None,
-        };
         let mut standing = self.standing();
-        let document = &standing.entry(broadcast)?.document;
+        let entry = standing.entry(broadcast)?;
+        let document = &mut entry.document;
         let known = document.ordered.as_ref().map(|ordered| ordered.life);
         // An end stays one.
-        if known == life || known == Some(WantedLife::Cancelled) {
+        let is_known = known == Some(life) || known == Some(WantedLife::Cancelled);
+        if is_known && entry.unkept_order.is_none() || document.stage != Stage::Started {
             return Ok(());
         }
-        if is_everywhere && known.is_none() || document.stage != Stage::Started {
-            return Ok(());
+        if !is_known {
+            let wanted = OrderedDocument { life, at_ms: clock::unix_ms() };
+            let goes_on = life == WantedLife::Running && is_everywhere;
+            if is_everywhere && known.is_none() {
+                return Ok(());
+            }
+            // It holds whether it can be kept or not.
+            document.ordered = (!goes_on).then_some(wanted);
         }
-        let ordered = life.map(|life| OrderedDocument { life, at_ms: clock::unix_ms() });
-        let kept = self.alter_in(&mut standing, broadcast, |document| {
-            document.ordered = ordered;
-            Ok(())
-        });
-        kept.map(drop)
+        drop(standing);
+        self.keep_document(broadcast)
+    }
+
+    /// Keeps a document as it is in memory; what fails is tried again, later each time.
+    fn keep_document(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+        let mut standing = self.standing();
+        let kept = self.alter_in(&mut standing, broadcast, |_| Ok(()));
+        let entry = standing.entry(broadcast)?;
+        let before = entry.unkept_order.take();
+        match kept {
+            Ok(_) => Ok(()),
+            Err(refusal) => {
+                entry.unkept_order = Some(Retry::after(before, clock::unix_ms()));
+                if before.is_none() {
+                    let error = &refusal.sentence;
+                    tracing::error!(broadcast, error, "an order holds and is not kept yet");
+                }
+                Err(refusal)
+            }
+        }
     }
 
     /// What was never started is over: it stays to be looked at.
@@ -233,38 +337,69 @@ impl BroadcastDesk {
                 return Err(refused(STATE, "the broadcast was started meanwhile: stop it"));
             }
             document.stage = Stage::Ended;
-            document.ended.get_or_insert_with(|| EndDocument {
-                at_ms: clock::unix_ms(),
-                life: life.to_owned(),
-                outcomes: BTreeMap::new(),
-                codes: BTreeMap::new(),
-                doubts: 0,
-                reach: ReachCurve::default(),
-            });
+            document.ended.get_or_insert_with(|| ended_as(life));
             Ok(())
         });
         ended.map(drop)
     }
 }
 
+/// An end without any rows.
+fn ended_as(life: &str) -> EndDocument {
+    EndDocument {
+        at_ms: clock::unix_ms(),
+        life: life.to_owned(),
+        outcomes: BTreeMap::new(),
+        codes: BTreeMap::new(),
+        doubts: 0,
+        reach: ReachCurve::default(),
+    }
+}
+
+/// Where an order leads what was started. One touch while it holds aborts it, in every shard alike,
+/// whichever of them have begun by their own clocks.
+fn life_of(order: Order, document: &BroadcastDocument, now_ms: u64) -> WantedLife {
+    match order {
+        Order::Pause if now_ms < begins_ms(document) => WantedLife::Cancelled,
+        Order::Pause => WantedLife::Paused,
+        Order::Start | Order::Resume | Order::Wave { .. } => WantedLife::Running,
+        Order::End(_) | Order::Chain { .. } => WantedLife::Cancelled,
+    }
+}
+
+/// The orders that lead a shard there, from wherever it stands.
+fn orders_to(life: WantedLife) -> Vec<Order> {
+    match life {
+        // A shard that has not begun yet would end by a pause alone.
+        WantedLife::Paused => vec![Order::Start, Order::Pause],
+        WantedLife::Running => vec![Order::Resume],
+        WantedLife::Cancelled => vec![Order::End(End::Cancelled)],
+    }
+}
+
+/// When its first row may begin, Unix milliseconds.
+fn begins_ms(document: &BroadcastDocument) -> u64 {
+    let hold_ms = document.manifest.hold_seconds * 1_000;
+    document.started.as_ref().map_or(0, |start| start.at_ms + hold_ms)
+}
+
 /// What a shard that hears of the start has to do behind it, before any row has its turn.
 fn orders_behind(standing: &Standing, document: &BroadcastDocument) -> Vec<Order> {
     let mut orders = Vec::new();
-    let hold_ms = document.manifest.hold_seconds * 1_000;
-    let begins_ms = document.started.as_ref().map_or(0, |start| start.at_ms + hold_ms);
     // What is at its end opens none.
     if let (open @ 2.., _) = document.waves_open() {
         orders.push(Order::Wave { open });
     }
-    match &document.ordered {
-        Some(OrderedDocument { life: WantedLife::Cancelled, .. }) => {
-            orders.push(Order::End(End::Cancelled));
+    orders.extend(match &document.ordered {
+        // While it holds, one touch ends it.
+        Some(OrderedDocument { life: WantedLife::Paused, at_ms })
+            if *at_ms < begins_ms(document) =>
+        {
+            orders_to(WantedLife::Cancelled)
         }
-        // While it holds, one touch ends it; later it is paused, wherever the hold still is.
-        Some(OrderedDocument { at_ms, .. }) if *at_ms < begins_ms => orders.push(Order::Pause),
-        Some(_) => orders.extend([Order::Start, Order::Pause]),
-        None => {}
-    }
+        Some(OrderedDocument { life, .. }) => orders_to(*life),
+        None => Vec::new(),
+    });
     let own = document.manifest.alertseq.unwrap_or_default();
     let of_chain = standing.chain(&document.manifest);
     let highest = of_chain.filter_map(|(other, _)| other.manifest.alertseq).max();
@@ -272,4 +407,28 @@ fn orders_behind(standing: &Standing, document: &BroadcastDocument) -> Vec<Order
         orders.push(Order::Chain { alertseq });
     }
     orders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Bench;
+    use super::*;
+    use crate::broadcast::life::Life;
+
+    #[test]
+    fn a_start_that_is_told_late_does_not_undo_what_was_ordered_meanwhile() {
+        let bench = Bench::new(2, 10);
+        let broadcast = bench.started("a", "");
+        bench.begin_in(&broadcast, &[0]);
+        bench.forget_in(&broadcast, 1);
+        bench.desk.order(&broadcast, Order::Pause).expect("paused");
+        // Somebody repeats the start, and before the shards hear it somebody else resumes.
+        let tale = bench.desk.tale_of(&broadcast).expect("there").expect("started");
+        let orders = tale.orders;
+        bench.desk.order(&broadcast, Order::Resume).expect("goes on");
+        bench.desk.tell_tale(tale).expect("told");
+        bench.desk.tell_orders_behind(&broadcast, orders).expect("told");
+        let lives = bench.engine.broadcasts.lives(bench.ordinal(&broadcast));
+        assert_eq!(lives, vec![Some(Life::Running); 2]);
+    }
 }

@@ -9,7 +9,7 @@ use host::clock;
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, PaceSet, PaceWanted, Stage};
 use super::refusal::{BroadcastRefusal, STATE, refused};
-use super::turns::Untold;
+use super::turns::{Retry, Untold};
 use crate::broadcast::running::RunningPace;
 use crate::control::admin::AdminError;
 
@@ -65,7 +65,8 @@ impl BroadcastDesk {
             let mut standing = self.standing();
             let untold = &mut standing.entry(broadcast)?.untold;
             let why = "a shard does not answer: it is told its pace again".to_owned();
-            untold.get_or_insert(Untold { again_ms: clock::unix_ms(), why });
+            let retry = Retry::after(None, clock::unix_ms());
+            untold.get_or_insert(Untold { retry, why });
         }
         told?;
         Ok(())

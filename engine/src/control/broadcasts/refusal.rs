@@ -156,6 +156,12 @@ pub(super) fn disk(sentence: impl Into<String>) -> BroadcastRefusal {
     BroadcastRefusal { status, code: 0, sentence: sentence.into(), place: None }
 }
 
+/// What the device gives back is not what was written.
+pub(super) fn broken(sentence: impl Into<String>) -> BroadcastRefusal {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    BroadcastRefusal { status, code: 0, sentence: sentence.into(), place: None }
+}
+
 impl From<std::io::Error> for BroadcastRefusal {
     fn from(error: std::io::Error) -> Self {
         disk(format!(

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::Bytes;
 use serde::Deserialize;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::broadcast::outcomes::{Outcome, RowWord};
@@ -17,6 +19,8 @@ use crate::control::admin::reply::AdminError;
 const ROWS_AT_ONCE: u32 = 4_096;
 /// Pieces that wait for their reader.
 const PIECES_WAITING_MAX: usize = 4;
+/// A reader that takes no piece for so long is given up: others wait for its place.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const HEADER: &str = "msn,area,lang,leg,outcome,code,segments,attempts,seconds\n";
 
 /// Which rows, and how.
@@ -69,14 +73,15 @@ pub(super) fn stream(
     recipients: Arc<Recipients>,
     words: Vec<u32>,
     wanted: ResultsWanted,
-    place: OwnedSemaphorePermit,
+    (place, patience): (OwnedSemaphorePermit, Duration),
 ) -> (&'static str, Body) {
     let (pieces, made) = mpsc::channel(PIECES_WAITING_MAX);
     let media_type =
         if wanted.is_json { "application/x-ndjson" } else { "text/csv; charset=utf-8" };
-    // A reader that goes away ends it.
+    let reader = Reader { pieces, patience, runtime: Handle::current() };
+    // A reader that goes away ends it, and so does one that takes nothing for too long.
     tokio::task::spawn_blocking(move || {
-        make(&recipients, &words, &wanted, &pieces);
+        make(&recipients, &words, &wanted, &reader);
         drop(place);
     });
     (media_type, Body::new(Made(made)))
@@ -86,7 +91,7 @@ fn make(
     recipients: &Recipients,
     words: &[u32],
     wanted: &ResultsWanted,
-    pieces: &mpsc::Sender<Bytes>,
+    reader: &Reader,
 ) -> Option<()> {
     let mut text = if wanted.is_json { String::new() } else { HEADER.to_owned() };
     for run in recipients.runs() {
@@ -97,11 +102,26 @@ fn make(
                 put(recipients, (number, run.leg), (word, area), wanted.is_json, &mut text).ok()?;
             }
             if number % ROWS_AT_ONCE == 0 && !text.is_empty() {
-                pieces.blocking_send(Bytes::from(std::mem::take(&mut text))).ok()?;
+                reader.take(std::mem::take(&mut text))?;
             }
         }
     }
-    pieces.blocking_send(Bytes::from(text)).ok()
+    reader.take(text)
+}
+
+/// Whoever reads a table, seen from the thread that makes it.
+struct Reader {
+    pieces: mpsc::Sender<Bytes>,
+    /// So long it may take no piece.
+    patience: Duration,
+    runtime: Handle,
+}
+
+impl Reader {
+    fn take(&self, text: String) -> Option<()> {
+        let sent = self.pieces.send_timeout(Bytes::from(text), self.patience);
+        self.runtime.block_on(sent).ok()
+    }
 }
 
 fn put(
@@ -168,7 +188,29 @@ impl axum::body::HttpBody for Made {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Bench;
     use super::*;
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn a_reader_that_takes_nothing_gives_its_place_back() {
+        let bench = Bench::new(1, 40_000);
+        let broadcast = bench.started("a", "");
+        let (recipients, words) = bench.desk.words(&broadcast).expect("readable");
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).try_acquire_owned().expect("a place");
+        let query = ResultsQuery { outcome: None, area: None, format: None, unreached: None };
+        let wanted = query.wanted().expect("wanted");
+        let patience = Duration::from_millis(50);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(async {
+            let (_, unread) = stream(recipients, words, wanted, (place, patience));
+            // It comes back although the answer is still held.
+            let again = tokio::time::timeout(Duration::from_secs(30), places.acquire()).await;
+            assert!(again.is_ok(), "it comes back");
+            drop(unread);
+        });
+    }
 
     #[test]
     fn a_field_is_one_field_whatever_is_in_it() {

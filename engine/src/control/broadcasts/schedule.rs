@@ -6,22 +6,25 @@
 use super::desk::BroadcastDesk;
 use super::documents::{ScheduleDocument, Stage};
 use super::due::is_too_late;
-use host::clock;
+use super::turns::Retry;
 
 /// How a broadcast ended that was not started in its time.
 const MISSED: &str = "missed";
 
 impl BroadcastDesk {
-    /// Starts what is due, and ends what was missed.
-    pub(super) fn start_due(&self) {
-        let now_ms = clock::unix_ms();
+    /// Starts what is due, and ends what was missed. A start that cannot be carried out is tried
+    /// again later: what each try reads and makes, others may need the device for.
+    pub(super) fn start_due(&self, now_ms: u64) {
         let due: Vec<(String, ScheduleDocument, bool)> = {
             let standing = self.standing();
-            let documents = standing.broadcasts.values().map(|entry| &entry.document);
-            let due = documents.filter_map(|document| {
+            let due = standing.broadcasts.values().filter_map(|entry| {
+                let document = &entry.document;
                 let due = document.scheduled.as_ref()?;
-                let is_due = document.stage == Stage::Scheduled && due.due_ms <= now_ms;
                 let is_missed = is_too_late(&document.manifest, due.due_ms, now_ms);
+                let waits = entry.unstarted.is_some_and(|retry| now_ms < retry.due_ms);
+                let is_due = document.stage == Stage::Scheduled
+                    && due.due_ms <= now_ms
+                    && (is_missed || !waits);
                 is_due.then(|| (document.broadcast.clone(), due.clone(), is_missed))
             });
             due.collect()
@@ -34,19 +37,64 @@ impl BroadcastDesk {
                 self.start(&broadcast, &due.digest, due.recipients, &due.by).map(drop)
             };
             if let Err(refusal) = done {
-                self.note_trouble(&broadcast, refusal.sentence);
+                self.note_trouble(&broadcast, refusal.sentence, now_ms);
             }
         }
     }
 
     /// What keeps a start from being carried out is told once.
-    fn note_trouble(&self, broadcast: &str, sentence: String) {
+    fn note_trouble(&self, broadcast: &str, sentence: String, now_ms: u64) {
         let mut standing = self.standing();
         let Ok(entry) = standing.entry(broadcast) else { return };
+        entry.unstarted = Some(Retry::after(entry.unstarted, now_ms));
         let Some(due) = &mut entry.document.scheduled else { return };
         if due.trouble.as_ref() != Some(&sentence) {
             tracing::error!(broadcast, error = sentence, "a start is due and is tried again");
             due.trouble = Some(sentence);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::documents::Stage;
+    use super::super::tests::{Bench, rfc3339};
+    use host::clock;
+
+    #[test]
+    fn a_start_that_cannot_be_carried_out_is_tried_less_and_less_and_burns_no_number() {
+        let bench = Bench::new(1, 100);
+        let now_ms = clock::unix_ms();
+        let begin = rfc3339(now_ms + 3_600_000);
+        let more = format!(r#""start":"{begin}","too_late_after":86400,"#);
+        let broadcast = bench.started("a", &more);
+        let file = {
+            // As it is when that time has come.
+            let mut standing = bench.desk.standing();
+            let document = &mut standing.entry(&broadcast).expect("there").document;
+            assert_eq!(document.stage, Stage::Scheduled);
+            document.manifest.start = rfc3339(now_ms - 1_000);
+            document.scheduled.as_mut().expect("scheduled").due_ms = now_ms - 1_000;
+            document.check.as_ref().expect("a dry run").file.clone()
+        };
+        let file = bench.directory.path().join("broadcasts").join(&broadcast).join(file);
+        let hidden = file.with_extension("hidden");
+        std::fs::rename(&file, &hidden).expect("moved");
+        let state = || {
+            let mut standing = bench.desk.standing();
+            let next = standing.next_ordinal;
+            let entry = standing.entry(&broadcast).expect("there");
+            (next, entry.document.stage, entry.unstarted.map(|retry| retry.due_ms))
+        };
+        let (next, ..) = state();
+        for later_ms in [0, 200, 5_000, 9_999] {
+            bench.desk.start_due(now_ms + later_ms);
+        }
+        assert_eq!(state(), (next, Stage::Scheduled, Some(now_ms + 10_000)));
+        bench.desk.start_due(now_ms + 10_000);
+        assert_eq!(state(), (next, Stage::Scheduled, Some(now_ms + 30_000)));
+        std::fs::rename(&hidden, &file).expect("moved back");
+        bench.desk.start_due(now_ms + 30_000);
+        assert_eq!((state().0, state().1), (next + 1, Stage::Started));
     }
 }

@@ -8,7 +8,7 @@ use super::documents::{Approval, BroadcastDocument, Stage};
 use super::followers::ALERTSEQ_MAX;
 use super::refusal::{ALERT, BroadcastRefusal, NOT_HIGHER, refused};
 use crate::broadcast::life::End;
-use crate::broadcast::manifest::Manifest;
+use crate::broadcast::manifest::{Manifest, Suppression};
 use crate::broadcast::slice::Order;
 use crate::broadcast::warnings::{ChainBroadcast, ChainPlace, SourceTerms, propose};
 use crate::control::sources::SourceSettings;
@@ -36,6 +36,8 @@ pub(super) struct Arrived {
     pub(super) starts_itself: bool,
     /// Whoever brought it may stop what runs.
     pub(super) may_stop: bool,
+    /// It is only asked what would become of it.
+    pub(super) is_look: bool,
 }
 
 impl BroadcastDesk {
@@ -135,9 +137,15 @@ impl BroadcastDesk {
             );
             return Ok(answer);
         }
-        for broadcast in &answer.ends {
-            self.order(broadcast, Order::End(End::Cancelled))?;
+        if arrived.is_look {
+            return Ok(answer);
         }
+        // The newest first: it is what is being sent. One that cannot be ordered keeps no other
+        // from its end.
+        let newest_first = answer.ends.iter().rev();
+        let ordered = newest_first.map(|end| self.order(end, Order::End(End::Cancelled)));
+        let ordered: Vec<Result<(), BroadcastRefusal>> = ordered.collect();
+        ordered.into_iter().collect::<Result<(), BroadcastRefusal>>()?;
         answer.state = "cancelled".to_owned();
         Ok(answer)
     }
@@ -218,24 +226,55 @@ impl BroadcastDesk {
         answer.legs = proposal.manifest.legs.len();
         answer.chain = Some(chain);
         answer.alertseq = Some(place.alertseq);
-        let by = format!("{SOURCE}{}", arrived.source);
-        if let Some(before) = self.made_of(&proposal.manifest, &by) {
-            return Ok(answered_with(answer, before));
+        let mut manifest = proposal.manifest;
+        if manifest.class == "03" {
+            // Nobody is asked whom opt-outs may keep from it: it is not to wait for that.
+            manifest.suppression.get_or_insert(Suppression::Heeded);
         }
-        let document = self.create(Self::next_identifier(), proposal.manifest, &by)?;
+        if arrived.is_look {
+            return Ok(answer);
+        }
+        self.begin_draft(arrived, manifest, answer)
+    }
+
+    /// Makes a warning's draft, or goes on with the one that a crash left, and starts it where its
+    /// source is registered for that.
+    fn begin_draft(
+        &self,
+        arrived: &Arrived,
+        manifest: Manifest,
+        mut answer: WarningAnswer,
+    ) -> Result<WarningAnswer, BroadcastRefusal> {
+        let settings = &arrived.settings;
+        let by = format!("{SOURCE}{}", arrived.source);
+        let before = self.made_of(&manifest, &by);
+        let is_ordered = |before: &BroadcastDocument| {
+            matches!(before.stage, Stage::Scheduled | Stage::Started | Stage::Ended)
+        };
+        if let Some(before) = before.as_ref().filter(|before| is_ordered(before)) {
+            return Ok(answered_with(answer, before.clone()));
+        }
+        // What a crash left half done is gone on with, unless a person has taken it over.
+        let is_untouched = before.as_ref().is_none_or(|before| before.changed_by.is_empty());
+        let document = match before {
+            Some(before) => before,
+            None => self.create(Self::next_identifier(), manifest, &by)?,
+        };
+        answer.alertseq = document.manifest.alertseq;
         answer.broadcast = Some(document.broadcast.clone());
         answer.state = "draft".to_owned();
         let starts = arrived.starts_itself
+            && is_untouched
             && answer.waits.is_empty()
             && matches!(arrived.draft.act, Act::NewChain | Act::Update)
             && arrived.draft.class.is_some_and(|class| settings.starts(class));
         if starts {
-            match self.start_by_itself(&document.broadcast, settings, &by) {
-                Ok(Stage::Scheduled) => answer.state = "scheduled".to_owned(),
-                Ok(_) => answer.state = "started".to_owned(),
-                // It stays a draft, and a person sees why.
-                Err(refusal) => answer.waits.push(refusal.sentence),
-            }
+            let started = self.start_by_itself(&document.broadcast, settings, &by);
+            // Where it does not, a person sees why. It may have begun all the same: what some
+            // shard did not take is told it again.
+            answer.waits.extend(started.err().map(|refusal| refusal.sentence));
+            let stage = self.standing().entry(&document.broadcast)?.document.stage;
+            answer.state = state_of_stage(stage).to_owned();
         }
         Ok(answer)
     }
@@ -287,14 +326,19 @@ impl BroadcastDesk {
 /// What was made of a warning that its source's log lacks: the engine ended before it was written
 /// there.
 fn answered_with(answer: WarningAnswer, before: BroadcastDocument) -> WarningAnswer {
-    let state = match before.stage {
-        Stage::Started | Stage::Ended => "started",
-        Stage::Scheduled => "scheduled",
-        Stage::Draft | Stage::Checked | Stage::Approved => "draft",
-    };
+    let state = state_of_stage(before.stage);
     let alertseq = before.manifest.alertseq;
     let broadcast = Some(before.broadcast);
     WarningAnswer { alertseq, state: state.to_owned(), broadcast, ..answer }
+}
+
+/// What a warning has come to, by how far its broadcast is.
+fn state_of_stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Started | Stage::Ended => "started",
+        Stage::Scheduled => "scheduled",
+        Stage::Draft | Stage::Checked | Stage::Approved => "draft",
+    }
 }
 
 /// What is settled keeps a warning waiting no more.
@@ -302,4 +346,118 @@ fn drop_holds(draft: &Draft, is_settled: impl Fn(&Hold) -> bool, answer: &mut Wa
     let holds = draft.holds.iter().filter(|hold| is_settled(hold)).map(ToString::to_string);
     let holds: Vec<String> = holds.collect();
     answer.waits.retain(|why| !holds.contains(why));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Bench, rfc3339};
+    use super::*;
+    use wire::cap::{Profile, Rules, check_xml};
+    use wire::terms::time::WallMs;
+
+    fn arrived(bench: &Bench, identifier: &str, starts_itself: bool) -> Arrived {
+        let now_ms = clock::unix_ms();
+        let (sent, expires) = (rfc3339(now_ms - 60_000), rfc3339(now_ms + 7_200_000));
+        let text = format!(
+            "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>{identifier}\
+             </identifier><sender>desk@town.test</sender><sent>{sent}</sent><status>Actual</status>\
+             <msgType>Alert</msgType><scope>Public</scope><info><language>en</language>\
+             <category>Geo</category><event>slide</event><urgency>Immediate</urgency>\
+             <severity>Severe</severity><certainty>Likely</certainty><expires>{expires}</expires>\
+             <headline>Leave now</headline><area><areaDesc>Chiyoda</areaDesc><geocode>\
+             <valueName>JIS X 0402</valueName><value>13101</value></geocode></area></info></alert>"
+        );
+        let rules = Rules { profile: Profile::Cap, now: WallMs::new(now_ms), segments_max: 3 };
+        let draft =
+            check_xml(text.as_bytes(), &rules).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let settings = SourceSettings {
+            token: "town".to_owned(),
+            profile: "cap".to_owned(),
+            xpid: "00100000001".to_owned(),
+            sender: "Town".to_owned(),
+            lists: vec![bench.list.clone()],
+            senders: Vec::new(),
+            template: None,
+            starts: ["01", "02", "03"].map(str::to_owned).to_vec(),
+            hold_seconds: 30,
+            recipients_max: Some(5_000),
+            exercises: false,
+            segments_max: 3,
+            registered_by: "somebody".to_owned(),
+        };
+        Arrived {
+            source: "town".to_owned(),
+            sender: draft.sender.clone(),
+            settings,
+            draft,
+            chains: Vec::new(),
+            is_known: false,
+            newest_revision: None,
+            remarks: Vec::new(),
+            waits: Vec::new(),
+            starts_itself,
+            may_stop: true,
+            is_look: false,
+        }
+    }
+
+    #[test]
+    fn a_warning_that_a_crash_cut_off_before_its_start_starts_when_it_comes_again() {
+        let bench = Bench::new(2, 100);
+        // As a crash leaves it: the draft is there, and nobody has started it.
+        let first = bench.desk.settle(arrived(&bench, "K-1", false)).expect("settled");
+        assert_eq!((first.state.as_str(), first.waits.len()), ("draft", 0), "{first:?}");
+        let again = bench.desk.settle(arrived(&bench, "K-1", true)).expect("settled");
+        assert_eq!(again.state, "started", "{:?}", again.waits);
+        assert_eq!(again.broadcast, first.broadcast, "and is no second one");
+        let third = bench.desk.settle(arrived(&bench, "K-1", true)).expect("settled");
+        assert_eq!((third.state, third.broadcast), (again.state, again.broadcast));
+    }
+
+    #[test]
+    fn a_draft_that_a_person_has_changed_is_theirs_to_start() {
+        let bench = Bench::new(2, 100);
+        let first = bench.desk.settle(arrived(&bench, "K-1", false)).expect("settled");
+        let broadcast = first.broadcast.expect("a draft");
+        let manifest = {
+            let mut standing = bench.desk.standing();
+            standing.entry(&broadcast).expect("there").document.manifest.clone()
+        };
+        bench.desk.change(&broadcast, manifest, "a person").expect("changed");
+        let again = bench.desk.settle(arrived(&bench, "K-1", true)).expect("settled");
+        assert_eq!((again.state.as_str(), again.broadcast), ("draft", Some(broadcast)));
+    }
+
+    #[test]
+    fn a_warning_that_a_shard_did_not_take_is_answered_as_what_it_is() {
+        let bench = Bench::new(2, 100);
+        bench.stand(1, true);
+        let answer = bench.desk.settle(arrived(&bench, "K-1", true)).expect("settled");
+        assert_eq!(answer.state, "started", "one shard sends it");
+        assert_eq!(answer.waits.len(), 1, "and a person sees that another does not");
+    }
+
+    #[test]
+    fn the_end_of_a_chain_stops_the_newest_whatever_is_wrong_with_an_older_one() {
+        let mut bench = Bench::new(2, 100);
+        let chain = |seq: u8| format!(r#""alertid":"flood","alertseq":{seq},"#);
+        let older = bench.started("a", &chain(0));
+        let newer = bench.started("b", &chain(1));
+        let file = {
+            let mut standing = bench.desk.standing();
+            let document = &standing.entry(&older).expect("there").document;
+            document.check.as_ref().expect("a dry run").file.clone()
+        };
+        let folder = bench.directory.path().join("broadcasts").join(&older);
+        std::fs::remove_file(folder.join(file)).expect("removed");
+        bench.restart(|_| false);
+        // Nor can anything of it be kept any more.
+        std::fs::remove_dir_all(folder).expect("removed");
+        let arrived = arrived(&bench, "K-9", true);
+        let answer = WarningAnswer::of("town", &arrived.draft, "judged");
+        let refusal = bench.desk.cancel_chain(&arrived, Some("flood".to_owned()), answer);
+        assert!(refusal.is_err(), "what could not be ended is told");
+        let progress = bench.desk.progress(&newer, false).expect("there");
+        assert_eq!(progress.state, "cancelled");
+    }
 }

@@ -3,17 +3,19 @@
 //! A document is written beside the old one, synced, and renamed in its place: a crash leaves one
 //! or the other.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::BuildHasher as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::documents::{BroadcastDocument, ListDocument};
 use host::clock;
 use host::reading::read_bounded;
 use wire::json;
@@ -34,6 +36,8 @@ const OUTCOMES: &str = "outcomes";
 pub(super) const ROOM: &str = "room";
 /// How the name of a file ends that is being written.
 pub(super) const PART: &str = "part";
+/// So many octets of the device are left to others where room is made for a broadcast's end.
+const LEFT_FREE_OCTETS: u64 = 8 << 20;
 /// A document of a broadcast may hold all of its texts.
 const DOCUMENT_OCTETS_MAX: u64 = 64 << 20;
 
@@ -138,22 +142,25 @@ impl Shelf {
         self.data_dir.join(ANSWERS)
     }
 
-    /// All templates.
-    pub(super) fn all_templates<T: DeserializeOwned>(&self) -> io::Result<Vec<T>> {
+    /// All templates that can be read, and why others cannot.
+    pub(super) fn all_templates<T: DeserializeOwned>(&self) -> io::Result<(Vec<T>, Vec<String>)> {
         let entries = match fs::read_dir(self.templates()) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
             Err(error) => return Err(error),
         };
-        let mut found = Vec::new();
+        let (mut found, mut damaged) = (Vec::new(), Vec::new());
         for entry in entries {
             let path = entry?.path();
             // A half written one has another ending.
             if path.extension().is_some_and(|extension| extension == "json") {
-                found.push(document(&path)?);
+                match document(&path) {
+                    Ok(template) => found.push(template),
+                    Err(error) => damaged.push(error.to_string()),
+                }
             }
         }
-        Ok(found)
+        Ok((found, damaged))
     }
 
     pub(super) fn keep_template(&self, name: &str, document: &impl Serialize) -> io::Result<()> {
@@ -190,18 +197,27 @@ impl Shelf {
             let folders = fs::read_dir(folder).into_iter().flatten().flatten();
             folders.for_each(|folder| sweep_folder(&folder.path()));
         }
+        // A folder without its document was being made, or removed, when the engine died.
+        for (folders, document) in [(LISTS, LIST_DOCUMENT), (BROADCASTS, BROADCAST_DOCUMENT)] {
+            let folders = fs::read_dir(self.data_dir.join(folders)).into_iter().flatten().flatten();
+            let folders = folders.map(|folder| folder.path()).filter(|folder| folder.is_dir());
+            for folder in folders.filter(|folder| is_left_over(folder, document)) {
+                let _ = fs::remove_dir_all(folder);
+            }
+        }
         let more = [self.areas(), self.templates(), self.answers()];
         more.iter().for_each(|folder| sweep_folder(folder));
     }
 
-    /// The identifiers and documents of all lists.
-    pub(super) fn lists<T: DeserializeOwned>(&self) -> io::Result<Vec<T>> {
-        documents(&self.data_dir.join(LISTS), LIST_DOCUMENT)
+    /// The documents of all lists.
+    pub(super) fn lists(&self) -> io::Result<Found<ListDocument>> {
+        documents::<ListDocument>(&self.data_dir.join(LISTS), LIST_DOCUMENT, |list| &list.list)
     }
 
     /// The documents of all broadcasts.
-    pub(super) fn broadcasts<T: DeserializeOwned>(&self) -> io::Result<Vec<T>> {
-        documents(&self.data_dir.join(BROADCASTS), BROADCAST_DOCUMENT)
+    pub(super) fn broadcasts(&self) -> io::Result<Found<BroadcastDocument>> {
+        let folder = self.data_dir.join(BROADCASTS);
+        documents::<BroadcastDocument>(&folder, BROADCAST_DOCUMENT, |document| &document.broadcast)
     }
 
     pub(super) fn keep_list(&self, list: &str, document: &impl Serialize) -> io::Result<()> {
@@ -275,8 +291,30 @@ fn sweep_folder(folder: &Path) {
     }
 }
 
-/// Has the device keep so many octets for a file; where it cannot promise that, nobody does.
+/// Whether a folder has nothing but what the desk writes beside a document, and no document. What
+/// else somebody has put there stays.
+fn is_left_over(folder: &Path, document: &str) -> bool {
+    let Ok(files) = fs::read_dir(folder) else { return false };
+    let names: Vec<String> =
+        files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    let is_own = |name: &String| {
+        name.starts_with("recipients") || name.starts_with(OUTCOMES) || name.ends_with(".list")
+    };
+    !names.iter().any(|name| name == document) && names.iter().all(is_own)
+}
+
+/// Has the device keep so many octets for a file; where it cannot promise that, nobody does. Where
+/// little would be left for others, nothing is taken: a device gives what it has piece by piece,
+/// and whoever writes meanwhile would find none.
 fn make_room(file: &File, octets: u64) -> io::Result<()> {
+    let has = file.metadata()?.len();
+    let device = fstatvfs(file)?;
+    let free = device.f_bavail.saturating_mul(device.f_frsize);
+    let leaves = free.saturating_sub(octets.saturating_sub(has));
+    if has < octets && leaves < LEFT_FREE_OCTETS {
+        let sentence = format!("{free} octets are free, and others need {LEFT_FREE_OCTETS}");
+        return Err(io::Error::new(io::ErrorKind::StorageFull, sentence));
+    }
     match fallocate(file, FallocateFlags::empty(), 0, octets) {
         Err(Errno::OPNOTSUPP) => Ok(()),
         made => Ok(made?),
@@ -299,32 +337,61 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn documents<T: DeserializeOwned>(folder: &Path, name: &str) -> io::Result<Vec<T>> {
+/// Documents, and those that cannot be read: the names of their folders, and why.
+pub(super) struct Found<T> {
+    pub(super) documents: Vec<T>,
+    pub(super) damaged: BTreeMap<String, String>,
+}
+
+impl<T> Found<T> {
+    /// All of them.
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub(super) fn whole(self) -> io::Result<Vec<T>> {
+        match self.damaged.into_values().next() {
+            None => Ok(self.documents),
+            Some(why) => Err(io::Error::new(io::ErrorKind::InvalidData, why)),
+        }
+    }
+}
+
+/// The documents in the folders of a folder, each read by itself: one that is damaged keeps no
+/// other from being read. `own` is the name of the folder that a document belongs in.
+fn documents<T: DeserializeOwned>(
+    folder: &Path,
+    name: &str,
+    own: fn(&T) -> &str,
+) -> io::Result<Found<T>> {
+    let mut found = Found { documents: Vec::new(), damaged: BTreeMap::new() };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
         Err(error) => return Err(error),
     };
-    let mut found = Vec::new();
     for entry in entries {
-        let path = entry?.path().join(name);
-        let text = match read_bounded(&path, DOCUMENT_OCTETS_MAX) {
-            Ok(text) => text,
-            // A folder without a document was being made when the engine died; a file is none.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                continue;
-            }
-            Err(error) => {
-                let text = format!("{}: {error}", path.display());
-                return Err(io::Error::new(error.kind(), text));
-            }
+        let entry = entry?;
+        let (of, path) =
+            (entry.file_name().to_string_lossy().into_owned(), entry.path().join(name));
+        // A folder without a document is somebody else's; a file is none.
+        let is_none = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
         };
-        found.push(of_text(&text, &path)?);
+        let document = match read_bounded(&path, DOCUMENT_OCTETS_MAX) {
+            Err(error) if is_none(&error) => continue,
+            Err(error) => Err(format!("{}: {error}", path.display())),
+            Ok(text) => of_text::<T>(&text, &path).map_err(|error| error.to_string()),
+        };
+        let document = document.and_then(|document| {
+            if own(&document) == of {
+                return Ok(document);
+            }
+            Err(format!("{}: it is the document of {}", path.display(), own(&document)))
+        });
+        match document {
+            Ok(document) => found.documents.push(document),
+            Err(why) => drop(found.damaged.insert(of, why)),
+        }
     }
     Ok(found)
 }

@@ -52,6 +52,8 @@ pub(super) fn state_word(entry: &Entry) -> &str {
         Stage::Checked => "checked",
         Stage::Approved => "approved",
         Stage::Scheduled => "scheduled",
+        // Nobody can say how far it is.
+        Stage::Started if entry.figures.is_empty() && entry.untold.is_some() => "untold",
         Stage::Started => state_of(&entry.figures),
         Stage::Ended => document.ended.as_ref().map_or("ended", |end| end.life.as_str()),
     }
@@ -298,8 +300,14 @@ impl BroadcastDesk {
     ) -> Result<Snapshot, BroadcastRefusal> {
         self.refresh()?;
         let looked = self.tally(broadcast);
-        // A shard that has not heard of it yet keeps nobody from seeing that.
-        if self.standing().entry(broadcast)?.untold.is_none() {
+        let is_known = {
+            let mut standing = self.standing();
+            let entry = standing.entry(broadcast)?;
+            entry.untold.is_none() && entry.document.stage != Stage::Ended
+        };
+        // A shard that has not heard of it yet keeps nobody from seeing that, nor do damaged files
+        // from seeing how it ended.
+        if is_known {
             looked?;
         }
         let has_no_room = self.engine.obstacles().iter().any(|obstacle| {

@@ -3,6 +3,7 @@
 //! **Invariants:** an ordinal is given once, for as long as the data directory or a copy of it
 //! lives; nobody else waits for the desk while a shard, or a file of recipients, takes its time.
 
+use std::fs;
 use std::sync::Arc;
 
 use super::check::reqid_is_free;
@@ -10,10 +11,12 @@ use super::desk::{BroadcastDesk, Standing, check_stage, holding_check};
 use super::documents::{BroadcastDocument, ScheduleDocument, Stage, StartDocument};
 use super::due::due_later;
 use super::refusal::{
-    APPROVAL, BroadcastRefusal, NOT_EXPECTED, NOT_HIGHER, STATE, TOO_MANY_LIVE, refused,
+    APPROVAL, BroadcastRefusal, CHECK_OUTDATED, NOT_EXPECTED, NOT_HIGHER, STATE, TOO_MANY_LIVE,
+    refused,
 };
 use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
 use crate::broadcast::manifest::Manifest;
+use crate::broadcast::running::RunningBroadcast;
 use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
 use wire::terms::rfc3339::parse_rfc3339;
@@ -32,9 +35,20 @@ enum Begun {
     Done(Box<BroadcastDocument>),
     /// It was started before: its shards are told once more.
     Again(Box<BroadcastDocument>),
-    /// It may be started, as this.
+    /// It may be started, as it is there.
     Now(Box<BroadcastDocument>),
 }
+
+/// What a start came to.
+enum Decided {
+    /// It is kept.
+    Started(Box<BroadcastDocument>),
+    /// Somebody has changed it since its files were read: it is this now.
+    Changed(Box<BroadcastDocument>),
+}
+
+/// So often the files of one start are read anew, where somebody changes it meanwhile.
+const READ_ANEW_MAX: usize = 8;
 
 impl BroadcastDesk {
     /// Starts it: returns when every shard has that durable. A start that is repeated gets the same
@@ -48,18 +62,29 @@ impl BroadcastDesk {
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let turns = self.turns_of(broadcast)?;
         let _turn = turns.start();
+        self.may_begin(broadcast)?;
         let ordered = Ordered { broadcast, digest, recipients, by };
         let document = match self.begin(&ordered)? {
             Begun::Done(document) => return Ok(*document),
             // The answer says that every shard has it, whatever became of the one before.
             Begun::Again(document) => *document,
-            Begun::Now(document) => self.decide(*document, &ordered)?,
+            Begun::Now(document) => self.carry_out(*document, &ordered)?,
         };
         self.tell_start(broadcast)?;
         Ok(document)
     }
 
-    /// Looks at what was ordered, and gives what may be started its ordinal.
+    /// What was not started yet stands on lists that can be read.
+    fn may_begin(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+        let manifest = {
+            let mut standing = self.standing();
+            let document = &standing.entry(broadcast)?.document;
+            document.started.is_none().then(|| document.manifest.clone())
+        };
+        manifest.map_or(Ok(()), |manifest| self.heeds_suppression(&manifest))
+    }
+
+    /// Looks at what was ordered.
     fn begin(&self, ordered: &Ordered<'_>) -> Result<Begun, BroadcastRefusal> {
         let mut standing = self.standing();
         let now_ms = clock::unix_ms();
@@ -78,6 +103,61 @@ impl BroadcastDesk {
             let document = self.schedule(&mut standing, document, due_ms, ordered)?;
             return Ok(Begun::Done(Box::new(document)));
         }
+        Ok(Begun::Now(Box::new(document)))
+    }
+
+    /// Reads the files of a start, and decides it by what they were read of: a dry run that came
+    /// meanwhile has files of its own.
+    fn carry_out(
+        &self,
+        mut seen: BroadcastDocument,
+        ordered: &Ordered<'_>,
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        for _ in 0..READ_ANEW_MAX {
+            let read = self.prepare(&seen, ordered);
+            match self.decide(&seen, read, ordered)? {
+                Decided::Started(document) => return Ok(*document),
+                Decided::Changed(document) => seen = *document,
+            }
+        }
+        let sentence = "its dry run is made anew all the time: start it when that has come to rest";
+        Err(refused(CHECK_OUTDATED, sentence))
+    }
+
+    /// What runs from a start on, but for its number, and the room for its end.
+    fn prepare(
+        &self,
+        seen: &BroadcastDocument,
+        ordered: &Ordered<'_>,
+    ) -> Result<RunningBroadcast, BroadcastRefusal> {
+        let start = start_of(seen, ordered, 0);
+        let running = self.running_of(seen, &start)?;
+        let rows = u64::from(running.recipients.rows());
+        self.shelf.make_outcomes_room(ordered.broadcast, rows)?;
+        Ok(running)
+    }
+
+    /// Gives a start its number and keeps it, if it still may be one when its files have been read.
+    fn decide(
+        &self,
+        seen: &BroadcastDocument,
+        read: Result<RunningBroadcast, BroadcastRefusal>,
+        ordered: &Ordered<'_>,
+    ) -> Result<Decided, BroadcastRefusal> {
+        let mut standing = self.standing();
+        let known = standing.entry(ordered.broadcast)?.document.clone();
+        let file = |document: &BroadcastDocument| document.check.as_ref().map(|c| c.file.clone());
+        let is_same = known.manifest == seen.manifest && file(&known) == file(seen);
+        let may_start = may_start(&standing, &known, ordered, clock::unix_ms());
+        if may_start.is_ok() && !is_same {
+            return Ok(Decided::Changed(Box::new(known)));
+        }
+        let mut running = may_start.and(read).inspect_err(|_| {
+            // Nothing is to end that does not begin.
+            if known.started.is_none() {
+                let _ = fs::remove_file(self.shelf.outcomes_room(ordered.broadcast));
+            }
+        })?;
         let ordinal = standing.next_ordinal;
         // Before anything is done under it: an ordinal that is lost is no harm, one that is given
         // twice is.
@@ -85,33 +165,20 @@ impl BroadcastDesk {
         standing.next_ordinal = ordinal + 1;
         let start = StartDocument {
             ordinal,
+            at_ms: running.terms.started_ms,
+            deadline_ms: running.terms.deadline_ms,
             by: ordered.by.to_owned(),
-            at_ms: now_ms,
-            deadline_ms: deadline_of(&document.manifest, now_ms),
         };
+        running.terms.ordinal = ordinal;
         let (stage, started) = (Stage::Started, Some(start));
-        Ok(Begun::Now(Box::new(BroadcastDocument { stage, started, ..document })))
-    }
-
-    /// Keeps a start, if it still may be one when its files have been read.
-    fn decide(
-        &self,
-        document: BroadcastDocument,
-        ordered: &Ordered<'_>,
-    ) -> Result<BroadcastDocument, BroadcastRefusal> {
-        let running = self.running(&document)?;
-        let rows = u64::from(running.recipients.rows());
-        self.shelf.make_outcomes_room(ordered.broadcast, rows)?;
-        let mut standing = self.standing();
-        let known = standing.entry(ordered.broadcast)?.document.clone();
-        may_start(&standing, &known, ordered, clock::unix_ms())?;
+        let document = BroadcastDocument { stage, started, ..known };
         // This rename decides the start.
         self.shelf.keep_broadcast(ordered.broadcast, &document)?;
         kill_point(KillPoint::RowsKept);
         let entry = standing.entry(ordered.broadcast)?;
         entry.document = document.clone();
-        entry.running = Some(Arc::clone(&running));
-        Ok(document)
+        entry.running = Some(Arc::new(running));
+        Ok(Decided::Started(Box::new(document)))
     }
 
     /// Keeps an order to start for its time. One that is repeated changes nothing.
@@ -164,6 +231,11 @@ fn may_start(
         let sentence = format!("the dry run found {found} recipients: repeat that number");
         return Err(refused(NOT_EXPECTED, sentence));
     }
+    // What follows another may find nobody left, and is done with then.
+    let follows = document.manifest.legs.iter().any(|leg| leg.audience.of.is_some());
+    if found == 0 && !follows && document.manifest.class != "09" {
+        return Err(refused(NOT_EXPECTED, "nobody is addressed: look at the areas and the lists"));
+    }
     let expect = &document.manifest.expect;
     if let Some([least, most]) = expect.recipients
         && !(least..=most).contains(&found)
@@ -189,10 +261,58 @@ fn may_start(
     Ok(())
 }
 
+/// A start at this moment.
+fn start_of(document: &BroadcastDocument, ordered: &Ordered<'_>, ordinal: u32) -> StartDocument {
+    let at_ms = clock::unix_ms();
+    let deadline_ms = deadline_of(&document.manifest, at_ms);
+    StartDocument { ordinal, by: ordered.by.to_owned(), at_ms, deadline_ms }
+}
+
 /// No attempt from then on, Unix milliseconds.
 fn deadline_of(manifest: &Manifest, now_ms: u64) -> u64 {
     let most = now_ms + LIFETIME_SECONDS_MAX * 1_000;
     let named = manifest.deadline.as_deref().and_then(parse_rfc3339);
     let own = manifest.lifetime.map(|seconds| now_ms + seconds * 1_000);
     named.map(|at| at.ms()).or(own).unwrap_or(most).min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Bench;
+    use super::*;
+
+    #[test]
+    fn a_dry_run_beside_a_start_takes_no_file_away_under_it() {
+        let bench = Bench::new(2, 100);
+        let (broadcast, digest, recipients) = bench.checked("a", "");
+        let (broadcast, digest) = (broadcast.as_str(), digest.as_str());
+        let ordered = Ordered { broadcast, digest, recipients, by: "operator" };
+        let Begun::Now(seen) = bench.desk.begin(&ordered).expect("it may start") else {
+            panic!("it is started now");
+        };
+        // Somebody's second look ends between the look at the draft and the decision.
+        bench.desk.check(broadcast).expect("a dry run");
+        bench.desk.approve(broadcast, digest, "approver").expect("agreed");
+        let started = bench.desk.carry_out(*seen, &ordered).expect("started");
+        let file = &started.check.as_ref().expect("a dry run").file;
+        let folder = bench.directory.path().join("broadcasts").join(broadcast);
+        assert!(folder.join(file).exists(), "what it is sent from is there");
+        bench.desk.tell_start(broadcast).expect("told");
+        assert_eq!(bench.desk.words(broadcast).expect("readable").1.len(), 100);
+    }
+
+    #[test]
+    fn a_start_that_is_refused_in_the_end_leaves_no_room_behind() {
+        let bench = Bench::new(1, 100);
+        let (broadcast, digest, recipients) = bench.checked("a", "");
+        let (broadcast, digest) = (broadcast.as_str(), digest.as_str());
+        let ordered = Ordered { broadcast, digest, recipients, by: "operator" };
+        let Begun::Now(seen) = bench.desk.begin(&ordered).expect("it may start") else {
+            panic!("it is started now");
+        };
+        let read = bench.desk.prepare(&seen, &ordered);
+        bench.desk.end_unstarted(broadcast, "cancelled").expect("ended");
+        assert!(bench.desk.decide(&seen, read, &ordered).is_err(), "it was ended");
+        assert!(!bench.desk.shelf.outcomes_room(broadcast).exists());
+    }
 }

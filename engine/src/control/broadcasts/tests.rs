@@ -6,11 +6,17 @@ use super::lists::{ImportWanted, Piece};
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::{Manifest, Texts};
-use crate::broadcast::slice::Order;
+use crate::broadcast::outcomes::Outcome;
+use crate::broadcast::slice::{Order, Slice};
+use crate::control::engine::Engine as _;
 use crate::control::fake_engine::{FakeBroadcasts, FakeEngine};
 use hyper::body::Bytes;
 use std::sync::{Arc, Barrier};
 use tempfile::TempDir;
+use wire::terms::ids::{Msn, Xpid};
+
+mod damaged;
+mod untold;
 
 const KEPT_DAYS: u32 = 400;
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
@@ -41,11 +47,15 @@ impl Bench {
     }
 
     pub(super) fn import(&self, text: &str) {
+        self.import_into(&self.list, text);
+    }
+
+    pub(super) fn import_into(&self, list: &str, text: &str) {
         let (pieces, taken) = tokio::sync::mpsc::channel(2);
         pieces.try_send(Piece::Octets(Bytes::from(text.to_owned()))).expect("room");
         pieces.try_send(Piece::End).expect("room");
         let options = ReaderOptions::default();
-        let (list, by) = (self.list.clone(), "somebody".to_owned());
+        let (list, by) = (list.to_owned(), "somebody".to_owned());
         let wanted = ImportWanted { list, base: None, may_be_empty: false, options, by };
         self.desk.import(wanted, taken).expect("a version");
     }
@@ -66,6 +76,23 @@ impl Bench {
 
     pub(super) fn stand(&self, shard: usize, stands: bool) {
         self.engine.broadcasts.shards.lock().expect("no panic")[shard].stands = stands;
+    }
+
+    /// These phones have contracts.
+    pub(super) fn contract(&self, numbers: std::ops::Range<u64>) {
+        let xpid = Xpid::parse(b"00100000001").expect("an XPID");
+        let rows: Vec<(Msn, Xpid)> = numbers.map(|number| (msn(number), xpid)).collect();
+        self.engine.add_contracts(&rows).expect("taken");
+    }
+
+    /// These phones are on a suppression list.
+    pub(super) fn suppress(&self, numbers: std::ops::Range<u64>) -> String {
+        let (name, purpose) = ("out".to_owned(), "suppression".to_owned());
+        let wanted = ListWanted { name, purpose, ..ListWanted::default() };
+        let list = self.desk.make_list(wanted).expect("a list").list;
+        let rows: String = numbers.map(|number| format!("{}\n", msn(number))).collect();
+        self.import_into(&list, &format!("msn\n{rows}"));
+        list
     }
 
     pub(super) fn manifest(&self, reqid: &str, more: &str) -> Manifest {
@@ -104,11 +131,62 @@ impl Bench {
         broadcast
     }
 
+    /// In these shards it has begun.
+    pub(super) fn begin_in(&self, broadcast: &str, shards: &[usize]) {
+        let ordinal = self.ordinal(broadcast);
+        let mut known = self.engine.broadcasts.shards.lock().expect("no panic");
+        for shard in shards {
+            let (slice, _) = known[*shard].known.get_mut(&ordinal).expect("known");
+            slice.order(Order::Start);
+        }
+    }
+
+    /// The first shard delivers so many rows.
+    fn deliver(&self, broadcast: &str, rows: u32) {
+        self.begin_in(broadcast, &[0]);
+        let ordinal = self.ordinal(broadcast);
+        self.with_slice(ordinal, |slice| slice.claim(rows));
+        self.settle(broadcast);
+        self.with_slice(ordinal, |slice| {
+            while let Some(row) = slice.next_turn(0) {
+                slice.ended(row, Outcome::Delivered, 1, 0);
+            }
+        });
+        self.settle(broadcast);
+    }
+
+    /// What the first shard has to say of it is durable.
+    fn settle(&self, broadcast: &str) {
+        self.with_slice(self.ordinal(broadcast), |slice| {
+            while slice.poll_record().is_some() {
+                slice.appended(host::clock::monotonic_ns());
+            }
+            slice.durable(u64::MAX);
+        });
+    }
+
+    fn with_slice(&self, ordinal: u32, work: impl FnOnce(&mut Slice)) {
+        let mut shards = self.engine.broadcasts.shards.lock().expect("no panic");
+        let (slice, _) = shards[0].known.get_mut(&ordinal).expect("known");
+        work(slice);
+    }
+
+    /// A shard does not have it.
+    pub(super) fn forget_in(&self, broadcast: &str, shard: usize) {
+        let ordinal = self.ordinal(broadcast);
+        let mut known = self.engine.broadcasts.shards.lock().expect("no panic");
+        known[shard].known.remove(&ordinal);
+    }
+
     pub(super) fn ordinal(&self, broadcast: &str) -> u32 {
         let mut standing = self.desk.standing();
         let document = &standing.entry(broadcast).expect("it is there").document;
         document.started.as_ref().expect("started").ordinal
     }
+}
+
+fn msn(number: u64) -> Msn {
+    Msn::from_value(9_000_000_000 + number).expect("an msn")
 }
 
 fn engine(shards: usize) -> Arc<FakeEngine> {
@@ -329,7 +407,7 @@ fn follower(reqid: &str) -> FollowerWanted {
     FollowerWanted { reqid: reqid.to_owned(), texts: Some(texts), lifetime: None }
 }
 
-fn rfc3339(ms: u64) -> String {
+pub(super) fn rfc3339(ms: u64) -> String {
     let text = wire::terms::calendar::jst_text(ms);
     format!("{}T{}+09:00", &text[..10], &text[11..19])
 }
@@ -354,7 +432,9 @@ fn a_retraction_has_nothing_of_what_would_keep_it_from_being_sent() {
         manifest.too_late_after = 60;
         manifest.deadline = Some(rfc3339(now_ms - 1_000));
     }
+    bench.deliver(&broadcast, 4);
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    bench.settle(&broadcast);
     bench.desk.look(now_ms).expect("kept");
     let new = BroadcastDesk::next_identifier();
     let made = bench.desk.retract((&broadcast, new), follower("b"), "author").expect("a draft");
@@ -423,9 +503,17 @@ fn rows_go_when_their_time_is_over_and_the_report_stays() {
     let before = bench.desk.report(&broadcast).expect("a report");
     let folder = bench.directory.path().join("broadcasts").join(&broadcast);
     let files = || std::fs::read_dir(&folder).expect("there").count();
-    bench.desk.retire(now_ms + (u64::from(KEPT_DAYS) - 1) * DAY_MS);
+    let at = |days: u64| now_ms + days * DAY_MS;
+    let kept = u64::from(KEPT_DAYS);
+    bench.desk.retire(at(kept - 1), 0);
+    bench.desk.retire(at(kept) - 1, DAY_MS);
     assert_eq!(files(), 3, "document, recipients, outcomes");
-    bench.desk.retire(now_ms + (u64::from(KEPT_DAYS) + 1) * DAY_MS);
+    bench.desk.retire(at(kept + 1), 2 * DAY_MS);
+    assert_eq!(files(), 3, "the clock may have made a step");
+    bench.desk.retire(at(0), 2 * DAY_MS + 60_000);
+    bench.desk.retire(at(kept + 2), 3 * DAY_MS);
+    assert_eq!(files(), 3, "it had made one, and was set right");
+    bench.desk.retire(at(kept + 3), 4 * DAY_MS);
     assert_eq!(files(), 2, "document, report");
     let after = bench.desk.report(&broadcast).expect("a report");
     assert_eq!((after.reasons, after.adds_up), (before.reasons, true));
@@ -461,7 +549,8 @@ fn drafts_have_a_bound_and_go_when_nobody_goes_on_with_them() {
         standing.entry(broadcast).ok().map(|entry| entry.document.stage)
     };
     assert_eq!(stage(&first), Some(Stage::Ended));
-    bench.desk.retire(now_ms + 31 * DAY_MS);
+    bench.desk.retire(now_ms + 31 * DAY_MS, 0);
+    bench.desk.retire(now_ms + 32 * DAY_MS, DAY_MS);
     assert_eq!(stage(&first), None, "what never began is not shown for ever");
     create("script", 201).expect("the old ones went");
 }

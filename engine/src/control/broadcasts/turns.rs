@@ -16,7 +16,7 @@ impl Turns {
         self.starts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To tell of an order. Whoever has this turn may wait for the other, never the other way.
+    /// To tell of an order. Whoever has the other turn may wait for this one, never the other way.
     pub(super) fn order(&self) -> MutexGuard<'_, ()> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,8 +52,8 @@ impl Retry {
 /// What some shard may not have heard.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Untold {
-    /// When it is told again, Unix milliseconds.
-    pub(super) again_ms: u64,
+    /// When it is told again.
+    pub(super) retry: Retry,
     /// Why it was not.
     pub(super) why: String,
 }

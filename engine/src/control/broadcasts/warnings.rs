@@ -100,8 +100,17 @@ struct LogQuery {
 }
 
 async fn show_log(caller: Caller, Parameters(query): Parameters<LogQuery>) -> Answer {
-    let logged = caller.look(move |store| store.warnings(&query.source, SHOWN_MAX)).await?;
-    let shown = logged.map_err(AdminError::from)?.into_iter().filter_map(|logged| {
+    let source = query.source.clone();
+    let found = caller.look(move |store| (store.warnings(&source, SHOWN_MAX), store.sources()));
+    let (logged, sources) = found.await?;
+    let logged = logged.map_err(AdminError::from)?;
+    // One that was removed still has its log.
+    let mut names = sources.map_err(AdminError::from)?.into_iter().map(|(name, _)| name);
+    if logged.is_empty() && !names.any(|name| name == query.source) {
+        let sentence = "there is no source of this name: `hayauma source list` shows all";
+        return Err(AdminError::new(StatusCode::NOT_FOUND, sentence).into());
+    }
+    let shown = logged.into_iter().filter_map(|logged| {
         let answer = json::read(&mut logged.answer.into_bytes()).ok()?;
         Some(LoggedDocument {
             at: calendar::jst_text(logged.taken_ms),
@@ -205,20 +214,17 @@ async fn take(
         let sentence = "it is none of the names that the source is registered with";
         BroadcastRefusal { place: Some("sender".to_owned()), ..refused(ALERT, sentence) }
     })?;
-    match query.check.as_deref() {
-        None => {}
-        Some("yes") => {
-            let answer = WarningAnswer::of(&source, &draft, "judged");
-            return Ok(reply_json(StatusCode::OK, &answer));
-        }
+    let is_look = match query.check.as_deref() {
+        None => false,
+        Some("yes") => true,
         Some(_) => return Err(AdminError::bad_request("check is yes or nothing").into()),
-    }
+    };
     // One warning of a source after the other: the second of two that are the same finds the first.
     let turn = desk.turn_of(&source);
     let turn = turn.lock_owned().await;
     let key = (source.clone(), sender.clone(), draft.identifier.clone());
     let seen = caller.look(move |store| store.warning(&key.0, &key.1, &key.2)).await?;
-    if let Some(seen) = seen.map_err(AdminError::from)? {
+    if let Some(seen) = seen.map_err(AdminError::from)?.filter(|_| !is_look) {
         return answered_before(seen, &sha256);
     }
     let name = (source.clone(), settings.clone(), draft.clone());
@@ -235,7 +241,14 @@ async fn take(
         waits: known.waits,
         starts_itself: is_own && caller.is_private,
         may_stop: (is_own && caller.is_private) || caller.may(Role::Operator),
+        is_look,
     };
+    if is_look {
+        // As what is posted, by the engine's own catalogue, and nothing is done or kept.
+        let answer = beside(desk, move |desk| desk.settle(arrived)).await?;
+        let answer = WarningAnswer { state: "judged".to_owned(), ..answer };
+        return Ok(reply_json(StatusCode::OK, &answer));
+    }
     // A source that hangs up meanwhile finds what became of it when it asks again.
     let task = tokio::spawn(async move {
         let _turn = turn;

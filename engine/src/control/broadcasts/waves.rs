@@ -113,7 +113,7 @@ impl BroadcastDesk {
 
     /// A shard that lacks the broadcast hears of its waves with the start.
     fn tell_wave(&self, ordinal: u32, open: u8) -> Result<(), BroadcastRefusal> {
-        self.engine.order_broadcast(ordinal, Order::Wave { open })?;
+        self.engine.order_broadcast(ordinal, &[Order::Wave { open }])?;
         Ok(())
     }
 }

@@ -135,7 +135,7 @@ fn an_order_to_a_broadcast_reaches_every_shard_whichever_of_them_takes_nothing()
     fill(&standing);
     let handle = handle_of(ports, TAKEN_TIMEOUT);
     std::thread::scope(|scope| {
-        let told = scope.spawn(|| handle.order_broadcast(1, Order::Pause));
+        let told = scope.spawn(|| handle.order_broadcast(1, &[Order::Pause]));
         let heard = healthy.receiver.recv_timeout(TAKEN_TIMEOUT / 4).expect("it hears at once");
         let ThreadMessage::To(1, ShardMessage::Broadcast(message)) = heard else {
             panic!("it is told something else")
@@ -206,7 +206,7 @@ fn a_shard_that_does_not_answer_is_not_taken_for_an_engine_that_stops() {
     assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Owed));
     assert_eq!(handle.remove_contracts(&contracts(1)), Err(ControlError::Owed));
     assert_eq!(handle.pause(true), Err(ControlError::NoAnswer));
-    assert_eq!(handle.order_broadcast(1, Order::Pause), Err(ControlError::NoAnswer));
+    assert_eq!(handle.order_broadcast(1, &[Order::Pause]), Err(ControlError::NoAnswer));
     handle.stop();
     assert_eq!(handle.pause(true), Err(ControlError::Stopping));
     assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));

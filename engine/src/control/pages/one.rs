@@ -288,7 +288,9 @@ fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
                     "paused" => (
                         touch(reader, id, "resume", "primary", reader.say("Resume", "再開"))
                     ),
-                    "running" => (touch(reader, id, "pause", "warn", reader.say("Pause", "一時停止"))),
+                    "running" | "untold" => (
+                        touch(reader, id, "pause", "warn", reader.say("Pause", "一時停止"))
+                    ),
                     _ => {}
                 }
                 (while_it_runs(reader, progress))

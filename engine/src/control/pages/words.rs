@@ -1,5 +1,7 @@
 //! What states, outcomes, codes and classes are called in both languages.
 
+use std::borrow::Cow;
+
 use super::tongue::Tongue;
 use crate::broadcast::outcomes::Outcome;
 
@@ -10,6 +12,8 @@ pub(super) fn state(tongue: Tongue, state: &str) -> &'static str {
         "checked" => ("Checked", "確認済み"),
         "approved" => ("Approved", "承認済み"),
         "scheduled" => ("Starts when it is time", "開始時刻待ち"),
+        "untold" => ("Does not go on in every shard", "一部のシャードで停止中"),
+        "damaged" => ("Damaged", "破損"),
         "holding" => ("Starts in a moment", "開始待機中"),
         "running" => ("Running", "配信中"),
         "paused" => ("Paused", "一時停止中"),
@@ -108,23 +112,31 @@ pub(super) fn meaning<'a>(tongue: Tongue, code: &str, english: &'a str) -> &'a s
 }
 
 /// A warning of a dry run.
-pub(super) fn warning(tongue: Tongue, english: &str) -> &str {
+pub(super) fn warning(tongue: Tongue, english: &str) -> Cow<'_, str> {
     if tongue == Tongue::English {
-        return english;
+        return english.into();
     }
-    match english {
+    if let Some((numbers, what)) = english.split_once(" recipients that were looked at ")
+        && let Some((rows, all)) = numbers.split_once(" of ")
+    {
+        let what = match what {
+            what if what.contains("(7002)") => "配信停止リストに載っているため届きません（7002）",
+            what if what.contains("(2005)") => "この XPID との契約がないため届きません（2005）",
+            _ => "事業者経路のため失敗します（6012）。一斉配信はコア網のみを使います",
+        };
+        return format!("確認した {all} 件のうち {rows} 件は{what}").into();
+    }
+    let japanese = match english {
         "nobody is addressed" => "宛先がありません",
         "some recipients have no text in their language (7001)" => {
             "一部の宛先には、その言語の文面がありません（7001）"
         }
         "some recipients are of no known area" => "一部の宛先は地域が不明です",
         "no end is named: it ends after 72 hours" => "終了時刻が未設定です（72 時間で終了）",
-        "rows whose route is a carrier fail (6012): broadcasts go by the core network" => {
-            "事業者経路の宛先は失敗します（6012）。一斉配信はコア網のみを使います"
-        }
         "a text of the exercise does not begin with the word for it: 訓練, EXERCISE" => {
             "訓練の文面が「訓練」で始まっていません"
         }
         other => other,
-    }
+    };
+    japanese.into()
 }

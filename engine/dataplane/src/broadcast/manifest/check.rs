@@ -32,7 +32,7 @@ impl Manifest {
         self.check_chain()?;
         self.check_times(class)?;
         self.check_numbers()?;
-        if self.suppression.is_some() && class != Class::Emergency {
+        if self.ignores_suppression() && class != Class::Emergency {
             return Err(wrong(
                 "/suppression",
                 "opt-outs are ignored by class 03 only: take it out",

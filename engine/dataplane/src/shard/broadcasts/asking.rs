@@ -14,6 +14,7 @@ use crate::broadcast::running::{RowsOf, RunningBroadcast, RunningTerms};
 use crate::broadcast::slice::{Order, WITHDRAWN};
 use crate::broadcast::suppression::OptOuts;
 use crate::gateway::fingerprint::Fingerprints;
+use crate::network::routes::CORE_NETWORK;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::Core;
 use crate::smsc::pushes::PushIndex;
@@ -23,7 +24,7 @@ use crate::smsc::state::State;
 use std::cell::Cell;
 use std::sync::Arc;
 use wire::terms::code::Code;
-use wire::terms::ids::{Msn, Reqid, Xpid};
+use wire::terms::ids::{Class, Msn, Reqid, Xpid};
 use wire::terms::time::WallMs;
 
 /// Broadcasts that are over and still remembered; beyond that the oldest is forgotten early.
@@ -36,6 +37,8 @@ struct KnownRow<'a> {
     /// Its part and its place there, while the broadcast is live.
     live: Option<(u32, u32)>,
     mark: u16,
+    /// It is withdrawn, or its broadcast ends.
+    ends: bool,
     number: u32,
 }
 
@@ -72,6 +75,7 @@ impl Part {
             word,
             live: Some((self.ordinal(), place)),
             mark: self.slice.mark(place),
+            ends: life.end().is_some() || self.slice.mark(place) & WITHDRAWN != 0,
             number: self.number_of(place),
         })
     }
@@ -141,11 +145,12 @@ impl<'a> Others<'a> {
         live.map(Earlier::Live).chain(past.map(|past| Earlier::Over(past))).collect()
     }
 
-    /// Whether a phone has this text already, or is about to, since that time. Only those are
-    /// looked into that have the text; what that costs is counted.
+    /// Whether a phone has this text already, or is about to, since that time: a row that is held,
+    /// or that waits in the message center for its attempt, is sent when the phone is back. Only
+    /// those are looked into that have the text; what that costs is counted.
     pub(super) fn had_text(
         self,
-        earlier: &[Earlier<'a>],
+        (earlier, core): (&[Earlier<'a>], &Core),
         own: &RunningBroadcast,
         (msn, text): (Msn, Option<u16>),
         since_ms: WallMs,
@@ -164,8 +169,8 @@ impl<'a> Others<'a> {
                 let text = row.broadcast.recipients.row(row.number).text;
                 let at_ms = row.broadcast.terms.started_ms + u64::from(row.word.seconds) * 1_000;
                 row.broadcast.digest(text) == Some(digest)
-                    && row.word.outcome.may_have_arrived()
-                    && at_ms >= since_ms.ms()
+                    && (row.word.outcome.may_have_arrived() && at_ms >= since_ms.ms()
+                        || is_about_to_be_sent(core, &row, msn))
             })
         })
     }
@@ -190,10 +195,26 @@ impl Earlier<'_> {
     }
 }
 
+/// Whether a live broadcast's row has had its turn and waits for an attempt, the first or another.
+fn is_about_to_be_sent(core: &Core, row: &KnownRow<'_>, msn: Msn) -> bool {
+    let Some((ordinal, place)) = row.live else { return false };
+    if row.ends {
+        return false;
+    }
+    match row.word.outcome {
+        Outcome::Held => true,
+        Outcome::Waiting => {
+            let position = row_position(ordinal, place);
+            core.waiting(msn).any(|at| core.push(at).position == position)
+        }
+        _ => false,
+    }
+}
+
 /// The row of a broadcast that is over to a phone.
 fn past_row(past: &PastBroadcast, msn: Msn) -> Option<KnownRow<'_>> {
     let (number, word) = past.word_of(msn)?;
-    Some(KnownRow { broadcast: &past.running, word, live: None, mark: 0, number })
+    Some(KnownRow { broadcast: &past.running, word, live: None, mark: 0, ends: true, number })
 }
 
 /// What single pushes of a broadcast's alert say of its row to a phone: how that ends, if it does,
@@ -222,11 +243,27 @@ impl<L: Log> Shard<L> {
     /// A broadcast is over: it is remembered for a day.
     pub fn remember_broadcast(&mut self, past: Arc<PastBroadcast>, now_ms: WallMs) {
         let known = &mut self.broadcasts.past;
-        known.retain(|other| other.until_ms > now_ms);
+        // Who may not have heard of it is told once more.
+        let ordinal = past.running.terms.ordinal;
+        let is_other = |other: &Arc<PastBroadcast>| other.running.terms.ordinal != ordinal;
+        known.retain(|other| other.until_ms > now_ms && is_other(other));
         if known.len() == PAST_MAX {
             known.remove(0);
         }
         known.push(past);
+    }
+
+    /// How many of these phones have no contract, and how many of the others a carrier would be
+    /// sent to: what a row's turn would find now.
+    pub fn foresee_rows(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> (u64, u64) {
+        let is_contracted = |msn: &&Msn| self.contracts.contains(**msn, xpid);
+        let contracted = msns.iter().filter(is_contracted);
+        let (mut found, mut by_carrier) = (0, 0);
+        for msn in contracted {
+            found += 1;
+            by_carrier += u64::from(self.routes.route_of(*msn, xpid, class) != CORE_NETWORK);
+        }
+        (msns.len() as u64 - found, by_carrier)
     }
 
     /// Whether a recipient of a broadcast has this reqid: a single push under it is another's.

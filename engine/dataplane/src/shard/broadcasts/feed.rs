@@ -6,8 +6,8 @@ use super::{Broadcasts, Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::limits::{
-    CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN, JOURNAL_OCTETS_PER_ROW, PIECE_ROWS, ROWS_QUEUED_MAX,
-    SEARCHES_PER_TURN_MAX, SWEPT_PER_TURN_MAX,
+    CLAIMED_AHEAD_LEFT_MAX, CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN, CLAIMED_PART_OF_A_SECOND,
+    JOURNAL_OCTETS_PER_ROW, PIECE_ROWS, ROWS_QUEUED_MAX, SEARCHES_PER_TURN_MAX, SWEPT_PER_TURN_MAX,
 };
 use crate::broadcast::outcomes::{HAD_IT, NO_TEXT, NOT_MEANT, Outcome, SUPPRESSED};
 use crate::broadcast::recipients::Recipient;
@@ -35,6 +35,8 @@ const PACED_EVERY_MS: u64 = 5;
 /// How often otherwise: a deadline and the end of a hold are no finer than that.
 const IDLE_EVERY_MS: u64 = 50;
 const SECOND_MS: u64 = 1_000;
+/// Searches of one class in a turn.
+const SEARCHES_OF_A_CLASS_MAX: usize = SEARCHES_PER_TURN_MAX / Class::BY_WEIGHT.len();
 
 impl<L: Log> Shard<L> {
     /// Goes on with every broadcast; whether there was anything to do. `begins` is false in a
@@ -62,7 +64,11 @@ impl<L: Log> Shard<L> {
         if begins {
             let mut promised = 0;
             for part in &mut broadcasts.parts {
-                part.slice.end_rest();
+                match part.slice.life() {
+                    // What a pause keeps waiting is in no doubt either.
+                    Life::Paused if !part.slice.is_under_way() => part.slice.rest(),
+                    _ => part.slice.end_rest(),
+                }
                 self.claim(part, &mut promised, now_ms);
             }
             if broadcasts.parts.iter().any(|part| !part.broadcast.terms.of.is_empty()) {
@@ -183,9 +189,14 @@ impl<L: Log> Shard<L> {
     /// Claims rows ahead, as many as the pace at which they are taken wants, and the journal has
     /// room for.
     fn claim(&mut self, part: &mut Part, promised: &mut u64, now_ms: WallMs) {
+        let most = match part.broadcast.terms.on_doubt {
+            OnDoubt::Again => CLAIMED_AHEAD_MAX,
+            // What a crash leaves in doubt would never be sent.
+            OnDoubt::Leave => CLAIMED_AHEAD_LEFT_MAX,
+        };
         let (fed, since_ms) = part.fed;
         if now_ms.abs_diff(since_ms) >= SECOND_MS {
-            part.ahead = part.ahead.min((fed / 2).max(CLAIMED_AHEAD_MIN));
+            part.ahead = part.ahead.min((fed / CLAIMED_PART_OF_A_SECOND).max(CLAIMED_AHEAD_MIN));
             part.fed = (0, now_ms);
         }
         // Once for each time that claims became durable: no sooner can anybody know whether they
@@ -193,23 +204,21 @@ impl<L: Log> Shard<L> {
         let is_known = self.durable() >= part.grown_at;
         if std::mem::take(&mut part.is_starved) && is_known {
             part.grown_at = self.journal.appended() + 1;
-            let most = match part.broadcast.terms.on_doubt {
-                OnDoubt::Again => CLAIMED_AHEAD_MAX,
-                // What a crash leaves in doubt would never be sent.
-                OnDoubt::Leave => CLAIMED_AHEAD_MIN,
-            };
-            // What a pace lets through in a fifth of a second is enough.
-            let paced = part.bucket.rate(self.pace.steady(now_ms));
-            let paced = paced.map_or(most, |rate| (rate / 5).max(CLAIMED_AHEAD_MIN));
-            part.ahead = (part.ahead * 2).min(most).min(paced);
+            part.ahead = (part.ahead * 2).min(most);
         }
+        // What a pace lets through in a tenth of a second is enough.
+        let paced = part.bucket.rate(self.pace.steady(now_ms));
+        let paced = paced.map_or(most, |rate| (rate / CLAIMED_PART_OF_A_SECOND).max(1));
+        part.ahead = part.ahead.min(paced.max(CLAIMED_AHEAD_MIN));
+        let ahead = part.ahead.min(paced);
         if part.slice.life() != Life::Running {
             return;
         }
-        let wanted = part.ahead.saturating_sub(part.slice.claimed_ahead() as u32);
+        let wanted = ahead.saturating_sub(part.slice.claimed_ahead() as u32);
         // What was claimed before is promised already.
         let octets = *promised + u64::from(wanted) * JOURNAL_OCTETS_PER_ROW;
-        if wanted >= PIECE_ROWS && self.journal.has_room_for_rows(octets + CLAIM_OCTETS) {
+        let is_worth_it = wanted >= (ahead / 2).clamp(1, PIECE_ROWS);
+        if is_worth_it && self.journal.has_room_for_rows(octets + CLAIM_OCTETS) {
             let steady = self.pace.steady(now_ms);
             match &mut part.areas {
                 None => part.slice.claim(wanted),
@@ -229,9 +238,10 @@ impl<L: Log> Shard<L> {
     fn feed(&mut self, broadcasts: &mut Broadcasts, slots: usize, now_ms: WallMs) -> bool {
         let mut busy = false;
         let mut begun = broadcasts.in_flight + broadcasts.queued.iter().sum::<usize>();
-        broadcasts.searched.set(0);
         for class in Class::BY_WEIGHT {
             let place = class_place(class);
+            // Each has its own: what one class looks for costs no other its turn.
+            broadcasts.searched.set(0);
             let room = ROWS_QUEUED_MAX.saturating_sub(broadcasts.queued[place]);
             let Broadcasts { parts, shares, queued, past, suppression, searched, .. } =
                 &mut *broadcasts;
@@ -243,7 +253,7 @@ impl<L: Log> Shard<L> {
             while left > 0
                 && self.has_place_for_row()
                 && put_off < PUT_OFF_MAX
-                && searched.get() < SEARCHES_PER_TURN_MAX
+                && searched.get() < SEARCHES_OF_A_CLASS_MAX
             {
                 let has_row = |ordinal| {
                     let part = parts.iter().find(|part| part.ordinal() == ordinal);
@@ -385,7 +395,12 @@ impl<L: Log> Shard<L> {
         }
         let Some(row) = part.new_row(place) else { return Look::End(Outcome::Skipped, NO_TEXT) };
         if let Some((earlier, since_ms)) = skips
-            && others.had_text(earlier, &part.broadcast, (msn, recipient.text), *since_ms)
+            && others.had_text(
+                (earlier.as_slice(), &self.core),
+                &part.broadcast,
+                (msn, recipient.text),
+                *since_ms,
+            )
         {
             return Look::End(Outcome::Skipped, HAD_IT);
         }

@@ -141,3 +141,49 @@ fn one_reqid_is_started_once_by_whichever_draft_comes_first() {
     );
     assert_eq!(port.start(&second).0, 202, "it is free again");
 }
+
+#[test]
+fn the_audit_says_how_every_import_ended() {
+    let port = Port::open();
+    let list = port.list("news");
+    assert!(!port.fill(&list, "", &rows(3)));
+    let (status, text) = port.send("PUT", &format!("/lists/{list}/versions"), "no header\n");
+    assert_eq!(status, 400, "{text}");
+    let audit = port.directory.path().join("audit.jsonl");
+    let audit = std::fs::read_to_string(audit).expect("an audit");
+    let lines = |what: &str| audit.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(lines(&format!("list import {list} begins")), 2, "{audit}");
+    assert_eq!(lines(&format!("list import {list} ends")), 1, "{audit}");
+    assert_eq!(lines(&format!("not done: list import {list}")), 1, "{audit}");
+}
+
+#[test]
+fn an_import_whose_sender_hangs_up_at_its_end_is_in_the_audit() {
+    use std::io::Write as _;
+    let port = Port::open();
+    let list = port.list("news");
+    let body = rows(20_000);
+    let mut stream = std::net::TcpStream::connect(port.address()).expect("a connection");
+    let head = format!(
+        "PUT /lists/{list}/versions HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {SECRET}\r\n\
+         {ORDER_HEADER}: 1\r\nContent-Length: {}\r\n\r\n",
+        port.address(),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("taken");
+    stream.write_all(body.as_bytes()).expect("taken");
+    drop(stream);
+    let audit = port.directory.path().join("audit.jsonl");
+    let until = host::clock::instant() + Duration::from_secs(60);
+    while port.versions(&list).is_empty() && host::clock::instant() < until {
+        std::thread::yield_now();
+    }
+    let has_end = || {
+        let audit = std::fs::read_to_string(&audit).expect("an audit");
+        audit.contains(&format!("list import {list} ends"))
+    };
+    while !has_end() && host::clock::instant() < until {
+        std::thread::yield_now();
+    }
+    assert!(has_end(), "a version is there, and nobody knows by whom");
+}
