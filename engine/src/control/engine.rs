@@ -16,7 +16,7 @@ use crate::shard::{LivePush, ParkedAction, ParkedNotification, SliceFigures, Wai
 use std::ops::Range;
 use std::sync::Arc;
 use wire::terms::code::Code;
-use wire::terms::ids::{Class, Msn, Reqid, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 
 /// The running engine as the control plane sees it.
 ///
@@ -127,12 +127,12 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// As [`Self::start_broadcast`].
     fn pace_broadcast(&self, ordinal: u32, pace: RunningPace) -> Result<bool, ControlError>;
-    /// Withdraws the row to a phone of the broadcast with this reqid; the answer's code comes when
+    /// Withdraws the row to a phone of the broadcast with this ordinal; the answer's code comes when
     /// that is durable. `None`: there is no such row.
     ///
     /// # Errors
     /// The engine is stopping or the shard does not answer.
-    fn withdraw_recipient(&self, row: (Xpid, Msn, Reqid)) -> Result<Option<Code>, ControlError>;
+    fn withdraw_recipient(&self, ordinal: u32, msn: Msn) -> Result<Option<Code>, ControlError>;
     /// The outcomes of a broadcast are kept: the shards forget it.
     ///
     /// # Errors

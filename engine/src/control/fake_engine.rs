@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::broadcast::life::Life;
+use crate::broadcast::life::{End, Life};
 use crate::broadcast::mutation::Mutation;
+use crate::broadcast::outcomes::Outcome;
 use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::{Order, Plan, Slice};
@@ -25,7 +26,7 @@ use crate::shard::{
     CLASSES, LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally,
 };
 use wire::terms::code::Code;
-use wire::terms::ids::{Class, Msn, Reqid, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 
 #[derive(Default)]
 pub(crate) struct FakeEngine {
@@ -54,6 +55,20 @@ pub(crate) struct FakeBroadcasts {
     pub(crate) may_follow: Mutex<Option<Vec<u32>>>,
     /// How often each broadcast's words were asked for.
     pub(crate) words_asked: Mutex<BTreeMap<u32, usize>>,
+    /// The rows that were to be withdrawn.
+    pub(crate) withdrawn: Mutex<Vec<(u32, Msn)>>,
+    /// What happens once, right after a start was taken.
+    pub(crate) behind_start: Mutex<Option<Meanwhile>>,
+    /// What happens once, right after words were read.
+    pub(crate) behind_words: Mutex<Option<Meanwhile>>,
+}
+
+/// What somebody else does between two calls.
+pub(crate) type Meanwhile = Box<dyn FnOnce() + Send>;
+
+fn happen(meanwhile: &Mutex<Option<Meanwhile>>) {
+    let meanwhile = meanwhile.lock().expect("no panic").take();
+    meanwhile.into_iter().for_each(|act| act());
 }
 
 #[derive(Default)]
@@ -79,8 +94,14 @@ impl Default for FakeBroadcasts {
 impl FakeBroadcasts {
     pub(crate) fn of(shards: usize) -> Self {
         let shards = (0..shards).map(|_| FakeShard::default()).collect();
-        let (may_follow, words_asked) = (Mutex::default(), Mutex::default());
-        Self { shards: Mutex::new(shards), may_follow, words_asked }
+        Self {
+            shards: Mutex::new(shards),
+            may_follow: Mutex::default(),
+            words_asked: Mutex::default(),
+            withdrawn: Mutex::default(),
+            behind_start: Mutex::default(),
+            behind_words: Mutex::default(),
+        }
     }
 
     /// Where a broadcast stands in each shard.
@@ -90,6 +111,34 @@ impl FakeBroadcasts {
             .iter()
             .map(|shard| shard.known.get(&ordinal).map(|(slice, _)| slice.life()))
             .collect()
+    }
+
+    /// Every row of a broadcast begins, in each shard, and then ends with this, if anything.
+    pub(crate) fn begin_all(&self, ordinal: u32, outcome: Option<Outcome>) {
+        let mut shards = self.shards.lock().expect("no panic");
+        for (slice, rows) in shards.iter_mut().filter_map(|shard| shard.known.get_mut(&ordinal)) {
+            slice.order(Order::Start);
+            slice.claim(*rows);
+            write_down(slice);
+            while let Some(row) = slice.next_turn(1) {
+                outcome.into_iter().for_each(|outcome| slice.ended(row, outcome, 1, 1));
+            }
+            write_down(slice);
+        }
+    }
+
+    /// What was ordered is durable in each shard.
+    pub(crate) fn settle(&self, ordinal: u32) {
+        let mut shards = self.shards.lock().expect("no panic");
+        let known = shards.iter_mut().filter_map(|shard| shard.known.get_mut(&ordinal));
+        known.for_each(|(slice, _)| write_down(slice));
+    }
+
+    /// A broadcast is at its end in each shard, as its deadline or another one brings it.
+    pub(crate) fn end(&self, ordinal: u32, end: End) {
+        let mut shards = self.shards.lock().expect("no panic");
+        let known = shards.iter_mut().filter_map(|shard| shard.known.get_mut(&ordinal));
+        known.for_each(|(slice, _)| slice.order(Order::End(end)));
     }
 
     fn start(
@@ -172,6 +221,16 @@ impl FakeBroadcasts {
         let words = known.map_or(&[][..], |(slice, _)| slice.words());
         words[places.start as usize..].iter().take(places.len()).copied().collect()
     }
+}
+
+/// All records of a part are durable.
+fn write_down(slice: &mut Slice) {
+    let mut sequence = 0;
+    while slice.poll_record().is_some() {
+        sequence += 1;
+        slice.appended(sequence);
+    }
+    slice.durable(sequence);
 }
 
 /// Whether every shard has answered.
@@ -318,7 +377,9 @@ impl Engine for FakeEngine {
         behind: &[Order],
     ) -> Result<(), ControlError> {
         self.check()?;
-        self.broadcasts.start(broadcast, behind)
+        let started = self.broadcasts.start(broadcast, behind);
+        happen(&self.broadcasts.behind_start);
+        started
     }
 
     fn all_broadcasts_told(&self, may_follow: &[u32]) -> Result<(), ControlError> {
@@ -337,8 +398,12 @@ impl Engine for FakeEngine {
         self.broadcasts.pace(ordinal, pace)
     }
 
-    fn withdraw_recipient(&self, _: (Xpid, Msn, Reqid)) -> Result<Option<Code>, ControlError> {
-        self.check().map(|()| None)
+    fn withdraw_recipient(&self, ordinal: u32, msn: Msn) -> Result<Option<Code>, ControlError> {
+        self.check()?;
+        self.broadcasts.withdrawn.lock().expect("no panic").push((ordinal, msn));
+        let shards = self.broadcasts.shards.lock().expect("no panic");
+        let is_known = shards.iter().any(|shard| shard.known.contains_key(&ordinal));
+        Ok(is_known.then_some(Code::ACCEPTED))
     }
 
     fn forget_broadcast(&self, ordinal: u32) -> Result<(), ControlError> {
@@ -367,7 +432,10 @@ impl Engine for FakeEngine {
         ordinal: u32,
         places: Range<u32>,
     ) -> Result<Vec<u32>, ControlError> {
-        self.check().map(|()| self.broadcasts.words(shard, ordinal, places))
+        self.check()?;
+        let words = self.broadcasts.words(shard, ordinal, places);
+        happen(&self.broadcasts.behind_words);
+        Ok(words)
     }
 
     fn calling_for(&self, xpid: Xpid) -> Option<(Registration, Outbound)> {

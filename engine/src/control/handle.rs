@@ -43,7 +43,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use wire::terms::code::Code;
-use wire::terms::ids::{Class, Msn, Reqid, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::ownership::shard_of;
 
 /// How often it looks meanwhile whether a shard has ended.
@@ -568,10 +568,10 @@ impl Engine for EngineHandle {
         Ok(!known.contains(&false))
     }
 
-    fn withdraw_recipient(&self, row: (Xpid, Msn, Reqid)) -> Result<Option<Code>, ControlError> {
+    fn withdraw_recipient(&self, ordinal: u32, msn: Msn) -> Result<Option<Code>, ControlError> {
         let (reply, taken) = bounded(1);
-        let shard = shard_of(row.1, self.ports.shards.len());
-        let message = BroadcastMessage::Withdrawn { row, reply };
+        let shard = shard_of(msn, self.ports.shards.len());
+        let message = BroadcastMessage::Withdrawn { ordinal, msn, reply };
         self.ports.send(shard, ShardMessage::Broadcast(message))?;
         self.taken(&taken)
     }

@@ -10,7 +10,7 @@ use crossbeam::channel::Sender;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::terms::code::Code;
-use wire::terms::ids::{Class, Msn, Reqid, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::time::WallMs;
 
 /// What a shard can be told of broadcasts.
@@ -25,7 +25,7 @@ pub enum BroadcastMessage {
     /// Another pace; the answer says whether there is such a broadcast.
     Paced { ordinal: u32, pace: RunningPace, reply: Sender<bool> },
     /// The row of a phone is withdrawn, by its reqid; the answer comes when that is durable.
-    Withdrawn { row: (Xpid, Msn, Reqid), reply: Sender<Option<Code>> },
+    Withdrawn { ordinal: u32, msn: Msn, reply: Sender<Option<Code>> },
     /// Its outcomes are kept elsewhere.
     Forget(u32),
     /// It is over, and requests may still mean it.
@@ -82,8 +82,8 @@ impl WaitingOrders {
             BroadcastMessage::Paced { ordinal, pace, reply } => {
                 let _ = reply.try_send(shard.pace_broadcast(ordinal, pace, now_ms));
             }
-            BroadcastMessage::Withdrawn { row, reply } => {
-                match shard.withdraw_recipient(row, now_ms) {
+            BroadcastMessage::Withdrawn { ordinal, msn, reply } => {
+                match shard.withdraw_recipient(ordinal, msn, now_ms) {
                     Some((code, sequence)) => {
                         self.waiting.push_back((sequence, Waiting::Code(reply, code)));
                     }

@@ -12,10 +12,10 @@ use super::refusal::{
     BroadcastRefusal, LIST_NOT_READY, REUSED, STATE, TOO_MANY_REFUSED, disk, refused,
 };
 use super::shelf::{Part, new_identifier};
-use crate::broadcast::audience::{Addressed, LegSources, PinnedList, address};
+use crate::broadcast::audience::{Addressed, AddressedText, LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{
-    DuplicateAction, Manifest, Notify, OtherBroadcast, Schedule, Wave,
+    DuplicateAction, Manifest, Notify, OtherBroadcast, Schedule, Texts, Wave,
 };
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::RecipientsWriter;
@@ -23,6 +23,7 @@ use crate::broadcast::running::RowsOf;
 use crate::shard::SliceFigures;
 use host::clock;
 use host::mapped::Mapped;
+use sha2::{Digest as _, Sha256};
 use wire::cap::missing_prefix;
 use wire::sms::relay::OriginatingAddress;
 use wire::terms::ids::{Class, Kind};
@@ -98,13 +99,13 @@ impl BroadcastDesk {
         let addressed = address(&written, &sources, &catalogue, &mut writer)?;
         writer.finish()?;
         part.keep()?;
-        let retraction =
-            self.check_retraction((broadcast, &manifest), &templates, (&sources[..], &*catalogue))?;
-        let check = self.check_of(&written, &sources, addressed, file);
+        let from = (&sources[..], &*catalogue);
+        let retraction = self.check_retraction((broadcast, &manifest), &templates, from)?;
+        let check = self.check_of(&written, &sources, (addressed, retraction), file);
         if of_live.iter().all(Option::is_none) {
             of_live.clear();
         }
-        let check = CheckDocument { templates, retraction, of: of_live, ..check };
+        let check = CheckDocument { templates, of: of_live, ..check };
         let mut check = self.with_foreseen(&manifest, &path, check)?;
         check.warnings.extend(self.same_text_lately(broadcast, &manifest, &check.addressed));
         let mut before = None;
@@ -133,9 +134,10 @@ impl BroadcastDesk {
         &self,
         manifest: &Manifest,
         sources: &[LegSources<'_>],
-        addressed: Addressed,
+        (addressed, retraction): (Addressed, (Vec<AddressedText>, Vec<Texts>)),
         file: String,
     ) -> CheckDocument {
+        let (retraction, retraction_texts) = retraction;
         let of_waves = |source: &'_ LegSources<'_>| {
             let lists = source.waves.iter().flatten();
             lists.map(|list| (list.list.clone(), list.digest)).collect::<Vec<_>>()
@@ -143,6 +145,11 @@ impl BroadcastDesk {
         let mut lists: Vec<(String, [u8; 32])> =
             sources.iter().map(|source| (source.list.list.clone(), source.list.digest)).collect();
         lists.extend(sources.iter().flat_map(of_waves));
+        if !retraction_texts.is_empty() {
+            // What takes it back is approved with it.
+            let texts = simd_json::to_vec(&retraction_texts).unwrap_or_default();
+            lists.push(("retraction".to_owned(), Sha256::digest(texts).into()));
+        }
         let counts = [addressed.targeted, addressed.without_text, addressed.segments];
         let mut warnings = Vec::new();
         let mut warn = |holds: bool, sentence: &str| {
@@ -178,7 +185,8 @@ impl BroadcastDesk {
             foreseen: None,
             file,
             of: Vec::new(),
-            retraction: Vec::new(),
+            retraction,
+            retraction_texts,
         }
     }
 
@@ -295,9 +303,10 @@ impl BroadcastDesk {
             let start = document.started.as_ref().filter(|_| document.stage == Stage::Started);
             start.map(|start| start.ordinal)
         };
+        // Before the words: what begins behind them, and is stopped then, has begun.
+        let ends = live.map(|ordinal| self.stopped_in(ordinal)).transpose()?;
         let (recipients, words) = self.words(&of.broadcast)?;
         let shards = self.engine.shards();
-        let ends = live.map(|ordinal| self.stopped_in(ordinal)).transpose()?;
         let mut msns = Vec::new();
         for (number, word) in (0..).zip(words) {
             let word = RowWord::from_bits(word)

@@ -17,6 +17,7 @@ use super::documents::{
 use super::loaded::loaded;
 use super::memory::Suppression;
 use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, STATE, broken, refused, unknown};
+use super::retracting::takes_none_back;
 use super::shelf::{Shelf, new_identifier};
 use super::turns::{Retry, Turns, Untold};
 use super::watched::Watched;
@@ -371,7 +372,9 @@ impl BroadcastDesk {
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let manifest = manifest.checked()?;
-        self.alter(broadcast, |document| {
+        let mut standing = self.standing();
+        takes_none_back(&standing, broadcast)?;
+        self.alter_in(&mut standing, broadcast, |document| {
             check_stage(document, &[Stage::Draft, Stage::Checked, Stage::Approved])?;
             document.manifest = manifest;
             document.stage = Stage::Draft;
@@ -416,7 +419,9 @@ impl BroadcastDesk {
         broadcast: &str,
         digest: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
-        self.alter(broadcast, |document| {
+        let mut standing = self.standing();
+        takes_none_back(&standing, broadcast)?;
+        self.alter_in(&mut standing, broadcast, |document| {
             check_stage(document, &[Stage::Checked, Stage::Approved])?;
             holding_check(document, digest, clock::unix_ms())?;
             document.stage = Stage::Draft;

@@ -87,7 +87,7 @@ pub enum Stage {
 }
 
 /// A dry run.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CheckDocument {
     /// When, Unix milliseconds.
     pub at_ms: u64,
@@ -116,6 +116,9 @@ pub struct CheckDocument {
     /// What takes it back, as whoever has the text would get that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retraction: Vec<AddressedText>,
+    /// By leg, the texts of what takes it back, written out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retraction_texts: Vec<Texts>,
 }
 
 /// An approval.

@@ -16,7 +16,7 @@ use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
 use crate::broadcast::running::RunningBroadcast;
 use wire::terms::code::Code;
-use wire::terms::ids::{Msn, Reqid, Xpid};
+use wire::terms::ids::Msn;
 use wire::terms::ownership::shard_of;
 
 /// A row, as somebody asks for it.
@@ -85,10 +85,9 @@ impl BroadcastDesk {
     /// Withdraws the row to a phone: nothing of it begins after the answer.
     pub(super) fn withdraw(&self, broadcast: &str, msn: Msn) -> Result<(), BroadcastRefusal> {
         let (document, _) = self.started_document(broadcast)?;
-        let manifest = &document.manifest;
-        let xpid = Xpid::parse(manifest.xpid.as_bytes()).ok_or_else(not_started)?;
-        let reqid = Reqid::parse(manifest.reqid.as_bytes()).ok_or_else(not_started)?;
-        let code = self.engine.withdraw_recipient((xpid, msn, reqid))?;
+        let ordinal = document.started.as_ref().map(|start| start.ordinal);
+        let ordinal = ordinal.ok_or_else(not_started)?;
+        let code = self.engine.withdraw_recipient(ordinal, msn)?;
         let code = match code {
             Some(code) => code,
             // It is not addressed, or what it was addressed by is over for long.

@@ -167,9 +167,17 @@ impl BroadcastDesk {
             self.engine.order_broadcast(ordinal, &[Order::Chain { alertseq }])?;
         }
         self.engine.start_broadcast(&running, &behind)?;
-        // What a shard was told of long ago it has at the pace of that time.
-        if document.pace.is_some() {
-            self.engine.pace_broadcast(running.terms.ordinal, document.pace_now())?;
+        // What a shard was told of long ago it has at the pace of that time. One that somebody has
+        // set meanwhile is the newer one.
+        let turns = self.turns_of(&document.broadcast)?;
+        let _turn = turns.pace();
+        let pace = {
+            let mut standing = self.standing();
+            let document = &standing.entry(&document.broadcast)?.document;
+            document.pace.as_ref().map(|_| document.pace_now())
+        };
+        if let Some(pace) = pace {
+            self.engine.pace_broadcast(running.terms.ordinal, pace)?;
         }
         Ok(())
     }

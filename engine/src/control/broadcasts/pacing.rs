@@ -63,8 +63,8 @@ impl BroadcastDesk {
         let told = self.engine.pace_broadcast(start.ordinal, set.pace_now());
         if told != Ok(true) {
             let mut standing = self.standing();
-            let untold = &mut standing.entry(broadcast)?.untold;
             let why = "a shard does not answer: it is told its pace again".to_owned();
+            let untold = &mut standing.entry(broadcast)?.untold;
             let retry = Retry::after(None, clock::unix_ms());
             untold.get_or_insert(Untold { retry, why });
         }
@@ -111,5 +111,25 @@ mod tests {
         for wanted in [PaceWanted::default(), PaceWanted { weight: Some(0), ..faster }] {
             bench.desk.set_pace(&broadcast, &wanted, "operator").expect_err("nothing to do");
         }
+    }
+
+    #[test]
+    fn a_pace_that_is_set_while_a_start_is_told_again_stays() {
+        let bench = Bench::new(2, 10);
+        let broadcast = bench.started("a", r#""pace":{"per_second":5},"#);
+        let ordinal = bench.ordinal(&broadcast);
+        let set = |bench: &Bench, per_second: u32| {
+            let wanted = PaceWanted { per_second: Some(per_second), weight: None };
+            bench.desk.set_pace(&broadcast, &wanted, "operator").expect("set");
+        };
+        set(&bench, 2_000);
+        let (desk, slower) = (std::sync::Arc::clone(&bench.desk), broadcast.clone());
+        *bench.engine.broadcasts.behind_start.lock().expect("no panic") =
+            Some(Box::new(move || {
+                let wanted = PaceWanted { per_second: Some(100), weight: None };
+                desk.set_pace(&slower, &wanted, "operator").expect("every shard has it");
+            }));
+        bench.desk.tell_start(&broadcast).expect("told");
+        assert_eq!(paces(&bench, ordinal), [Some(100); 2], "as it was answered");
     }
 }

@@ -4,11 +4,11 @@
 //!
 //! **Invariants:** that it is to be taken back is kept before it is answered, and done over a
 //! restart; it is taken back once; nobody has to agree again, as what was agreed to has not
-//! changed.
+//! changed: its texts are kept as the dry run wrote them out, and nobody changes the draft.
 
 use std::collections::BTreeMap;
 
-use super::desk::{BroadcastDesk, check_stage};
+use super::desk::{BroadcastDesk, Standing, check_stage};
 use super::documents::{Approval, BroadcastDocument, FollowerWanted, RetractingDocument, Stage};
 use super::followers::retraction_of;
 use super::refusal::{BroadcastRefusal, STATE, refused};
@@ -16,7 +16,7 @@ use super::shelf::Part;
 use super::turns::Retry;
 use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::audience::{AddressedText, LegSources, address};
-use crate::broadcast::manifest::{Manifest, PreparedRetraction};
+use crate::broadcast::manifest::{Manifest, PreparedRetraction, Texts};
 use crate::broadcast::recipients::RecipientsWriter;
 use host::clock;
 
@@ -27,14 +27,14 @@ const NOBODY: &str = "nobody";
 
 impl BroadcastDesk {
     /// Makes the dry run of what a manifest has ready to take it back: as if everybody had the
-    /// text. What each would get; nothing of it is kept.
+    /// text. What each would get, and the texts of each leg, written out.
     pub(super) fn check_retraction(
         &self,
         (broadcast, manifest): (&str, &Manifest),
         templates: &BTreeMap<String, u32>,
         (sources, catalogue): (&[LegSources<'_>], &AreaCatalogue),
-    ) -> Result<Vec<AddressedText>, BroadcastRefusal> {
-        let Some(prepared) = &manifest.retraction else { return Ok(Vec::new()) };
+    ) -> Result<(Vec<AddressedText>, Vec<Texts>), BroadcastRefusal> {
+        let Some(prepared) = &manifest.retraction else { return Ok((Vec::new(), Vec::new())) };
         let at = |refusal: BroadcastRefusal| {
             let place = Some("/retraction/texts".to_owned());
             BroadcastRefusal { place, ..refusal }
@@ -59,7 +59,7 @@ impl BroadcastDesk {
             );
             return Err(at(refused(STATE, sentence)));
         }
-        Ok(found.texts)
+        Ok((found.texts, written.legs.into_iter().map(|leg| leg.texts).collect()))
     }
 
     /// Notes that a broadcast is to be taken back. That nothing is prepared for it is said when it
@@ -148,10 +148,16 @@ impl BroadcastDesk {
         };
         let Some(prepared) = &document.manifest.retraction else { return Ok(()) };
         let stage = self.standing().broadcasts.get(new).map(|entry| entry.document.stage);
+        if matches!(stage, Some(Stage::Started | Stage::Ended)) {
+            return Ok(());
+        }
+        let agreed = self.agreed_retraction(broadcast, prepared, &document)?;
         match stage {
-            Some(Stage::Started | Stage::Ended) => return Ok(()),
-            Some(_) => {}
-            None => self.write_follower((broadcast, new), prepared, &document.author)?,
+            Some(_) => self.put_back(new, &agreed)?,
+            None => {
+                let author = &document.author;
+                self.create_in_place(new.clone(), agreed.clone(), author).map(drop)?;
+            }
         }
         // Whoever has it by now: a dry run from before a crash may be of other rows.
         let checked = self.check(new)?;
@@ -159,7 +165,7 @@ impl BroadcastDesk {
         if check.addressed.targeted == 0 {
             return self.end_unstarted(new, NOBODY);
         }
-        self.agree_as_before(new, &document)?;
+        self.agree_as_before(new, &document, &agreed)?;
         self.start(new, &check.digest, check.addressed.targeted, by).map(drop)
     }
 
@@ -173,16 +179,38 @@ impl BroadcastDesk {
         })
     }
 
-    fn write_follower(
+    /// What takes it back, as its dry run showed that.
+    fn agreed_retraction(
         &self,
-        (broadcast, new): (&str, &str),
+        broadcast: &str,
         prepared: &PreparedRetraction,
-        author: &str,
-    ) -> Result<(), BroadcastRefusal> {
+        document: &BroadcastDocument,
+    ) -> Result<Manifest, BroadcastRefusal> {
         let PreparedRetraction { reqid, texts } = prepared.clone();
         let wanted = FollowerWanted { reqid, texts, lifetime: None };
-        let manifest = self.manifest_of_retraction(broadcast, &wanted)?;
-        self.create_in_place(new.to_owned(), manifest, author).map(drop)
+        let mut manifest = self.manifest_of_retraction(broadcast, &wanted)?;
+        // A template may say something else by now.
+        let written = document.check.iter().flat_map(|check| &check.retraction_texts);
+        for (leg, texts) in manifest.legs.iter_mut().zip(written) {
+            leg.texts.clone_from(texts);
+        }
+        Ok(manifest.checked()?)
+    }
+
+    /// A draft from before, as it is to be: a deadline may have passed since it was written.
+    fn put_back(&self, new: &str, agreed: &Manifest) -> Result<(), BroadcastRefusal> {
+        let mut standing = self.standing();
+        if standing.entry(new)?.document.manifest == *agreed {
+            return Ok(());
+        }
+        let put_back = self.alter_in(&mut standing, new, |follower| {
+            check_stage(follower, &[Stage::Draft, Stage::Checked, Stage::Approved])?;
+            (follower.manifest, follower.stage) = (agreed.clone(), Stage::Draft);
+            follower.check = None;
+            follower.approvals.clear();
+            Ok(())
+        });
+        put_back.map(drop)
     }
 
     /// What takes a broadcast back is agreed to by those who agreed to the broadcast.
@@ -190,10 +218,14 @@ impl BroadcastDesk {
         &self,
         new: &str,
         document: &BroadcastDocument,
+        manifest: &Manifest,
     ) -> Result<(), BroadcastRefusal> {
         let before = document.check.as_ref();
         let agreed = self.alter(new, |follower| {
             check_stage(follower, &[Stage::Checked, Stage::Approved])?;
+            if follower.manifest != *manifest {
+                return Err(refused(STATE, "it is not what was agreed to"));
+            }
             let Some(check) = &mut follower.check else { return Ok(()) };
             check.needs_approval = before.is_none_or(|before| before.needs_approval);
             let digest = &check.digest;
@@ -206,6 +238,23 @@ impl BroadcastDesk {
         });
         agreed.map(drop)
     }
+}
+
+/// Refuses to alter what takes another broadcast back: that was agreed to together with the other.
+pub(super) fn takes_none_back(
+    standing: &Standing,
+    broadcast: &str,
+) -> Result<(), BroadcastRefusal> {
+    let retracting = standing.broadcasts.values().filter_map(|entry| {
+        let known = entry.document.retracting.as_ref()?;
+        (!known.is_done).then_some(known.broadcast.as_deref())
+    });
+    if retracting.flatten().any(|known| known == broadcast) {
+        let sentence = "it takes another broadcast back and was agreed to with that: cancel it, \
+                        and write another with `broadcast retract`";
+        return Err(refused(STATE, sentence));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -284,5 +333,96 @@ mod tests {
         assert_eq!(refusal.code, STATE);
         let check = bench.desk.check(&bench.draft("d", PREPARED)).expect("a dry run").check;
         assert_eq!(check.expect("one").retraction[0].text, "It was wrong");
+    }
+
+    /// A broadcast that was cancelled and that another takes back, which cannot be started yet.
+    fn taken_back_in_vain(bench: &Bench) -> (String, String) {
+        let broadcast = bench.started("a", PREPARED);
+        let (other, digest, recipients) = bench.checked("r", "");
+        bench.desk.start(&other, &digest, recipients, "operator").expect("started");
+        deliver(bench, &broadcast);
+        end(bench, &broadcast);
+        bench.desk.take_back_due(clock::unix_ms());
+        let known = document(bench, &broadcast).retracting.expect("noted");
+        assert!(!known.is_done, "another has its reqid");
+        (broadcast, known.broadcast.expect("it has one"))
+    }
+
+    /// Everybody has it.
+    fn deliver(bench: &Bench, broadcast: &str) {
+        let delivered = Some(crate::broadcast::outcomes::Outcome::Delivered);
+        bench.engine.broadcasts.begin_all(bench.ordinal(broadcast), delivered);
+    }
+
+    /// It is stopped, and its end is kept.
+    fn end(bench: &Bench, broadcast: &str) {
+        cancel(bench, broadcast);
+        bench.desk.take_back(broadcast, "operator").expect("noted");
+        bench.engine.broadcasts.settle(bench.ordinal(broadcast));
+        bench.desk.look(clock::unix_ms()).expect("its end is kept");
+    }
+
+    #[test]
+    fn what_takes_a_broadcast_back_is_changed_by_nobody() {
+        let bench = Bench::new(1, 10);
+        let (_, new) = taken_back_in_vain(&bench);
+        let other = bench.manifest("other", "");
+        let refusal = bench.desk.change(&new, other, "author").expect_err("it was agreed to");
+        assert_eq!(refusal.code, STATE, "{}", refusal.sentence);
+        let digest = document(&bench, &new).check.map(|check| check.digest).unwrap_or_default();
+        let refusal = bench.desk.reject(&new, &digest).expect_err("it was agreed to");
+        assert_eq!(refusal.code, STATE, "{}", refusal.sentence);
+    }
+
+    #[test]
+    fn a_broadcast_is_taken_back_as_was_agreed_whatever_became_of_the_draft() {
+        let bench = Bench::new(1, 10);
+        let (broadcast, new) = taken_back_in_vain(&bench);
+        {
+            let mut standing = bench.desk.standing();
+            let follower = &mut standing.entry(&new).expect("there").document;
+            follower.manifest = bench.manifest("other", "");
+            // The one that had the reqid is long over.
+            let others = standing.broadcasts.values_mut();
+            others.filter(|other| other.document.manifest.reqid == "r").for_each(|other| {
+                other.document.manifest.reqid = "free".to_owned();
+            });
+        }
+        bench.desk.take_back_due(clock::unix_ms() + 60_000);
+        let known = document(&bench, &broadcast).retracting.expect("noted");
+        assert!(known.is_done, "{known:?}");
+        let follower = document(&bench, &new);
+        assert_eq!((follower.stage, follower.manifest.reqid.as_str()), (Stage::Started, "r"));
+        let texts = &follower.check.expect("a dry run").addressed.texts;
+        assert_eq!(texts.first().map(|text| text.text.as_str()), Some("It was wrong"));
+    }
+
+    #[test]
+    fn a_retraction_says_what_its_template_said_when_it_was_agreed_to() {
+        let bench = Bench::new(1, 10);
+        let put = |text: &str| {
+            let wanted = format!(r#"{{"variants":{{"en":"{text}"}},"fallback":["en"]}}"#);
+            let mut wanted = wanted.into_bytes();
+            let wanted = wire::json::read(&mut wanted).expect("a template");
+            bench.desk.put_template("sorry", wanted, "author").expect("kept");
+        };
+        put("It was wrong");
+        let of_template = r#""retraction":{"reqid":"r","texts":{"template":"sorry"}},"#;
+        let (broadcast, first, recipients) = bench.checked("a", of_template);
+        put("Never mind");
+        let (second, _) = bench.agreed(&broadcast);
+        assert_ne!(first, second, "an approval is of what would take it back too");
+        put("It was wrong");
+        let (digest, _) = bench.agreed(&broadcast);
+        bench.desk.start(&broadcast, &digest, recipients, "operator").expect("started");
+        put("Something that nobody has agreed to");
+        deliver(&bench, &broadcast);
+        end(&bench, &broadcast);
+        bench.desk.take_back_due(clock::unix_ms());
+        let known = document(&bench, &broadcast).retracting.expect("noted");
+        assert!(known.is_done, "{known:?}");
+        let follower = document(&bench, &known.broadcast.expect("it has one"));
+        let texts = &follower.check.expect("a dry run").addressed.texts;
+        assert_eq!(texts.first().map(|text| text.text.as_str()), Some("It was wrong"));
     }
 }

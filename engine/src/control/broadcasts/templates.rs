@@ -53,7 +53,7 @@ async fn put(
 
 impl BroadcastDesk {
     /// Keeps another version of a template; the same texts again are no other version.
-    fn put_template(
+    pub(super) fn put_template(
         &self,
         name: &str,
         texts: TemplateWanted,

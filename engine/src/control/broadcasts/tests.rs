@@ -5,7 +5,7 @@ use super::documents::{FollowerWanted, ListWanted, Stage, WantedLife};
 use super::lists::{ImportWanted, Piece};
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::lists::reader::ReaderOptions;
-use crate::broadcast::manifest::{Manifest, Texts};
+use crate::broadcast::manifest::{Manifest, OtherBroadcast, Texts};
 use crate::broadcast::outcomes::Outcome;
 use crate::broadcast::slice::{Order, Slice};
 use crate::control::engine::Engine as _;
@@ -553,4 +553,42 @@ fn drafts_have_a_bound_and_go_when_nobody_goes_on_with_them() {
     bench.desk.retire(now_ms + 32 * DAY_MS, DAY_MS);
     assert_eq!(stage(&first), None, "what never began is not shown for ever");
     create("script", 201).expect("the old ones went");
+}
+
+/// As an audience has it: whoever may have another's text.
+fn of(bench: &Bench, other: &str) -> String {
+    let mut manifest = bench.manifest("follower", "");
+    manifest.legs[0].audience.of = Some(OtherBroadcast {
+        broadcast: other.to_owned(),
+        outcomes: crate::broadcast::warnings::MAY_HAVE_IT.to_vec(),
+    });
+    let new = BroadcastDesk::next_identifier();
+    bench.desk.create(new, manifest, "author").expect("a draft").broadcast
+}
+
+#[test]
+fn what_begins_and_is_stopped_while_its_rows_are_read_is_not_left_out() {
+    let bench = Bench::new(1, 10);
+    let broadcast = bench.started("a", "");
+    let draft = of(&bench, &broadcast);
+    let (engine, ordinal) = (bench.engine.clone(), bench.ordinal(&broadcast));
+    *bench.engine.broadcasts.behind_words.lock().expect("no panic") = Some(Box::new(move || {
+        engine.broadcasts.begin_all(ordinal, None);
+        engine.broadcasts.end(ordinal, End::Cancelled);
+    }));
+    assert_eq!(bench.agreed(&draft).1, 10, "they may have the text");
+}
+
+#[test]
+fn a_row_of_what_is_over_is_not_withdrawn_from_what_has_its_reqid_now() {
+    let bench = Bench::new(1, 10);
+    let broadcast = bench.started("a", "");
+    let ordinal = bench.ordinal(&broadcast);
+    bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    bench.desk.look(host::clock::unix_ms()).expect("kept");
+    let msn = wire::terms::ids::Msn::parse(b"09000000000").expect("a phone");
+    let refusal = bench.desk.withdraw(&broadcast, msn).expect_err("it is over");
+    assert_eq!(refusal.code, wire::terms::code::Code::ALREADY_ENDED.number());
+    let withdrawn = bench.engine.broadcasts.withdrawn.lock().expect("no panic");
+    assert!(withdrawn.iter().all(|(asked, _)| *asked == ordinal), "its own rows alone");
 }

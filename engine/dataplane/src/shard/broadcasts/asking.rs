@@ -304,7 +304,18 @@ impl<L: Log> Shard<L> {
         if self.broadcasts.are_none() {
             return None;
         }
-        let row = self.broadcasts.row_by_reqid(xpid, msn, reqid)?;
+        let is_meant =
+            |terms: &RunningTerms| terms.xpid == xpid && terms.reqid.as_bytes() == reqid.as_bytes();
+        self.cancel_row_of(msn, is_meant, now_ms)
+    }
+
+    fn cancel_row_of(
+        &mut self,
+        msn: Msn,
+        is_meant: impl Fn(&RunningTerms) -> bool + Copy,
+        now_ms: WallMs,
+    ) -> Option<(Code, u8)> {
+        let row = self.broadcasts.all().rows_to(msn, is_meant).next()?;
         let text = row.broadcast.recipients.row(row.number).text;
         let segments = row.broadcast.text(text).map_or(0, |text| text.segments());
         let refusal = match row.word.outcome {
@@ -323,14 +334,16 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// As [`Self::cancel_row`], for an operator: what that is answered, once everything below the
-    /// sequence is durable.
+    /// As [`Self::cancel_row`], for an operator, of the broadcast with this ordinal: what that is
+    /// answered, once everything below the sequence is durable.
     pub fn withdraw_recipient(
         &mut self,
-        row: (Xpid, Msn, Reqid),
+        ordinal: u32,
+        msn: Msn,
         now_ms: WallMs,
     ) -> Option<(Code, u64)> {
-        let (code, _) = self.cancel_row(row, now_ms)?;
+        let is_meant = |terms: &RunningTerms| terms.ordinal == ordinal;
+        let (code, _) = self.cancel_row_of(msn, is_meant, now_ms)?;
         Some((code, self.await_journal()))
     }
 
