@@ -586,7 +586,7 @@ fn a_row_of_what_is_over_is_not_withdrawn_from_what_has_its_reqid_now() {
     let ordinal = bench.ordinal(&broadcast);
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
     bench.desk.look(host::clock::unix_ms()).expect("kept");
-    let msn = wire::terms::ids::Msn::parse(b"09000000000").expect("a phone");
+    let msn = Msn::parse(b"09000000000").expect("a phone");
     let refusal = bench.desk.withdraw(&broadcast, msn).expect_err("it is over");
     assert_eq!(refusal.code, wire::terms::code::Code::ALREADY_ENDED.number());
     let withdrawn = bench.engine.broadcasts.withdrawn.lock().expect("no panic");

@@ -123,6 +123,7 @@ mod tests {
     use super::super::tests::Bench;
     use super::*;
     use crate::broadcast::manifest::Wave;
+    use crate::control::engine::Engine as _;
 
     fn wave(rows: Option<u32>, after_seconds: Option<u64>, after_order: bool) -> Wave {
         Wave { lists: Vec::new(), rows, after_percent: None, after_seconds, after_order }
@@ -143,6 +144,10 @@ mod tests {
         shards.iter().map(|shard| shard.known[&ordinal].0.wave().open).collect()
     }
 
+    fn hold_is_over(bench: &Bench, ordinal: u32) {
+        bench.engine.order_broadcast(ordinal, &[Order::Start]).expect("every shard goes on");
+    }
+
     fn look(bench: &Bench, now_ms: u64) {
         bench.desk.refresh().expect("figures");
         bench.desk.open_due_waves(now_ms);
@@ -154,7 +159,7 @@ mod tests {
         let (first, rest) = (wave(Some(3), None, false), wave(None, Some(60), false));
         let broadcast = started(&bench, vec![first, wave(Some(3), None, true), rest]);
         let ordinal = bench.ordinal(&broadcast);
-        bench.desk.order(&broadcast, Order::Start).expect("its hold is over");
+        hold_is_over(&bench, ordinal);
         let now_ms = clock::unix_ms();
         look(&bench, now_ms + 600_000);
         assert_eq!(open(&bench, ordinal), [1, 1], "it waits for its order");
@@ -167,7 +172,7 @@ mod tests {
         assert_eq!(open(&bench, ordinal), [2, 2]);
         bench.restart(|shard| shard == 0);
         assert_eq!(open(&bench, ordinal), [2, 2], "with the start");
-        bench.desk.order(&broadcast, Order::Start).expect("its hold is over");
+        hold_is_over(&bench, ordinal);
         look(&bench, now_ms);
         assert_eq!(open(&bench, ordinal), [2, 2]);
         look(&bench, clock::unix_ms() + 60_001);
