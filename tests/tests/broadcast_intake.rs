@@ -354,6 +354,7 @@ fn japans_sources_keep_their_chains_and_late_revisions_are_dropped() {
     assert!(unmapped.stderr.contains("JMA tsunami:310"), "{}", unmapped.stderr);
     let drill = jma.send(&report("訓練", "801"));
     assert_eq!((drill.state.as_str(), drill.class.as_deref()), ("draft", Some("09")));
+    site.must(&["client", "set", XPID, "--class", "exercise"]);
     let check = people.check(drill.broadcast.as_ref().expect("a draft"));
     assert_eq!(check.addressed.targeted, 10, "the rows of the alias's area");
     assert!(check.addressed.texts.iter().all(|text| text.text.starts_with("【訓練】")));

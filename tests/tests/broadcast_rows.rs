@@ -233,6 +233,7 @@ fn devices_get_octets_where_the_registration_allows_that() {
     let from = text.find(r#""texts":"#).expect("its texts");
     let control = format!("{}\"texts\":{{\"control\":\"C0FFEE\",\"pid\":64}}}}]}}", &text[..from]);
     let broadcast = people.draft(&control);
+    site.must(&["client", "set", XPID, "--kind", "text", "--kind", "control"]);
     let found = people.check(&broadcast).addressed.texts;
     assert_eq!((found.len(), found[0].text.as_str()), (1, "c0ffee pid 64"));
     site.must(&["client", "set", XPID, "--kind", "text"]);

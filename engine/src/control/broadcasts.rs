@@ -39,8 +39,10 @@ mod doing;
 mod doors;
 mod due;
 mod figures;
+mod folders;
 mod followers;
 mod foreseen;
+mod foreseen_rows;
 mod handling;
 mod keeper;
 mod lists;
@@ -48,6 +50,7 @@ mod loaded;
 mod memory;
 mod once;
 mod one_recipient;
+mod opted_out;
 mod orders;
 mod pacing;
 mod reach;
@@ -90,7 +93,7 @@ pub use figures::{
     Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures,
     SNAPSHOT_OCTETS_MAX, Snapshot, TimeLeft,
 };
-pub use foreseen::Foreseen;
+pub use foreseen_rows::ForeseenRows;
 pub use keeper::BroadcastKeeper;
 pub use loaded::AreasLoaded;
 pub use one_recipient::RecipientDocument;

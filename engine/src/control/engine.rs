@@ -127,8 +127,8 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// As [`Self::start_broadcast`].
     fn pace_broadcast(&self, ordinal: u32, pace: RunningPace) -> Result<bool, ControlError>;
-    /// Withdraws the row to a phone of the broadcast with this ordinal; the answer's code comes when
-    /// that is durable. `None`: there is no such row.
+    /// Withdraws the row to a phone of the broadcast with this ordinal; the answer's code comes
+    /// when that is durable. `None`: there is no such row.
     ///
     /// # Errors
     /// The engine is stopping or the shard does not answer.

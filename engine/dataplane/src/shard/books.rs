@@ -240,7 +240,7 @@ impl<L: Log> Shard<L> {
         let home = EventHome::new(self.journal.first_sequence(), self.number as u16);
         let mut cursor = owed.cursor.unwrap_or_else(|| self.journal.cursor_before(owed.lowest()));
         // A record has more to it than a push that is looked at.
-        for _ in 0..(self.looks / 2).max(OWED_RECORDS_MIN) {
+        for _ in 0..(self.used.looks / 2).max(OWED_RECORDS_MIN) {
             let mut next = cursor;
             let read =
                 self.journal.step_on(&mut next).map(|(position, _)| self.journal.read(position));

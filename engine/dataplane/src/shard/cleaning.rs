@@ -159,7 +159,7 @@ impl<L: Log> Shard<L> {
         let budget = self.cleaning_owed.max(RECORDS_PER_TURN_MIN).min(most);
         self.cleaning_owed = self.cleaning_owed.saturating_sub(budget);
         for _ in 0..budget {
-            self.cleaned_in_turn += 1;
+            self.used.cleaned += 1;
             let Some((position, kind)) = self.journal.step(&mut cursor) else {
                 self.cleaning_owed = 0;
                 let stage = Stage::Settling(self.journal.appended());

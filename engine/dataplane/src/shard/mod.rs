@@ -98,6 +98,15 @@ pub struct NotificationOrder {
     pub kind: NotificationKind,
 }
 
+/// What a turn does beside its own work.
+#[derive(Default)]
+struct TurnUse {
+    /// Records that cleaning has looked at.
+    cleaned: usize,
+    /// Pushes or records that may be looked at.
+    looks: usize,
+}
+
 /// One shard's engine, with its books in a log of this kind.
 pub struct Shard<L = BillingLog> {
     number: usize,
@@ -158,10 +167,8 @@ pub struct Shard<L = BillingLog> {
     appended_at_last_turn: u64,
     /// Records that cleaning has to look at to keep its pace.
     cleaning_owed: u64,
-    /// Records that cleaning has looked at in the last turn.
-    cleaned_in_turn: usize,
-    /// Pushes or records that a turn may look at beside its own work.
-    looks: usize,
+    /// What is used of the last turn's budget beside its own work.
+    used: TurnUse,
     /// Answers wait for sequences up to this one.
     awaited: u64,
     journal_polled_ms: WallMs,
@@ -305,7 +312,7 @@ impl<L: Log> Shard<L> {
         now_ms: WallMs,
         budget: &TurnBudget,
     ) -> bool {
-        (self.looks, self.cleaned_in_turn) = (budget.looks, 0);
+        self.used = TurnUse { looks: budget.looks, cleaned: 0 };
         if std::mem::take(&mut self.resuming) {
             self.resume(network, now_ms);
         }
@@ -328,7 +335,7 @@ impl<L: Log> Shard<L> {
 
     /// Records of the journal that cleaning has looked at in the last turn.
     pub fn cleaned_in_turn(&self) -> usize {
-        self.cleaned_in_turn
+        self.used.cleaned
     }
 
     /// When [`Shard::turn`] with this network has work again if nothing else happens.

@@ -84,7 +84,7 @@ impl<L: Log> Shard<L> {
         match self.by_carriers.rerouting {
             Rerouting::Done => return false,
             Rerouting::Looking(from) => {
-                let to = (from + self.looks.max(1)).min(self.core.indices_used());
+                let to = (from + self.used.looks.max(1)).min(self.core.indices_used());
                 for index in from..to {
                     self.reroute_push(index as PushIndex);
                 }
@@ -96,7 +96,7 @@ impl<L: Log> Shard<L> {
                 };
             }
             Rerouting::Sorting => {
-                if !self.core.sort(self.looks.max(1)) {
+                if !self.core.sort(self.used.looks.max(1)) {
                     self.by_carriers.rerouting = Rerouting::Done;
                 }
             }

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{BROADCASTS, LISTS};
+use super::folders::{BROADCASTS, LISTS};
 use crate::control::audit::{self, AuditLine};
 use crate::control::limits::AUDIT_LINE_OCTETS_MAX;
 use wire::json;

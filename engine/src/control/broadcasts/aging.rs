@@ -22,8 +22,6 @@ const UNSTARTED_KEPT_MS: u64 = 30 * DAY_MS;
 const DRAFTS_MAX: usize = 1_000;
 /// Drafts of one author.
 const DRAFTS_OF_ONE_MAX: usize = 200;
-/// So many more drafts may be there that follow what was started.
-pub(super) const FOLLOWERS_MORE: usize = 100;
 /// Those that ended before they were started and are still shown; beyond that the oldest go.
 const UNSTARTED_SHOWN_MAX: usize = 1_000;
 /// How a draft ended that nobody went on with.

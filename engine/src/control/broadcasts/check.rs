@@ -120,11 +120,8 @@ impl BroadcastDesk {
             Ok(())
         });
         // The file that no document names any more; one that stays costs room and nothing else.
-        let unnamed = match (&checked, before) {
-            (Err(_), _) => Some(path),
-            (Ok(_), before) => before.map(|before| path.with_file_name(before.file)),
-        };
-        if let Some(unnamed) = unnamed {
+        let before = before.map(|before| path.with_file_name(before.file));
+        if let Some(unnamed) = if checked.is_err() { Some(path) } else { before } {
             let _ = fs::remove_file(unnamed);
         }
         checked

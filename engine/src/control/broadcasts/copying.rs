@@ -10,7 +10,8 @@ use std::io;
 use std::path::Path;
 
 use super::documents::Stage;
-use super::shelf::{AREAS, BROADCASTS, LISTS, ORDINALS, PART, ROOM, Shelf, TEMPLATES};
+use super::folders::{BROADCASTS, LISTS};
+use super::shelf::{AREAS, ORDINALS, PART, ROOM, Shelf, TEMPLATES};
 
 /// How deep folders stand there.
 const DEPTH_MAX: usize = 3;

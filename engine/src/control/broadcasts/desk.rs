@@ -9,15 +9,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::acts::Acts;
-use super::aging::FOLLOWERS_MORE;
 use super::answered::Answered;
 use super::documents::{
     Approval, BroadcastDocument, CheckDocument, ListDocument, Stage, StartDocument, WantedLife,
 };
 use super::loaded::loaded;
-use super::memory::Suppression;
+use super::opted_out::OptedOut;
 use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, STATE, broken, refused, unknown};
-use super::retracting::takes_none_back;
 use super::shelf::{Shelf, new_identifier};
 use super::turns::{Retry, Turns, Untold};
 use super::watched::Watched;
@@ -35,6 +33,8 @@ use host::clock;
 use tokio::sync::Semaphore;
 use wire::terms::ids::Xpid;
 
+/// So many more drafts may be there that follow what was started.
+const FOLLOWERS_MORE: usize = 100;
 /// What to do about a document that cannot be read.
 pub(super) const DAMAGED_REMEDY: &str =
     "put it back from a backup and start the engine anew, or move its folder away";
@@ -195,7 +195,7 @@ pub struct BroadcastDesk {
     /// How long rows are kept when their broadcast is over.
     pub(super) kept_days: u32,
     /// What the shards were told of those who want no broadcasts.
-    pub(super) suppression: Mutex<Suppression>,
+    pub(super) suppression: Mutex<OptedOut>,
     standing: Mutex<Standing>,
 }
 
@@ -499,4 +499,21 @@ pub(super) fn holding_check<'a>(
         return Err(refused(CHECK_OUTDATED, sentence));
     }
     Ok(check)
+}
+
+/// Refuses to alter what takes another broadcast back: that was agreed to together with the other.
+pub(super) fn takes_none_back(
+    standing: &Standing,
+    broadcast: &str,
+) -> Result<(), BroadcastRefusal> {
+    let retracting = standing.broadcasts.values().filter_map(|entry| {
+        let known = entry.document.retracting.as_ref()?;
+        (!known.is_done).then_some(known.broadcast.as_deref())
+    });
+    if retracting.flatten().any(|known| known == broadcast) {
+        let sentence = "it takes another broadcast back and was agreed to with that: cancel it, \
+                        and write another with `broadcast retract`";
+        return Err(refused(STATE, sentence));
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::figures::Snapshot;
-use super::foreseen::Foreseen;
+use super::foreseen_rows::ForeseenRows;
 use super::reach::ReachCurve;
 use crate::broadcast::audience::{Addressed, AddressedText};
 use crate::broadcast::manifest::{Manifest, Texts};
@@ -107,7 +107,7 @@ pub struct CheckDocument {
     pub warnings: Vec<String>,
     /// How many get nothing, as things stood then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreseen: Option<Foreseen>,
+    pub foreseen: Option<ForeseenRows>,
     /// The file of recipients.
     pub file: String,
     /// By leg, of which rows of a live broadcast it is; empty where no leg is of one.

@@ -8,75 +8,17 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
 
 use super::desk::BroadcastDesk;
 use super::documents::CheckDocument;
-use super::refusal::{BroadcastRefusal, NOT_EXPECTED, broken, refused};
+use super::foreseen_rows::ForeseenRows;
+use super::refusal::{BroadcastRefusal, broken};
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::recipients::Recipients;
 use wire::terms::ids::{Msn, Xpid};
 
 /// Rows that are looked at.
 const LOOKED_AT_MAX: u32 = 1 << 16;
-/// From so many percent on somebody has to look at those who get nothing.
-const NAMED_PERCENT: u64 = 1;
-/// More percent of an emergency's recipients than that on suppression lists have to be meant.
-const EMERGENCY_PERCENT: u64 = 10;
-
-/// How many of the rows that were looked at get nothing.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Foreseen {
-    /// Rows that were looked at: all, or of many some.
-    pub looked_at: u64,
-    /// On a suppression list that counts: 7002.
-    pub suppressed: u64,
-    /// Without a contract: 2005.
-    pub uncontracted: u64,
-    /// Their route is a carrier: 6012.
-    pub by_carrier: u64,
-}
-
-impl Foreseen {
-    /// What somebody should look at.
-    pub(super) fn warnings(&self) -> impl Iterator<Item = String> + '_ {
-        let all = self.looked_at;
-        let named = [
-            (self.suppressed, "are on a suppression list and get nothing (7002)"),
-            (self.uncontracted, "have no contract with the XPID and get nothing (2005)"),
-            (self.by_carrier, "go by a carrier and fail (6012): broadcasts go by the core network"),
-        ];
-        let named = named.into_iter().filter(move |(rows, _)| *rows * 100 >= all * NAMED_PERCENT);
-        let named = named.filter(|(rows, _)| *rows > 0);
-        named.map(move |(rows, what)| {
-            format!("{rows} of {all} recipients that were looked at {what}")
-        })
-    }
-
-    /// What nobody can mean is refused.
-    pub(super) fn judge(&self, manifest: &Manifest) -> Result<(), BroadcastRefusal> {
-        let (all, xpid) = (self.looked_at, &manifest.xpid);
-        if all > 0 && self.uncontracted == all {
-            let sentence = format!(
-                "none of the recipients has a contract with {xpid} (2005): register contracts, or \
-                 name another XPID"
-            );
-            return Err(refused(NOT_EXPECTED, sentence));
-        }
-        let is_many = |rows: u64| rows * 100 > all * EMERGENCY_PERCENT;
-        if manifest.class == "03" && manifest.suppression.is_none() && is_many(self.suppressed) {
-            let sentence = format!(
-                "{} of {all} recipients are on suppression lists, and an emergency would not reach \
-                 them: say \"suppression\":\"ignored\", or \"heeded\" if that is meant",
-                self.suppressed
-            );
-            let place = Some("/suppression".to_owned());
-            return Err(BroadcastRefusal { place, ..refused(NOT_EXPECTED, sentence) });
-        }
-        Ok(())
-    }
-}
-
 impl BroadcastDesk {
     /// Refuses what the registration would stop at its first row.
     pub(super) fn check_registration(
@@ -126,7 +68,7 @@ impl BroadcastDesk {
     }
 
     /// Looks at the rows of a file of recipients as their turns would.
-    fn foresee(&self, manifest: &Manifest, file: &Path) -> Result<Foreseen, BroadcastRefusal> {
+    fn foresee(&self, manifest: &Manifest, file: &Path) -> Result<ForeseenRows, BroadcastRefusal> {
         let recipients = Recipients::open(&File::open(file)?);
         let recipients = recipients.map_err(|error| broken(error.to_string()))?;
         let step = recipients.rows().div_ceil(LOOKED_AT_MAX).max(1);
@@ -139,10 +81,10 @@ impl BroadcastDesk {
         let suppressed = looked_at - msns.len() as u64;
         let (Some(xpid), Some(class)) = (Xpid::parse(manifest.xpid.as_bytes()), manifest.class())
         else {
-            return Ok(Foreseen { looked_at, suppressed, ..Foreseen::default() });
+            return Ok(ForeseenRows { looked_at, suppressed, ..ForeseenRows::default() });
         };
         let (uncontracted, by_carrier) = self.engine.foresee(xpid, class, &msns)?;
-        Ok(Foreseen { looked_at, suppressed, uncontracted, by_carrier })
+        Ok(ForeseenRows { looked_at, suppressed, uncontracted, by_carrier })
     }
 
     /// A dry run with what it foresees. What is refused leaves no file.

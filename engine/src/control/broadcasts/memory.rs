@@ -7,6 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::desk::{BroadcastDesk, DAMAGED_REMEDY};
 use super::documents::{BroadcastDocument, Stage};
+use super::opted_out::OptedOut;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, disk, refused};
 use super::turns::Retry;
 use crate::broadcast::lists::view::ListView;
@@ -71,7 +72,7 @@ impl BroadcastDesk {
         }
     }
 
-    fn suppression(&self) -> MutexGuard<'_, Suppression> {
+    fn suppression(&self) -> MutexGuard<'_, OptedOut> {
         self.suppression.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -169,20 +170,6 @@ impl BroadcastDesk {
         let (list, why) = told.unread.iter().find(|(list, _)| !told.counted.contains(*list))?;
         Some(format!("the suppression list {list} cannot be read, so nobody is sent to: {why}"))
     }
-}
-
-/// What the shards know of those who want no broadcasts.
-#[derive(Default)]
-pub(super) struct Suppression {
-    /// The versions that were read for it; `None`: nobody has looked yet.
-    files: Option<Vec<(String, u32)>>,
-    known: Arc<OptOuts>,
-    /// Lists of which a version is in that.
-    counted: BTreeSet<String>,
-    /// Lists that could not be read, and why.
-    unread: BTreeMap<String, String>,
-    /// When that is tried again, or told again to shards that did not take it.
-    retry: Option<Retry>,
 }
 
 fn read_msns(octets: &Mapped, msns: &mut Vec<Msn>) -> Result<(), BroadcastRefusal> {

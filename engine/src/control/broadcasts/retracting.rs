@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::desk::{BroadcastDesk, Standing, check_stage};
+use super::desk::{BroadcastDesk, check_stage};
 use super::documents::{Approval, BroadcastDocument, FollowerWanted, RetractingDocument, Stage};
 use super::followers::retraction_of;
 use super::refusal::{BroadcastRefusal, STATE, refused};
@@ -238,23 +238,6 @@ impl BroadcastDesk {
         });
         agreed.map(drop)
     }
-}
-
-/// Refuses to alter what takes another broadcast back: that was agreed to together with the other.
-pub(super) fn takes_none_back(
-    standing: &Standing,
-    broadcast: &str,
-) -> Result<(), BroadcastRefusal> {
-    let retracting = standing.broadcasts.values().filter_map(|entry| {
-        let known = entry.document.retracting.as_ref()?;
-        (!known.is_done).then_some(known.broadcast.as_deref())
-    });
-    if retracting.flatten().any(|known| known == broadcast) {
-        let sentence = "it takes another broadcast back and was agreed to with that: cancel it, \
-                        and write another with `broadcast retract`";
-        return Err(refused(STATE, sentence));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

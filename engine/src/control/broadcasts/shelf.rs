@@ -16,12 +16,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::documents::{BroadcastDocument, ListDocument};
+use super::folders::{BROADCASTS, LISTS};
 use host::clock;
 use host::reading::read_bounded;
 use wire::json;
 
-pub(super) const LISTS: &str = "lists";
-pub(super) const BROADCASTS: &str = "broadcasts";
 pub(super) const AREAS: &str = "areas";
 const AREAS_DOCUMENT: &str = "areas.json";
 pub(super) const TEMPLATES: &str = "templates";

@@ -257,6 +257,7 @@ fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
     };
     let is_before = !matches!(document.stage, Stage::Started | Stage::Ended);
     let is_written = is_before && document.stage != Stage::Scheduled;
+    let is_checked = matches!(document.stage, Stage::Checked | Stage::Approved);
     let state = progress.state.as_str();
     let operates = reader.may(Role::Operator);
     html! {
@@ -267,10 +268,7 @@ fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
                 else { reader.say("Check", "確認を実行") };
                 (touch(reader, id, "check", if again { "plain" } else { "primary" }, name))
             }
-            @if matches!(
-                document.stage,
-                Stage::Checked | Stage::Approved,
-            ) && reader.may(Role::Approver) {
+            @if is_checked && reader.may(Role::Approver) {
                 (ask(id, "approve", "plain", reader.say("Approve or reject…", "承認または却下…")))
             }
             @if may_start && operates { (ask(id, "start", "danger", start)) }

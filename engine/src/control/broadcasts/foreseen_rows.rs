@@ -1,0 +1,65 @@
+//! How many rows of a dry run get nothing, what of that is worth a warning, and what is refused.
+//!
+//! **Never here:** the desk, or a row.
+
+use super::refusal::{BroadcastRefusal, NOT_EXPECTED, refused};
+use crate::broadcast::manifest::Manifest;
+use serde::{Deserialize, Serialize};
+
+/// From so many percent on somebody has to look at those who get nothing.
+const NAMED_PERCENT: u64 = 1;
+/// More percent of an emergency's recipients than that on suppression lists have to be meant.
+const EMERGENCY_PERCENT: u64 = 10;
+
+/// How many of the rows that were looked at get nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ForeseenRows {
+    /// Rows that were looked at: all, or of many some.
+    pub looked_at: u64,
+    /// On a suppression list that counts: 7002.
+    pub suppressed: u64,
+    /// Without a contract: 2005.
+    pub uncontracted: u64,
+    /// Their route is a carrier: 6012.
+    pub by_carrier: u64,
+}
+
+impl ForeseenRows {
+    /// What somebody should look at.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        let all = self.looked_at;
+        let named = [
+            (self.suppressed, "are on a suppression list and get nothing (7002)"),
+            (self.uncontracted, "have no contract with the XPID and get nothing (2005)"),
+            (self.by_carrier, "go by a carrier and fail (6012): broadcasts go by the core network"),
+        ];
+        let named = named.into_iter().filter(move |(rows, _)| *rows * 100 >= all * NAMED_PERCENT);
+        let named = named.filter(|(rows, _)| *rows > 0);
+        named.map(move |(rows, what)| {
+            format!("{rows} of {all} recipients that were looked at {what}")
+        })
+    }
+
+    /// What nobody can mean is refused.
+    pub(super) fn judge(&self, manifest: &Manifest) -> Result<(), BroadcastRefusal> {
+        let (all, xpid) = (self.looked_at, &manifest.xpid);
+        if all > 0 && self.uncontracted == all {
+            let sentence = format!(
+                "none of the recipients has a contract with {xpid} (2005): register contracts, or \
+                 name another XPID"
+            );
+            return Err(refused(NOT_EXPECTED, sentence));
+        }
+        let is_many = |rows: u64| rows * 100 > all * EMERGENCY_PERCENT;
+        if manifest.class == "03" && manifest.suppression.is_none() && is_many(self.suppressed) {
+            let sentence = format!(
+                "{} of {all} recipients are on suppression lists, and an emergency would not reach \
+                 them: say \"suppression\":\"ignored\", or \"heeded\" if that is meant",
+                self.suppressed
+            );
+            let place = Some("/suppression".to_owned());
+            return Err(BroadcastRefusal { place, ..refused(NOT_EXPECTED, sentence) });
+        }
+        Ok(())
+    }
+}
