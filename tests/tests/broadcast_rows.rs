@@ -237,12 +237,10 @@ fn devices_get_octets_where_the_registration_allows_that() {
     let found = people.check(&broadcast).addressed.texts;
     assert_eq!((found.len(), found[0].text.as_str()), (1, "c0ffee pid 64"));
     site.must(&["client", "set", XPID, "--kind", "text"]);
-    people.start(&broadcast);
-    wait::until_true("the pause", || {
-        people.status(&broadcast).stopped_by.is_some_and(|why| why.starts_with("2006"))
-    });
+    let refused = site.run(&["broadcast", "check", &broadcast]);
+    assert!(refused.stderr.contains("2006"), "{}", refused.stderr);
     site.must(&["client", "set", XPID, "--kind", "text", "--kind", "control"]);
-    site.must(&["broadcast", "resume", &broadcast]);
+    people.start(&broadcast);
     assert_eq!(count(&people.ended(&broadcast), "delivered"), 10);
     engine.stop();
     assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));

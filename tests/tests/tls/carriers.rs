@@ -167,18 +167,6 @@ fn what_carriers_are_spoken_to_with_is_read_anew_and_bad_files_change_nothing() 
 }
 
 #[test]
-fn files_that_cannot_be_used_end_the_start_with_a_sentence() {
-    let (authority, recorder) = (Authority::new(), Recorder::start());
-    let smsc = Smsc::start();
-    let site = site(&recorder, &smsc, &authority, &[]);
-    std::fs::write(site.path("carriers.pem"), "no PEM").expect("a writable file");
-    let finished = site.serve_and_fail(&[]);
-    assert_eq!(finished.status, Some(10), "{}", finished.stderr);
-    let refusal = finished.refusal();
-    assert!(refusal.contains("carriers.pem") && refusal.contains("carrier set alpha"), "{refusal}");
-}
-
-#[test]
 fn a_file_of_a_carrier_that_is_gone_keeps_no_engine_from_starting_and_no_carrier_from_pausing() {
     let (authority, recorder) = (Authority::new(), Recorder::start());
     let certified = authority.certify(&["localhost"], Made::Well);

@@ -97,7 +97,7 @@ impl<L: Log> Shard<L> {
         let broadcasts = hold_live(&mut journal, &recovery, untold, mutation);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let (owed, billed) = owed_of(entered, journal.appended());
-        let mut shard = Self {
+        let shard = Self {
             number: config.number,
             shards: config.shards,
             durability: config.durability,
@@ -148,8 +148,7 @@ impl<L: Log> Shard<L> {
             waiting,
             broadcasts,
         };
-        let live = shard.finish_open(config, now_ms);
-        Ok((shard, ShardReport { journal: report, live, billed }))
+        Ok(shard.opened(config, now_ms, (report, billed)))
     }
 }
 
@@ -207,7 +206,18 @@ fn hold_live(
 }
 
 impl<L: Log> Shard<L> {
-    /// What recovery left to do is done, and the shard is there: the pushes that go on.
+    /// What recovery left to do is done, and the shard is there.
+    fn opened(
+        mut self,
+        config: &ShardConfig,
+        now_ms: WallMs,
+        (journal, billed): (RecoveryReport, u64),
+    ) -> (Self, ShardReport) {
+        let live = self.finish_open(config, now_ms);
+        (self, ShardReport { journal, live, billed })
+    }
+
+    /// How many pushes go on.
     fn finish_open(&mut self, config: &ShardConfig, now_ms: WallMs) -> usize {
         self.core.set_asks(config.routes.any_queried());
         self.reroute_by_registry();
