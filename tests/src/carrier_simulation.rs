@@ -46,8 +46,8 @@ const SESSIONS: usize = 2;
 /// Pushes that come at once now and then.
 const BURST: u64 = 40;
 /// Phones that may go before one whose SMS was sent too fast: those outstanding on the sessions,
-/// and as many as shards have leave to send beside them, twice the windows each.
-const OVERTAKEN_MAX: usize = 4 * WINDOW as usize * SESSIONS;
+/// and those that waited for them.
+const OVERTAKEN_MAX: usize = 3 * WINDOW as usize * SESSIONS;
 /// The faults end after so long.
 const FAULTS_MS: u64 = 40_000;
 /// By then all has come to its end: lifetime, grace, and some more.

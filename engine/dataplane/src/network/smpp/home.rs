@@ -398,10 +398,6 @@ impl Home {
             Consequence::QueueFull => self.pace.handle_queue_full(now_ms),
             _ => self.pace.handle_other(),
         }
-        if self.pace.paused_until(now_ms).is_some() {
-            // What waits goes back first: what was refused stands before it in its lane then.
-            (0..self.places.len()).for_each(|session| self.return_waiting(session));
-        }
         if consequence != Consequence::Taken {
             self.stop(hand);
         }
