@@ -88,7 +88,7 @@ pub(crate) fn replay(
     Ok(())
 }
 
-/// As [`replay`], where it does not matter by which route a push goes: nobody attempts it.
+/// As `replay`, where it does not matter by which route a push goes: nobody attempts it.
 pub fn replay_apart(
     recovery: &mut Recovery,
     pace: Pace,

@@ -334,7 +334,7 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// As [`Self::cancel_row`], for an operator, of the broadcast with this ordinal: what that is
+    /// As `cancel_row`, for an operator, of the broadcast with this ordinal: what that is
     /// answered, once everything below the sequence is durable.
     pub fn withdraw_recipient(
         &mut self,
