@@ -249,7 +249,6 @@ impl ThreadTurn {
         busy |= self.see_logs(now);
         self.doubt_if_names_are_lost();
         busy |= self.answer(now);
-        busy |= self.submit_at_once(now);
         busy |= self.take_messages(now);
         busy |= self.front.take_visitors(&mut self.driver, now);
         busy |= self.shake_hands(now);
@@ -354,17 +353,6 @@ impl ThreadTurn {
         }
         self.flush(now);
         self.mesh.wake_peers();
-        if let Err(error) = self.driver.submit() {
-            refused("submission", &error);
-        }
-        true
-    }
-
-    /// So do pushes to carriers whose answers have just made room for them.
-    fn submit_at_once(&mut self, now: Now) -> bool {
-        if !self.carriers.submit_at_once(&mut self.driver, now) {
-            return false;
-        }
         if let Err(error) = self.driver.submit() {
             refused("submission", &error);
         }

@@ -98,8 +98,7 @@ impl Carriers {
                 Some(caller) => change_caller(caller, &known.carrier, now_ms),
                 None => {
                     let home = Home::new(known, self.awaited_max, now_ms);
-                    let mut caller =
-                        Caller { home, lines: Vec::new(), gone: false, was_answered: false };
+                    let mut caller = Caller { home, lines: Vec::new(), gone: false };
                     for _ in 0..caller.sessions() {
                         caller.lines.push(caller.new_line(now_ms));
                     }
@@ -143,23 +142,6 @@ impl Carriers {
             busy |= self.work_for(at, driver, now);
         }
         busy | !self.may_shake_hands
-    }
-
-    /// Fills the windows in which answers have just made room, before the shards do anything else:
-    /// a carrier whose window is small waits for nothing but this. What no shard wants back and no
-    /// rest holds up is at hand already. Whether anything was submitted.
-    pub(crate) fn submit_at_once(&mut self, driver: &mut Driver, now: Now) -> bool {
-        let mut busy = false;
-        for at in 0..self.callers.len() {
-            if !std::mem::take(&mut self.callers[at].was_answered) {
-                continue;
-            }
-            self.callers[at].home.handle_time(now.steady_ms.ms());
-            for line in 0..self.callers[at].lines.len() {
-                busy |= self.submit(at, line, driver, now);
-            }
-        }
-        busy
     }
 
     fn work_for(&mut self, at: usize, driver: &mut Driver, now: Now) -> bool {
@@ -325,8 +307,7 @@ impl Carriers {
                 alive
             }
             _ => {
-                let Caller { home, was_answered, .. } = &mut self.callers[at];
-                *was_answered = true;
+                let home = &mut self.callers[at].home;
                 let mut desk = Desk { home, now };
                 let fate = outgoing.link.received(completion, driver, &mut desk);
                 outgoing.link.count();

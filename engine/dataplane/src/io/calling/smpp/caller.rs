@@ -25,8 +25,6 @@ pub(super) struct Caller {
     pub(super) lines: Vec<Line>,
     /// It is there no more: its sessions end, and no others begin.
     pub(super) gone: bool,
-    /// Something came from it since room in its windows was last filled.
-    pub(super) was_answered: bool,
 }
 
 impl Caller {
