@@ -270,7 +270,7 @@ impl World<'_> {
         let simulated =
             SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
         let carriers = CarrierPort::new(0, &plan);
-        let mut home = Home::new(&plan.carriers[0], 100_000, self.now_ms);
+        let mut home = Home::new(&plan.carriers[0], 100_000, SteadyMs::new(self.now_ms));
         home.mutate_ids(self.options.ids);
         let lines = (0..SESSIONS).map(|_| None).collect();
         Station { shard, simulated, carriers, home, lines, dial_ms: [0; SESSIONS] }
@@ -307,7 +307,7 @@ impl World<'_> {
             line.client.handle_end();
             while let Some(event) = line.client.poll_event() {
                 if let Event::InDoubt { token } = event {
-                    station.home.handle_doubt(token, self.now_ms);
+                    station.home.handle_doubt(token, SteadyMs::new(self.now_ms));
                 }
             }
             station.home.session_lost(at, false);
@@ -351,8 +351,9 @@ impl World<'_> {
             station.shard.finish_billing_sync(&sync);
         }
         let home = &mut station.home;
-        home.take_permits(now_ms);
-        home.handle_time(now_ms);
+        let steady_ms = SteadyMs::new(now_ms);
+        home.take_permits(steady_ms);
+        home.handle_time(steady_ms);
         home.pass_receipts();
         while let Some((ReceiptReply { session: (at, generation), .. }, request)) =
             home.take_reply()
@@ -367,13 +368,14 @@ impl World<'_> {
                 && line.client.state().is_bound()
             {
                 let Line { client, to_server, .. } = line;
-                home.submit(at, client, (to_server, &mut |_, _| {}), (now_ms, now_ms));
+                let times = (steady_ms, WallMs::new(now_ms));
+                home.submit(at, client, (to_server, &mut |_, _| {}), times);
                 if client.outstanding() > usize::from(WINDOW) {
                     return Err("more SMS outstanding than the window has".to_owned());
                 }
             }
         }
-        home.make_room(now_ms);
+        home.make_room(steady_ms);
         Ok(true)
     }
 
@@ -415,6 +417,7 @@ impl World<'_> {
     /// The engine's end of a connection.
     fn listen(&mut self, station: &mut Station, at: usize) {
         let now_ms = self.now_ms;
+        let steady_ms = SteadyMs::new(now_ms);
         let Some(line) = &mut station.lines[at] else { return };
         let home = &mut station.home;
         let input = std::mem::take(&mut line.to_client);
@@ -425,7 +428,7 @@ impl World<'_> {
             match taken.event {
                 Some(Event::Answer { token, status, body, oddities, .. }) => {
                     self.answered[0] += 1;
-                    home.handle_answer(token, status, &body, oddities, now_ms);
+                    home.handle_answer(token, status, &body, oddities, steady_ms);
                 }
                 Some(Event::LateAnswer { token, status, body }) => {
                     home.handle_late_answer(token, status, &body);
@@ -433,7 +436,7 @@ impl World<'_> {
                 Some(Event::Request { request, body, oddities }) => {
                     let session = (at as u32, line.generation);
                     let reply = ReceiptReply { carrier: 1, session, request: Some(request) };
-                    if home.handle_message(&body, oddities, reply, now_ms) {
+                    if home.handle_message(&body, oddities, reply, steady_ms) {
                         line.answer(request, now_ms);
                     }
                 }
@@ -452,7 +455,7 @@ impl World<'_> {
         let mut is_over = false;
         while let Some(event) = line.client.poll_event() {
             match event {
-                Event::InDoubt { token } => home.handle_doubt(token, now_ms),
+                Event::InDoubt { token } => home.handle_doubt(token, steady_ms),
                 Event::Closed { .. } => is_over = true,
                 _ => {}
             }

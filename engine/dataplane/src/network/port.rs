@@ -34,7 +34,7 @@ use wire::terms::code::Code;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::svcinst::Svcinst;
-use wire::terms::time::{EvenMs, SteadyMs};
+use wire::terms::time::{EvenMs, SteadyMs, WallMs};
 
 /// Which push an attempt is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -260,8 +260,8 @@ pub struct AttemptSlot {
     tpdus: [[u8; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
     /// Of an attempt by a carrier: the push's number.
     pub push_id: u64,
-    /// Of an attempt by a carrier: when the push expires, Unix milliseconds.
-    pub expires_ms: u64,
+    /// Of an attempt by a carrier: when the push expires.
+    pub expires_ms: WallMs,
     /// Of an attempt by a carrier: the same by the steady clock, which nobody sets.
     pub leaves_by_ms: SteadyMs,
     /// Of an attempt by a carrier: what is sent and not answered is not sent again.
@@ -285,7 +285,7 @@ impl AttemptSlot {
             lengths: [0; SEGMENTS_MAX],
             tpdus: [[0; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
             push_id: 0,
-            expires_ms: 0,
+            expires_ms: WallMs::ZERO,
             leaves_by_ms: SteadyMs::ZERO,
             doubt_is_final: false,
             sender: [0; SENDER_OCTETS_MAX],

@@ -78,7 +78,7 @@ impl<L: Log> Shard<L> {
             );
             if route != CORE_NETWORK {
                 slot.push_id = push.push_id;
-                slot.expires_ms = accepted.expires_ms;
+                slot.expires_ms = WallMs::new(accepted.expires_ms);
                 slot.leaves_by_ms = self.pace.steady(self.pace.real(push.expires_ms()));
                 slot.doubt_is_final =
                     registered.is_some_and(|registered| registered.registration.doubt_is_final);

@@ -29,6 +29,7 @@ use wire::smpp::dial::Dialling;
 use wire::smpp::pdu::Bind;
 use wire::smpp::session::{CloseReason, Config, Session, State, VERSION_34};
 use wire::terms::mix::mix;
+use wire::terms::time::SteadyMs;
 
 /// A connection to a carrier.
 struct Outgoing {
@@ -82,7 +83,7 @@ impl Carriers {
     /// These are the carriers from now on. Sessions go on where nothing was changed that they were
     /// bound with; others end when their last answers are there, and are bound anew.
     pub(crate) fn change(&mut self, plan: &CarrierPlan, now: Now) {
-        let now_ms = now.steady_ms.ms();
+        let now_ms = now.steady_ms;
         let thread = self.thread;
         let own = || plan.carriers.iter().filter(|known| known.exchange.home() == thread);
         for caller in &mut self.callers {
@@ -153,9 +154,9 @@ impl Carriers {
             busy |= self.look_at(at, line, driver, now);
         }
         self.unbind_retired(at, driver, now);
-        busy |= self.callers[at].home.take_permits(now.steady_ms.ms());
+        busy |= self.callers[at].home.take_permits(now.steady_ms);
         let home = &mut self.callers[at].home;
-        home.handle_time(now.steady_ms.ms());
+        home.handle_time(now.steady_ms);
         if let Some(advice) = home.take_advice() {
             let carrier = &home.carrier().name;
             tracing::warn!(carrier, advice, "receipts match no id as ids are set");
@@ -165,7 +166,7 @@ impl Carriers {
         for line in 0..self.callers[at].lines.len() {
             busy |= self.submit(at, line, driver, now);
         }
-        self.callers[at].home.make_room(now.steady_ms.ms());
+        self.callers[at].home.make_room(now.steady_ms);
         self.called |= self.callers[at].home.take_called();
         busy
     }
@@ -177,7 +178,7 @@ impl Carriers {
 
     /// Unbinds sessions that are to end and whose last answers are there.
     fn unbind_retired(&mut self, at: usize, driver: &mut Driver, now: Now) {
-        let now_ms = now.steady_ms.ms();
+        let now_ms = now.steady_ms;
         for line in 0..self.callers[at].lines.len() {
             let Caller { home, lines, .. } = &mut self.callers[at];
             let Some(until_ms) = lines[line].retiring_until_ms else { continue };
@@ -186,13 +187,13 @@ impl Carriers {
             else {
                 // Nothing is left of it: what is bound next is bound with the new settings.
                 lines[line].retiring_until_ms = None;
-                lines[line].dialler.begin_anew(now_ms);
+                lines[line].dialler.begin_anew(now_ms.ms());
                 continue;
             };
             if !outgoing.connected {
                 outgoing.link.stream.close();
             } else if home.outstanding(line) == 0 || now_ms >= until_ms {
-                outgoing.link.session.session.unbind(now_ms);
+                outgoing.link.session.session.unbind(now_ms.ms());
             }
             self.look_at(at, line, driver, now);
         }
@@ -413,7 +414,7 @@ impl Carriers {
                 *written += octets as u64;
                 leaving.push_back((*written, token));
             };
-            let times = (now.steady_ms.ms(), now.wall_ms.ms());
+            let times = (now.steady_ms, now.wall_ms);
             busy = home.submit(line, session, (output, &mut note), times);
         }
         link.flush(driver, now.steady_ms);
@@ -426,12 +427,13 @@ impl Carriers {
         busy
     }
 
-    /// When there is something to do by itself, steady milliseconds.
-    pub(crate) fn next_due_ms(&mut self, now: Now) -> Option<u64> {
-        let mut due_ms: Option<u64> = None;
+    /// When there is something to do by itself.
+    pub(crate) fn next_due_ms(&mut self, now: Now) -> Option<SteadyMs> {
+        let mut due_ms: Option<SteadyMs> = None;
         for caller in &mut self.callers {
-            let home_ms = caller.home.next_due_ms(now.steady_ms.ms());
+            let home_ms = caller.home.next_due_ms(now.steady_ms);
             let dial_ms = caller.lines.iter().filter_map(|line| line.dialler.poll_deadline()).min();
+            let dial_ms = dial_ms.map(SteadyMs::new);
             let sessions_ms = caller
                 .lines
                 .iter()
@@ -439,7 +441,8 @@ impl Carriers {
                 .filter_map(|index| {
                     self.outgoing.get_mut(index)?.link.session.session.poll_deadline()
                 })
-                .min();
+                .min()
+                .map(SteadyMs::new);
             due_ms = [due_ms, home_ms, dial_ms, sessions_ms].into_iter().flatten().min();
         }
         due_ms
@@ -460,7 +463,7 @@ impl Carriers {
     pub(crate) fn drain(&mut self, now: Now) -> bool {
         if !std::mem::replace(&mut self.draining, true) {
             for caller in &mut self.callers {
-                caller.retire(0..caller.lines.len(), now.steady_ms.ms());
+                caller.retire(0..caller.lines.len(), now.steady_ms);
             }
         }
         self.outgoing.len() == 0

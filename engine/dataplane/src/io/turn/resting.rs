@@ -95,7 +95,7 @@ impl ThreadTurn {
         }
         let now = Now::read();
         let due_ms = self.carriers.next_due_ms(now);
-        due_ms.map_or(u64::MAX, |due_ms| due_ms.saturating_sub(now.steady_ms.ms()))
+        due_ms.map_or(u64::MAX, |due_ms| due_ms.since(now.steady_ms))
     }
 
     /// Whether another thread or the control plane has put anything before this one.

@@ -7,6 +7,7 @@
 use crate::network::smpp::receipts::Awaited;
 use crate::network::smpp::submit::reference_of;
 use std::collections::VecDeque;
+use wire::terms::time::SteadyMs;
 
 /// SMS in doubt that are kept.
 const DOUBTS_MAX: usize = 2_048;
@@ -15,7 +16,7 @@ const DOUBTS_KEPT_MS: u64 = 300_000;
 
 struct Doubt {
     token: u64,
-    since_ms: u64,
+    since_ms: SteadyMs,
     awaited: Awaited,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct Doubts {
 
 impl Doubts {
     /// This one was sent and not answered.
-    pub(super) fn note(&mut self, token: u64, awaited: Awaited, now_ms: u64) {
+    pub(super) fn note(&mut self, token: u64, awaited: Awaited, now_ms: SteadyMs) {
         let is_old = |doubt: &Doubt| now_ms >= doubt.since_ms + DOUBTS_KEPT_MS;
         while self.kept.len() >= DOUBTS_MAX || self.kept.front().is_some_and(is_old) {
             self.kept.pop_front();
@@ -70,18 +71,18 @@ mod tests {
             msn: Msn::from_value(9_010_000_000 + push_id).expect("a legal msn"),
         };
         let mut doubts = Doubts::default();
-        doubts.note(70, awaited(7), 0);
-        doubts.note(80, awaited(8), 0);
+        doubts.note(70, awaited(7), SteadyMs::ZERO);
+        doubts.note(80, awaited(8), SteadyMs::ZERO);
         let phone: [&[u8]; 2] = [b"819010000008", b"Hayauma"];
         assert_eq!(doubts.take_by_reference(7, phone), None, "another phone's");
         assert_eq!(doubts.take_by_reference(8, phone), Some(awaited(8)));
         assert_eq!(doubts.take_by_reference(8, phone), None, "once");
         assert_eq!((doubts.take(70), doubts.take(70)), (Some(awaited(7)), None));
         for number in 0..2 * DOUBTS_MAX as u64 {
-            doubts.note(number, awaited(number), 0);
+            doubts.note(number, awaited(number), SteadyMs::ZERO);
         }
         assert_eq!(doubts.kept.len(), DOUBTS_MAX);
-        doubts.note(1, awaited(1), DOUBTS_KEPT_MS);
+        doubts.note(1, awaited(1), SteadyMs::new(DOUBTS_KEPT_MS));
         assert_eq!(doubts.kept.len(), 1);
     }
 }

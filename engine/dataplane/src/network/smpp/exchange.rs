@@ -15,6 +15,7 @@ use crossbeam::queue::ArrayQueue;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use wire::terms::ids::Msn;
+use wire::terms::time::SteadyMs;
 
 /// Receipts under way from a carrier to one shard; also those recorded and not answered.
 pub(super) const RECEIPTS_UNDER_WAY_MAX: usize = 2_048;
@@ -287,17 +288,17 @@ impl Exchange {
     }
 
     /// Whether the carrier has been down or choked for so long.
-    pub fn is_out_for(&self, least_ms: u64, now_ms: u64) -> bool {
+    pub fn is_out_for(&self, least_ms: u64, now_ms: SteadyMs) -> bool {
         let since_ms = self.out_since_ms.load(Ordering::Relaxed);
-        since_ms != 0 && now_ms >= since_ms + least_ms
+        since_ms != 0 && now_ms >= SteadyMs::new(since_ms) + least_ms
     }
 
     /// Whether it takes pushes, and whether it is down or choked.
-    pub(super) fn set_condition(&self, dealing: bool, out: bool, now_ms: u64) {
+    pub(super) fn set_condition(&self, dealing: bool, out: bool, now_ms: SteadyMs) {
         self.dealing.store(dealing, Ordering::Relaxed);
         let since_ms = self.out_since_ms.load(Ordering::Relaxed);
         if out != (since_ms != 0) {
-            let since_ms = if out { now_ms.max(1) } else { 0 };
+            let since_ms = if out { now_ms.ms().max(1) } else { 0 };
             self.out_since_ms.store(since_ms, Ordering::Relaxed);
         }
     }

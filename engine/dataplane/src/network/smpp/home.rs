@@ -36,6 +36,7 @@ use wire::smpp::pace::Pace;
 use wire::smpp::pdu::{BindKind, Body};
 use wire::smpp::session::{Refusal, Session};
 use wire::smpp::status::{Consequence, Status};
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// Room for one submit_sm.
 const SUBMIT_OCTETS_MAX: usize = 1_024 + TLVS_OCTETS_MAX;
@@ -113,17 +114,17 @@ pub struct Home {
     called: u64,
     rotation: usize,
     /// Before then no push that waits for a session expires; the first may, and may have gone.
-    expires_ms: u64,
+    expires_ms: SteadyMs,
 }
 
 impl Home {
     /// This carrier; at most `awaited_max` segments are awaited at a time.
-    pub fn new(known: &KnownCarrier, awaited_max: usize, now_ms: u64) -> Self {
+    pub fn new(known: &KnownCarrier, awaited_max: usize, now_ms: SteadyMs) -> Self {
         let (exchange, carrier) = (Arc::clone(&known.exchange), Arc::clone(&known.carrier));
         let sessions = carrier.lines();
         let shards = exchange.shards();
         Self {
-            pace: Pace::new(carrier.rate, now_ms),
+            pace: Pace::new(carrier.rate, now_ms.ms()),
             hands: Vec::new(),
             free: Vec::new(),
             places: (0..sessions).map(|_| Place::default()).collect(),
@@ -135,7 +136,7 @@ impl Home {
             under_way: vec![0; shards],
             called: 0,
             rotation: 0,
-            expires_ms: u64::MAX,
+            expires_ms: SteadyMs::NEVER,
             exchange,
             carrier,
         }
@@ -154,8 +155,8 @@ impl Home {
 
     /// The carrier has these settings from now on. Sessions that it has no more are retired before;
     /// those that it has besides are there.
-    pub fn change(&mut self, carrier: Arc<Carrier>, now_ms: u64) {
-        self.pace.set_rate(carrier.rate, now_ms);
+    pub fn change(&mut self, carrier: Arc<Carrier>, now_ms: SteadyMs) {
+        self.pace.set_rate(carrier.rate, now_ms.ms());
         self.receipts.set_forms(carrier.ids);
         let sessions = carrier.lines();
         while self.places.len() < sessions {
@@ -230,16 +231,16 @@ impl Home {
     }
 
     /// What waits for a session and whose push has expired goes back, whatever the session does.
-    fn return_expired(&mut self, now_ms: u64) {
+    fn return_expired(&mut self, now_ms: SteadyMs) {
         if now_ms < self.expires_ms {
             return;
         }
         let hands = &self.hands;
         let leaves_by = |hand: u32| {
-            hands[hand as usize].as_ref().map(|in_hand| in_hand.permit.slot.leaves_by_ms.ms())
+            hands[hand as usize].as_ref().map(|in_hand| in_hand.permit.slot.leaves_by_ms)
         };
         let waiting = self.places.iter().flat_map(|place| place.waiting.iter().copied());
-        let (mut expired, mut first_ms) = (Vec::new(), u64::MAX);
+        let (mut expired, mut first_ms) = (Vec::new(), SteadyMs::NEVER);
         for hand in waiting {
             match leaves_by(hand) {
                 Some(due_ms) if now_ms >= due_ms => expired.push(hand),
@@ -261,7 +262,7 @@ impl Home {
         at: usize,
         session: &mut Session,
         (output, written): (&mut Vec<u8>, &mut dyn FnMut(usize, u64)),
-        (now_ms, wall_ms): (u64, u64),
+        (now_ms, wall_ms): (SteadyMs, WallMs),
     ) -> bool {
         let exchange = Arc::clone(&self.exchange);
         let mut busy = false;
@@ -270,7 +271,7 @@ impl Home {
         }
         while let Some(&hand) = self.places[at].waiting.front()
             && session.room() > 0
-            && self.pace.take(1, now_ms) == 1
+            && self.pace.take(1, now_ms.ms()) == 1
         {
             let Some(in_hand) = &mut self.hands[hand as usize] else {
                 unreachable!("what waits is in hand")
@@ -289,7 +290,7 @@ impl Home {
             let place = u64::from(hand) << SEGMENT_BITS | u64::from(segment);
             let token = u64::from(self.sent) << (SEGMENT_BITS + HAND_BITS) | place;
             let mut pdu = [0; SUBMIT_OCTETS_MAX];
-            match session.request(&mut pdu, Command::SUBMIT_SM, &body, token, now_ms) {
+            match session.request(&mut pdu, Command::SUBMIT_SM, &body, token, now_ms.ms()) {
                 Ok(octets) => {
                     output.extend_from_slice(&pdu[..octets]);
                     written(octets, token);
@@ -297,7 +298,7 @@ impl Home {
                     self.places[at].outstanding += 1;
                     let segments = in_hand.segments(segment);
                     // The carrier counts segments, and one message may have all of them.
-                    self.pace.owe(segments.count_ones().saturating_sub(1), now_ms);
+                    self.pace.owe(segments.count_ones().saturating_sub(1), now_ms.ms());
                     in_hand.unsent_mask &= !segments;
                     in_hand.outstanding_mask |= segments;
                     exchange.figures.add(|figures| &figures.submits, 1);
@@ -334,10 +335,10 @@ impl Home {
 
     /// When [`Home::submit`] may write again, of what waits, or something that waits expires;
     /// `None` where nothing does.
-    pub fn next_due_ms(&mut self, now_ms: u64) -> Option<u64> {
+    pub fn next_due_ms(&mut self, now_ms: SteadyMs) -> Option<SteadyMs> {
         let waits = self.places.iter().any(|place| !place.waiting.is_empty());
-        let paced_ms = waits.then(|| self.pace.next_ms(now_ms));
-        let resumes_ms = self.pace.paused_until(now_ms);
+        let paced_ms = waits.then(|| SteadyMs::new(self.pace.next_ms(now_ms.ms())));
+        let resumes_ms = self.pace.paused_until(now_ms.ms()).map(SteadyMs::new);
         let expires_ms = waits.then_some(self.expires_ms);
         let early_ms = self.receipts.next_due_ms();
         [paced_ms, resumes_ms, expires_ms, early_ms].into_iter().flatten().min()
@@ -350,7 +351,7 @@ impl Home {
         status: Status,
         body: &Body<'_>,
         oddities: Oddities,
-        now_ms: u64,
+        now_ms: SteadyMs,
     ) -> bool {
         if is_question(token) {
             self.question_answered(token, status, body);
@@ -394,8 +395,8 @@ impl Home {
             }
         }
         match consequence {
-            Consequence::SlowDown => self.pace.handle_throttled(now_ms),
-            Consequence::QueueFull => self.pace.handle_queue_full(now_ms),
+            Consequence::SlowDown => self.pace.handle_throttled(now_ms.ms()),
+            Consequence::QueueFull => self.pace.handle_queue_full(now_ms.ms()),
             _ => self.pace.handle_other(),
         }
         if consequence != Consequence::Taken {
@@ -406,7 +407,7 @@ impl Home {
     }
 
     /// A submit_sm has no answer: nobody knows whether the carrier took it.
-    pub fn handle_doubt(&mut self, token: u64, now_ms: u64) {
+    pub fn handle_doubt(&mut self, token: u64, now_ms: SteadyMs) {
         if is_question(token) {
             return self.question_lost(token);
         }

@@ -88,8 +88,8 @@ struct Candidate {
     backup: bool,
     /// How far it is behind its share.
     credit: i32,
-    /// Since when its turn has been waited for in vain; 0: it is not.
-    full_since_ms: u64,
+    /// Since when its turn has been waited for in vain; `None`: it is not.
+    full_since_ms: Option<SteadyMs>,
 }
 
 /// The carriers of a route.
@@ -106,7 +106,7 @@ impl RouteEnd {
             // A carrier that is gone may have had the same number.
             let end = ends.iter().rposition(|end| end.exchange.number() == member.carrier)?;
             let weight = i32::from(member.weight.max(1));
-            Some(Candidate { end, weight, backup: member.backup, credit: 0, full_since_ms: 0 })
+            Some(Candidate { end, weight, backup: member.backup, credit: 0, full_since_ms: None })
         });
         Self {
             candidates: candidates.take(MEMBERS_MAX).collect(),
@@ -118,7 +118,7 @@ impl RouteEnd {
     /// The carrier whose turn it is: each has its share of the turns of those that take pushes, as
     /// closely as whole pushes allow. One that is full is waited for, but not for long, and not by
     /// an emergency.
-    fn choose(&mut self, ends: &[End], emergency: bool, now_ms: u64) -> Option<usize> {
+    fn choose(&mut self, ends: &[End], emergency: bool, now_ms: SteadyMs) -> Option<usize> {
         let backups_too = self.need_backups(ends, emergency, now_ms);
         let mut total = 0;
         let mut best: Option<usize> = None;
@@ -129,12 +129,13 @@ impl RouteEnd {
             let has_space =
                 end.free.len() > usize::from(!emergency) && (emergency || end.exchange.has_room());
             if has_space {
-                candidate.full_since_ms = 0;
+                candidate.full_since_ms = None;
             }
             let is_given_up = !has_space
                 && (emergency
-                    || candidate.full_since_ms != 0
-                        && now_ms >= candidate.full_since_ms + FULL_WAITED_MS);
+                    || candidate
+                        .full_since_ms
+                        .is_some_and(|since_ms| now_ms >= since_ms + FULL_WAITED_MS));
             if is_given_up || candidate.backup && !backups_too || !end.exchange.is_dealing() {
                 continue;
             }
@@ -151,15 +152,13 @@ impl RouteEnd {
         if end.free.len() > usize::from(!emergency) && (emergency || end.exchange.has_room()) {
             return Some(candidate.end);
         }
-        if candidate.full_since_ms == 0 {
-            candidate.full_since_ms = now_ms.max(1);
-        }
+        candidate.full_since_ms.get_or_insert(now_ms);
         self.take_back_turn();
         None
     }
 
     /// Whether backups take this push too.
-    fn need_backups(&self, ends: &[End], emergency: bool, now_ms: u64) -> bool {
+    fn need_backups(&self, ends: &[End], emergency: bool, now_ms: SteadyMs) -> bool {
         let others = || {
             let others = self.candidates.iter().filter(|candidate| !candidate.backup);
             others.map(|candidate| &ends[candidate.end].exchange)
@@ -264,7 +263,7 @@ impl CarrierPort {
         self.reclaim();
         self.reserved_for = usize::from(route).checked_sub(1)?;
         let route = self.routes.get_mut(self.reserved_for)?;
-        let at = route.choose(&self.ends, emergency, self.now_ms.ms())?;
+        let at = route.choose(&self.ends, emergency, self.now_ms)?;
         let end = &mut self.ends[at];
         let mut permit = end.free.pop()?;
         permit.slot.clear();

@@ -14,6 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use wire::smpp::id::{Id, IdForm, IdForms};
 use wire::smpp::limits::MESSAGE_ID_OCTETS_MAX;
 use wire::terms::ids::Msn;
+use wire::terms::time::SteadyMs;
 
 /// How long a receipt of an unknown id is kept: its answer may be on its way.
 const EARLY_KEPT_MS: u64 = 60_000;
@@ -137,8 +138,8 @@ pub(super) struct Receipts {
     awaited_max: usize,
     early: HashMap<IdKey, Early>,
     /// When each came, and some that are not kept any more: those not answered, and all.
-    unanswered: VecDeque<(u64, IdKey, Serial)>,
-    kept: VecDeque<(u64, IdKey, Serial)>,
+    unanswered: VecDeque<(SteadyMs, IdKey, Serial)>,
+    kept: VecDeque<(SteadyMs, IdKey, Serial)>,
     next_serial: Serial,
     /// For shards.
     pub(super) matched: VecDeque<CarrierReceipt>,
@@ -252,7 +253,7 @@ impl Receipts {
     }
 
     /// A receipt came.
-    pub(super) fn receive(&mut self, arrived: Arrived<'_>, now_ms: u64) -> Received {
+    pub(super) fn receive(&mut self, arrived: Arrived<'_>, now_ms: SteadyMs) -> Received {
         let Arrived { id, says, numbers, reply } = arrived;
         if id.len() >= MESSAGE_ID_OCTETS_MAX {
             // No answer names such an id.
@@ -399,9 +400,9 @@ impl Receipts {
 
     /// Receipts whose ids have stayed unknown are answered after two seconds, and let go after a
     /// minute.
-    pub(super) fn handle_time(&mut self, now_ms: u64) {
+    pub(super) fn handle_time(&mut self, now_ms: SteadyMs) {
         while let Some((since_ms, _, _)) = self.unanswered.front()
-            && now_ms >= since_ms + EARLY_UNANSWERED_MS
+            && now_ms >= *since_ms + EARLY_UNANSWERED_MS
         {
             let Some((_, key, serial)) = self.unanswered.pop_front() else { break };
             let Some(early) = self.early.get_mut(&key) else { continue };
@@ -412,7 +413,7 @@ impl Receipts {
             }
         }
         while let Some((since_ms, _, _)) = self.kept.front()
-            && now_ms >= since_ms + EARLY_KEPT_MS
+            && now_ms >= *since_ms + EARLY_KEPT_MS
         {
             let Some((_, key, serial)) = self.kept.pop_front() else { break };
             self.let_go(&key, serial);
@@ -420,9 +421,9 @@ impl Receipts {
     }
 
     /// When [`Self::handle_time`] has something to do.
-    pub(super) fn next_due_ms(&self) -> Option<u64> {
-        let unanswered = self.unanswered.front().map(|(since, ..)| since + EARLY_UNANSWERED_MS);
-        let kept = self.kept.front().map(|(since, ..)| since + EARLY_KEPT_MS);
+    pub(super) fn next_due_ms(&self) -> Option<SteadyMs> {
+        let unanswered = self.unanswered.front().map(|(since, ..)| *since + EARLY_UNANSWERED_MS);
+        let kept = self.kept.front().map(|(since, ..)| *since + EARLY_KEPT_MS);
         unanswered.into_iter().chain(kept).min()
     }
 }
@@ -450,7 +451,7 @@ mod tests {
     const SAYS: ReceiptSays = ReceiptSays::Delivered;
 
     fn receive(receipts: &mut Receipts, id: &str, sequence: u32, now_ms: u64) -> Received {
-        let (id, reply) = (id.as_bytes(), reply(sequence));
+        let (id, reply, now_ms) = (id.as_bytes(), reply(sequence), SteadyMs::new(now_ms));
         receipts.receive(Arrived { id, says: SAYS, numbers: [b"", b"12345"], reply }, now_ms)
     }
 
@@ -506,19 +507,20 @@ mod tests {
         let mut receipts = Receipts::new(IdForms::default(), 10);
         assert_eq!(receive(&mut receipts, "1", 1, 0), Received::Kept);
         assert_eq!(receive(&mut receipts, "1", 2, 1), Received::Useless);
-        receipts.handle_time(EARLY_UNANSWERED_MS - 1);
+        receipts.handle_time(SteadyMs::new(EARLY_UNANSWERED_MS - 1));
         assert!(receipts.replies.is_empty());
-        receipts.handle_time(EARLY_UNANSWERED_MS);
-        receipts.handle_time(EARLY_UNANSWERED_MS + 1);
+        receipts.handle_time(SteadyMs::new(EARLY_UNANSWERED_MS));
+        receipts.handle_time(SteadyMs::new(EARLY_UNANSWERED_MS + 1));
         assert_eq!(receipts.replies.pop_front(), Some(reply(1)), "once");
         assert!(receipts.replies.is_empty());
-        assert!(receipts.next_due_ms() > Some(EARLY_UNANSWERED_MS), "nothing is due for now");
+        let now_ms = SteadyMs::new(EARLY_UNANSWERED_MS);
+        assert!(receipts.next_due_ms() > Some(now_ms), "nothing is due for now");
         assert!(receipts.await_id(b"1", awaited(7)));
         let matched = receipts.matched.pop_front().expect("it is passed on");
         assert_eq!((matched.push_id, matched.reply.request), (7, None), "it is answered already");
         // Beyond a minute it is let go, answered and counted.
         assert_eq!(receive(&mut receipts, "2", 3, 5_000), Received::Kept);
-        receipts.handle_time(5_000 + EARLY_KEPT_MS);
+        receipts.handle_time(SteadyMs::new(5_000 + EARLY_KEPT_MS));
         assert_eq!((receipts.unmatched, receipts.replies.pop_front()), (1, Some(reply(3))));
         assert!(!receipts.await_id(b"2", awaited(8)));
         // No answer names an id so long.
@@ -573,7 +575,7 @@ mod tests {
         let of = |receipts: &mut Receipts, number: &[u8]| {
             let numbers = [number, b"Hayauma"];
             let arrived = Arrived { id: b"1", says: SAYS, numbers, reply: reply(1) };
-            assert_eq!(receipts.receive(arrived, 0), Received::Matched);
+            assert_eq!(receipts.receive(arrived, SteadyMs::ZERO), Received::Matched);
             next(receipts)
         };
         let mut receipts = Receipts::new(IdForms::default(), 10);

@@ -19,6 +19,7 @@ use wire::sms::header::Header;
 use wire::sms::tpdu::Deliver;
 use wire::sms::user_data::{Payload, UserData};
 use wire::terms::ids::Class;
+use wire::terms::time::WallMs;
 
 /// registered_delivery: a receipt is wanted, however it ends.
 const RECEIPT_WANTED: u8 = 1;
@@ -113,7 +114,7 @@ impl Submit {
         slot: &AttemptSlot,
         segment: u8,
         carrier: &Carrier,
-        wall_ms: u64,
+        wall_ms: WallMs,
     ) -> Option<Self> {
         let whole = segment == ALL_SEGMENTS;
         let first = if whole { 0 } else { usize::from(segment) };
@@ -157,8 +158,8 @@ impl Submit {
             _ => {}
         }
         let validity = match carrier.validity {
-            Validity::Absolute => Some(time::absolute(slot.expires_ms)),
-            Validity::Relative => Some(time::relative(slot.expires_ms.saturating_sub(wall_ms))),
+            Validity::Absolute => Some(time::absolute(slot.expires_ms.ms())),
+            Validity::Relative => Some(time::relative(slot.expires_ms.since(wall_ms))),
             Validity::None => None,
         };
         if let Some(validity) = validity {

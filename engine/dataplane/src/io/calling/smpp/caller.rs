@@ -7,6 +7,7 @@ use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::home::Home;
 use std::sync::Arc;
 use wire::smpp::dial::Dialler;
+use wire::terms::time::SteadyMs;
 
 /// How long a session that is to be unbound waits for its last answers.
 const RETIRING_MS: u64 = 10_000;
@@ -16,7 +17,7 @@ pub(super) struct Line {
     pub(super) dialler: Dialler,
     pub(super) connection: Option<u32>,
     /// It is to be unbound when its last answers are there, or at this time at the latest.
-    pub(super) retiring_until_ms: Option<u64>,
+    pub(super) retiring_until_ms: Option<SteadyMs>,
 }
 
 /// One carrier.
@@ -33,13 +34,17 @@ impl Caller {
         if self.gone { 0 } else { self.home.carrier().lines() }
     }
 
-    pub(super) fn new_line(&self, now_ms: u64) -> Line {
+    pub(super) fn new_line(&self, now_ms: SteadyMs) -> Line {
         let hosts = self.home.carrier().hosts.len().max(1);
-        Line { dialler: Dialler::new(hosts, now_ms), connection: None, retiring_until_ms: None }
+        Line {
+            dialler: Dialler::new(hosts, now_ms.ms()),
+            connection: None,
+            retiring_until_ms: None,
+        }
     }
 
     /// These sessions end when their last answers are there.
-    pub(super) fn retire(&mut self, lines: std::ops::Range<usize>, now_ms: u64) {
+    pub(super) fn retire(&mut self, lines: std::ops::Range<usize>, now_ms: SteadyMs) {
         for line in lines {
             self.home.retire(line);
             self.lines[line].retiring_until_ms.get_or_insert(now_ms + RETIRING_MS);
@@ -48,7 +53,7 @@ impl Caller {
 }
 
 /// The carrier has these settings from now on.
-pub(super) fn change_caller(caller: &mut Caller, carrier: &Arc<Carrier>, now_ms: u64) {
+pub(super) fn change_caller(caller: &mut Caller, carrier: &Arc<Carrier>, now_ms: SteadyMs) {
     let rebinds = caller.home.carrier().rebinds_for(carrier) || caller.gone;
     let (before, after) = (caller.lines.len(), carrier.lines());
     caller.gone = false;

@@ -91,7 +91,7 @@ impl Speaking {
                     if self.leaving.iter().any(|(_, leaving)| *leaving == token) {
                         home.handle_unsent(token);
                     } else {
-                        home.handle_doubt(token, now.steady_ms.ms());
+                        home.handle_doubt(token, now.steady_ms);
                     }
                 }
                 Event::Closed { reason } => self.closed = Some(reason),
@@ -146,13 +146,13 @@ impl LinkSession for Speaking {
 
 impl Takes<Desk<'_>> for Speaking {
     fn take(&mut self, octets: &[u8], _room: usize, desk: &mut Desk<'_>) -> Option<usize> {
-        let (mut at, now_ms) = (0, desk.now.steady_ms.ms());
+        let (mut at, now_ms) = (0, desk.now.steady_ms);
         loop {
             if self.output.len() >= OUTPUT_OCTETS_MAX {
                 // It takes nothing of what it is answered: what it sent waits.
                 return Some(at);
             }
-            let taken = self.session.handle_octets(&octets[at..], now_ms);
+            let taken = self.session.handle_octets(&octets[at..], now_ms.ms());
             at += taken.octets;
             let is_done = taken.octets == 0;
             match taken.event {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::mix::mix;
+use wire::terms::time::SteadyMs;
 
 impl Home {
     /// The last one first, so that they stand as before in their shards' lanes.
@@ -19,10 +20,10 @@ impl Home {
 
     /// Takes the permits that shards have sent, each to a session by its msn, and gives back what
     /// they recall. Whether there were any.
-    pub fn take_permits(&mut self, now_ms: u64) -> bool {
-        let is_paused = self.pace.paused_until(now_ms).is_some();
+    pub fn take_permits(&mut self, now_ms: SteadyMs) -> bool {
+        let is_paused = self.pace.paused_until(now_ms.ms()).is_some();
         let is_up = self.places.iter().any(Place::takes) && !self.carrier.paused;
-        let is_out = !is_up || self.pace.is_choked(now_ms);
+        let is_out = !is_up || self.pace.is_choked(now_ms.ms());
         let is_dealing = is_up && !is_paused;
         self.exchange.set_condition(is_dealing, is_out, now_ms);
         self.take_questions();
@@ -59,12 +60,12 @@ impl Home {
     /// Lets shards send as many pushes as can go in a moment: as many again as the windows hold,
     /// and no more than the rate lets go meanwhile. What waits in a lane can be overtaken,
     /// cancelled or taken by another carrier; what waits here cannot.
-    pub fn make_room(&mut self, now_ms: u64) {
+    pub fn make_room(&mut self, now_ms: SteadyMs) {
         let window = usize::from(self.carrier.window);
         let taking = self.places.iter().filter(|place| place.takes());
         let room: usize = taking.map(|place| (2 * window).saturating_sub(place.load())).sum();
         let waiting: usize = self.places.iter().map(|place| place.waiting.len()).sum();
-        let soon = self.pace.within(AHEAD_MS, now_ms) as usize;
+        let soon = self.pace.within(AHEAD_MS, now_ms.ms()) as usize;
         let room = room.min(soon.saturating_sub(waiting));
         self.exchange.set_room(room.min(u32::MAX as usize) as u32);
     }
@@ -98,7 +99,7 @@ impl Home {
         }
         let session = self.idlest(permit.slot.msn);
         let first = permit.slot.class == Class::Emergency;
-        self.expires_ms = self.expires_ms.min(permit.slot.leaves_by_ms.ms());
+        self.expires_ms = self.expires_ms.min(permit.slot.leaves_by_ms);
         let unsent_mask = permit.slot.mask();
         let in_hand = InHand { permit, session, unsent_mask, outstanding_mask: 0, ids: Vec::new() };
         let hand = self.free.pop().unwrap_or_else(|| {

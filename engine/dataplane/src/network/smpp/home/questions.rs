@@ -16,6 +16,7 @@ use wire::smpp::pdu::{Body, Cancel, Query};
 use wire::smpp::receipt::MessageState;
 use wire::smpp::session::Session;
 use wire::smpp::status::Status;
+use wire::terms::time::SteadyMs;
 
 /// Room for one of them.
 const QUESTION_OCTETS_MAX: usize = 256;
@@ -60,7 +61,12 @@ impl Home {
 
     /// Puts questions on a session that is bound, as long as its window allows; whether there were
     /// any. They are no SMS, and none of the rate is theirs.
-    pub(super) fn ask(&mut self, session: &mut Session, output: &mut Vec<u8>, now_ms: u64) -> bool {
+    pub(super) fn ask(
+        &mut self,
+        session: &mut Session,
+        output: &mut Vec<u8>,
+        now_ms: SteadyMs,
+    ) -> bool {
         let mut busy = false;
         while session.room() > 0
             && let Some(question) = self.questions.waiting.pop_front()
@@ -85,7 +91,7 @@ impl Home {
                     (Command::CANCEL_SM, Body::Cancel(cancel))
                 }
             };
-            let Ok(octets) = session.request(&mut pdu, command, &body, token, now_ms) else {
+            let Ok(octets) = session.request(&mut pdu, command, &body, token, now_ms.ms()) else {
                 // What a session does not take, its receipt still says.
                 continue;
             };

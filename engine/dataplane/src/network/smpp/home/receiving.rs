@@ -14,6 +14,7 @@ use wire::smpp::receipt::Receipt;
 use wire::smpp::session::RequestId;
 use wire::terms::code::Code;
 use wire::terms::ownership::shard_of;
+use wire::terms::time::SteadyMs;
 
 impl Home {
     /// Whether the ids of all pushes that were handed over before are here: only then may the
@@ -41,7 +42,7 @@ impl Home {
         body: &Body<'_>,
         oddities: Oddities,
         reply: ReceiptReply,
-        now_ms: u64,
+        now_ms: SteadyMs,
     ) -> bool {
         let figures = &self.exchange.figures;
         if !oddities.is_empty() {
@@ -97,7 +98,7 @@ impl Home {
 
     /// Pushes that expire while they wait for a session, and receipts that came early and whose ids
     /// stay unknown.
-    pub fn handle_time(&mut self, now_ms: u64) {
+    pub fn handle_time(&mut self, now_ms: SteadyMs) {
         self.return_expired(now_ms);
         self.receipts.handle_time(now_ms);
         let figures = &self.exchange.figures;

@@ -12,7 +12,7 @@ use wire::smpp::coding::Alphabet;
 use wire::smpp::tlv::Tag;
 use wire::sms::septets;
 use wire::terms::ids::Msn;
-use wire::terms::time::SteadyMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 fn carrier() -> Carrier {
     Carrier::of_tests()
@@ -42,24 +42,25 @@ fn come_back(home: &Home) -> Vec<u32> {
 #[test]
 fn a_push_that_expires_at_its_home_comes_back_at_its_time_whatever_its_session_does() {
     let slow = Carrier { rate: 1, ..carrier() };
-    let mut home = Home::new(&KnownCarrier::new(slow, Spread::even(1)), 100, 0);
+    let mut home = Home::new(&KnownCarrier::new(slow, Spread::even(1)), 100, SteadyMs::ZERO);
     home.session_bound(0);
     for (push, leaves_by_ms) in [(1, 9_000), (2, 4_000), (3, 6_000), (4, 4_000)] {
         let refused = home.exchange().permits(0).push(permit(push, leaves_by_ms));
         assert!(refused.is_ok());
     }
-    home.take_permits(0);
+    home.take_permits(SteadyMs::ZERO);
     // No SMS may go for a second, so that nothing but an expiry is due.
     assert_eq!(home.pace.take(1, 3_900), 1);
-    home.handle_time(3_999);
+    home.handle_time(SteadyMs::new(3_999));
     assert!(come_back(&home).is_empty());
-    assert_eq!(home.next_due_ms(3_999), Some(4_000), "its expiry, not the next SMS");
-    home.handle_time(4_000);
+    let due_ms = home.next_due_ms(SteadyMs::new(3_999));
+    assert_eq!(due_ms, Some(SteadyMs::new(4_000)), "its expiry, not the next SMS");
+    home.handle_time(SteadyMs::new(4_000));
     assert_eq!(come_back(&home), [2, 4]);
     assert_eq!(home.take_called(), 1, "its shard is told");
-    home.handle_time(6_000);
+    home.handle_time(SteadyMs::new(6_000));
     assert_eq!((come_back(&home), home.in_hand()), (vec![3], 1));
-    home.handle_time(9_000);
+    home.handle_time(SteadyMs::new(9_000));
     assert_eq!((come_back(&home), home.in_hand()), (vec![1], 0));
 }
 
@@ -71,7 +72,7 @@ fn plan(known: &[KnownCarrier]) -> CarrierPlan {
 #[test]
 fn carriers_told_before_a_shards_first_turn_leave_what_it_awaits_to_be_told() {
     let known = KnownCarrier::new(carrier(), Spread::even(1));
-    let mut home = Home::new(&known, 100, 0);
+    let mut home = Home::new(&known, 100, SteadyMs::ZERO);
     let mut port = CarrierPort::new(0, &plan(std::slice::from_ref(&known)));
     // An address was found, or an order came.
     port.change(&plan(std::slice::from_ref(&known)));
@@ -82,11 +83,11 @@ fn carriers_told_before_a_shards_first_turn_leave_what_it_awaits_to_be_told() {
     port.await_receipt(AwaitedSegment { token, push_id: 1, msn, carrier: 1, segment: 0, id });
     port.all_awaited();
     assert!(home.may_bind());
-    home.handle_time(0);
+    home.handle_time(SteadyMs::ZERO);
     assert_eq!(home.exchange().figures.awaited.load(Ordering::Relaxed), 1);
     // One that is new later on has nothing of the shard's.
     let other = KnownCarrier::new(Carrier { number: 2, ..carrier() }, Spread::even(1));
-    let mut others = Home::new(&other, 100, 0);
+    let mut others = Home::new(&other, 100, SteadyMs::ZERO);
     assert!(!others.may_bind());
     port.change(&plan(&[known, other]));
     assert!(others.may_bind() && home.may_bind());
@@ -94,19 +95,19 @@ fn carriers_told_before_a_shards_first_turn_leave_what_it_awaits_to_be_told() {
 
 #[test]
 fn what_waits_for_a_session_that_unbinds_comes_back_at_once_and_nothing_more_goes_by_it() {
-    let mut home = Home::new(&KnownCarrier::new(carrier(), Spread::even(1)), 100, 0);
+    let mut home = Home::new(&KnownCarrier::new(carrier(), Spread::even(1)), 100, SteadyMs::ZERO);
     home.session_bound(0);
     assert!(home.exchange().permits(0).push(permit(1, 9_000)).is_ok());
-    home.take_permits(0);
+    home.take_permits(SteadyMs::ZERO);
     assert_eq!(home.in_hand(), 1);
     home.retire(0);
     assert_eq!(come_back(&home), [1]);
     assert!(home.exchange().permits(0).push(permit(2, 9_000)).is_ok());
-    home.take_permits(0);
+    home.take_permits(SteadyMs::ZERO);
     assert_eq!(come_back(&home), [2]);
     home.session_bound(0);
     assert!(home.exchange().permits(0).push(permit(3, 9_000)).is_ok());
-    home.take_permits(0);
+    home.take_permits(SteadyMs::ZERO);
     assert_eq!((come_back(&home), home.in_hand()), (vec![], 1), "bound anew, it takes again");
 }
 
@@ -131,7 +132,7 @@ fn text_push(header: &[u8], text: &[u8]) -> AttemptSlot {
 
 /// data_coding, short_message and message_payload that the carrier is sent; `None`: nothing.
 fn sent(slot: &AttemptSlot, carrier: &Carrier) -> Option<(u8, Vec<u8>, Option<Vec<u8>>)> {
-    let submit = Submit::new(slot, 0, carrier, 0)?;
+    let submit = Submit::new(slot, 0, carrier, WallMs::ZERO)?;
     let mut space = [0; TLVS_OCTETS_MAX];
     let tlvs = submit.tlvs(carrier, &mut space);
     let message = submit.message(carrier, tlvs);
