@@ -42,6 +42,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wire::terms::calendar::Day;
 use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::time::WallMs;
 
 /// The lowest msn of a drill.
 const FIRST_MSN: u64 = 9_000_000_000;
@@ -441,7 +442,7 @@ impl Drill {
         began_ms: u64,
     ) -> Result<(), DrillError> {
         let xpid = format!("{XPID:011}");
-        let (first, last) = (Day::of(began_ms), Day::of(unix_ms()));
+        let (first, last) = (Day::of(WallMs::new(began_ms)), Day::of(WallMs::new(unix_ms())));
         let mut billed = crate::summary::BillingFigures::default();
         let mut day = first;
         loop {

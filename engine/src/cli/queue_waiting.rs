@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use super::table::{self, grouped, plural};
 use super::{CliError, Place, print};
+use crate::control::now::wall_now;
 use crate::control::queue::{QueueDocument, ShardQueue, WaitRow};
 use crate::shard::count_stopped;
-use host::clock;
 use wire::terms::time::WallMs;
 
 /// Prints what waits.
@@ -25,15 +25,15 @@ pub(super) fn show(
     if json {
         return super::output::with_standard_output(|output| output.print_json(&document));
     }
-    print(&render(&document, clock::unix_ms()))
+    print(&render(&document, wall_now()))
 }
 
 fn stopped(journals: &BTreeMap<u16, PathBuf>) -> Result<QueueDocument, CliError> {
-    let now_ms = clock::unix_ms();
+    let now_ms = wall_now();
     let mut tallies = Vec::new();
     for (&shard, directory) in journals {
-        let tally = count_stopped(directory, WallMs::new(now_ms))
-            .map_err(|error| CliError::new(error.to_string()))?;
+        let tally =
+            count_stopped(directory, now_ms).map_err(|error| CliError::new(error.to_string()))?;
         tallies.push((usize::from(shard), tally));
     }
     Ok(QueueDocument::of(&tallies))
@@ -55,7 +55,7 @@ const HEADS: [&str; 13] = [
     "OLDEST",
 ];
 
-fn render(document: &QueueDocument, now_ms: u64) -> String {
+fn render(document: &QueueDocument, now_ms: WallMs) -> String {
     let mut rows = vec![HEADS.map(str::to_owned).to_vec()];
     rows.extend(
         document
@@ -82,8 +82,8 @@ fn render(document: &QueueDocument, now_ms: u64) -> String {
             grouped(due("notification-parked")),
         );
     }
-    let age_ms = now_ms.saturating_sub(document.total.counted_ms);
-    if document.total.counted_ms == 0 {
+    let age_ms = now_ms.since(document.total.counted_ms);
+    if document.total.counted_ms == WallMs::ZERO {
         text.push_str("not counted yet: the engine has just started\n");
     } else if age_ms >= 10_000 {
         let _ = writeln!(text, "counted {} ago", age(age_ms));
@@ -119,15 +119,14 @@ fn sum(queue: &ShardQueue) -> WaitRow {
     all
 }
 
-fn cells(name: &str, row: &WaitRow, now_ms: u64) -> Vec<String> {
+fn cells(name: &str, row: &WaitRow, now_ms: WallMs) -> Vec<String> {
     let mut cells = vec![name.to_owned(), grouped(row.pushes)];
     cells.extend(row.by_class.iter().chain(&row.by_age).map(|&count| match count {
         0 => "-".to_owned(),
         count => grouped(count),
     }));
     cells.push(
-        row.oldest_ms
-            .map_or_else(|| "-".to_owned(), |oldest_ms| age(now_ms.saturating_sub(oldest_ms))),
+        row.oldest_ms.map_or_else(|| "-".to_owned(), |oldest_ms| age(now_ms.since(oldest_ms))),
     );
     cells
 }
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn rows_without_pushes_are_left_out_and_shards_are_summed() {
-        let now_ms = 1_800_000_000_000;
+        let now_ms = WallMs::new(1_800_000_000_000);
         let mut first = WaitingTally { at_ms: now_ms, ..WaitingTally::default() };
         // Four emergency pushes held as absent, three of them in the first minute.
         first.counts[4][0][0] = 3;

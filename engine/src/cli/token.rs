@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use super::place::{Place, RegistryPlace};
 use super::{CliError, Output, table};
 use crate::control::acts;
+use crate::control::now::wall_now;
 use crate::control::token::{TokenChange, TokenDocument, TokenMade, TokensRemoved, check_name};
-use host::clock;
 use wire::terms::ids::Xpid;
 
 /// Tokens of the admin port: who may come in, and as what
@@ -77,7 +77,7 @@ impl AddCommand {
         let xpids = self.xpids.iter().map(ToString::to_string).collect();
         let change = TokenChange { name: self.name, roles: self.roles, xpids };
         // Refused here as it would be there, before anything is opened or asked.
-        let (token, secret) = change.make(clock::unix_ms())?;
+        let (token, secret) = change.make(wall_now())?;
         let made: TokenMade = match self.place.registry_to_make()? {
             RegistryPlace::Running(engine) => engine.post("/tokens", &change)?,
             RegistryPlace::Stopped(mut store) => {

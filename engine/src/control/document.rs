@@ -23,6 +23,7 @@ use wire::push::sign::Secret;
 use wire::terms::calendar::Day;
 use wire::terms::ids::Xpid;
 use wire::terms::svcinst::Svcinst;
+use wire::terms::time::WallMs;
 
 /// Fields to set on a registration; an absent one keeps its value, or its default on a new
 /// registration. An empty `token`, `notify_url`, `from` or `until` takes the value away.
@@ -266,12 +267,12 @@ impl ClientChange {
 
     fn apply_term(&self, registration: &mut Registration) -> Result<(), String> {
         match self.from.as_deref() {
-            Some("") => registration.valid_from_ms = 0,
+            Some("") => registration.valid_from_ms = WallMs::ZERO,
             Some(text) => registration.valid_from_ms = parse_day(text)?.start_ms(),
             None => {}
         }
         match self.until.as_deref() {
-            Some("") => registration.valid_until_ms = u64::MAX,
+            Some("") => registration.valid_until_ms = WallMs::NEVER,
             Some(text) => registration.valid_until_ms = parse_day(text)?.next().start_ms(),
             None => {}
         }
@@ -350,8 +351,8 @@ impl ClientDocument {
             certificates: registration.certificates.iter().map(ToString::to_string).collect(),
             is_open: registration.is_open(),
             suspended: registration.suspended,
-            from: (from > 0).then(|| render_day(Day::of(from))),
-            until: (until < u64::MAX).then(|| render_day(Day::of(until.saturating_sub(1)))),
+            from: (from > WallMs::ZERO).then(|| render_day(Day::of(from))),
+            until: (until < WallMs::NEVER).then(|| render_day(Day::of(until.saturating_sub(1)))),
             classes: words(&registration.classes.to_string()),
             kinds: words(&registration.kinds.to_string()),
             senders: registration.senders.clone(),
@@ -528,7 +529,7 @@ mod tests {
         assert!(registration.is_open());
         assert_eq!(registration.token_sha256, None);
         assert_eq!(registration.notify_url, None);
-        assert_eq!(registration.valid_until_ms, u64::MAX);
+        assert_eq!(registration.valid_until_ms, WallMs::NEVER);
     }
 
     #[test]

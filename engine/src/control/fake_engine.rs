@@ -27,6 +27,7 @@ use crate::shard::{
 };
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::time::WallMs;
 
 #[derive(Default)]
 pub(crate) struct FakeEngine {
@@ -312,10 +313,11 @@ impl Engine for FakeEngine {
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {
-        let mut tally = WaitingTally { at_ms: 1_800_000_000_000, ..WaitingTally::default() };
+        let mut tally =
+            WaitingTally { at_ms: WallMs::new(1_800_000_000_000), ..WaitingTally::default() };
         // Seven standard pushes of less than an hour are held as absent.
         tally.counts[4][2][2] = 7;
-        tally.oldest_ms[4] = 1_799_999_000_000;
+        tally.oldest_ms[4] = WallMs::new(1_799_999_000_000);
         vec![tally, WaitingTally::default()]
     }
 

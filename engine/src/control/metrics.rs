@@ -228,8 +228,7 @@ impl Collector for QueueCollector {
             encoder.encode_descriptor("waiting_oldest_seconds", help, None, MetricType::Gauge)?;
         for shard in &document.shards {
             let oldest_ms = shard.rows.iter().filter_map(|row| row.oldest_ms).min();
-            let age_ms =
-                oldest_ms.map_or(0, |oldest_ms| shard.counted_ms.saturating_sub(oldest_ms));
+            let age_ms = oldest_ms.map_or(0, |oldest_ms| shard.counted_ms.since(oldest_ms));
             let labels = [("shard", shard.shard.unwrap_or_default())];
             gauge(age_ms / 1000).encode(family.encode_family(&labels)?)?;
         }

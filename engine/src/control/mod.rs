@@ -25,6 +25,7 @@ pub mod limits;
 pub mod lines;
 pub mod metrics;
 pub mod msn_range;
+pub mod now;
 pub mod pages;
 pub mod parked;
 pub mod pushes;

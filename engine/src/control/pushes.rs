@@ -13,6 +13,7 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use wire::terms::ids::Msn;
+use wire::terms::time::WallMs;
 
 use super::admin::{AdminError, Parameters, reply_json};
 
@@ -34,12 +35,12 @@ pub struct LivePushDocument {
     pub attempts: u8,
     /// Segments that arrived.
     pub arrived: u32,
-    /// When it expires, Unix milliseconds; absent once it has ended.
+    /// When it expires; absent once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_ms: Option<u64>,
+    pub expires_ms: Option<WallMs>,
     /// When it is attempted again, or its notification sent again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_ms: Option<u64>,
+    pub next_ms: Option<WallMs>,
     /// Whether a cancel was accepted.
     pub cancel_accepted: bool,
     /// The notification that is due: `E5` or `E7`.

@@ -11,6 +11,7 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use wire::terms::calendar;
+use wire::terms::time::WallMs;
 
 use super::admin::reply::reply_json;
 
@@ -29,8 +30,8 @@ pub struct ShardQueue {
     /// The shard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<usize>,
-    /// When it was counted, Unix milliseconds; in the total the earliest of the shards. 0: not yet.
-    pub counted_ms: u64,
+    /// When it was counted; in the total the earliest of the shards. 0: not yet.
+    pub counted_ms: WallMs,
     /// Pushes that have not ended.
     pub waiting: u64,
     /// One row for each way of waiting, none left out.
@@ -52,9 +53,9 @@ pub struct WaitRow {
     pub by_class: [u64; CLASSES.len()],
     /// Of them by age: below a minute, ten minutes, an hour, six hours, a day, and older.
     pub by_age: [u64; AGES_MS.len() + 1],
-    /// When the oldest was accepted, Unix milliseconds.
+    /// When the oldest was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub oldest_ms: Option<u64>,
+    pub oldest_ms: Option<WallMs>,
     /// The same as a time in Japan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<String>,
@@ -70,7 +71,8 @@ impl QueueDocument {
             total.add(shard);
         }
         // As long as one shard has not counted, nobody knows the whole.
-        total.counted_ms = shards.iter().map(|shard| shard.counted_ms).min().unwrap_or(0);
+        total.counted_ms =
+            shards.iter().map(|shard| shard.counted_ms).min().unwrap_or(WallMs::ZERO);
         Self { total, shards }
     }
 }
@@ -114,13 +116,13 @@ impl WaitRow {
             oldest_ms: None,
             oldest: None,
         };
-        row.set_oldest(Some(tally.oldest_ms[at]).filter(|&oldest_ms| oldest_ms > 0));
+        row.set_oldest(Some(tally.oldest_ms[at]).filter(|&oldest_ms| oldest_ms > WallMs::ZERO));
         row
     }
 
-    fn set_oldest(&mut self, oldest_ms: Option<u64>) {
+    fn set_oldest(&mut self, oldest_ms: Option<WallMs>) {
         self.oldest_ms = oldest_ms;
-        self.oldest = oldest_ms.map(calendar::jst_text);
+        self.oldest = oldest_ms.map(|oldest_ms| calendar::jst_text(oldest_ms.ms()));
     }
 }
 
@@ -162,10 +164,10 @@ mod tests {
 
     #[test]
     fn the_whole_is_counted_once_every_shard_is_and_as_early_as_the_earliest() {
-        let tally = |at_ms| WaitingTally { at_ms, ..WaitingTally::default() };
+        let tally = |ms| WaitingTally { at_ms: WallMs::new(ms), ..WaitingTally::default() };
         let counted_ms = |at: &[u64]| {
-            let tallies: Vec<_> = at.iter().map(|&at_ms| tally(at_ms)).enumerate().collect();
-            QueueDocument::of(&tallies).total.counted_ms
+            let tallies: Vec<_> = at.iter().map(|&ms| tally(ms)).enumerate().collect();
+            QueueDocument::of(&tallies).total.counted_ms.ms()
         };
         assert_eq!(counted_ms(&[700, 500, 600]), 500);
         for one_has_not in [[0, 5, 6], [5, 0, 6], [5, 6, 0]] {

@@ -13,6 +13,7 @@ use super::limits::{TOKEN_NAME_OCTETS_MAX, TOKEN_XPIDS_MAX};
 use super::roles::RoleSet;
 use wire::terms::calendar;
 use wire::terms::ids::Xpid;
+use wire::terms::time::WallMs;
 
 /// Random octets of a secret.
 const SECRET_OCTETS: usize = 32;
@@ -30,8 +31,8 @@ pub struct AccessToken {
     pub roles: RoleSet,
     /// The XPIDs that it is bound to; none: it is bound to none.
     pub xpids: Vec<Xpid>,
-    /// When it was made, Unix milliseconds.
-    pub made_ms: u64,
+    /// When it was made.
+    pub made_ms: WallMs,
 }
 
 /// What `token add` names.
@@ -80,7 +81,7 @@ impl TokenChange {
     ///
     /// # Errors
     /// One sentence about what is wrong.
-    pub fn make(&self, now_ms: u64) -> Result<(AccessToken, String), String> {
+    pub fn make(&self, now_ms: WallMs) -> Result<(AccessToken, String), String> {
         let secret = random_secret()?;
         Ok((self.token(&secret, now_ms)?, secret))
     }
@@ -89,7 +90,7 @@ impl TokenChange {
     ///
     /// # Errors
     /// One sentence about what is wrong.
-    pub fn token(&self, secret: &str, made_ms: u64) -> Result<AccessToken, String> {
+    pub fn token(&self, secret: &str, made_ms: WallMs) -> Result<AccessToken, String> {
         check_name(&self.name)?;
         if self.xpids.len() > TOKEN_XPIDS_MAX {
             return Err(format!("a token is bound to {TOKEN_XPIDS_MAX} XPIDs at most: name fewer"));
@@ -130,7 +131,7 @@ impl TokenDocument {
             name: token.name.clone(),
             roles: token.roles.words(),
             xpids: token.xpids.iter().map(ToString::to_string).collect(),
-            made: calendar::jst_text(token.made_ms),
+            made: calendar::jst_text(token.made_ms.ms()),
         }
     }
 }

@@ -19,7 +19,9 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::{Secret, write_signature};
 use wire::terms::ids::Xpid;
+use wire::terms::time::SteadyMs;
 
+use crate::control::now::{steady_now, wall_now};
 use crate::io::host_addresses::HostAddresses;
 use crate::io::notifier::Outbound;
 use host::clock;
@@ -79,8 +81,8 @@ pub trait Callers: Send + Sync + 'static {
 #[derive(Clone)]
 struct Waiting {
     hook: Webhook,
-    since_ms: u64,
-    due_ms: u64,
+    since_ms: SteadyMs,
+    due_ms: SteadyMs,
     pause_ms: u64,
 }
 
@@ -133,7 +135,7 @@ fn run(wanted: &Receiver<Box<Webhook>>, callers: &Arc<dyn Callers>) {
     loop {
         match wanted.recv_timeout(LOOK) {
             Ok(hook) => {
-                let now_ms = clock::unix_ms();
+                let now_ms = steady_now();
                 waiting.push(Waiting {
                     hook: *hook,
                     since_ms: now_ms,
@@ -155,8 +157,8 @@ fn run(wanted: &Receiver<Box<Webhook>>, callers: &Arc<dyn Callers>) {
                 }
             }
         }
-        let now_ms = clock::unix_ms();
-        let is_young = |call: &Waiting| now_ms.saturating_sub(call.since_ms) <= AGE_MS_MAX;
+        let now_ms = steady_now();
+        let is_young = |call: &Waiting| now_ms.since(call.since_ms) <= AGE_MS_MAX;
         let (young, old): (Vec<Waiting>, Vec<Waiting>) = waiting.into_iter().partition(is_young);
         waiting = young;
         for call in old {
@@ -184,7 +186,7 @@ impl Waiting {
         if self.pause_ms == PAUSE_MS {
             tracing::warn!(%xpid, cause, "a webhook was not taken; it is called again");
         }
-        self.due_ms = clock::unix_ms() + self.pause_ms;
+        self.due_ms = steady_now() + self.pause_ms;
         self.pause_ms = (self.pause_ms * 2).min(PAUSE_MS_MAX);
     }
 }
@@ -277,7 +279,7 @@ fn ask(
         body.len()
     )
     .into_bytes();
-    write_signature(&mut request, &way.secrets, clock::unix_ms() / 1_000, body.as_bytes());
+    write_signature(&mut request, &way.secrets, wall_now().ms() / 1_000, body.as_bytes());
     request.extend_from_slice(b"\r\n");
     request.extend_from_slice(body.as_bytes());
     stream.write_all(&request)?;

@@ -545,7 +545,7 @@ fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
         return Ok(());
     }
     let now_ms = WallMs::new(clock::unix_ms());
-    let report = billing::day(&config.data_dir, Day::of(now_ms.ms())).map_err(|error| {
+    let report = billing::day(&config.data_dir, Day::of(now_ms)).map_err(|error| {
         let cause = format!("today's billing events cannot be read ({error})");
         let remedy = "correct the files' permissions or check the device, and start again";
         Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)

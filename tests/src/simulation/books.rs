@@ -110,14 +110,14 @@ impl Books {
 
 impl State {
     fn note_time(&mut self, now_ms: WallMs) {
-        let open = WallMs::new(Day::of(now_ms.saturating_sub(CLOSING_MS).ms()).start_ms());
+        let open = Day::of(now_ms.saturating_sub(CLOSING_MS)).start_ms();
         self.open_from_ms = self.open_from_ms.max(open);
     }
 
     /// The first of the staged events stand in their files.
     fn write(&mut self, events: usize) {
         for event in self.staged.drain(..events) {
-            let at_ms = event.at_ms.max(event.accepted_ms).max(self.open_from_ms.ms());
+            let at_ms = event.at_ms.max(event.accepted_ms).max(self.open_from_ms);
             self.events.push((Day::of(at_ms), event));
             self.unseen.push(event);
         }

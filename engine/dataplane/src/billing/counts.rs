@@ -90,8 +90,8 @@ impl RequestCounts {
         Some(Event {
             kind: key.kind,
             push_id: 0,
-            at_ms: count.first_ms.ms(),
-            accepted_ms: 0,
+            at_ms: count.first_ms,
+            accepted_ms: WallMs::ZERO,
             msn: 0,
             xpid: key.xpid,
             code: key.code,

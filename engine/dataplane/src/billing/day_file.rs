@@ -15,6 +15,7 @@ use host::directory::sync_directory;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// The name of a file that is there for the next day: room for its first events, whatever the
 /// device says at midnight.
@@ -26,8 +27,8 @@ pub(super) struct DayFile {
     path: PathBuf,
     file: Arc<File>,
     pub(super) day: Day,
-    start_ms: u64,
-    end_ms: u64,
+    start_ms: WallMs,
+    end_ms: WallMs,
     /// The slot that the next event gets.
     pub(super) next_slot: u64,
     /// Slots that there is room for on the device.
@@ -110,7 +111,7 @@ impl DayFile {
         self.next_slot * SLOT_OCTETS as u64
     }
 
-    pub(super) fn covers(&self, at_ms: u64) -> bool {
+    pub(super) fn covers(&self, at_ms: WallMs) -> bool {
         (self.start_ms..self.end_ms).contains(&at_ms)
     }
 

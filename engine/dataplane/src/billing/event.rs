@@ -34,6 +34,7 @@
 use super::limits::SLOT_OCTETS;
 use crate::journal::crc32c;
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// What an event says.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -76,11 +77,11 @@ pub struct Event {
     /// or the same push would be billed twice after a restart. For the others the log sets the
     /// number of their slot.
     pub push_id: u64,
-    /// When it happened, Unix milliseconds: `accepted_ms` for Accepted, `ended_ms` for Final, the
+    /// When it happened: `accepted_ms` for Accepted, `ended_ms` for Final, the
     /// first of them for counts.
-    pub at_ms: u64,
-    /// When the push was accepted, Unix milliseconds; 0 for Rejected and Replayed.
-    pub accepted_ms: u64,
+    pub at_ms: WallMs,
+    /// When the push was accepted; 0 for Rejected and Replayed.
+    pub accepted_ms: WallMs,
     /// The destination without its leading 0; 0 for counts.
     pub msn: u64,
     /// The contract; 0 for refusals that could not be kept apart.
@@ -142,7 +143,7 @@ impl Event {
 
     /// The moment whose day is the event's own: no event's day lies before its push's acceptance,
     /// though the clock was set back in between.
-    pub(super) fn own_ms(&self) -> u64 {
+    pub(super) fn own_ms(&self) -> WallMs {
         self.at_ms.max(self.accepted_ms)
     }
 
@@ -161,8 +162,8 @@ impl Event {
         octets[10..12].copy_from_slice(&self.shard.to_le_bytes());
         octets[12..16].copy_from_slice(&self.count.to_le_bytes());
         octets[16..24].copy_from_slice(&self.push_id.to_le_bytes());
-        octets[24..32].copy_from_slice(&self.at_ms.to_le_bytes());
-        octets[32..40].copy_from_slice(&self.accepted_ms.to_le_bytes());
+        octets[24..32].copy_from_slice(&self.at_ms.ms().to_le_bytes());
+        octets[32..40].copy_from_slice(&self.accepted_ms.ms().to_le_bytes());
         octets[40..48].copy_from_slice(&self.msn.to_le_bytes());
         octets[48..56].copy_from_slice(&self.xpid.to_le_bytes());
         octets[56..60].copy_from_slice(&slot.to_le_bytes());
@@ -197,8 +198,8 @@ impl Event {
             shard: u16::from_le_bytes([octets[10], octets[11]]),
             count: read_u32(octets, 12),
             push_id: read_u64(octets, 16),
-            at_ms: read_u64(octets, 24),
-            accepted_ms: read_u64(octets, 32),
+            at_ms: WallMs::new(read_u64(octets, 24)),
+            accepted_ms: WallMs::new(read_u64(octets, 32)),
             msn: read_u64(octets, 40),
             xpid: read_u64(octets, 48),
         })
@@ -244,8 +245,8 @@ mod tests {
         Event {
             kind: EventKind::Final,
             push_id: 0x0102_0304_0506_0708,
-            at_ms: 1_800_000_000_123,
-            accepted_ms: 1_799_999_999_000,
+            at_ms: WallMs::new(1_800_000_000_123),
+            accepted_ms: WallMs::new(1_799_999_999_000),
             msn: 9_012_345_678,
             xpid: 100_000_001,
             code: 6011,

@@ -13,6 +13,7 @@ use crate::billing::findings::ReconcileReport;
 use wire::terms::calendar::Day;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
+use wire::terms::time::WallMs;
 
 /// A push that is open: its contract, and whether it is an exercise.
 #[derive(Clone, Copy)]
@@ -112,7 +113,7 @@ impl Follow {
         self.range.start == 0
     }
 
-    fn take(&mut self, event: &Event, files: &[EventFile], place: usize, end_ms: u64) {
+    fn take(&mut self, event: &Event, files: &[EventFile], place: usize, end_ms: WallMs) {
         let file = &files[place];
         if self.is_first() {
             self.xpids.insert(event.xpid);

@@ -99,10 +99,10 @@ impl BillingLog {
             opening: None,
             settling: false,
         };
-        log.close_before(last.unwrap_or_else(|| Day::of(0)));
+        log.close_before(last.unwrap_or_else(|| Day::of(WallMs::ZERO)));
         log.note_time(now_ms);
         if log.open_from_ms > now_ms {
-            let day = Day::of(log.open_from_ms.ms());
+            let day = Day::of(log.open_from_ms);
             tracing::warn!(
                 shard,
                 %day,
@@ -136,14 +136,13 @@ impl BillingLog {
     /// Closes the days that are over. Days never open again, whatever the clock says later.
     fn note_time(&mut self, now_ms: WallMs) {
         if now_ms >= self.closes_at_ms {
-            self.close_before(Day::of(now_ms.saturating_sub(CLOSING_MS).ms()));
+            self.close_before(Day::of(now_ms.saturating_sub(CLOSING_MS)));
         }
     }
 
     fn close_before(&mut self, day: Day) {
-        self.open_from_ms = self.open_from_ms.max(WallMs::new(day.start_ms()));
-        self.closes_at_ms =
-            WallMs::new(Day::of(self.open_from_ms.ms()).next().start_ms()) + CLOSING_MS;
+        self.open_from_ms = self.open_from_ms.max(day.start_ms());
+        self.closes_at_ms = Day::of(self.open_from_ms).next().start_ms() + CLOSING_MS;
     }
 
     /// Appends the count that was begun first; where the device takes nothing it stays where it is,
@@ -174,7 +173,7 @@ impl BillingLog {
 
     /// Brings the file of the day in which this moment lies to the front; `false` where it is not
     /// there yet.
-    fn bring_to_front(&mut self, at_ms: u64, now_ms: WallMs) -> bool {
+    fn bring_to_front(&mut self, at_ms: WallMs, now_ms: WallMs) -> bool {
         if let Some(place) = self.days.iter().position(|day| day.covers(at_ms)) {
             self.days.swap(0, place);
             return true;
@@ -284,7 +283,7 @@ impl Log for BillingLog {
             return None;
         }
         self.note_time(now_ms);
-        let open_from_ms = self.open_from_ms.ms();
+        let open_from_ms = self.open_from_ms;
         let at_ms = self.stage.first()?.own_ms().max(open_from_ms);
         if !self.bring_to_front(at_ms, now_ms) {
             return None;

@@ -10,6 +10,7 @@ use super::read::{EventFile, files_of_engine, read_within};
 use wire::terms::calendar::Day;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
+use wire::terms::time::WallMs;
 
 /// Why nothing could be added up.
 #[derive(Debug, thiserror::Error)]
@@ -218,7 +219,7 @@ pub(super) fn span_of(files: &[EventFile], first: Day, last: Day) -> Result<Repo
             carry_over(&mut rows);
             carried = true;
         }
-        let own_from_ms = if carried { first.start_ms() } else { 0 };
+        let own_from_ms = if carried { first.start_ms() } else { WallMs::ZERO };
         count_file(file, &mut damaged, &mut |event| {
             let sums = if event.own_ms() < own_from_ms { &mut adjustments } else { &mut rows };
             row_of(sums, event.xpid).count(event);

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_volume_ends_with_the_day_in_japan() {
         let meter = Meter::new(0, 3);
-        let midnight_ms = WallMs::new(Day::of(NOW_MS).next().start_ms());
+        let midnight_ms = Day::of(NOW).next().start_ms();
         for _ in 0..3 {
             assert!(meter.has_volume(NOW));
             meter.charge(NOW);

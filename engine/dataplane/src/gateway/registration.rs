@@ -33,10 +33,10 @@ pub struct Registration {
     pub certificates: Vec<CertificateDigest>,
     /// Pushes are refused (2004) while this is set.
     pub suspended: bool,
-    /// First instant of the term, Unix milliseconds.
-    pub valid_from_ms: u64,
-    /// First instant after the term, Unix milliseconds; `u64::MAX` leaves it open.
-    pub valid_until_ms: u64,
+    /// First instant of the term.
+    pub valid_from_ms: WallMs,
+    /// First instant after the term; [`WallMs::NEVER`] leaves it open.
+    pub valid_until_ms: WallMs,
     /// The classes it may push with.
     pub classes: ClassSet,
     /// The kinds it may push.
@@ -86,8 +86,8 @@ impl Registration {
             networks: Vec::new(),
             certificates: Vec::new(),
             suspended: false,
-            valid_from_ms: 0,
-            valid_until_ms: u64::MAX,
+            valid_from_ms: WallMs::ZERO,
+            valid_until_ms: WallMs::NEVER,
             classes: ClassSet::default(),
             kinds: KindSet::default(),
             senders: vec![xpid.to_string()],
@@ -121,7 +121,7 @@ impl Registration {
     /// Whether it is in its term and not suspended.
     #[inline]
     pub fn is_in_force(&self, now_ms: WallMs) -> bool {
-        !self.suspended && (self.valid_from_ms..self.valid_until_ms).contains(&now_ms.ms())
+        !self.suspended && (self.valid_from_ms..self.valid_until_ms).contains(&now_ms)
     }
 
     /// Whether a session of SMPP may come from this address: from one of its networks, if it names
@@ -308,7 +308,7 @@ mod tests {
             (RegistrationError::SenderTwice { sender: "a".into() }, |r| {
                 r.senders = vec!["a".into(), "a".into()]
             }),
-            (RegistrationError::Term, |r| r.valid_until_ms = 0),
+            (RegistrationError::Term, |r| r.valid_until_ms = WallMs::ZERO),
             (RegistrationError::NotifyConnections, |r| r.notify_depth = 0),
             (RegistrationError::Rate, |r| r.rate_per_second = 1_000_001),
             (RegistrationError::Volume, |r| r.volume_per_day = 1 << 44),

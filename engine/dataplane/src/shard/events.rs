@@ -3,14 +3,15 @@
 
 use crate::billing::{Event, EventKind};
 use crate::journal::{Accepted, Ended};
+use wire::terms::time::WallMs;
 
 /// The billing event of an acceptance.
 pub fn accepted_event(accepted: &Accepted<'_>, shard: u16) -> Event {
     Event {
         kind: EventKind::Accepted,
         push_id: accepted.push_id,
-        at_ms: accepted.accepted_ms,
-        accepted_ms: accepted.accepted_ms,
+        at_ms: WallMs::new(accepted.accepted_ms),
+        accepted_ms: WallMs::new(accepted.accepted_ms),
         msn: accepted.msn,
         xpid: accepted.xpid,
         code: 0,
@@ -31,8 +32,8 @@ pub(super) fn ended_event(ended: &Ended, shard: u16) -> Event {
     Event {
         kind: EventKind::Final,
         push_id: ended.push_id,
-        at_ms: ended.ended_ms,
-        accepted_ms: ended.accepted_ms,
+        at_ms: WallMs::new(ended.ended_ms),
+        accepted_ms: WallMs::new(ended.accepted_ms),
         msn: ended.msn,
         xpid: ended.xpid,
         code: ended.code,

@@ -8,6 +8,7 @@ use crate::smsc::core::NotificationKind;
 use crate::smsc::ended::{EndedPush, ended_flag};
 use crate::smsc::pushes::{PushIndex, flag};
 use wire::terms::ids::Msn;
+use wire::terms::time::WallMs;
 
 /// A live push at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +25,11 @@ pub struct LivePush {
     pub attempts: u8,
     /// One bit per segment that arrived.
     pub delivered_mask: u16,
-    /// When it expires, Unix milliseconds; `None` once it has ended.
-    pub expires_ms: Option<u64>,
+    /// When it expires; `None` once it has ended.
+    pub expires_ms: Option<WallMs>,
     /// When it is attempted again, or its notification sent again, unless something else comes
     /// first.
-    pub next_ms: Option<u64>,
+    pub next_ms: Option<WallMs>,
     /// A cancel was accepted.
     pub cancel_accepted: bool,
     /// The notification that is due.
@@ -66,8 +67,8 @@ impl<L: Log> Shard<L> {
             ahead,
             attempts: push.attempts(),
             delivered_mask: push.delivered_mask,
-            expires_ms: Some(self.pace.real(push.expires_ms()).ms()),
-            next_ms: due_ms.map(|due_ms| self.pace.real(due_ms).ms()),
+            expires_ms: Some(self.pace.real(push.expires_ms())),
+            next_ms: due_ms.map(|due_ms| self.pace.real(due_ms)),
             cancel_accepted: push.has(flag::CANCEL_ACCEPTED),
             notification: None,
             tries: 0,
@@ -84,7 +85,7 @@ impl<L: Log> Shard<L> {
             attempts: 0,
             delivered_mask: push.delivered_mask,
             expires_ms: None,
-            next_ms: self.core.resend_ms(push.push_id).map(|due_ms| self.pace.real(due_ms).ms()),
+            next_ms: self.core.resend_ms(push.push_id).map(|due_ms| self.pace.real(due_ms)),
             cancel_accepted: push.has(ended_flag::CANCEL_ACCEPTED),
             notification: push.due(),
             tries: push.tries,

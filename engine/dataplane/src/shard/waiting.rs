@@ -148,13 +148,12 @@ impl Standing {
 /// Live pushes by standing, class and age, and the oldest of each standing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WaitingTally {
-    /// When the count was finished, Unix milliseconds; 0 while there was none.
-    pub at_ms: u64,
+    /// When the count was finished; 0 while there was none.
+    pub at_ms: WallMs,
     /// By [`Standing::all`], [`CLASSES`] and age.
     pub counts: [[[u64; AGES]; CLASSES.len()]; STANDINGS],
-    /// When the oldest push of each standing was accepted, Unix milliseconds; 0 where there is
-    /// none.
-    pub oldest_ms: [u64; STANDINGS],
+    /// When the oldest push of each standing was accepted; 0 where there is none.
+    pub oldest_ms: [WallMs; STANDINGS],
     /// Number and position of the oldest of each standing.
     pub oldest: [Option<(u64, u64)>; STANDINGS],
 }
@@ -162,9 +161,9 @@ pub struct WaitingTally {
 impl Default for WaitingTally {
     fn default() -> Self {
         Self {
-            at_ms: 0,
+            at_ms: WallMs::ZERO,
             counts: [[[0; AGES]; CLASSES.len()]; STANDINGS],
-            oldest_ms: [0; STANDINGS],
+            oldest_ms: [WallMs::ZERO; STANDINGS],
             oldest: [None; STANDINGS],
         }
     }
@@ -226,7 +225,7 @@ impl WaitingTally {
 
     /// Asks for the times of acceptance of the oldest pushes that changed since the last time, by
     /// number and position.
-    pub(super) fn date_oldest(&mut self, mut accepted_ms: impl FnMut(u64, u64) -> u64) {
+    pub(super) fn date_oldest(&mut self, mut accepted_ms: impl FnMut(u64, u64) -> WallMs) {
         for (oldest, oldest_ms) in self.oldest.iter_mut().zip(&mut self.oldest_ms) {
             if let Some((push_id, position)) = oldest
                 && *position != DATED
@@ -350,7 +349,7 @@ impl WaitingScan {
     }
 
     /// Counts the next slice; at the end of a pass it is shown.
-    fn step(&mut self, core: &Core, accepted_ms: impl FnMut(u64, u64) -> u64, now_ms: WallMs) {
+    fn step(&mut self, core: &Core, accepted_ms: impl FnMut(u64, u64) -> WallMs, now_ms: WallMs) {
         self.stepped_ms = now_ms;
         let first = self.next.unwrap_or_else(|| {
             *self.tally = WaitingTally::default();
@@ -364,7 +363,7 @@ impl WaitingScan {
             return;
         }
         self.rest_ms = (now_ms.since(self.began_ms) * REST_FACTOR).max(PASS_INTERVAL_MS);
-        self.tally.at_ms = now_ms.ms();
+        self.tally.at_ms = now_ms;
         std::mem::swap(&mut self.tally, &mut self.shown);
     }
 }
@@ -377,7 +376,7 @@ impl<L: Log> Shard<L> {
             let broadcasts = &self.broadcasts;
             let accepted_ms = |_, position| match broadcasts.started_ms(position) {
                 Some(started_ms) => started_ms,
-                None => journal.accepted(Position::from_bits(position)).accepted_ms,
+                None => WallMs::new(journal.accepted(Position::from_bits(position)).accepted_ms),
             };
             self.waiting.step(&self.core, accepted_ms, now_ms);
         }

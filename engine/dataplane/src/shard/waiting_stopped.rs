@@ -59,7 +59,7 @@ pub fn count_stopped(directory: &Path, now_ms: WallMs) -> Result<WaitingTally, C
                 let (push_id, at_ms) =
                     (accepted.push_id.to_native(), accepted.accepted_ms.to_native());
                 marks.note(push_id, WallMs::new(at_ms));
-                accepted_ms.insert(push_id, at_ms);
+                accepted_ms.insert(push_id, WallMs::new(at_ms));
             }
             Record::Held(held) => {
                 let held = held.to_native();
@@ -104,7 +104,7 @@ pub fn count_stopped(directory: &Path, now_ms: WallMs) -> Result<WaitingTally, C
     {
         tally.count_ended(push, age_of(push.push_id, &young_from));
     }
-    tally.date_oldest(|push_id, _| accepted_ms.get(&push_id).copied().unwrap_or(0));
-    tally.at_ms = now_ms.ms();
+    tally.date_oldest(|push_id, _| accepted_ms.get(&push_id).copied().unwrap_or(WallMs::ZERO));
+    tally.at_ms = now_ms;
     Ok(tally)
 }

@@ -184,7 +184,9 @@ fn outlook(now: &LivePushDocument, all: u8) -> String {
         }
     }
     if !now.under_way {
-        said.extend(now.next_ms.map(|next_ms| format!("again {}", calendar::jst_text(next_ms))));
+        said.extend(
+            now.next_ms.map(|next_ms| format!("again {}", calendar::jst_text(next_ms.ms()))),
+        );
     }
     if now.cancel_accepted {
         said.push("cancel accepted".to_owned());

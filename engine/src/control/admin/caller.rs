@@ -11,6 +11,7 @@ use super::reply::AdminError;
 use super::sessions::{Sessions, SignedIn, cookie_of};
 use crate::control::audit::Act;
 use crate::control::engine::Engine;
+use crate::control::now::wall_now;
 use crate::control::roles::{Role, RoleSet};
 use crate::control::store::Store;
 use crate::control::store_thread::StoreHandle;
@@ -223,7 +224,7 @@ impl Access {
     }
 
     fn of_cookie(&self, cookie: &str) -> Option<(Identity, Option<SignedIn>)> {
-        let (sha256, signed_in) = self.sessions().find(cookie, host::clock::unix_ms())?;
+        let (sha256, signed_in) = self.sessions().find(cookie, wall_now())?;
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         let token = made.iter().chain(&self.own).find(|token| token.sha256 == sha256)?;
         Some((identity_of(token), Some(signed_in)))

@@ -18,6 +18,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::reply::AdminError;
 use crate::control::token;
+use wire::terms::time::WallMs;
 
 /// Sessions at a time.
 const SESSIONS_MAX: usize = 1_000;
@@ -34,7 +35,7 @@ struct SignedInBrowser {
     cookie_sha256: [u8; 32],
     token_sha256: [u8; 32],
     form_word: Arc<str>,
-    ends_ms: u64,
+    ends_ms: WallMs,
 }
 
 /// All of them.
@@ -50,7 +51,11 @@ pub struct SignedIn {
 
 impl Sessions {
     /// Opens one for a token; the cookie's value.
-    pub(super) fn open(&mut self, token_sha256: [u8; 32], now_ms: u64) -> Result<String, String> {
+    pub(super) fn open(
+        &mut self,
+        token_sha256: [u8; 32],
+        now_ms: WallMs,
+    ) -> Result<String, String> {
         let (cookie, word) = (token::random_secret()?, token::random_secret()?);
         self.0.retain(|session| session.ends_ms > now_ms);
         // Whoever signs in again and again puts out nobody's sessions but its own.
@@ -72,7 +77,7 @@ impl Sessions {
     }
 
     /// The token of a cookie, and what its forms carry.
-    pub(super) fn find(&self, cookie: &str, now_ms: u64) -> Option<([u8; 32], SignedIn)> {
+    pub(super) fn find(&self, cookie: &str, now_ms: WallMs) -> Option<([u8; 32], SignedIn)> {
         let sha256: [u8; 32] = Sha256::digest(cookie).into();
         let is_it = |session: &&SignedInBrowser| {
             bool::from(session.cookie_sha256.ct_eq(&sha256)) && session.ends_ms > now_ms

@@ -15,8 +15,8 @@ use super::caller::Caller;
 use super::reading::{Document, NameInPath, Parameters};
 use super::reply::{AdminError, reply_json};
 use crate::control::acts;
+use crate::control::now::wall_now;
 use crate::control::token::{TokenChange, TokenDocument, TokenMade, TokensRemoved};
-use host::clock;
 
 /// Which tokens DELETE removes.
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ pub(super) async fn add(
     caller: Caller,
     Document(change): Document<TokenChange>,
 ) -> Result<Response, AdminError> {
-    let (token, secret) = change.make(clock::unix_ms()).map_err(AdminError::bad_request)?;
+    let (token, secret) = change.make(wall_now()).map_err(AdminError::bad_request)?;
     let made = TokenDocument::of(&token);
     let access = Arc::clone(&state.access);
     state

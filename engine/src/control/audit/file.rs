@@ -12,6 +12,7 @@ use crate::control::limits::AUDIT_LINE_OCTETS_MAX;
 use host::directory::sync_directory;
 use wire::json;
 use wire::terms::calendar;
+use wire::terms::time::WallMs;
 
 /// The file of the month that runs.
 pub const FILE_NAME: &str = "audit.jsonl";
@@ -148,8 +149,8 @@ impl AuditLog {
     }
 
     /// The line of an act as it would follow now.
-    pub fn next(&self, now_ms: u64, actor: &str, act: &Act) -> NextLine {
-        let time = calendar::jst_text(now_ms);
+    pub fn next(&self, now_ms: WallMs, actor: &str, act: &Act) -> NextLine {
+        let time = calendar::jst_text(now_ms.ms());
         let number = self.head.lines + 1;
         let mut text = act.line(number, &time, actor, &self.head.last_sha256);
         if text.len() > AUDIT_LINE_OCTETS_MAX {

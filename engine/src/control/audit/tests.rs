@@ -6,6 +6,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use wire::terms::time::WallMs;
 
 /// 1 November 2026, 12:00 in Japan, and a day.
 const NOVEMBER_MS: u64 = 1_793_502_000_000;
@@ -23,7 +24,7 @@ fn write(directory: &Path, head: Head, times_ms: &[u64]) -> Head {
 /// Writes an act; what the registry was told before.
 fn append(log: &mut AuditLog, time_ms: u64) -> AuditKnown {
     let act = Act::new("client set 00100000001").before(&"a \"b\"\n").after(&[1, 2]);
-    let next = log.next(time_ms, "uid:ada", &act);
+    let next = log.next(WallMs::new(time_ms), "uid:ada", &act);
     let told = AuditKnown { head: log.head(), next_sha256: Some(next.head().last_sha256) };
     log.append(next).expect("room");
     told

@@ -16,6 +16,7 @@ use super::refusal::{BroadcastRefusal, broken};
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::recipients::Recipients;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::WallMs;
 
 /// Rows that are looked at.
 const LOOKED_AT_MAX: u32 = 1 << 16;
@@ -39,7 +40,7 @@ impl BroadcastDesk {
             return Err(wrong("/xpid", sentence));
         };
         let term = registration.valid_from_ms..registration.valid_until_ms;
-        if registration.suspended || !term.contains(&now_ms) {
+        if registration.suspended || !term.contains(&WallMs::new(now_ms)) {
             let sentence = format!("{xpid} is suspended, or its term is over (2004)");
             return Err(wrong("/xpid", sentence));
         }

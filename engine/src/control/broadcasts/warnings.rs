@@ -113,7 +113,7 @@ async fn show_log(caller: Caller, Parameters(query): Parameters<LogQuery>) -> An
     let shown = logged.into_iter().filter_map(|logged| {
         let answer = json::read(&mut logged.answer.into_bytes()).ok()?;
         Some(LoggedDocument {
-            at: calendar::jst_text(logged.taken_ms),
+            at: calendar::jst_text(logged.taken_ms.ms()),
             event: logged.event,
             answer,
         })
@@ -270,12 +270,12 @@ async fn answer_to(
         sender: arrived.sender.clone(),
         identifier: draft.identifier.clone(),
         sha256,
-        sent_ms: draft.sent.ms(),
+        sent_ms: draft.sent,
         chain: None,
         revision: draft.revision,
         event: draft.event.clone(),
         answer: String::new(),
-        taken_ms: now.ms(),
+        taken_ms: now,
     };
     let line = Act::new(format!("warning of {}", logged.source)).after(&logged.identifier);
     caller.record(line).await?;
@@ -383,12 +383,12 @@ fn chain_of(
     draft: &Draft,
 ) -> Result<KnownChain, BroadcastRefusal> {
     let mut remarks = Vec::new();
-    let mut found: Vec<(u64, String)> = Vec::new();
+    let mut found: Vec<(WallMs, String)> = Vec::new();
     for reference in &draft.references {
         let Some(sender) = settings.sender_of(&reference.sender) else { continue };
         let known = store.warning(source, sender, &reference.identifier);
         let Some(known) = known.map_err(AdminError::from)? else { continue };
-        if reference.sent.is_some_and(|sent| sent.ms() != known.sent_ms) {
+        if reference.sent.is_some_and(|sent| sent != known.sent_ms) {
             let identifier: String = reference.identifier.chars().take(48).collect();
             let sentence = format!("{identifier} was sent at another time than is said here");
             remarks.push(WarningRemark { element: "references".to_owned(), sentence });

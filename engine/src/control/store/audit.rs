@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Store, StoreError, integer};
 use crate::control::audit::{Act, AuditKnown, AuditLog, Head, Verdict, verify};
 use crate::control::limits::AUDIT_LINES_OWED_MAX;
-use host::clock;
+use crate::control::now::wall_now;
 
 /// Who writes the lines that nobody asked for.
 const ENGINE_ACTOR: &str = "engine";
@@ -145,7 +145,7 @@ impl Store {
     }
 
     fn follow(&self, log: &mut AuditLog, actor: &str, act: &Act) -> Result<Head, StoreError> {
-        let next = log.next(clock::unix_ms(), actor, act);
+        let next = log.next(wall_now(), actor, act);
         let known = AuditKnown { head: log.head(), next_sha256: Some(next.head().last_sha256) };
         keep(&self.connection, known)?;
         Ok(log.append(next)?)

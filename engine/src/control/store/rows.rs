@@ -10,6 +10,7 @@ use crate::control::smpp_account;
 use crate::gateway::registration::Registration;
 use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::Secret;
+use wire::terms::time::WallMs;
 
 /// Every row, in the order of XPIDs.
 pub(super) const SELECT_ALL: &str = "SELECT * FROM client ORDER BY xpid";
@@ -43,9 +44,11 @@ pub(super) fn write(
         ":token_sha256": registration.token_sha256,
         ":suspended": registration.suspended,
         ":valid_from_ms":
-            (registration.valid_from_ms > 0).then(|| integer(registration.valid_from_ms)),
+            (registration.valid_from_ms > WallMs::ZERO)
+                .then(|| integer(registration.valid_from_ms.ms())),
         ":valid_until_ms":
-            (registration.valid_until_ms < u64::MAX).then(|| integer(registration.valid_until_ms)),
+            (registration.valid_until_ms < WallMs::NEVER)
+                .then(|| integer(registration.valid_until_ms.ms())),
         ":classes": registration.classes.to_string(),
         ":kinds": registration.kinds.to_string(),
         ":senders": registration.senders.join(","),
@@ -79,9 +82,13 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
         let text: String = row.get(column)?;
         Ok(words(&text))
     };
-    let milliseconds = |column: &str, absent: u64| -> Result<u64, StoreError> {
+    let number = |column: &str| -> Result<u64, StoreError> {
         let value: Option<i64> = row.get(column)?;
-        Ok(value.map_or(absent, i64::unsigned_abs))
+        Ok(value.map_or(0, i64::unsigned_abs))
+    };
+    let time = |column: &str, absent: WallMs| -> Result<WallMs, StoreError> {
+        let value: Option<i64> = row.get(column)?;
+        Ok(value.map_or(absent, |ms| WallMs::new(ms.unsigned_abs())))
     };
     let client: String = row.get("client")?;
     let svcinst: String = row.get("svcinst")?;
@@ -94,8 +101,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.certificates =
         parse_certificates(&words(&certificates.unwrap_or_default())).map_err(damaged)?;
     registration.suspended = row.get("suspended")?;
-    registration.valid_from_ms = milliseconds("valid_from_ms", 0)?;
-    registration.valid_until_ms = milliseconds("valid_until_ms", u64::MAX)?;
+    registration.valid_from_ms = time("valid_from_ms", WallMs::ZERO)?;
+    registration.valid_until_ms = time("valid_until_ms", WallMs::NEVER)?;
     registration.classes = parse_classes(&list("classes")?).map_err(damaged)?;
     registration.kinds = parse_kinds(&list("kinds")?).map_err(damaged)?;
     registration.senders = list("senders")?;
@@ -112,7 +119,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.notify_connections = row.get("notify_connections")?;
     registration.notify_depth = row.get("notify_depth")?;
     registration.rate_per_second = row.get("rate_per_second")?;
-    registration.volume_per_day = milliseconds("volume_per_day", 0)?;
+    registration.volume_per_day = number("volume_per_day")?;
     registration.national_tables = row.get("national_tables")?;
     registration.line_state = row.get("line_state")?;
     registration.doubt_is_final = row.get("doubt_is_final")?;

@@ -6,6 +6,7 @@ use wire::json;
 use super::{Store, StoreError, integer};
 use crate::broadcast::limits::{SOURCE_WARNINGS_KEPT, SOURCES_MAX};
 use crate::control::sources::SourceSettings;
+use wire::terms::time::WallMs;
 
 /// A warning as its source's log keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,8 +19,8 @@ pub struct LoggedWarning {
     pub identifier: String,
     /// SHA-256 of its octets.
     pub sha256: [u8; 32],
-    /// When it says that it was sent, Unix milliseconds.
-    pub sent_ms: u64,
+    /// When it says that it was sent.
+    pub sent_ms: WallMs,
     /// The chain that it belongs to.
     pub chain: Option<String>,
     /// The source's own number of it in that chain.
@@ -28,8 +29,8 @@ pub struct LoggedWarning {
     pub event: String,
     /// What was answered, in JSON.
     pub answer: String,
-    /// When it came, Unix milliseconds.
-    pub taken_ms: u64,
+    /// When it came.
+    pub taken_ms: WallMs,
 }
 
 const COLUMNS: &str =
@@ -140,12 +141,12 @@ impl Store {
                 warning.sender,
                 warning.identifier,
                 warning.sha256,
-                integer(warning.sent_ms),
+                integer(warning.sent_ms.ms()),
                 warning.chain,
                 warning.revision,
                 warning.event,
                 warning.answer,
-                integer(warning.taken_ms)
+                integer(warning.taken_ms.ms())
             ],
         )?;
         transaction.execute(
@@ -163,12 +164,12 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<LoggedWarning> {
         sender: row.get(1)?,
         identifier: row.get(2)?,
         sha256: row.get(3)?,
-        sent_ms: row.get::<_, i64>(4)?.unsigned_abs(),
+        sent_ms: WallMs::new(row.get::<_, i64>(4)?.unsigned_abs()),
         chain: row.get(5)?,
         revision: row.get(6)?,
         event: row.get(7)?,
         answer: row.get(8)?,
-        taken_ms: row.get::<_, i64>(9)?.unsigned_abs(),
+        taken_ms: WallMs::new(row.get::<_, i64>(9)?.unsigned_abs()),
     })
 }
 
@@ -186,12 +187,12 @@ mod tests {
             sender: "desk".to_owned(),
             identifier: identifier.to_owned(),
             sha256: [7; 32],
-            sent_ms: 1,
+            sent_ms: WallMs::new(1),
             chain: Some("C".to_owned()),
             revision: Some(revision),
             event: "flood".to_owned(),
             answer: "{}".to_owned(),
-            taken_ms,
+            taken_ms: WallMs::new(taken_ms),
         }
     }
 

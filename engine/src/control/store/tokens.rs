@@ -7,6 +7,7 @@ use crate::control::document::words;
 use crate::control::limits::{TOKENS_MAX, TOKENS_PER_NAME_MAX};
 use crate::control::roles::RoleSet;
 use crate::control::token::AccessToken;
+use wire::terms::time::WallMs;
 
 impl Store {
     /// Every token, oldest of each name first.
@@ -48,7 +49,7 @@ impl Store {
                 token.name,
                 token.roles.to_string(),
                 xpids.join(","),
-                integer(token.made_ms)
+                integer(token.made_ms.ms())
             ],
         )?;
         Ok(transaction.commit()?)
@@ -101,7 +102,7 @@ fn read(row: &Row<'_>) -> Result<AccessToken, StoreError> {
         sha256: row.get("sha256")?,
         roles: RoleSet::parse(&words(&roles)).map_err(damaged)?,
         xpids: words(&xpids).into_iter().map(xpid).collect::<Result<_, _>>()?,
-        made_ms: row.get::<_, i64>("made_ms")?.unsigned_abs(),
+        made_ms: WallMs::new(row.get::<_, i64>("made_ms")?.unsigned_abs()),
         name,
     })
 }
@@ -120,7 +121,7 @@ mod tests {
             roles: vec!["operator".to_owned(), "billing".to_owned()],
             xpids: vec!["00100000001".to_owned()],
         };
-        let made = [1, 2, 3].map(|made_ms| change.make(made_ms).expect("legal").0);
+        let made = [1, 2, 3].map(|made_ms| change.make(WallMs::new(made_ms)).expect("legal").0);
         store.add_token(&made[0]).expect("the first");
         let refused = store.remove_tokens("ops", true).expect_err("it is the only one");
         assert!(refused.to_string().contains("no two tokens"), "{refused}");

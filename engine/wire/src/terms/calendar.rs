@@ -4,6 +4,8 @@
 //! Pure: reads no clock. JST is UTC+9 without daylight saving, so nothing here needs a time-zone
 //! table. Covers 1970 to 9999; a later instant renders as the last second of 9999.
 
+use crate::terms::time::WallMs;
+
 const JST_OFFSET_SECONDS: u64 = 9 * 3600;
 const DAY_SECONDS: u64 = 86_400;
 const DAY_MS: u64 = DAY_SECONDS * 1000;
@@ -157,9 +159,9 @@ fn clock_seconds(clock: &[u8]) -> Option<u64> {
 pub struct Day(u32);
 
 impl Day {
-    /// The day in Japan at `unix_ms`.
-    pub fn of(unix_ms: u64) -> Self {
-        let at = jst(unix_ms);
+    /// The day in Japan at this time.
+    pub fn of(at_ms: WallMs) -> Self {
+        let at = jst(at_ms.ms());
         Self(u32::from(at.year) * 10_000 + u32::from(at.month) * 100 + u32::from(at.day))
     }
 
@@ -185,10 +187,9 @@ impl Day {
         self.0
     }
 
-    /// Unix milliseconds of the day's first instant; 0 for 1970-01-01, which began before the
-    /// epoch.
-    pub fn start_ms(self) -> u64 {
-        (self.days() * DAY_MS).saturating_sub(JST_OFFSET_SECONDS * 1000)
+    /// The day's first instant; 0 for 1970-01-01, which began before the epoch.
+    pub fn start_ms(self) -> WallMs {
+        WallMs::new((self.days() * DAY_MS).saturating_sub(JST_OFFSET_SECONDS * 1000))
     }
 
     /// The day after this one; the last day of 9999 has none and answers itself.
@@ -402,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_day_begins_at_midnight_in_japan() {
-        let day = Day::of(SUNDAY_MS);
+        let day = Day::of(WallMs::new(SUNDAY_MS));
         assert_eq!(day.number(), 20_261_122);
         assert_eq!(day.to_string(), "20261122");
         assert_eq!(Day::parse("2026-11-22"), Some(day));
@@ -410,7 +411,7 @@ mod tests {
         assert_eq!(Day::of(day.start_ms()), day);
         assert!(Day::of(day.start_ms() - 1) < day);
         assert_eq!(Day::of(day.next().start_ms()), day.next());
-        assert_eq!(day.next().start_ms() - day.start_ms(), DAY_MS);
+        assert_eq!(day.next().start_ms().since(day.start_ms()), DAY_MS);
         assert_eq!(
             Day::parse("20261231").expect("valid").next(),
             Day::parse("20270101").expect("valid")
@@ -424,6 +425,6 @@ mod tests {
     fn an_instant_beyond_the_calendar_is_its_last_second() {
         assert_eq!(&jst_digits(u64::MAX), b"99991231235959");
         assert_eq!(&http_date(u64::MAX)[5..16], b"31 Dec 9999");
-        assert_eq!(Day::of(u64::MAX).next(), Day::of(u64::MAX));
+        assert_eq!(Day::of(WallMs::NEVER).next(), Day::of(WallMs::NEVER));
     }
 }

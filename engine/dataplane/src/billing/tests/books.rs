@@ -16,15 +16,15 @@ fn day_of(text: &str) -> Day {
 
 /// 2026-11-22 12:00 JST.
 fn noon() -> WallMs {
-    WallMs::new(day_of("20261122").start_ms()) + 12 * HOUR_MS
+    day_of("20261122").start_ms() + 12 * HOUR_MS
 }
 
 fn accepted(push_id: u64, xpid: u64, at_ms: WallMs) -> Event {
     Event {
         kind: EventKind::Accepted,
         push_id,
-        at_ms: at_ms.ms(),
-        accepted_ms: at_ms.ms(),
+        at_ms,
+        accepted_ms: at_ms,
         msn: 9_012_345_678,
         xpid,
         code: 0,
@@ -529,7 +529,7 @@ fn a_thread_opens_the_files_and_gives_them_room_ahead() {
 
 /// 2026-11-23 00:00 JST, when the 22nd is over.
 fn midnight() -> WallMs {
-    WallMs::new(day_of("20261123").start_ms())
+    day_of("20261123").start_ms()
 }
 
 #[test]
@@ -552,7 +552,7 @@ fn a_day_is_closed_half_a_second_after_its_midnight_and_never_opens_again() {
     // A late end; then the clock is set back, and what ends now was accepted tomorrow.
     append_at(&mut log, &ended(2, 7, midnight() - 1, 0), midnight() + 1000);
     append_at(&mut log, &ended(3, 7, midnight() - HOUR_MS, 0), midnight() - HOUR_MS);
-    let end = Event { accepted_ms: (midnight() + 10).ms(), ..ended(5, 7, midnight() - HOUR_MS, 0) };
+    let end = Event { accepted_ms: midnight() + 10, ..ended(5, 7, midnight() - HOUR_MS, 0) };
     append_at(&mut log, &end, midnight() - HOUR_MS);
     log.count_request(EventKind::Rejected, 7, 8001, midnight() - HOUR_MS);
     assert!(log.write_all_counts(midnight() - HOUR_MS) && log.flush(midnight() - HOUR_MS));
@@ -590,7 +590,7 @@ fn an_end_before_its_acceptance_is_found() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
     // As an engine wrote it whose clock was set back over midnight.
-    let end = Event { accepted_ms: 0, ..ended(1, 7, noon(), 0) };
+    let end = Event { accepted_ms: WallMs::ZERO, ..ended(1, 7, noon(), 0) };
     append(&mut log, &end);
     append(&mut log, &accepted(1, 7, noon() + 24 * HOUR_MS));
     let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");

@@ -29,8 +29,8 @@ fn code_of(registry: &Registry, authorization: Option<&str>, xpid: Xpid, now_ms:
 fn each_way_to_be_someone_else_has_its_code() {
     let suspended = Registration { suspended: true, ..with_token(4, "water", "w") };
     let term = Registration {
-        valid_from_ms: NOW_MS,
-        valid_until_ms: NOW_MS + 10,
+        valid_from_ms: WallMs::new(NOW_MS),
+        valid_until_ms: WallMs::new(NOW_MS + 10),
         ..with_token(5, "water", "w5")
     };
     let registry = Registry::new(vec![

@@ -478,7 +478,7 @@ fn may_send(
     let registered = registered.ok_or(Code::NOT_REGISTERED)?;
     let registration = &registered.registration;
     let term = registration.valid_from_ms..registration.valid_until_ms;
-    if registration.suspended || !term.contains(&now_ms.ms()) {
+    if registration.suspended || !term.contains(&now_ms) {
         return Err(Code::SUSPENDED_CLIENT);
     }
     let has_sender = registration.senders.contains(&terms.sender);

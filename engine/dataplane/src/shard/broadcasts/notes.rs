@@ -242,8 +242,8 @@ pub(in crate::shard) fn events_of(
     books.lines.iter().enumerate().map(move |(place, line)| Event {
         kind: if line.is_final { EventKind::FinalMany } else { EventKind::AcceptedMany },
         push_id: event_id(ordinal, shard, books.number, place),
-        at_ms: at_ms.ms(),
-        accepted_ms: at_ms.ms(),
+        at_ms,
+        accepted_ms: at_ms,
         msn: 0,
         xpid: books.xpid,
         code: line.code,

@@ -73,11 +73,12 @@ impl Broadcasts {
         self.find_mut(ordinal).map(|part| (part, place))
     }
 
-    /// When a row's broadcast was started, Unix milliseconds; `None` where it is the place of an
+    /// When a row's broadcast was started; `None` where it is the place of an
     /// Accepted record.
-    pub(in crate::shard) fn started_ms(&self, position: u64) -> Option<u64> {
+    pub(in crate::shard) fn started_ms(&self, position: u64) -> Option<WallMs> {
         let (ordinal, _) = row_at(position)?;
-        Some(self.find(ordinal).map_or(0, |part| part.broadcast.terms.started_ms))
+        let started_ms = self.find(ordinal).map_or(0, |part| part.broadcast.terms.started_ms);
+        Some(WallMs::new(started_ms))
     }
 
     /// One row less waits for its first attempt.
