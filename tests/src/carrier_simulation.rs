@@ -26,7 +26,7 @@ use hayauma::network::smpp::home::{Home, IdMutation};
 use hayauma::network::smpp::port::CarrierPort;
 use hayauma::shard::open::Ground;
 use hayauma::shard::{NotificationResult, Origin, Reply, Shard, TurnBudget};
-use hayauma::smsc::mutation::Mutation as CoreMutation;
+use hayauma::smsc::mutation::CoreMutation;
 use smsc::{Copy, Line, Smsc};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -37,7 +37,7 @@ use wire::smpp::address::{Country, DestinationForm};
 use wire::smpp::coding::Alphabet;
 use wire::smpp::id::IdForms;
 use wire::smpp::pdu::{Bind, BindKind};
-use wire::smpp::session::{Config, Event, Mutation, Session, VERSION_34};
+use wire::smpp::session::{Config, Event, Session, SessionMutation, VERSION_34};
 use wire::terms::time::{SteadyMs, WallMs};
 
 /// Requests outstanding on a session, and sessions.
@@ -63,7 +63,7 @@ pub struct Options {
     /// Pushes, each to a phone of its own.
     pub pushes: u64,
     /// A deliberate fault of the engine's sessions.
-    pub session: Mutation,
+    pub session: SessionMutation,
     /// A deliberate fault of the message center.
     pub core: CoreMutation,
     /// A deliberate fault in how ids are compared.

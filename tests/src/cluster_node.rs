@@ -5,7 +5,7 @@
 
 use hayauma::cluster::chunk::Chunk;
 use hayauma::cluster::keeper::{Happening, Keeper, KeeperSetup};
-use hayauma::cluster::mutation::Mutation;
+use hayauma::cluster::mutation::NodeMutation;
 use hayauma::cluster::node::Incarnation;
 use hayauma::cluster::ownership::ClusterTimes;
 use hayauma::journal::{Kind, LooseFrame, append_loose};
@@ -164,7 +164,7 @@ impl NodeGuest {
             partitions,
             number_bits: NUMBER_BITS,
             times: options.times,
-            mutation: Mutation::None,
+            mutation: NodeMutation::None,
         };
         let keeper = Keeper::new(setup);
         Self {

@@ -1,9 +1,9 @@
 //! Broadcasts under the deterministic simulator, over the engine's own shards: many seeds, and
 //! proof that it notices what is broken.
 
-use hayauma::broadcast::mutation::Mutation as RowMutation;
+use hayauma::broadcast::mutation::RowMutation;
 use hayauma::broadcast::outcomes::Outcome;
-use hayauma::smsc::mutation::Mutation;
+use hayauma::smsc::mutation::CoreMutation;
 use std::panic::catch_unwind;
 use tests::simulation::rows::RowCounts;
 use tests::simulation::{Options, ROW_MUTATIONS, replay_command, run};
@@ -18,7 +18,7 @@ fn options(seed: u64) -> Options {
     Options {
         seed,
         pushes: PUSHES_PER_SEED,
-        mutation: Mutation::None,
+        mutation: CoreMutation::None,
         has_broadcasts: true,
         row_mutation: RowMutation::None,
         is_told: false,

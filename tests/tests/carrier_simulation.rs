@@ -2,9 +2,9 @@
 //! noticed.
 
 use hayauma::network::smpp::home::IdMutation;
-use hayauma::smsc::mutation::Mutation as CoreMutation;
+use hayauma::smsc::mutation::CoreMutation;
 use tests::carrier_simulation::{Met, Options, run};
-use wire::smpp::session::Mutation;
+use wire::smpp::session::SessionMutation;
 
 /// Seeds of the everyday run.
 const SEEDS: u64 = 40;
@@ -12,7 +12,7 @@ const SEEDS: u64 = 40;
 const SEEDS_TO_NOTICE: u64 = 60;
 
 fn options(seed: u64) -> Options {
-    let (session, core) = (Mutation::None, CoreMutation::None);
+    let (session, core) = (SessionMutation::None, CoreMutation::None);
     Options { seed, pushes: 150, session, core, ids: IdMutation::None }
 }
 
@@ -46,10 +46,10 @@ fn nothing_is_lost_and_each_push_ends_as_the_smsc_knows_it() {
 #[test]
 fn a_broken_engine_is_noticed() {
     let sessions = [
-        Mutation::AcknowledgeEarly,
-        Mutation::ForgetAtClose,
-        Mutation::MatchOldest,
-        Mutation::OverrunWindow,
+        SessionMutation::AcknowledgeEarly,
+        SessionMutation::ForgetAtClose,
+        SessionMutation::MatchOldest,
+        SessionMutation::OverrunWindow,
     ];
     let broken = sessions
         .into_iter()

@@ -1,7 +1,7 @@
 //! A cluster in virtual time, and every order of happenings of two owners: the rules hold, and
 //! whatever is broken on purpose is noticed.
 
-use hayauma::cluster::mutation::Mutation;
+use hayauma::cluster::mutation::NodeMutation;
 use tests::cluster::explorer::{Bounds, Explored, explore};
 use tests::cluster::{Counts, Options, Violation, replay_command, run};
 
@@ -11,7 +11,7 @@ const SEEDS: u64 = 150;
 const SEEDS_TO_NOTICE: u64 = 400;
 
 fn options(seed: u64) -> Options {
-    let mutation = Mutation::None;
+    let mutation = NodeMutation::None;
     Options { seed, nodes: 0, partitions: 4, pushes: 60, mutation, is_told: false }
 }
 
@@ -52,23 +52,25 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 /// Words of what shows that a node is broken like this: another rule's words show nothing.
-fn words_of(mutation: Mutation) -> &'static [&'static str] {
+fn words_of(mutation: NodeMutation) -> &'static [&'static str] {
     match mutation {
-        Mutation::None => &[],
-        Mutation::DepthTwo => &["does not follow the one in front of it"],
-        Mutation::NoExpectation => &["does not follow", "not its owner's next", "do not go on"],
-        Mutation::SentIsAcknowledged => &["was answered 0000 and is not in its log"],
-        Mutation::NoActRule | Mutation::ActFromLastSending | Mutation::NoWaitBeforeOpening => {
-            &["begins behind term", "and denied when asked"]
+        NodeMutation::None => &[],
+        NodeMutation::DepthTwo => &["does not follow the one in front of it"],
+        NodeMutation::NoExpectation => &["does not follow", "not its owner's next", "do not go on"],
+        NodeMutation::SentIsAcknowledged => &["was answered 0000 and is not in its log"],
+        NodeMutation::NoActRule
+        | NodeMutation::ActFromLastSending
+        | NodeMutation::NoWaitBeforeOpening => &["begins behind term", "and denied when asked"],
+        NodeMutation::NoActRuleForDenials => &["and denied when asked"],
+        NodeMutation::ResendOther => {
+            &["was answered 0000 and is not in its log", "does not follow"]
         }
-        Mutation::NoActRuleForDenials => &["and denied when asked"],
-        Mutation::ResendOther => &["was answered 0000 and is not in its log", "does not follow"],
-        Mutation::PurgeBeforeAcknowledged => &["and is cut off at"],
-        Mutation::NoJump => &["was given twice", "do not go on"],
-        Mutation::DoubtAskedAnywhere => &["asked of a replica that is behind"],
-        Mutation::SuspectWhileIll => &["suspects"],
-        Mutation::BillWithoutThrough => &["billed 2 times", "billed 3 times"],
-        Mutation::PurgeUnbilled => &["billed 0 times"],
+        NodeMutation::PurgeBeforeAcknowledged => &["and is cut off at"],
+        NodeMutation::NoJump => &["was given twice", "do not go on"],
+        NodeMutation::DoubtAskedAnywhere => &["asked of a replica that is behind"],
+        NodeMutation::SuspectWhileIll => &["suspects"],
+        NodeMutation::BillWithoutThrough => &["billed 2 times", "billed 3 times"],
+        NodeMutation::PurgeUnbilled => &["billed 0 times"],
     }
 }
 
@@ -76,8 +78,8 @@ fn words_of(mutation: Mutation) -> &'static [&'static str] {
 fn every_deliberate_fault_is_noticed_by_its_own_rule() {
     let mut unnoticed = Vec::new();
     // It takes a pause between two answers about a late chunk: the explorer goes there at once.
-    let is_simulated = |mutation: &Mutation| *mutation != Mutation::ActFromLastSending;
-    for mutation in Mutation::ALL.into_iter().filter(is_simulated) {
+    let is_simulated = |mutation: &NodeMutation| *mutation != NodeMutation::ActFromLastSending;
+    for mutation in NodeMutation::ALL.into_iter().filter(is_simulated) {
         let words = words_of(mutation);
         let noticed = |seed: u64| {
             let Violation(found) = run(&Options { mutation, ..options(seed) }).err()?;
@@ -94,13 +96,13 @@ fn every_deliberate_fault_is_noticed_by_its_own_rule() {
 /// States that the everyday run looks at, the nearest first.
 const STATES: usize = 200_000;
 
-fn explored(mutation: Mutation) -> Explored {
+fn explored(mutation: NodeMutation) -> Explored {
     let (chunks, steps, takes) = (3, 6, 2);
     explore(&Bounds { chunks, steps, takes, doubled: true, states_max: STATES, mutation })
 }
 
 /// Within bounds that leave no more than what shows a fault.
-fn narrowly_explored(mutation: Mutation) -> Explored {
+fn narrowly_explored(mutation: NodeMutation) -> Explored {
     let (chunks, steps, takes) = (2, 4, 1);
     let states_max = 1_000_000;
     explore(&Bounds { chunks, steps, takes, doubled: false, states_max, mutation })
@@ -108,7 +110,7 @@ fn narrowly_explored(mutation: Mutation) -> Explored {
 
 #[test]
 fn in_every_order_of_happenings_the_fence_holds_at_depth_one() {
-    let explored = explored(Mutation::None);
+    let explored = explored(NodeMutation::None);
     println!("{} states, {} of them taken over", explored.states, explored.taken_over);
     assert_eq!(explored.counterexample, None);
     assert!(explored.taken_over > 500, "the other node takes over: {explored:?}");
@@ -116,7 +118,7 @@ fn in_every_order_of_happenings_the_fence_holds_at_depth_one() {
 
 #[test]
 fn depth_two_is_no_fence_and_the_shortest_way_shows_it() {
-    let Explored { counterexample, states, .. } = explored(Mutation::DepthTwo);
+    let Explored { counterexample, states, .. } = explored(NodeMutation::DepthTwo);
     let (broken, way) = counterexample.expect("two chunks under way are no fence");
     println!("{states} states: {broken}\n{}", way.join("\n"));
     assert!(broken.contains("does not follow the one in front of it"), "{broken}");
@@ -125,10 +127,10 @@ fn depth_two_is_no_fence_and_the_shortest_way_shows_it() {
 #[test]
 fn without_expectation_act_rule_or_waiting_there_is_a_counterexample() {
     for (mutation, words) in [
-        (Mutation::NoExpectation, "the chunk at sequence"),
-        (Mutation::NoActRule, "may act with term 1"),
-        (Mutation::NoWaitBeforeOpening, "may act with term 1"),
-        (Mutation::ActFromLastSending, "may act with term 1"),
+        (NodeMutation::NoExpectation, "the chunk at sequence"),
+        (NodeMutation::NoActRule, "may act with term 1"),
+        (NodeMutation::NoWaitBeforeOpening, "may act with term 1"),
+        (NodeMutation::ActFromLastSending, "may act with term 1"),
     ] {
         let (broken, _) = narrowly_explored(mutation).counterexample.expect("a counterexample");
         assert!(broken.contains(words), "{mutation:?}: {broken}");

@@ -1,8 +1,8 @@
 //! The engine's shards under the deterministic simulator: many seeds, and proof that it notices
 //! what is broken.
 
-use hayauma::broadcast::mutation::Mutation as RowMutation;
-use hayauma::smsc::mutation::Mutation;
+use hayauma::broadcast::mutation::RowMutation;
+use hayauma::smsc::mutation::CoreMutation;
 use std::panic::catch_unwind;
 use tests::simulation::{Options, replay_command, run};
 
@@ -16,7 +16,7 @@ fn options(seed: u64) -> Options {
     Options {
         seed,
         pushes: PUSHES_PER_SEED,
-        mutation: Mutation::None,
+        mutation: CoreMutation::None,
         has_broadcasts: false,
         row_mutation: RowMutation::None,
         is_told: false,
@@ -77,8 +77,8 @@ fn a_run_meets_what_it_is_meant_to_meet() {
 
 /// What the engine itself asserts where it is broken like this: words of the message. A panic with
 /// other words may be one of the simulator, and shows nothing.
-const ASSERTED: &[(Mutation, &str)] =
-    &[(Mutation::LeaveUnheldAtOpen, "a push was released twice in segment ")];
+const ASSERTED: &[(CoreMutation, &str)] =
+    &[(CoreMutation::LeaveUnheldAtOpen, "a push was released twice in segment ")];
 
 /// Whether a run shows that the engine is broken; what it panicked with if that is no proof.
 fn notices(options: &Options) -> Result<bool, String> {
@@ -89,7 +89,7 @@ fn notices(options: &Options) -> Result<bool, String> {
     let said = payload.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
     // A state machine that asserts its own ruin has been noticed as well.
-    let is_known = |(mutation, words): &(Mutation, &str)| {
+    let is_known = |(mutation, words): &(CoreMutation, &str)| {
         *mutation == options.mutation && said.contains(words)
     };
     if ASSERTED.iter().any(is_known) { Ok(true) } else { Err(said.to_owned()) }
@@ -100,7 +100,7 @@ fn every_deliberate_fault_is_noticed() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let (mut unnoticed, mut unknown) = (Vec::new(), Vec::new());
-    for mutation in Mutation::ALL {
+    for mutation in CoreMutation::ALL {
         let mut seeds = 1..=SEEDS_TO_NOTICE;
         let is_noticed = seeds.any(|seed| match notices(&Options { mutation, ..options(seed) }) {
             Ok(is_noticed) => is_noticed,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::broadcast::life::{End, Life};
-use crate::broadcast::mutation::Mutation;
+use crate::broadcast::mutation::RowMutation;
 use crate::broadcast::outcomes::Outcome;
 use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::{RunningBroadcast, RunningPace};
@@ -154,7 +154,7 @@ impl FakeBroadcasts {
             let runs: Vec<_> = runs.iter().map(|run| run.slice).collect();
             let rows = runs.iter().map(|run| run.rows).sum();
             let (alertseq, on_doubt) = (broadcast.terms.alertseq, broadcast.terms.on_doubt);
-            let plan = Plan { runs, alertseq, on_doubt, mutation: Mutation::None };
+            let plan = Plan { runs, alertseq, on_doubt, mutation: RowMutation::None };
             let known = shard.known.entry(broadcast.terms.ordinal);
             let (slice, _) = known.or_insert_with(|| (Slice::new(plan), rows));
             behind.iter().for_each(|order| slice.order(*order));

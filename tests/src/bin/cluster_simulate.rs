@@ -4,7 +4,7 @@
 //! goes through every order of happenings of two owners. A broken rule ends it with the seed and
 //! the command that replays it.
 
-use hayauma::cluster::mutation::Mutation;
+use hayauma::cluster::mutation::NodeMutation;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         nodes: 0,
         partitions: 4,
         pushes: 60,
-        mutation: Mutation::None,
+        mutation: NodeMutation::None,
         is_told: false,
     };
     let (mut seeds, mut steps) = (1, None);
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             ("--pushes", Some(pushes), _) => options.pushes = pushes,
             ("--explore", Some(count), _) => steps = Some(count),
             ("--mutation", _, Some(name)) => {
-                match Mutation::ALL.into_iter().find(|known| format!("{known:?}") == name) {
+                match NodeMutation::ALL.into_iter().find(|known| format!("{known:?}") == name) {
                     Some(mutation) => options.mutation = mutation,
                     None => return usage(),
                 }
@@ -56,12 +56,12 @@ fn usage() -> ExitCode {
     eprintln!(
         "usage: cluster_simulate [--seed N] [--seeds K] [--nodes N] [--partitions P] [--pushes M] \
          [--tell] [--mutation {:?}] | --explore STEPS [--mutation …]",
-        Mutation::ALL
+        NodeMutation::ALL
     );
     ExitCode::from(2)
 }
 
-fn look_everywhere(steps: u64, mutation: Mutation) -> ExitCode {
+fn look_everywhere(steps: u64, mutation: NodeMutation) -> ExitCode {
     let began = Instant::now();
     let bounds =
         Bounds { chunks: 3, steps, takes: 2, doubled: true, states_max: 200_000_000, mutation };

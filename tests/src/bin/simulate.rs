@@ -7,8 +7,8 @@
 //! notices it. A run ends with its trace hash; a broken rule with the seed and the command that
 //! replays it.
 
-use hayauma::broadcast::mutation::Mutation as RowMutation;
-use hayauma::smsc::mutation::Mutation;
+use hayauma::broadcast::mutation::RowMutation;
+use hayauma::smsc::mutation::CoreMutation;
 use std::cell::Cell;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let first = Options {
         seed: 1,
         pushes: 200,
-        mutation: Mutation::None,
+        mutation: CoreMutation::None,
         has_broadcasts: false,
         row_mutation: RowMutation::None,
         is_told: false,
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             ("--threads", Some(threads), _) => wanted.threads = threads as usize,
             ("--bookmark", _, Some(path)) => wanted.bookmark = Some(path),
             ("--mutation", _, Some(name)) => {
-                match Mutation::ALL.into_iter().find(|m| format!("{m:?}") == name) {
+                match CoreMutation::ALL.into_iter().find(|m| format!("{m:?}") == name) {
                     Some(mutation) => wanted.first.mutation = mutation,
                     None => return usage(),
                 }
@@ -108,7 +108,7 @@ fn usage() -> ExitCode {
         "usage: simulate [--seed N] [--seeds K [--threads T] [--bookmark FILE]] [--pushes M] \
          [--broadcasts] [--tell] [--mutation {:?}] [--row-mutation {ROW_MUTATIONS:?}] | [--pushes \
          M] --mutations",
-        Mutation::ALL
+        CoreMutation::ALL
     );
     ExitCode::from(2)
 }
@@ -202,7 +202,7 @@ fn word(reached: Reached, before: u64, seeds: u64, since: Duration) -> String {
 /// for by a process of its own: what the engine itself asserts ends that.
 fn show_mutations(first: Options) -> ExitCode {
     let mut unnoticed = 0;
-    let of_pushes = Mutation::ALL.into_iter().map(|m| ("--mutation", format!("{m:?}")));
+    let of_pushes = CoreMutation::ALL.into_iter().map(|m| ("--mutation", format!("{m:?}")));
     let of_rows = ROW_MUTATIONS.into_iter().map(|m| ("--row-mutation", format!("{m:?}")));
     for (name, mutation) in of_pushes.chain(of_rows) {
         let said = std::env::current_exe().and_then(|program| {

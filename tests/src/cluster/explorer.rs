@@ -14,7 +14,7 @@
 use super::node::name;
 use hayauma::cluster::chunk::{ChunkBody, ChunkHead};
 use hayauma::cluster::flights::Behind;
-use hayauma::cluster::mutation::Mutation;
+use hayauma::cluster::mutation::NodeMutation;
 use hayauma::cluster::node::Incarnation;
 use hayauma::cluster::ownership::{ClusterTimes, Errand, Ownership, PartitionStanding, Told};
 use hayauma::cluster::succession::Succession;
@@ -36,7 +36,7 @@ pub struct Bounds {
     /// States to look at, at most.
     pub states_max: usize,
     /// A deliberate fault.
-    pub mutation: Mutation,
+    pub mutation: NodeMutation,
 }
 
 /// What was found.
@@ -355,7 +355,7 @@ fn store(
 ) -> Reached {
     let (expected, head, body) = names.chunks[chunk];
     let last = state.log.len() as u64;
-    let is_free = bounds.mutation == Mutation::NoExpectation;
+    let is_free = bounds.mutation == NodeMutation::NoExpectation;
     let told = if last == expected || is_free {
         let mut reader = Succession::from_floor(1);
         for (at, stored) in state.log.iter().enumerate() {

@@ -22,7 +22,7 @@ mod work;
 use crate::seeded::Seeded;
 use desk::{LogOrder, StoreOrder};
 use faults::{Fault, Faults};
-use hayauma::cluster::mutation::Mutation;
+use hayauma::cluster::mutation::NodeMutation;
 use hayauma::cluster::ports::{LogNews, Sight};
 use ledger::{Attempted, Checked, Ledger, rule};
 pub use ledger::{Counts, Violation};
@@ -43,7 +43,7 @@ pub struct Options {
     /// Pushes.
     pub pushes: u64,
     /// A deliberate fault of the nodes.
-    pub mutation: Mutation,
+    pub mutation: NodeMutation,
     /// Whether what happens is told on stderr.
     pub is_told: bool,
 }
@@ -61,7 +61,7 @@ pub struct Report {
 pub fn replay_command(options: &Options) -> String {
     let Options { seed, nodes, partitions, pushes, mutation, .. } = options;
     let mutation = match mutation {
-        Mutation::None => String::new(),
+        NodeMutation::None => String::new(),
         mutation => format!(" --mutation {mutation:?}"),
     };
     format!(

@@ -3,7 +3,7 @@
 use super::desk::{LogDesk, StoreDesk};
 use super::part::ModelPart;
 use hayauma::cluster::keeper::{Keeper, KeeperSetup};
-use hayauma::cluster::mutation::Mutation;
+use hayauma::cluster::mutation::NodeMutation;
 use hayauma::cluster::node::{Incarnation, NodeName};
 use hayauma::cluster::ownership::{ClusterTimes, PartitionStanding};
 use wire::terms::time::SteadyMs;
@@ -39,12 +39,12 @@ pub(super) fn name(number: usize) -> NodeName {
 pub(super) const TIMES: ClusterTimes =
     ClusterTimes { lease_ms: 2_500, act_ms: 1_500, settle_ms: 4_000 };
 
-fn keeper(me: Incarnation, partitions: u16, mutation: Mutation) -> Keeper {
+fn keeper(me: Incarnation, partitions: u16, mutation: NodeMutation) -> Keeper {
     Keeper::new(KeeperSetup { me, partitions, number_bits: NUMBER_BITS, times: TIMES, mutation })
 }
 
 impl Node {
-    pub(super) fn new(number: usize, partitions: u16, rate: u64, mutation: Mutation) -> Self {
+    pub(super) fn new(number: usize, partitions: u16, rate: u64, mutation: NodeMutation) -> Self {
         let me = Incarnation { node: name(number), life: 1 };
         Self {
             me,
@@ -68,7 +68,7 @@ impl Node {
     }
 
     /// It begins a new life, which knows nothing.
-    pub(super) fn restart(&mut self, mutation: Mutation) {
+    pub(super) fn restart(&mut self, mutation: NodeMutation) {
         self.me.life += 1;
         let partitions = self.parts.len() as u16;
         self.keeper = keeper(self.me, partitions, mutation);

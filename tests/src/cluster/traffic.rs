@@ -5,7 +5,7 @@ use super::ledger::{Checked, Violation};
 use super::part::Question;
 use super::{Event, World};
 use hayauma::cluster::limits::REPLAY_CHUNKS_MAX;
-use hayauma::cluster::mutation::Mutation;
+use hayauma::cluster::mutation::NodeMutation;
 use hayauma::cluster::ports::{LogNews, Sight};
 
 impl World {
@@ -75,7 +75,7 @@ impl World {
             }
             LogOrder::Publish { partition, expected, octets } => {
                 let log = &mut self.logs[usize::from(partition)];
-                let is_free = self.options.mutation == Mutation::NoExpectation;
+                let is_free = self.options.mutation == NodeMutation::NoExpectation;
                 let expectation = (!is_free).then_some(expected);
                 match log.publish(self.now_ms, expectation, &octets) {
                     Ok(sequence) => {
@@ -130,7 +130,7 @@ impl World {
         sequence: u64,
         is_away: bool,
     ) -> Checked {
-        let is_anywhere = self.options.mutation == Mutation::DoubtAskedAnywhere;
+        let is_anywhere = self.options.mutation == NodeMutation::DoubtAskedAnywhere;
         if is_away && !is_anywhere {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use super::ledger::{Attempted, Checked, Violation, rule};
 use super::part::{Known, ModelPart, Question, Said};
 use hayauma::cluster::chunk::Chunk;
 use hayauma::cluster::keeper::Happening;
-use hayauma::cluster::mutation::Mutation;
+use hayauma::cluster::mutation::NodeMutation;
 
 /// Between two batches of billing events.
 const BATCH_MS: u64 = 1_500;
@@ -69,7 +69,7 @@ impl World {
                 let part = &mut node.parts[usize::from(partition)];
                 (part.term, part.next, part.reached) = (term, first, term);
                 (part.batch.last, part.batch.through) = (billing.last, billing.through);
-                if self.options.mutation != Mutation::BillWithoutThrough {
+                if self.options.mutation != NodeMutation::BillWithoutThrough {
                     part.unbilled.retain(|(sequence, _)| *sequence > billing.through);
                 }
             }
@@ -94,7 +94,7 @@ impl World {
             Happening::Lost { partition, is_refused } => {
                 self.ledger.counts.fenced += 1;
                 let part = &mut node.parts[usize::from(partition)];
-                if is_refused && self.options.mutation == Mutation::None {
+                if is_refused && self.options.mutation == NodeMutation::None {
                     let log = &self.logs[usize::from(partition)];
                     self.ledger.refused(&part.under_way, log)?;
                 }
@@ -155,7 +155,7 @@ impl World {
         self.ledger.counts.resent += 1;
         let node = &mut self.nodes[at];
         let part = &mut node.parts[usize::from(partition)];
-        let is_other = self.options.mutation == Mutation::ResendOther;
+        let is_other = self.options.mutation == NodeMutation::ResendOther;
         if is_other && !part.staged.is_empty() && !part.under_way.is_empty() {
             let staged = std::mem::take(&mut part.staged);
             part.under_way.extend(staged);
@@ -196,7 +196,7 @@ impl World {
         let frames = part.take_staged();
         let (next, reached) = (part.next, part.reached);
         node.keeper.offer(clock, &mut node.log, partition, &frames, next);
-        if self.options.mutation == Mutation::SentIsAcknowledged {
+        if self.options.mutation == NodeMutation::SentIsAcknowledged {
             self.released(at, partition, next, reached)?;
         }
         Ok(())
@@ -207,7 +207,7 @@ impl World {
         let node = &mut self.nodes[at];
         let clock = node.clock(self.now_ms);
         let may_act = node.keeper.may_act(clock, partition);
-        let may_deny = may_act || self.options.mutation == Mutation::NoActRuleForDenials;
+        let may_deny = may_act || self.options.mutation == NodeMutation::NoActRuleForDenials;
         let me = node.me;
         let part = &mut node.parts[usize::from(partition)];
         let mut wants_proof = false;
@@ -310,14 +310,14 @@ impl World {
             }
             let part = &mut self.nodes[at].parts[usize::from(partition)];
             part.cleaning = Some((part.next - 1, below));
-            if mutation == Mutation::PurgeBeforeAcknowledged {
+            if mutation == NodeMutation::PurgeBeforeAcknowledged {
                 (part.cleaning, part.clean_below) = (None, below);
             }
         }
         let node = &mut self.nodes[at];
         let part = &mut node.parts[usize::from(partition)];
         let is_billed = part.batch.through + 1 >= part.clean_below;
-        if part.clean_below > 0 && (is_billed || mutation == Mutation::PurgeUnbilled) {
+        if part.clean_below > 0 && (is_billed || mutation == NodeMutation::PurgeUnbilled) {
             node.keeper.purge(partition, part.clean_below);
             part.clean_below = 0;
         }
@@ -332,7 +332,8 @@ impl World {
         let billing = &mut self.billing[usize::from(partition)];
         let part = &mut self.nodes[at].parts[usize::from(partition)];
         let batch = &mut part.batch;
-        let is_needed = part.clean_below > 0 && self.options.mutation != Mutation::PurgeUnbilled;
+        let is_needed =
+            part.clean_below > 0 && self.options.mutation != NodeMutation::PurgeUnbilled;
         let is_due = is_needed || self.now_ms >= batch.made_ms + BATCH_MS;
         if part.unbilled.is_empty() && part.clean_below == 0 || !is_due {
             return;

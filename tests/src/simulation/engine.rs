@@ -11,7 +11,7 @@ use super::port::{Port, World};
 use super::random::Random;
 use super::scenario::Scenario;
 use hayauma::billing::{BillingSync, BillingWrite, Event};
-use hayauma::broadcast::mutation::Mutation as RowMutation;
+use hayauma::broadcast::mutation::RowMutation;
 use hayauma::gateway::contracts::ContractTable;
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::Registration;
@@ -19,7 +19,7 @@ use hayauma::gateway::registry::Registry;
 use hayauma::journal::{Commit, JournalConfig};
 use hayauma::shard::Durability;
 use hayauma::shard::{Ground, NotificationOrder, Shard, ShardConfig, TurnBudget};
-use hayauma::smsc::mutation::Mutation;
+use hayauma::smsc::mutation::CoreMutation;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub(super) struct Common {
     pub(super) registry: Arc<Registry>,
     pub(super) url: NotifyUrl,
     fingerprints: FingerprintKeys,
-    mutation: Mutation,
+    mutation: CoreMutation,
     row_mutation: RowMutation,
 }
 
@@ -81,7 +81,7 @@ impl Common {
     pub(super) fn new(
         scenario: &Scenario,
         random: &mut Random,
-        mutation: Mutation,
+        mutation: CoreMutation,
         row_mutation: RowMutation,
     ) -> Self {
         let Ok(url) = NotifyUrl::parse("http://client.example/") else {

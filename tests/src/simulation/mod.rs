@@ -37,8 +37,8 @@ use alert_cancels::AlertCancel;
 use broadcasts::Desk;
 use engine::{Common, Station};
 use events::{Event, Events};
-use hayauma::broadcast::mutation::Mutation as RowMutation;
-use hayauma::smsc::mutation::Mutation;
+use hayauma::broadcast::mutation::RowMutation;
+use hayauma::smsc::mutation::CoreMutation;
 use ledger::{Checked, Counts, Ledger, Violation, rule};
 use network::SimulatedLine;
 use random::Random;
@@ -55,7 +55,7 @@ pub struct Options {
     /// Pushes that the clients make up.
     pub pushes: u64,
     /// A deliberate fault of the engine.
-    pub mutation: Mutation,
+    pub mutation: CoreMutation,
     /// Whether there are broadcasts beside the pushes.
     pub has_broadcasts: bool,
     /// A deliberate fault of the engine's broadcasts.
@@ -94,7 +94,7 @@ pub struct Report {
 pub fn replay_command(options: &Options) -> String {
     let Options { seed, pushes, mutation, has_broadcasts, row_mutation, .. } = options;
     let mut mutation = match mutation {
-        Mutation::None => String::new(),
+        CoreMutation::None => String::new(),
         mutation => format!(" --mutation {mutation:?}"),
     };
     mutation += match has_broadcasts {

@@ -4,7 +4,7 @@
 
 /// One way to break it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Mutation {
+pub enum RowMutation {
     /// As it should be.
     #[default]
     None,

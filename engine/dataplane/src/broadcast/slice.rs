@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::claims::{Expansion, Piece};
 use super::life::{End, Life, Step};
-use super::mutation::Mutation;
+use super::mutation::RowMutation;
 use super::outcomes::{Counts, Outcome, RowWord};
 
 use marks::Waking;
@@ -74,7 +74,7 @@ struct Release {
 #[derive(Clone, Debug)]
 pub struct Slice {
     alertseq: u8,
-    mutation: Mutation,
+    mutation: RowMutation,
     life: Life,
     expansion: Expansion,
     /// As [`RowWord::to_bits`] has them.
@@ -247,7 +247,7 @@ impl Slice {
     pub fn appended(&mut self, sequence: u64) {
         if let Some(pieces) = self.asked.take() {
             self.claims.push_back((sequence, pieces));
-            if self.mutation == Mutation::ClaimNotAwaited {
+            if self.mutation == RowMutation::ClaimNotAwaited {
                 self.release_claims(sequence);
             }
         }
@@ -358,7 +358,7 @@ impl Slice {
 
     fn may_begin(&self) -> bool {
         match self.mutation {
-            Mutation::CancelAtClaimOnly => !matches!(self.life, Life::Paused | Life::Holding),
+            RowMutation::CancelAtClaimOnly => !matches!(self.life, Life::Paused | Life::Holding),
             _ => self.life.begins_rows() && self.is_awake(),
         }
     }
@@ -374,7 +374,7 @@ impl Slice {
         assert_eq!(self.word(row).outcome, Outcome::Held, "only what is held is tried again");
         let is_due = self.word(row).seconds <= seconds;
         let goes_on = self.life.retries_rows() && self.is_awake()
-            || (self.mutation == Mutation::RetryWhilePaused && self.life == Life::Paused);
+            || (self.mutation == RowMutation::RetryWhilePaused && self.life == Life::Paused);
         match self.life {
             _ if goes_on && is_due => {
                 self.change_live(row, Outcome::InFlight, seconds);
@@ -555,7 +555,7 @@ impl Slice {
         }
         if let Order::Chain { alertseq } = order {
             let is_replaced = match self.mutation {
-                Mutation::AlertseqWrongWay => alertseq < self.alertseq,
+                RowMutation::AlertseqWrongWay => alertseq < self.alertseq,
                 _ => alertseq > self.alertseq,
             };
             if !is_replaced {
@@ -594,7 +594,7 @@ impl Slice {
         self.under_way += u32::from(outcome == Outcome::InFlight);
         self.under_way -= u32::from(from == Outcome::InFlight);
         self.set_word(row, self.word(row).becoming(outcome, seconds));
-        if self.mutation == Mutation::OutcomeBeforeDurability {
+        if self.mutation == RowMutation::OutcomeBeforeDurability {
             self.counts.shift(from, outcome, 1);
         } else {
             let wave = self.waves.of(row);

@@ -5,7 +5,7 @@
 //! anybody. Once they are well again everybody waits a whole lease anew. Pure.
 
 use super::limits::{JUDGE_MS, NODES_MAX};
-use super::mutation::Mutation;
+use super::mutation::NodeMutation;
 use super::node::{Incarnation, NodeName};
 use super::ownership::ClusterTimes;
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub struct Beats {
     /// Another life with this node's name, and whether it goes on beating.
     twin: Option<(Beat, bool)>,
     times: ClusterTimes,
-    mutation: Mutation,
+    mutation: NodeMutation,
     nodes: BTreeMap<NodeName, Seen>,
     /// Since when this node's own beats have come back without a gap.
     well_since: Option<SteadyMs>,
@@ -46,7 +46,7 @@ pub struct Beats {
 
 impl Beats {
     /// Nobody seen yet.
-    pub fn new(me: Incarnation, times: ClusterTimes, mutation: Mutation) -> Self {
+    pub fn new(me: Incarnation, times: ClusterTimes, mutation: NodeMutation) -> Self {
         let nodes = BTreeMap::new();
         let own_seen = SteadyMs::ZERO;
         Self { me, twin: None, times, mutation, nodes, well_since: None, own_seen }
@@ -106,7 +106,7 @@ impl Beats {
 
     /// Since when this node may judge others; none while the beats are ill.
     fn judging_since(&self, now: SteadyMs) -> Option<SteadyMs> {
-        if self.mutation == Mutation::SuspectWhileIll {
+        if self.mutation == NodeMutation::SuspectWhileIll {
             return Some(SteadyMs::ZERO);
         }
         self.well_since.filter(|_| now.since(self.own_seen) <= JUDGE_MS)
@@ -165,7 +165,7 @@ mod tests {
         SteadyMs::new(ms)
     }
 
-    fn beats(mutation: Mutation) -> Beats {
+    fn beats(mutation: NodeMutation) -> Beats {
         let mut beats =
             Beats::new(Incarnation { node: name("a"), life: 1 }, ClusterTimes::default(), mutation);
         for count in 0..10 {
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_node_is_suspected_after_a_lease_of_silence_and_not_before() {
-        let mut beats = beats(Mutation::None);
+        let mut beats = beats(NodeMutation::None);
         for count in 10..20 {
             beats.see(at(count * 500), name("a"), beat(count));
             let silence = count * 500 - 4_500;
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn while_the_beats_are_ill_nobody_is_suspected_and_after_that_a_lease_is_waited_for() {
-        let mut beats = beats(Mutation::None);
+        let mut beats = beats(NodeMutation::None);
         assert!(!beats.is_suspected(at(9_000), name("b")), "one's own beat does not come back");
         beats.see(at(12_000), name("a"), beat(10));
         assert!(!beats.is_suspected(at(12_000), name("b")));
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_node_that_was_never_seen_is_waited_for_as_any_other() {
-        let mut beats = beats(Mutation::None);
+        let mut beats = beats(NodeMutation::None);
         assert!(beats.is_suspected(at(4_500), name("c")));
         assert_eq!(beats.silence_ms(at(4_600), name("b")), Some(100));
         beats.leave(name("b"));
@@ -216,7 +216,7 @@ mod tests {
         let mut fresh = Beats::new(
             Incarnation { node: name("a"), life: 1 },
             ClusterTimes::default(),
-            Mutation::None,
+            NodeMutation::None,
         );
         fresh.see(at(100), name("a"), beat(1));
         assert!(!fresh.is_suspected(at(100), name("c")) && !fresh.may_take_unowned(at(100)));
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_process_with_the_same_name_is_noticed_and_the_last_beat_of_an_earlier_life_is_none() {
-        let mut beats = beats(Mutation::None);
+        let mut beats = beats(NodeMutation::None);
         let other = |life, count| Beat { life, ..beat(count) };
         beats.see(at(4_600), name("a"), other(7, 30));
         assert_eq!(beats.twin(), None, "it may have ended");
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_node_is_settled_when_one_life_of_it_has_been_there_for_long() {
-        let mut beats = beats(Mutation::None);
+        let mut beats = beats(NodeMutation::None);
         let times = ClusterTimes { settle_ms: 1_000, ..ClusterTimes::default() };
         beats.times = times;
         assert_eq!(beats.settled(at(4_500)), [name("a"), name("b")]);

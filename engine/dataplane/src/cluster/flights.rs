@@ -7,7 +7,7 @@
 
 use super::chunk::{ChunkBody, ChunkHead};
 use super::limits::{ASK_MS, IN_FLIGHT_MAX, SHORT_MS};
-use super::mutation::Mutation;
+use super::mutation::NodeMutation;
 use super::succession::LogBreak;
 use std::collections::VecDeque;
 use wire::terms::time::SteadyMs;
@@ -34,8 +34,8 @@ impl Flight {
     }
 
     /// From when on it proves that its owner was there.
-    pub fn proves_from(&self, mutation: Mutation) -> SteadyMs {
-        if mutation == Mutation::ActFromLastSending { self.sent_last } else { self.sent }
+    pub fn proves_from(&self, mutation: NodeMutation) -> SteadyMs {
+        if mutation == NodeMutation::ActFromLastSending { self.sent_last } else { self.sent }
     }
 }
 
@@ -84,8 +84,8 @@ pub struct Flights {
 
 impl Flights {
     /// Whether another chunk may be sent.
-    pub fn has_room(&self, mutation: Mutation) -> bool {
-        let depth = if mutation == Mutation::DepthTwo { 2 } else { IN_FLIGHT_MAX };
+    pub fn has_room(&self, mutation: NodeMutation) -> bool {
+        let depth = if mutation == NodeMutation::DepthTwo { 2 } else { IN_FLIGHT_MAX };
         self.flights.len() < depth
     }
 

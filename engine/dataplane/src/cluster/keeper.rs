@@ -13,7 +13,7 @@ use super::beats::{Beat, Beats};
 use super::chunk::{self, Chunk, ChunkBody};
 use super::flights::{Behind, Flight};
 use super::limits::{BEAT_MS, EARLY_LOOK_MS, LOOK_MS, MOVE_MS, REPEAT_MS, SWEEP_MS};
-use super::mutation::Mutation;
+use super::mutation::NodeMutation;
 use super::node::{Incarnation, NodeName};
 use super::ownership::{ClusterTimes, Errand, Ownership, PartitionStanding, Told};
 use super::ports::{Liveness, LogNews, PartEntry, ReplicatedLog, Sight};
@@ -86,7 +86,7 @@ pub struct KeeperSetup {
     /// The cluster's times.
     pub times: ClusterTimes,
     /// A fault, for tests.
-    pub mutation: Mutation,
+    pub mutation: NodeMutation,
 }
 
 /// One partition as a node keeps it.

@@ -5,7 +5,7 @@
 
 /// One way to break it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Mutation {
+pub enum NodeMutation {
     /// As it should be.
     #[default]
     None,
@@ -39,7 +39,7 @@ pub enum Mutation {
     PurgeUnbilled,
 }
 
-impl Mutation {
+impl NodeMutation {
     /// Every way.
     pub const ALL: [Self; 14] = [
         Self::DepthTwo,

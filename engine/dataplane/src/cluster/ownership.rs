@@ -19,7 +19,7 @@ use super::chunk::{ChunkBody, ChunkHead, ChunkKind, TermBody};
 use super::flights::{Behind, Flight, Flights, Settled};
 use super::following::{Following, Reading, StandingEnd};
 use super::limits::{ACT_MARGIN_MS, GAPS_MAX, RECORD_JUMP, REPEAT_MS};
-use super::mutation::Mutation;
+use super::mutation::NodeMutation;
 use super::node::{Incarnation, NodeName};
 use super::succession::{LogBreak, Succession};
 use crate::journal::crc32c;
@@ -174,7 +174,7 @@ pub struct Ownership {
     /// The first record's number in an empty log.
     base: u64,
     times: ClusterTimes,
-    mutation: Mutation,
+    mutation: NodeMutation,
     /// Readings in a row that met a log which somebody had cut meanwhile.
     gaps: u8,
     /// Term chunks that this life has made.
@@ -186,11 +186,20 @@ impl Ownership {
     /// A partition of which nothing is known. `base` is the number of its very first record.
     pub fn new(me: Incarnation, partition: u16, base: u64, times: ClusterTimes) -> Self {
         let stage = Stage::Elsewhere(None);
-        Self { me, partition, base, times, mutation: Mutation::None, gaps: 0, openings: 0, stage }
+        Self {
+            me,
+            partition,
+            base,
+            times,
+            mutation: NodeMutation::None,
+            gaps: 0,
+            openings: 0,
+            stage,
+        }
     }
 
     /// The same with a fault, for tests.
-    pub fn with(self, mutation: Mutation) -> Self {
+    pub fn with(self, mutation: NodeMutation) -> Self {
         Self { mutation, ..self }
     }
 
@@ -216,7 +225,7 @@ impl Ownership {
         let Stage::Owning(owning) = &self.stage else { return false };
         let within = self.times.act_ms.saturating_sub(ACT_MARGIN_MS);
         owning.closing.is_none()
-            && (self.mutation == Mutation::NoActRule || now.since(owning.proved) < within)
+            && (self.mutation == NodeMutation::NoActRule || now.since(owning.proved) < within)
     }
 
     /// The end of the time in which an owner may act on what is acknowledged; none for who is none,
@@ -343,7 +352,7 @@ impl Ownership {
     }
 
     fn still_ms(&self) -> u64 {
-        if self.mutation == Mutation::NoWaitBeforeOpening { 0 } else { self.times.act_ms }
+        if self.mutation == NodeMutation::NoWaitBeforeOpening { 0 } else { self.times.act_ms }
     }
 
     /// Something has happened.
@@ -477,7 +486,7 @@ impl Ownership {
     fn open(&mut self, now: SteadyMs) -> Option<Errand> {
         let Stage::Reading(following) = &self.stage else { return None };
         let previous_end = following.end();
-        let jump = if self.mutation == Mutation::NoJump { 0 } else { RECORD_JUMP };
+        let jump = if self.mutation == NodeMutation::NoJump { 0 } else { RECORD_JUMP };
         let first = (following.succession.next_record() + jump).max(self.base);
         self.openings += 1;
         let body = TermBody { owner: self.me, opening: self.openings, previous_end };
@@ -520,7 +529,9 @@ impl Ownership {
             return None;
         };
         let settled = match told {
-            Told::Acknowledged { expected, sequence } if mutation == Mutation::NoExpectation => {
+            Told::Acknowledged { expected, sequence }
+                if mutation == NodeMutation::NoExpectation =>
+            {
                 flights.acknowledged_anywhere(*expected, *sequence)
             }
             Told::Acknowledged { expected, sequence } => {
@@ -548,7 +559,7 @@ impl Ownership {
                 let Stage::Opening(following, flights) = &self.stage else { return None };
                 let mut succession = following.succession;
                 if let Err(found) = succession.take(term, flight.head, &flight.body)
-                    && self.mutation == Mutation::None
+                    && self.mutation == NodeMutation::None
                 {
                     return self.stop(found);
                 }
@@ -582,7 +593,7 @@ impl Ownership {
         let Stage::Owning(owning) = &mut self.stage else { return None };
         let taken = owning.succession.take(sequence, flight.head, &flight.body);
         if let Err(found) = taken
-            && self.mutation == Mutation::None
+            && self.mutation == NodeMutation::None
         {
             return self.stop(found);
         }

@@ -22,7 +22,7 @@ use crate::billing::Log;
 use crate::broadcast::claims::RunSlice;
 use crate::broadcast::life::Life;
 use crate::broadcast::limits::CLAIMED_AHEAD_MIN;
-use crate::broadcast::mutation::Mutation as SliceMutation;
+use crate::broadcast::mutation::RowMutation;
 use crate::broadcast::outcomes::{Counts, Outcome, RowWord};
 use crate::broadcast::pace::Bucket;
 use crate::broadcast::past::PastBroadcast;
@@ -180,7 +180,7 @@ pub(super) struct Broadcasts {
     /// How often lists of recipients were searched for a phone in this turn.
     searched: Cell<usize>,
     /// A deliberate fault: none but in a test.
-    mutation: SliceMutation,
+    mutation: RowMutation,
 }
 
 /// A shard's share of a pace, which has so many of all rows.
@@ -332,7 +332,7 @@ impl<L: Log> Shard<L> {
     /// Breaks broadcasts that are told of from now on, for the test that proves that the simulator
     /// would notice.
     #[doc(hidden)]
-    pub fn mutate_broadcasts(&mut self, mutation: SliceMutation) {
+    pub fn mutate_broadcasts(&mut self, mutation: RowMutation) {
         self.broadcasts.mutation = mutation;
     }
 

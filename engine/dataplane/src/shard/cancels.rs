@@ -10,7 +10,7 @@ use crate::billing::Log;
 use crate::gateway::registry::Registered;
 use crate::journal::{AlertCancel, CancelAccepted};
 use crate::network::port::Asked;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use wire::submission::{CancelTarget, Cancellation};
 use wire::terms::code::Code;
 use wire::terms::time::WallMs;
@@ -84,7 +84,7 @@ impl<L: Log> Shard<L> {
                 self.ask_carriers(index, Asked::Cancel);
                 let record =
                     CancelAccepted::of_push(live.unwrap_or_default(), now_ms.ms(), key, told);
-                if self.mutation != Mutation::CancelUnrecorded {
+                if self.mutation != CoreMutation::CancelUnrecorded {
                     fatal_if_full(self.journal.append_cancel(&record));
                 }
                 self.carry_out_effects(now_ms);

@@ -13,7 +13,7 @@ use crate::journal::{
 use crate::smsc::core::NotificationKind;
 use crate::smsc::ended::{EndedPush, ended_flag, parked_of};
 use crate::smsc::keys::KEY_RETENTION_MS;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
 use wire::terms::time::WallMs;
@@ -86,7 +86,7 @@ impl<L: Log> Shard<L> {
                 if durable >= until && billed {
                     *stage = Stage::SyncWanted;
                 }
-                if self.mutation == Mutation::CleanUnbilled && durable >= until {
+                if self.mutation == CoreMutation::CleanUnbilled && durable >= until {
                     let Some(Cleaning { segment, .. }) = self.cleaning.take() else { return false };
                     self.journal.cleaned(segment);
                 }
@@ -232,7 +232,7 @@ impl<L: Log> Shard<L> {
             return Keep::Dead;
         }
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
-        let forgets = self.mutation == Mutation::ForgetKeysInCleaning;
+        let forgets = self.mutation == CoreMutation::ForgetKeysInCleaning;
         if remembered && self.even_or_wall(now_ms).ms() < ends_ms && !forgets {
             Keep::Key(key)
         } else {
@@ -289,7 +289,7 @@ impl<L: Log> Shard<L> {
     /// Appends an Accepted record again, and behind it what has become of its push; where it stands
     /// now.
     fn move_with(&mut self, position: Position, mut trail: Trail) -> Position {
-        if self.mutation == Mutation::MoveWithoutTrail {
+        if self.mutation == CoreMutation::MoveWithoutTrail {
             trail = Trail { cancel: None, reached: Reached::Acceptance };
         }
         let Ok(moved) = fatal_if_full(self.journal.move_forward(position, &trail)) else {

@@ -9,7 +9,7 @@ use crate::journal::{Accepted, Held, Position};
 use crate::network::port::{AttemptHandle, AttemptToken, Network};
 use crate::network::routes::CORE_NETWORK;
 use crate::smsc::core::Settlement;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::retry;
@@ -188,7 +188,7 @@ impl<L: Log> Shard<L> {
             let before = Known::of(&push);
             self.counted.segments_delivered += u64::from(news.count_ones());
             let unanswered_mask =
-                if self.mutation == Mutation::DropUnanswered { 0 } else { unanswered_mask };
+                if self.mutation == CoreMutation::DropUnanswered { 0 } else { unanswered_mask };
             let (taken_mask, carrier) = (outcome.taken_mask, outcome.carrier);
             if taken_mask != 0 {
                 self.ids.note(index, carrier, taken_mask, outcome.ids);

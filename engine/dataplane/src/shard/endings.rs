@@ -11,7 +11,7 @@ use crate::network::port::Asked;
 use crate::shard::events::accepted_event;
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::ended::EndedPush;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::recovery::RecoveredNotice;
 use crate::testing::kill_points::{KillPoint, kill_point};
@@ -123,8 +123,11 @@ impl<L: Log> Shard<L> {
                 *owed = Some(Owed::from(push.push_id, ended_from));
             }
         });
-        let settled =
-            if self.mutation == Mutation::BillEndEarly { self.journal.appended() } else { durable };
+        let settled = if self.mutation == CoreMutation::BillEndEarly {
+            self.journal.appended()
+        } else {
+            durable
+        };
         while self.ended.front().is_some_and(|ending| ending.sequence < settled)
             && let Some(Ending { sequence, index, record }) = self.ended.pop_front()
         {

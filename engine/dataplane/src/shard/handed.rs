@@ -14,7 +14,7 @@ use crate::network::port::{
 use crate::smsc::core::Core;
 use crate::smsc::handed::Receipt;
 use crate::smsc::handing_over::Elsewhere;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::state::State;
 use std::collections::HashMap;
@@ -353,7 +353,7 @@ impl<L: Log> Shard<L> {
     /// Receipts whose records are durable are acknowledged.
     pub(super) fn acknowledge_receipts(&mut self, network: &mut impl Network) -> bool {
         let durable = match self.mutation {
-            Mutation::AcknowledgeReceiptEarly => u64::MAX,
+            CoreMutation::AcknowledgeReceiptEarly => u64::MAX,
             _ => self.durable(),
         };
         let mut busy = false;

@@ -14,7 +14,7 @@ use crate::journal::Accepted;
 use crate::network::routes::CORE_NETWORK;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::{KeyVerdict, NewPush, admitted_percent};
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use std::sync::Arc;
 use wire::push::response::Answer;
 use wire::push::scan;
@@ -333,7 +333,7 @@ impl<L: Log> Shard<L> {
                 self.bill_request(EventKind::Replayed, push, Code::REPEATED, now_ms);
                 let answer = answer_to(push, Code::REPEATED, segments);
                 // The first may not be durable yet: its repeat is worth no more.
-                let early = self.mutation == Mutation::AnswerRepeatEarly;
+                let early = self.mutation == CoreMutation::AnswerRepeatEarly;
                 Ok(Reply::WhenDurable(answer, if early { 0 } else { self.journal.appended() }))
             }
             (KeyVerdict::New, Some(admission)) => {

@@ -65,7 +65,7 @@ use crate::network::port::{Network, ReceiptReply};
 use crate::network::routes::Routes;
 use crate::smsc::core::{Core, NotificationKind};
 use crate::smsc::ended::EndedId;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::testing::injection::InjectionKind::{NameLookUp, SyncFailure, SyncHangs};
 use crate::testing::injection::{Injection, InjectionKind};
 use crate::testing::kill_points;
@@ -147,7 +147,7 @@ pub struct Shard<L = BillingLog> {
     concatenation_reference: u8,
     /// What concatenation references are drawn by, beside what the contracts keep.
     reference_seed: u64,
-    mutation: Mutation,
+    mutation: CoreMutation,
     /// Where content is decoded; elsewhere while a push is taken whose content lies in it.
     scratch: Option<Box<Scratch>>,
     submits: Box<[u8; SUBMITS_OCTETS_MAX]>,

@@ -14,7 +14,7 @@ use crate::gateway::registry::Registry;
 use crate::journal::{Journal, Position, RecoveryReport, SegmentFactory, Storage};
 use crate::network::port::Network;
 use crate::smsc::core::Core;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::PushIndex;
 use crate::smsc::recovery::Recovery;
 use crate::smsc::state::State;
@@ -40,7 +40,7 @@ pub struct Ground<L> {
     /// Where concatenation references begin: another number at each start.
     pub reference_seed: u64,
     /// A deliberate fault: none but in a test.
-    pub mutation: Mutation,
+    pub mutation: CoreMutation,
 }
 
 impl Shard {
@@ -64,7 +64,7 @@ impl Shard {
             directory,
             billing,
             reference_seed: std::hash::RandomState::new().hash_one(config.seed),
-            mutation: Mutation::None,
+            mutation: CoreMutation::None,
         };
         Self::open_on(ground, config, registry, now_ms)
     }
@@ -181,7 +181,7 @@ fn read_back<L: Log>(
 }
 
 /// A message center of which nothing is known yet.
-fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: CenterMs) -> Recovery {
+fn begin_recovery(config: &ShardConfig, mutation: CoreMutation, center_ms: CenterMs) -> Recovery {
     let mut core = Core::new(config.limits, center_ms);
     core.mutate(mutation);
     Recovery::new(core, config.seed)
@@ -193,9 +193,9 @@ fn hold_live(
     journal: &mut Journal,
     recovery: &Recovery,
     untold: BTreeMap<u32, UntoldNotes>,
-    mutation: Mutation,
+    mutation: CoreMutation,
 ) -> Broadcasts {
-    let unheld = if mutation == Mutation::LeaveUnheldAtOpen { 1 } else { 0 };
+    let unheld = if mutation == CoreMutation::LeaveUnheldAtOpen { 1 } else { 0 };
     for position in recovery.live_positions().skip(unheld) {
         journal.hold(Position::from_bits(position));
     }

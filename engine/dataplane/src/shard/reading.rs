@@ -14,7 +14,7 @@ use crate::billing::{BillingError, Entered, Lacking, Log};
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::journal::{ArchivedAccepted, BroadcastNote, Position, Record};
 use crate::network::routes::Routes;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::recovery::Recovery;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(super) struct Reading<'a, L> {
     last: Option<Position>,
     segments_before: u64,
     segment_octets: u64,
-    mutation: Mutation,
+    mutation: CoreMutation,
     now_ms: WallMs,
 }
 
@@ -72,7 +72,7 @@ impl<'a, L: Log> Reading<'a, L> {
         config: &ShardConfig,
         recovery: Recovery,
         billing: &'a mut L,
-        mutation: Mutation,
+        mutation: CoreMutation,
         now_ms: WallMs,
     ) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl<'a, L: Log> Reading<'a, L> {
                 .note(accepted.push_id.to_native(), WallMs::new(accepted.accepted_ms.to_native()));
         }
         // The crash may have come between the record and its event.
-        if self.mutation != Mutation::BillNothingAtOpen
+        if self.mutation != CoreMutation::BillNothingAtOpen
             && let Some((event, is_foreign)) = self.home.event(record, sequence)
             && let Err(error) = self.lacking.check(self.billing, &event, is_foreign, self.now_ms)
         {

@@ -4,7 +4,7 @@ use crate::smsc::core::Core;
 use crate::smsc::interface::{Effect, Settlement};
 use crate::smsc::lanes::Lanes;
 use crate::smsc::limits::{BEGUN_PER_POLL_MAX, ENDED_PER_POLL_MAX};
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::outcome::{AttemptResult, Failure, HoldReason};
 use crate::smsc::pushes::{Push, PushIndex, Pushes, flag};
 use crate::smsc::retry;
@@ -85,8 +85,8 @@ impl Core {
                 push.state = push.state.moved_to(State::Accepted);
                 continue;
             }
-            let is_expired =
-                now_ms >= self.pushes[index].expires_ms() && self.mutation != Mutation::SkipExpiry;
+            let is_expired = now_ms >= self.pushes[index].expires_ms()
+                && self.mutation != CoreMutation::SkipExpiry;
             let is_withdrawn = self.is_of_closed_alert(index);
             if is_expired || is_withdrawn {
                 self.time.see(now_ms);
@@ -103,7 +103,7 @@ impl Core {
                 continue;
             }
             let push = &mut self.pushes[index];
-            if push.has(flag::RECORD_BEGIN) && self.mutation != Mutation::BeginUnrecorded {
+            if push.has(flag::RECORD_BEGIN) && self.mutation != CoreMutation::BeginUnrecorded {
                 push.set(flag::RECORD_BEGIN | flag::HOLD_RECORDED, false);
                 self.effects.push_back(Effect::Begin(index));
                 begun += 1;
@@ -198,7 +198,7 @@ impl Core {
             self.figures.reports_too_late += 1;
             return;
         }
-        if self.mutation == Mutation::DropLateReport {
+        if self.mutation == CoreMutation::DropLateReport {
             return;
         }
         let push = &mut self.pushes[index];
@@ -222,7 +222,7 @@ impl Core {
     //= TS 23.040 3.2.7
     pub fn handle_alert(&mut self, msn: Msn, now_ms: CenterMs, random: u64) {
         self.time.see(now_ms);
-        if self.mutation == Mutation::IgnoreAlert {
+        if self.mutation == CoreMutation::IgnoreAlert {
             return;
         }
         let due_ms = now_ms + retry::alert_jitter_ms(random);

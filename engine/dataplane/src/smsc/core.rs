@@ -28,7 +28,7 @@ use crate::smsc::lanes::Lanes;
 pub use crate::smsc::limits::admitted_percent;
 use crate::smsc::limits::{ENDED_MIN, ENDED_PERCENT, PARKED_PERCENT};
 use crate::smsc::msn_queues::MsnQueues;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{Push, PushIndex, Pushes, ROUTES};
 use crate::smsc::state::State;
 use crate::smsc::steady::{SteadyTime, TimerMs};
@@ -116,7 +116,7 @@ pub struct Core {
     pub(super) poll_cut_short: bool,
     pub(super) effects: VecDeque<Effect>,
     pub(super) figures: CoreFigures,
-    pub(super) mutation: Mutation,
+    pub(super) mutation: CoreMutation,
 }
 
 impl Core {
@@ -145,14 +145,14 @@ impl Core {
             poll_cut_short: false,
             effects: VecDeque::new(),
             figures: CoreFigures::default(),
-            mutation: Mutation::None,
+            mutation: CoreMutation::None,
         }
     }
 
     /// Breaks the message center on purpose, for the test that proves that the simulator would
     /// notice.
     #[doc(hidden)]
-    pub fn mutate(&mut self, mutation: Mutation) {
+    pub fn mutate(&mut self, mutation: CoreMutation) {
         self.mutation = mutation;
     }
 

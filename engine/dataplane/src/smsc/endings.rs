@@ -3,7 +3,7 @@
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, Effect};
 use crate::smsc::handed::CARRIER;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
@@ -14,7 +14,7 @@ impl Core {
     pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: CenterMs) {
         self.pushes[index].set_cancel_accepted(told);
         let waits = !matches!(self.pushes[index].state, State::InFlight | State::Handed);
-        if waits && self.mutation != Mutation::DeliverAfterCancel {
+        if waits && self.mutation != CoreMutation::DeliverAfterCancel {
             self.end_cancelled(index, now_ms);
         }
     }
@@ -36,8 +36,8 @@ impl Core {
         }
         let alert = self.alerts.alert_of(&self.pushes, index)?;
         let closed = self.closed_alerts.find(alert)?;
-        let reaches =
-            push.push_id < closed.sequence && self.mutation != Mutation::AttemptAfterAlertCancel;
+        let reaches = push.push_id < closed.sequence
+            && self.mutation != CoreMutation::AttemptAfterAlertCancel;
         reaches.then_some(closed)
     }
 
@@ -92,7 +92,7 @@ impl Core {
     /// A higher alertseq arrived: `lower` ends as replaced, at once or when its attempt settles.
     //= push alert replaced
     pub(super) fn replace(&mut self, lower: PushIndex, now_ms: CenterMs) {
-        if self.mutation == Mutation::SkipReplacement {
+        if self.mutation == CoreMutation::SkipReplacement {
             return;
         }
         match self.pushes[lower].state {
@@ -194,7 +194,8 @@ impl Core {
             }
         };
         push.state = push.state.moved_to(State::Held);
-        let delay_ms = if self.mutation == Mutation::NeverRetry { u64::MAX / 2 } else { delay_ms };
+        let delay_ms =
+            if self.mutation == CoreMutation::NeverRetry { u64::MAX / 2 } else { delay_ms };
         let due_ms = (now_ms + delay_ms).min(push.expires_ms());
         let msn = push.msn();
         self.start_timer(index, due_ms);
@@ -213,7 +214,7 @@ impl Core {
             state if state.is_final() => {}
             State::Handed => self.receipts_overdue(index, now_ms),
             //= TS 23.040 3.2.1
-            _ if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry => {
+            _ if now_ms >= push.expires_ms() && self.mutation != CoreMutation::SkipExpiry => {
                 self.expire(index, now_ms)
             }
             State::Held => {
@@ -274,7 +275,7 @@ impl Core {
         let was_handed = push.state == State::Handed;
         push.set_ended(push.state.moved_to(state), code, now_ms, tp_status);
         self.figures.ended[usize::from(state.number())] += 1;
-        if self.mutation == Mutation::ForgetKey {
+        if self.mutation == CoreMutation::ForgetKey {
             self.keys.forget_live(&self.pushes, index);
         }
         if self.pushes[index].has(flag::ALERT) {
@@ -291,10 +292,12 @@ impl Core {
             self.queues.remove(&mut self.pushes, index)
         };
         self.effects.push_back(Effect::Ended(index));
-        if self.mutation == Mutation::DoubleFinalState && self.figures.attempts.is_multiple_of(16) {
+        if self.mutation == CoreMutation::DoubleFinalState
+            && self.figures.attempts.is_multiple_of(16)
+        {
             self.effects.push_back(Effect::Ended(index));
         }
-        if self.mutation == Mutation::AnnounceEarly {
+        if self.mutation == CoreMutation::AnnounceEarly {
             self.announce_early(index);
         }
         if let Some(head) = head {

@@ -10,7 +10,7 @@
 
 use crate::smsc::core::{Core, Effect};
 use crate::smsc::handed::{ASKED_MS, CARRIER, Handing, RECEIPT_GRACE_MS, Receipt};
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
@@ -310,7 +310,7 @@ impl Core {
         push.set(flag::ALERTED, false);
         let (expires_ms, route) = (push.expires_ms(), usize::from(push.route()));
         self.start_timer(index, expires_ms);
-        if self.mutation == Mutation::ReturnToBack {
+        if self.mutation == CoreMutation::ReturnToBack {
             return self.lanes[route].push(&mut self.pushes, index);
         }
         self.lanes[route].push_front(&mut self.pushes, index);

@@ -5,7 +5,7 @@
 
 /// One way to break the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Mutation {
+pub enum CoreMutation {
     /// As it should be.
     #[default]
     None,
@@ -85,7 +85,7 @@ pub enum Mutation {
     AcknowledgeReceiptEarly,
 }
 
-impl Mutation {
+impl CoreMutation {
     /// Those that a network of carriers shows.
     pub const OF_CARRIERS: [Self; 3] =
         [Self::LoseHandedAtRecovery, Self::ReturnToBack, Self::AcknowledgeReceiptEarly];

@@ -3,7 +3,7 @@
 
 use crate::smsc::core::{Core, Effect, FinishOutcome, NotificationKind};
 use crate::smsc::ended::{EndedId, EndedPush, ended_flag};
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::notification_schedule;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::steady::TimerMs;
@@ -17,7 +17,7 @@ impl Core {
     pub fn handle_end_durable(&mut self, index: PushIndex, content_digest: u64) {
         let push = EndedPush::of(&self.pushes[index]);
         self.forget(index, content_digest);
-        if self.mutation == Mutation::AnnounceEarly && self.ended.find(push.push_id).is_some() {
+        if self.mutation == CoreMutation::AnnounceEarly && self.ended.find(push.push_id).is_some() {
             return;
         }
         if push.due().is_some() {
@@ -38,7 +38,7 @@ impl Core {
     /// The push client is to be told of this push, behind what else it is to be told of the msn.
     pub(super) fn await_taking(&mut self, push: EndedPush) {
         let index = self.place_ended(push);
-        if self.ended.join_ring(index) || self.mutation == Mutation::NotifyOutOfOrder {
+        if self.ended.join_ring(index) || self.mutation == CoreMutation::NotifyOutOfOrder {
             self.announce_again(index);
         }
     }
@@ -79,10 +79,13 @@ impl Core {
         push.tries = push.tries.saturating_add(1);
         let since_end_ms = now_ms.since(push.ended_ms());
         let tries = u32::from(push.tries);
-        let since_end_ms =
-            if self.mutation == Mutation::ParkEarly && tries > 3 { u64::MAX } else { since_end_ms };
+        let since_end_ms = if self.mutation == CoreMutation::ParkEarly && tries > 3 {
+            u64::MAX
+        } else {
+            since_end_ms
+        };
         let retry_after_seconds =
-            retry_after_seconds.filter(|_| self.mutation != Mutation::IgnoreRetryAfter);
+            retry_after_seconds.filter(|_| self.mutation != CoreMutation::IgnoreRetryAfter);
         match notification_schedule::next_resend_ms(
             tries,
             since_end_ms,
@@ -211,7 +214,7 @@ impl Core {
             self.part_with(&push);
         }
         if let Some(next) = next
-            && self.mutation != Mutation::StallNotifications
+            && self.mutation != CoreMutation::StallNotifications
         {
             self.announce_again(next);
         }

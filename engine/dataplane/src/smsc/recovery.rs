@@ -27,7 +27,7 @@ use crate::smsc::ended::EndedPush;
 use crate::smsc::handed::CARRIER;
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{NONE, Push, PushIndex, flag};
 use crate::smsc::retry::{self, Cause};
 use crate::smsc::state::State;
@@ -262,7 +262,7 @@ impl Recovery {
         }
         push.restore_progress(&progress, mutation);
         if progress.begun {
-            push.set(flag::RECORD_BEGIN, mutation == Mutation::AttemptAgainAtRecovery);
+            push.set(flag::RECORD_BEGIN, mutation == CoreMutation::AttemptAgainAtRecovery);
             push.set(flag::HOLD_RECORDED, false);
             self.release(index);
         }
@@ -282,13 +282,13 @@ impl Recovery {
         if hold.domain != 0 {
             push.set_domain(hold.domain);
         }
-        if mutation != Mutation::ForgetHoldsAtRecovery {
+        if mutation != CoreMutation::ForgetHoldsAtRecovery {
             push.set_holds(hold.holds);
         }
         if hold.holds == [0; 3] {
             push.count_hold(hold.cause);
         }
-        if mutation == Mutation::RetryAllAtRecovery {
+        if mutation == CoreMutation::RetryAllAtRecovery {
             return;
         }
         let waited_ms = hold.next_ms.since(hold.at_ms);
@@ -316,7 +316,7 @@ impl Recovery {
         let Some(index) = self.find(push_id) else { return };
         let mutation = self.core.mutation;
         let push = &mut self.core.pushes[index];
-        if push.state.is_final() || mutation == Mutation::LoseHandedAtRecovery {
+        if push.state.is_final() || mutation == CoreMutation::LoseHandedAtRecovery {
             return;
         }
         push.restore_progress(&handed.progress, mutation);
@@ -342,7 +342,7 @@ impl Recovery {
         let Some(index) = self.find(push_id) else { return };
         let mutation = self.core.mutation;
         let push = &mut self.core.pushes[index];
-        if push.state.is_final() || mutation == Mutation::LoseHandedAtRecovery {
+        if push.state.is_final() || mutation == CoreMutation::LoseHandedAtRecovery {
             return;
         }
         push.restore_progress(&elsewhere.progress, mutation);
@@ -368,7 +368,7 @@ impl Recovery {
 
     /// A CancelAccepted record.
     pub fn restore_cancel(&mut self, push_id: u64, told: bool) {
-        if self.core.mutation == Mutation::LoseCancelAtRecovery {
+        if self.core.mutation == CoreMutation::LoseCancelAtRecovery {
             return;
         }
         if let Some(index) = self.find(push_id) {
@@ -515,7 +515,7 @@ impl Recovery {
         let core = &mut self.core;
         let mut indices: Vec<PushIndex> = core.pushes.iter().map(|(index, _)| index).collect();
         indices.sort_unstable_by_key(|&index| core.pushes[index].push_id);
-        if core.mutation == Mutation::LoseTimerAtRecovery {
+        if core.mutation == CoreMutation::LoseTimerAtRecovery {
             indices.retain(|&index| core.pushes[index].push_id.is_multiple_of(2));
         }
         for &index in &indices {
@@ -546,10 +546,10 @@ impl Push {
         }
     }
 
-    fn restore_progress(&mut self, progress: &RecoveredProgress, mutation: Mutation) {
+    fn restore_progress(&mut self, progress: &RecoveredProgress, mutation: CoreMutation) {
         self.delivered_mask |= progress.delivered_mask & self.full_mask();
         self.set_attempts(progress.attempts.min(255) as u8);
-        if progress.in_doubt && mutation != Mutation::ForgetDoubtAtRecovery {
+        if progress.in_doubt && mutation != CoreMutation::ForgetDoubtAtRecovery {
             self.set(flag::IN_DOUBT, true);
         }
     }
@@ -567,7 +567,7 @@ impl Core {
     /// In which order ended pushes come back: as they ended. Ends from before they were numbered
     /// come first, by their times.
     fn restored_rank(&self, push: &EndedPush) -> (u32, CenterMs, u64) {
-        if push.end_number == 0 || self.mutation == Mutation::NotifyByTimeAtRecovery {
+        if push.end_number == 0 || self.mutation == CoreMutation::NotifyByTimeAtRecovery {
             return (0, push.ended_ms(), push.push_id);
         }
         // The latest has the highest rank, the one that would come after it if it were older than
@@ -581,7 +581,7 @@ impl Core {
         order.sort_unstable_by_key(|&index| self.restored_rank(&self.ended[index]));
         self.ended.reorder(&order);
         for index in order {
-            if self.ended.join_ring(index) || self.mutation == Mutation::NotifyOutOfOrder {
+            if self.ended.join_ring(index) || self.mutation == CoreMutation::NotifyOutOfOrder {
                 self.announce_again(index);
             }
         }
@@ -624,8 +624,8 @@ impl Core {
     fn doubt_if_under_way(&mut self, index: PushIndex) {
         let push = &self.pushes[index];
         let waits = push.waits_by_its_records();
-        let all = self.mutation == Mutation::DoubtAllAtRecovery;
-        let trusts = self.mutation == Mutation::TrustHeadsAtRecovery;
+        let all = self.mutation == CoreMutation::DoubtAllAtRecovery;
+        let trusts = self.mutation == CoreMutation::TrustHeadsAtRecovery;
         if all || (!waits && !trusts && self.may_have_been_in_flight(index)) {
             self.pushes[index].set(flag::IN_DOUBT, true);
         }

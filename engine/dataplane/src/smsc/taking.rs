@@ -3,7 +3,7 @@
 use crate::smsc::core::Core;
 use crate::smsc::interface::{KeyVerdict, NewPush};
 use crate::smsc::limits::{SHARE_OF_FREE, admitted_percent};
-use crate::smsc::mutation::Mutation;
+use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
@@ -116,8 +116,8 @@ impl Core {
     }
 
     pub(super) fn place_in_queue(&mut self, index: PushIndex) {
-        let front =
-            self.pushes[index].class == Class::Emergency || self.mutation == Mutation::ReorderMsn;
+        let front = self.pushes[index].class == Class::Emergency
+            || self.mutation == CoreMutation::ReorderMsn;
         if front {
             self.queues.push_front(&mut self.pushes, index);
         } else {

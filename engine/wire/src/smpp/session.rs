@@ -30,7 +30,7 @@ mod window;
 
 pub use config::{Config, VERSION_34, VERSION_50};
 pub use event::{CloseReason, Event, Refusal, RequestId};
-pub use mutation::Mutation;
+pub use mutation::SessionMutation;
 pub use receive::Taken;
 pub use state::{Role, State, Verdict, may_send, verdict};
 
@@ -110,7 +110,7 @@ pub struct Session {
     closing: Option<CloseReason>,
     /// What it counted.
     counts: Counts,
-    mutation: Mutation,
+    mutation: SessionMutation,
 }
 
 impl Session {
@@ -144,12 +144,12 @@ impl Session {
             unanswered_in_a_row: 0,
             closing: None,
             counts: Counts::default(),
-            mutation: Mutation::None,
+            mutation: SessionMutation::None,
         }
     }
 
     /// Makes an error on purpose, for tests.
-    pub fn mutate(&mut self, mutation: Mutation) {
+    pub fn mutate(&mut self, mutation: SessionMutation) {
         self.mutation = mutation;
     }
 
@@ -184,7 +184,7 @@ impl Session {
 
     /// Whether the peer knows optional parameters.
     pub fn peer_knows_tlvs(&self) -> bool {
-        self.peer_version >= VERSION_34 || self.mutation == Mutation::TlvsToAll
+        self.peer_version >= VERSION_34 || self.mutation == SessionMutation::TlvsToAll
     }
 
     /// What it counted.
@@ -199,7 +199,7 @@ impl Session {
 
     /// How many more requests may be sent now.
     pub fn room(&self) -> usize {
-        let extra = usize::from(self.mutation == Mutation::OverrunWindow);
+        let extra = usize::from(self.mutation == SessionMutation::OverrunWindow);
         let room = (usize::from(self.config.window) + extra).saturating_sub(self.window.len());
         if self.state.is_bound() { room } else { 0 }
     }
@@ -210,7 +210,7 @@ impl Session {
         let full = self.inbound >= u32::from(self.config.inbound_window);
         self.controls.has_room()
             && self.state != State::Closed
-            && (!full || self.mutation == Mutation::ReadOn)
+            && (!full || self.mutation == SessionMutation::ReadOn)
     }
 
     /// Binds: a client's first request. Gives the octets that were written to `out`.
@@ -285,7 +285,8 @@ impl Session {
         now_ms: u64,
     ) -> Result<usize, Refusal> {
         self.now_ms = self.now_ms.max(now_ms);
-        let late = self.mutation == Mutation::SendAfterUnbind && self.state == State::Unbinding;
+        let late =
+            self.mutation == SessionMutation::SendAfterUnbind && self.state == State::Unbinding;
         if !may_send(self.config.role, self.state, command) && !late {
             return Err(Refusal::NotBound);
         }
@@ -392,7 +393,7 @@ impl Session {
         if self.state != State::Closed {
             return None;
         }
-        if self.mutation != Mutation::ForgetAtClose
+        if self.mutation != SessionMutation::ForgetAtClose
             && let Some(request) = self.window.remove_oldest()
         {
             return Some(Event::InDoubt { token: request.token });
@@ -408,7 +409,7 @@ impl Session {
         let sequence = self.next_sequence;
         loop {
             self.next_sequence = match self.next_sequence {
-                SEQUENCE_MAX if self.mutation == Mutation::SequenceZero => 0,
+                SEQUENCE_MAX if self.mutation == SessionMutation::SequenceZero => 0,
                 SEQUENCE_MAX => 1,
                 number => number + 1,
             };
@@ -435,7 +436,7 @@ impl Session {
     /// The peer's unbind is answered when its requests are.
     fn finish_peers_unbind(&mut self) {
         let Some(UnbindUnderWay { ours, theirs: Some(sequence), .. }) = self.unbind else { return };
-        if self.inbound > 0 && self.mutation != Mutation::UnbindOvertakes {
+        if self.inbound > 0 && self.mutation != SessionMutation::UnbindOvertakes {
             return;
         }
         self.push(Command::UNBIND_RESP, Status::OK, sequence);

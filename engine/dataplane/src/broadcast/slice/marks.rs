@@ -6,7 +6,7 @@
 //! have arrived once may have it until it is known to have arrived; after a rest no row begins
 //! before a durable record says that it goes on.
 
-use super::{Mutation, Outcome, Record, Slice};
+use super::{Outcome, Record, RowMutation, Slice};
 use crate::broadcast::life::End;
 
 /// Of a mark: it may have arrived.
@@ -117,7 +117,7 @@ impl Slice {
 
     /// Whether rows may begin: after a planned stop not before a record says that they do.
     pub fn is_awake(&self) -> bool {
-        self.waking == Waking::Awake || self.mutation == Mutation::WakingNotAwaited
+        self.waking == Waking::Awake || self.mutation == RowMutation::WakingNotAwaited
     }
 
     /// The next record of marks, if there are any.
@@ -143,7 +143,7 @@ impl Slice {
     }
 
     pub(super) fn replay_marks(&mut self, entries: &[(u32, u16)]) {
-        if self.mutation == Mutation::ForgetMarks {
+        if self.mutation == RowMutation::ForgetMarks {
             return;
         }
         let rows = self.words.len() as u32;

@@ -2,7 +2,7 @@
 
 use crate::broadcast::claims::{Piece, RunSlice};
 use crate::broadcast::life::{End, Life, Step};
-use crate::broadcast::mutation::Mutation;
+use crate::broadcast::mutation::RowMutation;
 use crate::broadcast::outcomes::RowWord;
 
 /// What becomes of rows that are in doubt after a crash.
@@ -83,7 +83,7 @@ pub struct Plan {
     /// Rows in doubt.
     pub on_doubt: OnDoubt,
     /// A deliberate fault.
-    pub mutation: Mutation,
+    pub mutation: RowMutation,
 }
 
 /// What a row's turn comes to.

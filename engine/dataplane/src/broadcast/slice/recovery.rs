@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 
 use super::{
-    Checkpoint, Life, MAY_HAVE_IT, Mutation, OnDoubt, Outcome, Piece, Plan, Record, Slice, known,
+    Checkpoint, Life, MAY_HAVE_IT, OnDoubt, Outcome, Piece, Plan, Record, RowMutation, Slice, known,
 };
 use crate::broadcast::outcomes::Counts;
 
@@ -106,8 +106,13 @@ impl Slice {
     }
 
     /// What was claimed and has no outcome, or was held and is due, may have been under way.
-    pub(super) fn resume_claimed(&mut self, on_doubt: OnDoubt, mutation: Mutation, seconds: u32) {
-        if mutation == Mutation::ForgetClaims {
+    pub(super) fn resume_claimed(
+        &mut self,
+        on_doubt: OnDoubt,
+        mutation: RowMutation,
+        seconds: u32,
+    ) {
+        if mutation == RowMutation::ForgetClaims {
             return;
         }
         let may_be_under_way = |row: &u32| {
@@ -119,7 +124,7 @@ impl Slice {
         if rows.is_empty() {
             return;
         }
-        if mutation != Mutation::TrustClaims {
+        if mutation != RowMutation::TrustClaims {
             self.doubts += rows.len() as u32;
             self.orders.push_back(Record::Doubts { total: self.doubts });
         }

@@ -68,7 +68,7 @@ struct World {
 type Verdict = Result<(), String>;
 
 impl World {
-    fn new(seed: u64, mutation: Mutation) -> Self {
+    fn new(seed: u64, mutation: RowMutation) -> Self {
         let mut random = Seeded(seed);
         let side = |alertseq: u8, random: &mut Seeded| {
             let cut = random.below(u64::from(ROWS)) as u32;
@@ -310,7 +310,7 @@ impl World {
         let sequence = self.journal.len() as u64;
         let checkpoint = self.sides[at].slice.checkpoint(sequence);
         let is_ready = self.durable as u64 >= sequence
-            || self.sides[at].plan.mutation == Mutation::CheckpointTooNew;
+            || self.sides[at].plan.mutation == RowMutation::CheckpointTooNew;
         if !is_ready && self.random.chance(2) {
             // It may still be lost with all that it stands on.
             self.durable = self.journal.len();
@@ -376,7 +376,7 @@ impl World {
     fn recover(&mut self, at: usize, named: &[(usize, u64)]) -> Verdict {
         let replays_all = self.random.chance(2);
         let side = &mut self.sides[at];
-        let is_too_new = side.plan.mutation == Mutation::CheckpointTooNew;
+        let is_too_new = side.plan.mutation == RowMutation::CheckpointTooNew;
         let mut files = side.files.iter().rev();
         let checkpoint = files.find(|file| is_too_new || named.contains(&(at, file.sequence)));
         let checkpoint = checkpoint.cloned();
@@ -532,7 +532,7 @@ fn histories() -> u64 {
 #[test]
 fn whatever_happens_no_row_is_lost_and_none_is_sent_twice_but_in_doubt() {
     for seed in 0..histories() {
-        if let Err(what) = World::new(seed, Mutation::None).run() {
+        if let Err(what) = World::new(seed, RowMutation::None).run() {
             panic!("seed {seed}: {what}");
         }
     }
@@ -541,16 +541,16 @@ fn whatever_happens_no_row_is_lost_and_none_is_sent_twice_but_in_doubt() {
 #[test]
 fn every_deliberate_fault_is_noticed() {
     for mutation in [
-        Mutation::ClaimNotAwaited,
-        Mutation::OutcomeBeforeDurability,
-        Mutation::CheckpointTooNew,
-        Mutation::CancelAtClaimOnly,
-        Mutation::AlertseqWrongWay,
-        Mutation::ForgetClaims,
-        Mutation::TrustClaims,
-        Mutation::RetryWhilePaused,
-        Mutation::WakingNotAwaited,
-        Mutation::ForgetMarks,
+        RowMutation::ClaimNotAwaited,
+        RowMutation::OutcomeBeforeDurability,
+        RowMutation::CheckpointTooNew,
+        RowMutation::CancelAtClaimOnly,
+        RowMutation::AlertseqWrongWay,
+        RowMutation::ForgetClaims,
+        RowMutation::TrustClaims,
+        RowMutation::RetryWhilePaused,
+        RowMutation::WakingNotAwaited,
+        RowMutation::ForgetMarks,
     ] {
         let noticed = (0..HISTORIES).find_map(|seed| World::new(seed, mutation).run().err());
         assert!(noticed.is_some(), "{mutation:?} is not noticed");

@@ -237,12 +237,12 @@ mod tests {
     use super::*;
     use crate::broadcast::claims::RunSlice;
     use crate::broadcast::life::End;
-    use crate::broadcast::mutation::Mutation;
+    use crate::broadcast::mutation::RowMutation;
     use crate::broadcast::slice::{MAY_HAVE_IT, OnDoubt, WITHDRAWN};
 
     fn plan() -> Plan {
         let runs = vec![RunSlice { first: 0, rows: 100, wave: 0 }];
-        Plan { runs, alertseq: 0, on_doubt: OnDoubt::Again, mutation: Mutation::None }
+        Plan { runs, alertseq: 0, on_doubt: OnDoubt::Again, mutation: RowMutation::None }
     }
 
     fn word(outcome: Outcome, seconds: u32) -> RowWord {

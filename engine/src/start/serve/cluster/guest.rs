@@ -11,7 +11,7 @@ use super::spool::Spool;
 use crate::cluster::chunk::ChunkHead;
 use crate::cluster::keeper::{Happening, Keeper, KeeperSetup};
 use crate::cluster::limits::{CHUNK_HEAD_OCTETS, CHUNK_OCTETS_MAX};
-use crate::cluster::mutation::Mutation;
+use crate::cluster::mutation::NodeMutation;
 use crate::cluster::node::{Incarnation, NodeName};
 use crate::cluster::ports::{Liveness, ReplicatedLog};
 use crate::io::mailbox::Ports;
@@ -121,7 +121,7 @@ impl NodeGuest {
             partitions,
             number_bits: SHARD_BITS,
             times: member.cluster.times,
-            mutation: Mutation::None,
+            mutation: NodeMutation::None,
         });
         Self {
             keeper,

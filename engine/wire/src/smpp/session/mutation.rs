@@ -3,7 +3,7 @@
 
 /// What a session does wrong on purpose. Outside of tests it is always `None`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mutation {
+pub enum SessionMutation {
     /// Nothing.
     None,
     /// A request is acknowledged when it comes, before its owner answers.
@@ -50,7 +50,7 @@ pub enum Mutation {
     ForgiveBad,
 }
 
-impl Mutation {
+impl SessionMutation {
     /// Every error.
     pub const ALL: [Self; 21] = [
         Self::AcknowledgeEarly,

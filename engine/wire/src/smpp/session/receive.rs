@@ -9,7 +9,7 @@ use super::super::pdu::{BindKind, Body, Pdu, decode_framed};
 use super::super::receipt::Receipt;
 use super::super::status::Status;
 use super::event::{CloseReason, Event, RequestId};
-use super::mutation::Mutation;
+use super::mutation::SessionMutation;
 use super::state::{Role, State, Verdict, verdict};
 use super::window::Outstanding;
 use super::{BindUnderWay, Session, UnbindUnderWay};
@@ -51,7 +51,7 @@ impl Session {
                 Taken { octets: 0, event: None }
             }
             Err(error) => {
-                if self.mutation == Mutation::SkipBadLength {
+                if self.mutation == SessionMutation::SkipBadLength {
                     self.unread = 0;
                     return Taken { octets: input.len(), event: None };
                 }
@@ -68,7 +68,8 @@ impl Session {
         if header.command.is_response() {
             return self.handle_answer(&decode_framed(header, pdu).ok()?);
         }
-        let early = self.mutation == Mutation::RefuseEarlyEnquire && self.state == State::Open;
+        let early =
+            self.mutation == SessionMutation::RefuseEarlyEnquire && self.state == State::Open;
         match verdict(self.config.role, self.state, header.command) {
             Verdict::Own if early => self.refuse(&header, Status::INVALID_BIND_STATE),
             Verdict::Own if header.command == Command::ENQUIRE_LINK => {
@@ -82,7 +83,7 @@ impl Session {
             Verdict::Nack => {
                 self.counts.refused_requests += 1;
                 self.push(Command::GENERIC_NACK, Status::INVALID_COMMAND, header.sequence);
-                if self.mutation == Mutation::UnknownCloses {
+                if self.mutation == SessionMutation::UnknownCloses {
                     self.end(CloseReason::Closed);
                 }
                 None
@@ -107,7 +108,7 @@ impl Session {
         if header.command != Command::ALERT_NOTIFICATION {
             self.push(header.command.response(), error.status(), header.sequence);
         }
-        if self.bad_in_a_row >= BAD_REQUESTS_MAX && self.mutation != Mutation::ForgiveBad {
+        if self.bad_in_a_row >= BAD_REQUESTS_MAX && self.mutation != SessionMutation::ForgiveBad {
             self.end(CloseReason::BadRequests(error));
         }
     }
@@ -169,7 +170,7 @@ impl Session {
             return Some(Event::Alert { body });
         }
         self.inbound += 1;
-        if self.mutation == Mutation::AcknowledgeEarly {
+        if self.mutation == SessionMutation::AcknowledgeEarly {
             self.push(header.command.response(), Status::OK, header.sequence);
         }
         let request = RequestId { command: header.command, sequence: header.sequence };
@@ -224,14 +225,14 @@ impl Session {
     ) -> Option<Event<'a>> {
         let is_nack = header.command == Command::GENERIC_NACK;
         let asked = match self.mutation {
-            Mutation::MatchOldest => self.window.oldest(),
+            SessionMutation::MatchOldest => self.window.oldest(),
             _ => self.window.peek(header.sequence),
         };
         let answers = |command: Command| is_nack || command.response() == header.command;
         let sequence = asked.filter(|asked| answers(asked.command)).map(|asked| asked.sequence);
         // A nack that says that all is well does not say that the request was done.
         let empty_nack = is_nack && header.status == Status::OK;
-        let status = if empty_nack && self.mutation != Mutation::NackIsSuccess {
+        let status = if empty_nack && self.mutation != SessionMutation::NackIsSuccess {
             Status::INVALID_COMMAND
         } else {
             header.status

@@ -6,7 +6,7 @@ use super::super::limits::{
 };
 use super::super::status::Status;
 use super::event::CloseReason;
-use super::mutation::Mutation;
+use super::mutation::SessionMutation;
 use super::state::{Role, State};
 use super::{Session, UnbindUnderWay};
 
@@ -73,33 +73,35 @@ impl Session {
 
     fn init_due(&self) -> Option<u64> {
         let is_unbound = matches!(self.state, State::Open | State::Binding);
-        let forgotten = self.mutation == Mutation::NeverBound;
+        let forgotten = self.mutation == SessionMutation::NeverBound;
         (is_unbound && !forgotten).then_some(self.opened_ms + self.config.session_init_ms)
     }
 
     fn partial_due(&self) -> Option<u64> {
         let since_ms = self.partial_since_ms.filter(|_| self.is_reading())?;
-        (self.mutation != Mutation::PartialForEver).then_some(since_ms + PARTIAL_PDU_MS)
+        (self.mutation != SessionMutation::PartialForEver).then_some(since_ms + PARTIAL_PDU_MS)
     }
 
     fn unbind_due(&self) -> Option<u64> {
         let UnbindUnderWay { until_ms, .. } = self.unbind?;
-        (self.mutation != Mutation::UnbindForEver).then_some(until_ms)
+        (self.mutation != SessionMutation::UnbindForEver).then_some(until_ms)
     }
 
     fn response_due(&self) -> Option<u64> {
-        let oldest = self.window.oldest().filter(|_| self.mutation != Mutation::WaitForEver)?;
+        let oldest =
+            self.window.oldest().filter(|_| self.mutation != SessionMutation::WaitForEver)?;
         Some(oldest.sent_ms + self.config.response_ms)
     }
 
     fn silence_due(&self) -> Option<u64> {
         let (_, since_ms) = self.enquiry.filter(|_| self.state.is_bound())?;
-        let forgotten = self.mutation == Mutation::EnquireUnanswered;
+        let forgotten = self.mutation == SessionMutation::EnquireUnanswered;
         (!forgotten && self.is_reading()).then_some(since_ms + ENQUIRE_ANSWER_MS)
     }
 
     fn enquire_due(&self) -> Option<u64> {
-        let wanted = self.config.enquire_link_ms > 0 && self.mutation != Mutation::NeverEnquire;
+        let wanted =
+            self.config.enquire_link_ms > 0 && self.mutation != SessionMutation::NeverEnquire;
         if !wanted || self.enquiry.is_some() || !self.state.is_bound() {
             return None;
         }
@@ -129,7 +131,7 @@ impl Session {
         }
         self.overdue.push_back(request);
         let too_many = self.unanswered_in_a_row >= UNANSWERED_REQUESTS_MAX;
-        if too_many && self.mutation != Mutation::GoOnUnanswered {
+        if too_many && self.mutation != SessionMutation::GoOnUnanswered {
             self.end(CloseReason::Unanswered);
         }
         Some(request.token)

@@ -7,7 +7,7 @@ use crate::smpp::command::Command;
 use crate::smpp::oddities::Oddities;
 use crate::smpp::pdu::{Bind, BindKind, Body, Message, MessageResp, decode};
 use crate::smpp::session::{
-    CloseReason, Config, Event, Mutation, Refusal, RequestId, Session, State,
+    CloseReason, Config, Event, Refusal, RequestId, Session, SessionMutation, State,
 };
 use crate::smpp::status::Status;
 use crate::smpp::tlv::{Tag, TlvWriter};
@@ -59,7 +59,7 @@ fn an_smsc_that_does_not_say_its_version_counts_as_it_is_set() {
 
 #[test]
 fn an_enquire_link_answered_with_another_number_shows_that_the_peer_is_there() {
-    let mut session = bound_client(Mutation::None, 0x34, config());
+    let mut session = bound_client(SessionMutation::None, 0x34, config());
     session.handle_time(30_000);
     assert_eq!(made(&mut session).len(), 1);
     take(&mut session, &written(Command::ENQUIRE_LINK_RESP, 0, 77, &Body::Empty), 30_500);
@@ -75,7 +75,7 @@ fn a_receipt_that_is_cut_short_is_taken_by_a_client_and_refused_by_nobody_else()
     let mut octets = written(Command::DELIVER_SM, 0, 4, &Body::Message(receipt));
     let length = octets.len();
     octets[length - samples::RECEIPT.len() - 1] += 1;
-    let mut session = bound_client(Mutation::None, 0x34, config());
+    let mut session = bound_client(SessionMutation::None, 0x34, config());
     match session.handle_octets(&octets, 0).event {
         Some(Event::Request { request, oddities, .. }) => {
             assert_eq!(request, RequestId { command: Command::DELIVER_SM, sequence: 4 });
@@ -93,7 +93,7 @@ fn a_receipt_that_is_cut_short_is_taken_by_a_client_and_refused_by_nobody_else()
 #[test]
 fn an_idle_customer_is_unbound_where_that_is_wanted() {
     let idle = Config { inactivity_ms: 20_000, ..Config::customer() };
-    let mut session = bound_server(Mutation::None, 0x34, idle);
+    let mut session = bound_server(SessionMutation::None, 0x34, idle);
     take(&mut session, &submit_of(2), 10_000);
     let request = RequestId { command: Command::SUBMIT_SM, sequence: 2 };
     let mut out = [0; 100];
@@ -112,7 +112,7 @@ fn an_idle_customer_is_unbound_where_that_is_wanted() {
 #[test]
 fn a_peer_of_5_0_is_told_more_of_an_error_and_no_other() {
     for (version, has_body) in [(0x33, false), (0x34, false), (0x50, true)] {
-        let mut session = bound_server(Mutation::None, version, Config::customer());
+        let mut session = bound_server(SessionMutation::None, version, Config::customer());
         take(&mut session, &submit_of(2), 0);
         let request = RequestId { command: Command::SUBMIT_SM, sequence: 2 };
         let mut space = [0; 64];
@@ -134,7 +134,7 @@ fn a_peer_of_5_0_is_told_more_of_an_error_and_no_other() {
 
 #[test]
 fn every_unbind_gets_one_answer() {
-    let mut session = bound_server(Mutation::None, 0x34, Config::customer());
+    let mut session = bound_server(SessionMutation::None, 0x34, Config::customer());
     let unbind = |sequence| written(Command::UNBIND, 0, sequence, &Body::Empty);
     take(&mut session, &[submit_of(2), unbind(3), unbind(4)].concat(), 0);
     assert_eq!(made(&mut session), [(Command::UNBIND_RESP, 0, 4)]);
@@ -143,7 +143,7 @@ fn every_unbind_gets_one_answer() {
     session.answer(&mut out, request, Status::SYSTEM_ERROR, &Body::Empty, 1).expect("room");
     assert_eq!(made(&mut session), [(Command::UNBIND_RESP, 0, 3)]);
     // Both at once: each answers the other's, and goes when its own is answered.
-    let mut session = bound_client(Mutation::None, 0x34, config());
+    let mut session = bound_client(SessionMutation::None, 0x34, config());
     session.unbind(0);
     take(&mut session, &unbind(9), 0);
     assert_eq!(made(&mut session), [(Command::UNBIND, 0, 2), (Command::UNBIND_RESP, 0, 9)]);

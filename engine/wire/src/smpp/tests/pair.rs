@@ -9,7 +9,7 @@ use crate::smpp::command::Command;
 use crate::smpp::frame::first_pdu;
 use crate::smpp::limits::SEQUENCE_MAX;
 use crate::smpp::pdu::{Bind, BindKind, Body, Message, MessageResp, decode};
-use crate::smpp::session::{Config, Event, Mutation, Refusal, RequestId, Session, State};
+use crate::smpp::session::{Config, Event, Refusal, RequestId, Session, SessionMutation, State};
 use crate::smpp::status::Status;
 use crate::smpp::tlv::{Tag, TlvWriter, Tlvs};
 use crate::terms::mix::mix;
@@ -74,12 +74,12 @@ const CLIENT: usize = 0;
 const SERVER: usize = 1;
 
 /// A run of this seed; the sentence says what went wrong.
-pub(super) fn run(seed: u64, mutation: Mutation) -> Result<u64, String> {
+pub(super) fn run(seed: u64, mutation: SessionMutation) -> Result<u64, String> {
     World::new(seed, mutation).run().map_err(|sentence| format!("seed {seed}: {sentence}"))
 }
 
 impl World {
-    fn new(seed: u64, mutation: Mutation) -> Self {
+    fn new(seed: u64, mutation: SessionMutation) -> Self {
         let mut chance = Chance(mix(seed));
         let window = 1 + chance.below(20) as u16;
         let inbound_window = 1 + chance.below(30) as u16;
@@ -357,7 +357,8 @@ impl World {
 fn every_message_ends_once_and_rightly_whatever_comes_late_in_pieces_or_never() {
     let (mut messages, runs) = (0, 300);
     for seed in 0..runs {
-        messages += run(seed, Mutation::None).unwrap_or_else(|sentence| panic!("{sentence}"));
+        messages +=
+            run(seed, SessionMutation::None).unwrap_or_else(|sentence| panic!("{sentence}"));
     }
     assert!(messages > runs * MESSAGES / 2, "{messages} messages are many");
 }

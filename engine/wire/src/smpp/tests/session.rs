@@ -7,7 +7,7 @@ use crate::smpp::command::Command;
 use crate::smpp::limits::{SEQUENCE_MAX, UNBIND_MS};
 use crate::smpp::pdu::{Bind, BindKind, BindResp, Body, Message, MessageResp, decode};
 use crate::smpp::session::{
-    CloseReason, Config, Event, Mutation, Refusal, RequestId, Role, Session, State, Verdict,
+    CloseReason, Config, Event, Refusal, RequestId, Role, Session, SessionMutation, State, Verdict,
     may_send, verdict,
 };
 use crate::smpp::status::Status;
@@ -25,7 +25,7 @@ macro_rules! ensure {
 pub(super) use ensure;
 
 /// Whether a session behaves in one respect; the sentence says what it does instead.
-type Probe = fn(Mutation) -> Result<(), String>;
+type Probe = fn(SessionMutation) -> Result<(), String>;
 
 const PROBES: [(&str, Probe); 19] = [
     ("answers in any order", answers_in_any_order_find_their_requests),
@@ -52,13 +52,13 @@ const PROBES: [(&str, Probe); 19] = [
 #[test]
 fn a_session_does_what_the_tables_and_timers_say() {
     for (name, probe) in PROBES {
-        assert_eq!(probe(Mutation::None), Ok(()), "{name}");
+        assert_eq!(probe(SessionMutation::None), Ok(()), "{name}");
     }
 }
 
 #[test]
 fn every_error_that_a_session_could_have_is_caught() {
-    for mutation in Mutation::ALL {
+    for mutation in SessionMutation::ALL {
         let caught: Vec<&str> = PROBES
             .iter()
             .filter(|(_, probe)| probe(mutation).is_err())
@@ -118,7 +118,7 @@ pub(super) fn bind(version: u8) -> Bind<'static> {
 }
 
 /// A client that an SMSC of this version has bound at time 0, its own bind being number 1.
-pub(super) fn bound_client(mutation: Mutation, version: u8, config: Config) -> Session {
+pub(super) fn bound_client(mutation: SessionMutation, version: u8, config: Config) -> Session {
     let mut session = Session::new(config, 0);
     session.mutate(mutation);
     let mut out = [0; 200];
@@ -133,7 +133,7 @@ pub(super) fn bound_client(mutation: Mutation, version: u8, config: Config) -> S
 }
 
 /// A server that a client of this version has bound at time 0.
-pub(super) fn bound_server(mutation: Mutation, version: u8, config: Config) -> Session {
+pub(super) fn bound_server(mutation: SessionMutation, version: u8, config: Config) -> Session {
     let mut session = Session::new(config, 0);
     session.mutate(mutation);
     let request = written(Command::BIND_TRANSCEIVER, 0, 1, &Body::Bind(bind(version)));
@@ -141,7 +141,7 @@ pub(super) fn bound_server(mutation: Mutation, version: u8, config: Config) -> S
     let mut out = [0; 200];
     let octets = session.answer_bind(&mut out, Status::OK, b"Hayauma", 0).expect("room");
     let answer = decode(&out[..octets]).expect("ours");
-    let knows_tlvs = version >= 0x34 || mutation == Mutation::TlvsToAll;
+    let knows_tlvs = version >= 0x34 || mutation == SessionMutation::TlvsToAll;
     let Body::BindResp(body) = answer.body else { panic!("{answer:?}") };
     let said = version.clamp(0x33, 0x50);
     assert_eq!(body.interface_version(), knows_tlvs.then_some(said));
@@ -162,7 +162,7 @@ pub(super) fn submit_of(sequence: u32) -> Vec<u8> {
     written(Command::SUBMIT_SM, 0, sequence, &Body::Message(submit()))
 }
 
-fn answers_in_any_order_find_their_requests(mutation: Mutation) -> Result<(), String> {
+fn answers_in_any_order_find_their_requests(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     for token in 10..14 {
         send(&mut session, token, 0).map_err(|refusal| refusal.to_string())?;
@@ -185,7 +185,7 @@ fn answers_in_any_order_find_their_requests(mutation: Mutation) -> Result<(), St
     Ok(())
 }
 
-fn no_more_is_outstanding_than_the_window_allows(mutation: Mutation) -> Result<(), String> {
+fn no_more_is_outstanding_than_the_window_allows(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     for token in 0..4 {
         ensure!(send(&mut session, token, 0).is_ok(), "four fit");
@@ -197,7 +197,9 @@ fn no_more_is_outstanding_than_the_window_allows(mutation: Mutation) -> Result<(
     Ok(())
 }
 
-fn numbers_go_around_and_leave_out_what_is_outstanding(mutation: Mutation) -> Result<(), String> {
+fn numbers_go_around_and_leave_out_what_is_outstanding(
+    mutation: SessionMutation,
+) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     let sequence_of = |session: &mut Session| {
         let mut out = [0; 400];
@@ -213,7 +215,7 @@ fn numbers_go_around_and_leave_out_what_is_outstanding(mutation: Mutation) -> Re
     Ok(())
 }
 
-fn a_nack_answers_and_is_never_success(mutation: Mutation) -> Result<(), String> {
+fn a_nack_answers_and_is_never_success(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     for (sequence, status) in [(2, 3), (3, 0)] {
         send(&mut session, 1, 0).map_err(|refusal| refusal.to_string())?;
@@ -230,7 +232,7 @@ fn a_nack_answers_and_is_never_success(mutation: Mutation) -> Result<(), String>
     Ok(())
 }
 
-fn what_is_outstanding_at_the_end_is_in_doubt(mutation: Mutation) -> Result<(), String> {
+fn what_is_outstanding_at_the_end_is_in_doubt(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     for token in 0..3 {
         send(&mut session, token, 0).map_err(|refusal| refusal.to_string())?;
@@ -245,7 +247,7 @@ fn what_is_outstanding_at_the_end_is_in_doubt(mutation: Mutation) -> Result<(), 
     Ok(())
 }
 
-fn three_requests_without_answer_end_the_session(mutation: Mutation) -> Result<(), String> {
+fn three_requests_without_answer_end_the_session(mutation: SessionMutation) -> Result<(), String> {
     let patient = Config { enquire_link_ms: 0, ..config() };
     let mut session = bound_client(mutation, 0x34, patient);
     send(&mut session, 1, 1_000).map_err(|refusal| refusal.to_string())?;
@@ -272,7 +274,7 @@ fn three_requests_without_answer_end_the_session(mutation: Mutation) -> Result<(
     Ok(())
 }
 
-fn silence_is_probed_and_ends_the_session(mutation: Mutation) -> Result<(), String> {
+fn silence_is_probed_and_ends_the_session(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     ensure!(session.poll_deadline() == Some(30_000), "due {:?}", session.poll_deadline());
     session.handle_time(30_000);
@@ -299,7 +301,7 @@ fn silence_is_probed_and_ends_the_session(mutation: Mutation) -> Result<(), Stri
     Ok(())
 }
 
-fn a_pdu_that_stays_incomplete_ends_the_session(mutation: Mutation) -> Result<(), String> {
+fn a_pdu_that_stays_incomplete_ends_the_session(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     let enquire = written(Command::ENQUIRE_LINK, 0, 9, &Body::Empty);
     for octets in 1..16 {
@@ -314,7 +316,7 @@ fn a_pdu_that_stays_incomplete_ends_the_session(mutation: Mutation) -> Result<()
     Ok(())
 }
 
-fn a_connection_that_nobody_binds_ends(mutation: Mutation) -> Result<(), String> {
+fn a_connection_that_nobody_binds_ends(mutation: SessionMutation) -> Result<(), String> {
     for config in [Config::carrier(), Config::customer()] {
         let mut session = Session::new(config, 5);
         session.mutate(mutation);
@@ -328,7 +330,7 @@ fn a_connection_that_nobody_binds_ends(mutation: Mutation) -> Result<(), String>
     Ok(())
 }
 
-fn an_old_peer_gets_no_tlvs(mutation: Mutation) -> Result<(), String> {
+fn an_old_peer_gets_no_tlvs(mutation: SessionMutation) -> Result<(), String> {
     let mut space = [0; 64];
     let mut tlvs = TlvWriter::new(&mut space);
     tlvs.short(Tag::USER_MESSAGE_REFERENCE, 7);
@@ -356,7 +358,7 @@ fn an_old_peer_gets_no_tlvs(mutation: Mutation) -> Result<(), String> {
     Ok(())
 }
 
-fn nothing_new_is_sent_after_an_unbind(mutation: Mutation) -> Result<(), String> {
+fn nothing_new_is_sent_after_an_unbind(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     send(&mut session, 1, 0).map_err(|refusal| refusal.to_string())?;
     session.unbind(100);
@@ -372,7 +374,7 @@ fn nothing_new_is_sent_after_an_unbind(mutation: Mutation) -> Result<(), String>
     Ok(())
 }
 
-fn a_peers_unbind_waits_for_its_answers(mutation: Mutation) -> Result<(), String> {
+fn a_peers_unbind_waits_for_its_answers(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_server(mutation, 0x34, Config::customer());
     let request = RequestId { command: Command::SUBMIT_SM, sequence: 2 };
     let octets = [submit_of(2), written(Command::UNBIND, 0, 3, &Body::Empty)].concat();
@@ -389,7 +391,9 @@ fn a_peers_unbind_waits_for_its_answers(mutation: Mutation) -> Result<(), String
     Ok(())
 }
 
-fn an_unbind_without_answer_ends_after_five_seconds(mutation: Mutation) -> Result<(), String> {
+fn an_unbind_without_answer_ends_after_five_seconds(
+    mutation: SessionMutation,
+) -> Result<(), String> {
     let mut session = bound_client(mutation, 0x34, config());
     session.unbind(100);
     made(&mut session);
@@ -403,7 +407,7 @@ fn an_unbind_without_answer_ends_after_five_seconds(mutation: Mutation) -> Resul
     Ok(())
 }
 
-fn an_unknown_command_costs_an_answer_only(mutation: Mutation) -> Result<(), String> {
+fn an_unknown_command_costs_an_answer_only(mutation: SessionMutation) -> Result<(), String> {
     for mut session in
         [bound_client(mutation, 0x34, config()), bound_server(mutation, 0x34, Config::customer())]
     {
@@ -418,7 +422,7 @@ fn an_unknown_command_costs_an_answer_only(mutation: Mutation) -> Result<(), Str
     Ok(())
 }
 
-fn a_length_that_no_pdu_has_ends_the_session(mutation: Mutation) -> Result<(), String> {
+fn a_length_that_no_pdu_has_ends_the_session(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_server(mutation, 0x34, Config::customer());
     let mut octets = written(Command::ENQUIRE_LINK, 0, 9, &Body::Empty);
     octets[1] = 1;
@@ -430,7 +434,7 @@ fn a_length_that_no_pdu_has_ends_the_session(mutation: Mutation) -> Result<(), S
     Ok(())
 }
 
-fn an_enquire_link_is_answered_in_every_state(mutation: Mutation) -> Result<(), String> {
+fn an_enquire_link_is_answered_in_every_state(mutation: SessionMutation) -> Result<(), String> {
     let mut fresh = Session::new(Config::customer(), 0);
     fresh.mutate(mutation);
     let mut binding = fresh.clone();
@@ -447,7 +451,7 @@ fn an_enquire_link_is_answered_in_every_state(mutation: Mutation) -> Result<(), 
     Ok(())
 }
 
-fn reading_stops_at_the_window(mutation: Mutation) -> Result<(), String> {
+fn reading_stops_at_the_window(mutation: SessionMutation) -> Result<(), String> {
     let narrow = Config { inbound_window: 3, ..Config::customer() };
     let mut session = bound_server(mutation, 0x34, narrow);
     let octets: Vec<u8> = (2..10).flat_map(submit_of).collect();
@@ -469,7 +473,7 @@ fn reading_stops_at_the_window(mutation: Mutation) -> Result<(), String> {
     Ok(())
 }
 
-fn ten_bad_requests_in_a_row_end_the_session(mutation: Mutation) -> Result<(), String> {
+fn ten_bad_requests_in_a_row_end_the_session(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_server(mutation, 0x34, Config::customer());
     let mut bad = submit_of(2);
     let length = bad.len();
@@ -492,7 +496,7 @@ fn ten_bad_requests_in_a_row_end_the_session(mutation: Mutation) -> Result<(), S
     Ok(())
 }
 
-fn a_request_is_answered_by_its_owner_alone(mutation: Mutation) -> Result<(), String> {
+fn a_request_is_answered_by_its_owner_alone(mutation: SessionMutation) -> Result<(), String> {
     let mut session = bound_server(mutation, 0x34, Config::customer());
     take(&mut session, &[submit_of(2), submit_of(3)].concat(), 0);
     session.handle_time(5_000);
