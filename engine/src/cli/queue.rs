@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::queue_waiting;
 use super::table::{self, grouped, plural};
 use super::{CliError, Place, print};
-use crate::broadcast::slice::Record as SliceRecord;
+use crate::broadcast::slice::SliceRecord;
 use crate::broadcast::slice::codec;
 use crate::journal::{
     BroadcastNote, Damage, Handed, Kind, Position, Record, Survey, read_holder, survey,

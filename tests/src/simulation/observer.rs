@@ -4,7 +4,7 @@
 use super::bodies::entry_of;
 use super::books::Books;
 use super::ledger::EntryIndex;
-use hayauma::broadcast::slice::{Record as RowRecord, codec};
+use hayauma::broadcast::slice::{SliceRecord, codec};
 use hayauma::journal::{Cursor, Record};
 use hayauma::shard::Shard;
 use hayauma::smsc::state::State;
@@ -71,7 +71,7 @@ pub(super) struct Observer {
     /// What may be lost when the engine ends.
     undurable: VecDeque<Noted>,
     /// What was written of broadcasts and nobody has taken note of: ordinal, sequence, record.
-    notes: Vec<(u32, u64, RowRecord)>,
+    notes: Vec<(u32, u64, SliceRecord)>,
 }
 
 impl Observer {
@@ -109,7 +109,7 @@ impl Observer {
     }
 
     /// What was written of broadcasts since this was asked last.
-    pub(super) fn take_notes(&mut self) -> Vec<(u32, u64, RowRecord)> {
+    pub(super) fn take_notes(&mut self) -> Vec<(u32, u64, SliceRecord)> {
         std::mem::take(&mut self.notes)
     }
 

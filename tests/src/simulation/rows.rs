@@ -13,7 +13,7 @@ use hayauma::billing::{Event, EventKind};
 use hayauma::broadcast::life::Life;
 use hayauma::broadcast::outcomes::{Counts, NOT_MEANT, OUTCOMES, Outcome, RowWord};
 use hayauma::broadcast::recipients::ShardRun;
-use hayauma::broadcast::slice::{MAY_HAVE_IT, Order, Record};
+use hayauma::broadcast::slice::{MAY_HAVE_IT, Order, SliceRecord};
 use std::collections::HashMap;
 use wire::terms::ids::Class;
 use wire::terms::time::CenterMs;
@@ -353,24 +353,24 @@ impl Rows {
         &mut self,
         shard: usize,
         (ordinal, sequence): (u32, u64),
-        record: &Record,
+        record: &SliceRecord,
     ) -> Result<Vec<u32>, Violation> {
         let number = ordinal as usize - 1;
         let Some(cast) = self.cast(number) else { return Ok(Vec::new()) };
         let mut there = Vec::new();
         match record {
-            Record::Claimed(pieces) => {
+            SliceRecord::Claimed(pieces) => {
                 let claims =
                     pieces.iter().map(|piece| (sequence, piece.run, piece.first + piece.rows));
                 cast.claims[shard].extend(claims);
             }
-            Record::Marks(entries) => {
+            SliceRecord::Marks(entries) => {
                 for (place, _) in entries.iter().filter(|(_, mark)| mark & MAY_HAVE_IT != 0) {
                     let row = cast.number_of(shard, *place);
                     cast.rows[row].doubted = true;
                 }
             }
-            Record::Outcomes(entries) => {
+            SliceRecord::Outcomes(entries) => {
                 for (place, word) in entries {
                     let row = cast.number_of(shard, *place);
                     let row = &mut cast.rows[row];
@@ -388,8 +388,8 @@ impl Rows {
                     );
                 }
             }
-            Record::Order(Order::Start) => cast.has_begun[shard] = true,
-            Record::Stands(life) => cast.has_begun[shard] |= *life != Life::Holding,
+            SliceRecord::Order(Order::Start) => cast.has_begun[shard] = true,
+            SliceRecord::Stands(life) => cast.has_begun[shard] |= *life != Life::Holding,
             _ => {}
         }
         Ok(there)

@@ -27,7 +27,7 @@ use super::outcomes::{Counts, Outcome, RowWord};
 
 use marks::Waking;
 pub use marks::{ARRIVED, MARKS_OF_A_RECORD_MAX, MAY_HAVE_IT, WITHDRAWN};
-pub use record::{OnDoubt, Order, Plan, Record, Turn};
+pub use record::{OnDoubt, Order, Plan, SliceRecord, Turn};
 pub use waves::WaveFigures;
 use waves::WavesOpen;
 
@@ -83,7 +83,7 @@ pub struct Slice {
     shifts: VecDeque<Shift>,
     releases: VecDeque<Release>,
     /// Records to be appended.
-    orders: VecDeque<Record>,
+    orders: VecDeque<SliceRecord>,
     to_claim: Vec<Piece>,
     staged: Vec<(u32, RowWord)>,
     /// See [`Self::mark`].
@@ -199,7 +199,7 @@ impl Slice {
     /// Orders that the state does not allow, and those of a lower alertseq, change nothing.
     pub fn order(&mut self, order: Order) {
         if self.obey(order) {
-            self.orders.push_back(Record::Order(order));
+            self.orders.push_back(SliceRecord::Order(order));
         }
     }
 
@@ -217,7 +217,7 @@ impl Slice {
     }
 
     /// The next record to append; [`Self::appended`] follows before anything else.
-    pub fn poll_record(&mut self) -> Option<Record> {
+    pub fn poll_record(&mut self) -> Option<SliceRecord> {
         assert!(self.asked.is_none(), "the record before has its sequence");
         if let Some(record) = self.orders.pop_front() {
             self.break_rest();
@@ -232,7 +232,7 @@ impl Slice {
         }
         if !self.staged.is_empty() {
             let count = self.staged.len().min(OUTCOMES_OF_A_RECORD_MAX);
-            return Some(Record::Outcomes(self.staged.drain(..count).collect()));
+            return Some(SliceRecord::Outcomes(self.staged.drain(..count).collect()));
         }
         if self.to_claim.is_empty() {
             return self.poll_rest();
@@ -240,7 +240,7 @@ impl Slice {
         let count = self.to_claim.len().min(PIECES_OF_A_RECORD_MAX);
         let pieces: Vec<Piece> = self.to_claim.drain(..count).collect();
         self.asked = Some(pieces.clone());
-        Some(Record::Claimed(pieces))
+        Some(SliceRecord::Claimed(pieces))
     }
 
     /// The record that was asked for last has this sequence.
@@ -435,27 +435,27 @@ impl Slice {
 
     /// What records that were read say now, to be appended again behind all others: entries that
     /// newer records have overtaken are left out.
-    pub fn said_again(&self, record: &Record) -> Vec<Record> {
+    pub fn said_again(&self, record: &SliceRecord) -> Vec<SliceRecord> {
         match record {
-            Record::Order(Order::Wave { .. }) => vec![self.waves.record()],
-            Record::Order(_) | Record::Stands(_) => vec![Record::Stands(self.life)],
-            Record::Doubts { .. } => vec![Record::Doubts { total: self.doubts }],
-            Record::Marks(entries) => self.marks_again(entries),
+            SliceRecord::Order(Order::Wave { .. }) => vec![self.waves.record()],
+            SliceRecord::Order(_) | SliceRecord::Stands(_) => vec![SliceRecord::Stands(self.life)],
+            SliceRecord::Doubts { .. } => vec![SliceRecord::Doubts { total: self.doubts }],
+            SliceRecord::Marks(entries) => self.marks_again(entries),
             // Rows have begun since.
-            Record::Rests => Vec::new(),
-            Record::Claimed(pieces) => {
+            SliceRecord::Rests => Vec::new(),
+            SliceRecord::Claimed(pieces) => {
                 let pieces: Vec<Piece> =
                     pieces.iter().copied().filter(|piece| self.is_last_claim(*piece)).collect();
-                if pieces.is_empty() { Vec::new() } else { vec![Record::Claimed(pieces)] }
+                if pieces.is_empty() { Vec::new() } else { vec![SliceRecord::Claimed(pieces)] }
             }
-            Record::Outcomes(entries) => {
+            SliceRecord::Outcomes(entries) => {
                 let again = entries.iter().filter_map(|(row, said)| {
                     let now = self.recorded(*row);
                     (now.outcome != Outcome::Waiting && (now == *said || now.seconds == 0))
                         .then_some((*row, now))
                 });
                 let entries: Vec<(u32, RowWord)> = again.collect();
-                if entries.is_empty() { Vec::new() } else { vec![Record::Outcomes(entries)] }
+                if entries.is_empty() { Vec::new() } else { vec![SliceRecord::Outcomes(entries)] }
             }
         }
     }

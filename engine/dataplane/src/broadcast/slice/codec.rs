@@ -19,7 +19,7 @@ use super::super::claims::Piece;
 use super::super::life::{End, Life};
 use super::super::outcomes::RowWord;
 use super::{
-    MARKS_OF_A_RECORD_MAX, OUTCOMES_OF_A_RECORD_MAX, Order, PIECES_OF_A_RECORD_MAX, Record,
+    MARKS_OF_A_RECORD_MAX, OUTCOMES_OF_A_RECORD_MAX, Order, PIECES_OF_A_RECORD_MAX, SliceRecord,
 };
 
 /// Octets that a record takes at most.
@@ -71,13 +71,13 @@ pub struct RecordBooks {
 }
 
 /// Writes a record behind what `octets` holds; `books` go with outcomes.
-pub fn write(record: &Record, books: &RecordBooks, octets: &mut Vec<u8>) {
+pub fn write(record: &SliceRecord, books: &RecordBooks, octets: &mut Vec<u8>) {
     match record {
-        Record::Order(order) => octets.extend_from_slice(&{
+        SliceRecord::Order(order) => octets.extend_from_slice(&{
             let (step, alertseq) = number_of_order(*order);
             [1, step, alertseq]
         }),
-        Record::Claimed(pieces) => {
+        SliceRecord::Claimed(pieces) => {
             octets.push(2);
             octets.extend_from_slice(&(pieces.len() as u16).to_le_bytes());
             for piece in pieces {
@@ -86,7 +86,7 @@ pub fn write(record: &Record, books: &RecordBooks, octets: &mut Vec<u8>) {
                 }
             }
         }
-        Record::Outcomes(entries) => {
+        SliceRecord::Outcomes(entries) => {
             octets.push(3);
             octets.extend_from_slice(&books.number.to_le_bytes());
             octets.extend_from_slice(&books.xpid.to_le_bytes());
@@ -103,12 +103,12 @@ pub fn write(record: &Record, books: &RecordBooks, octets: &mut Vec<u8>) {
                 octets.extend_from_slice(&word.to_bits().to_le_bytes());
             }
         }
-        Record::Doubts { total } => {
+        SliceRecord::Doubts { total } => {
             octets.push(4);
             octets.extend_from_slice(&total.to_le_bytes());
         }
-        Record::Stands(life) => octets.extend_from_slice(&[5, number_of_life(*life)]),
-        Record::Marks(entries) => {
+        SliceRecord::Stands(life) => octets.extend_from_slice(&[5, number_of_life(*life)]),
+        SliceRecord::Marks(entries) => {
             octets.push(6);
             octets.extend_from_slice(&(entries.len() as u16).to_le_bytes());
             for (row, mark) in entries {
@@ -116,42 +116,42 @@ pub fn write(record: &Record, books: &RecordBooks, octets: &mut Vec<u8>) {
                 octets.extend_from_slice(&mark.to_le_bytes());
             }
         }
-        Record::Rests => octets.push(7),
+        SliceRecord::Rests => octets.push(7),
     }
     assert!(octets.len() <= RECORD_OCTETS_MAX, "a record is cut before it is written");
 }
 
 /// Reads a record and what stands beside it; `None` where nothing ever wrote it.
-pub fn read(octets: &[u8]) -> Option<(Record, RecordBooks)> {
+pub fn read(octets: &[u8]) -> Option<(SliceRecord, RecordBooks)> {
     let mut reader = Octets(octets);
     let mut books = RecordBooks::default();
     let record = match reader.octet()? {
-        1 => Record::Order(order_of_number(reader.octet()?, reader.octet()?)?),
+        1 => SliceRecord::Order(order_of_number(reader.octet()?, reader.octet()?)?),
         2 => {
             let count = reader.short()?;
             let piece = |reader: &mut Octets<'_>| -> Option<Piece> {
                 let (run, first, rows) = (reader.number()?, reader.number()?, reader.number()?);
                 Some(Piece { run, first, rows })
             };
-            Record::Claimed((0..count).map(|_| piece(&mut reader)).collect::<Option<_>>()?)
+            SliceRecord::Claimed((0..count).map(|_| piece(&mut reader)).collect::<Option<_>>()?)
         }
         3 => {
             let entries = reader.books(&mut books)?;
             let entry = |reader: &mut Octets<'_>| -> Option<(u32, RowWord)> {
                 Some((reader.number()?, RowWord::from_bits(reader.number()?)?))
             };
-            Record::Outcomes((0..entries).map(|_| entry(&mut reader)).collect::<Option<_>>()?)
+            SliceRecord::Outcomes((0..entries).map(|_| entry(&mut reader)).collect::<Option<_>>()?)
         }
-        4 => Record::Doubts { total: reader.number()? },
-        5 => Record::Stands(life_of_number(reader.octet()?)?),
+        4 => SliceRecord::Doubts { total: reader.number()? },
+        5 => SliceRecord::Stands(life_of_number(reader.octet()?)?),
         6 => {
             let count = reader.short()?;
             let entry = |reader: &mut Octets<'_>| -> Option<(u32, u16)> {
                 Some((reader.number()?, reader.short()?))
             };
-            Record::Marks((0..count).map(|_| entry(&mut reader)).collect::<Option<_>>()?)
+            SliceRecord::Marks((0..count).map(|_| entry(&mut reader)).collect::<Option<_>>()?)
         }
-        7 => Record::Rests,
+        7 => SliceRecord::Rests,
         _ => return None,
     };
     reader.0.is_empty().then_some((record, books))
@@ -293,19 +293,19 @@ mod tests {
         let piece = Piece { run: 3, first: 70_000, rows: 32 };
         let none = RecordBooks::default();
         let mut records = vec![
-            (Record::Claimed(vec![piece; PIECES_OF_A_RECORD_MAX]), none.clone()),
-            (Record::Outcomes(vec![(9, word); OUTCOMES_OF_A_RECORD_MAX]), full),
-            (Record::Doubts { total: 5 }, none.clone()),
-            (Record::Marks(vec![(9, 0x8003); MARKS_OF_A_RECORD_MAX]), none.clone()),
-            (Record::Rests, none.clone()),
+            (SliceRecord::Claimed(vec![piece; PIECES_OF_A_RECORD_MAX]), none.clone()),
+            (SliceRecord::Outcomes(vec![(9, word); OUTCOMES_OF_A_RECORD_MAX]), full),
+            (SliceRecord::Doubts { total: 5 }, none.clone()),
+            (SliceRecord::Marks(vec![(9, 0x8003); MARKS_OF_A_RECORD_MAX]), none.clone()),
+            (SliceRecord::Rests, none.clone()),
         ];
         let orders = [Order::Start, Order::Pause, Order::Resume, Order::Chain { alertseq: 99 }];
         let orders = orders.into_iter().chain([Order::Wave { open: 16 }]);
         let orders = orders.chain(ENDS.map(Order::End));
-        records.extend(orders.map(|order| (Record::Order(order), none.clone())));
+        records.extend(orders.map(|order| (SliceRecord::Order(order), none.clone())));
         let lives = [Life::Holding, Life::Running, Life::Paused, Life::Finished];
         let lives = lives.into_iter().chain(ENDS.map(Life::Closing)).chain(ENDS.map(Life::Ended));
-        records.extend(lives.map(|life| (Record::Stands(life), none.clone())));
+        records.extend(lives.map(|life| (SliceRecord::Stands(life), none.clone())));
         for (record, books) in records {
             let mut octets = Vec::new();
             write(&record, &books, &mut octets);

@@ -6,7 +6,7 @@
 //! have arrived once may have it until it is known to have arrived; after a rest no row begins
 //! before a durable record says that it goes on.
 
-use super::{Outcome, Record, RowMutation, Slice};
+use super::{Outcome, RowMutation, Slice, SliceRecord};
 use crate::broadcast::life::End;
 
 /// Of a mark: it may have arrived.
@@ -88,10 +88,10 @@ impl Slice {
     }
 
     /// The record that says so, once all else is said.
-    pub(super) fn poll_rest(&mut self) -> Option<Record> {
+    pub(super) fn poll_rest(&mut self) -> Option<SliceRecord> {
         let wants_rest = std::mem::take(&mut self.wants_rest);
         self.rests |= wants_rest;
-        wants_rest.then_some(Record::Rests)
+        wants_rest.then_some(SliceRecord::Rests)
     }
 
     /// It goes on: rows begin once a record says that they do.
@@ -99,7 +99,7 @@ impl Slice {
         self.wants_rest = false;
         self.break_rest();
         if self.waking == Waking::Wanted && self.orders.is_empty() {
-            self.orders.push_back(Record::Stands(self.life));
+            self.orders.push_back(SliceRecord::Stands(self.life));
         }
     }
 
@@ -121,7 +121,7 @@ impl Slice {
     }
 
     /// The next record of marks, if there are any.
-    pub(super) fn poll_marks(&mut self) -> Option<Record> {
+    pub(super) fn poll_marks(&mut self) -> Option<SliceRecord> {
         if self.marked.is_empty() {
             return None;
         }
@@ -129,13 +129,13 @@ impl Slice {
         let rows: Vec<u32> = self.marked.drain(..count).collect();
         let entries = self.marks_of(rows.into_iter());
         // All of them may have ended meanwhile.
-        if entries.is_empty() { self.poll_marks() } else { Some(Record::Marks(entries)) }
+        if entries.is_empty() { self.poll_marks() } else { Some(SliceRecord::Marks(entries)) }
     }
 
     /// What records of marks say by now.
-    pub(super) fn marks_again(&self, entries: &[(u32, u16)]) -> Vec<Record> {
+    pub(super) fn marks_again(&self, entries: &[(u32, u16)]) -> Vec<SliceRecord> {
         let entries = self.marks_of(entries.iter().map(|(row, _)| *row));
-        if entries.is_empty() { Vec::new() } else { vec![Record::Marks(entries)] }
+        if entries.is_empty() { Vec::new() } else { vec![SliceRecord::Marks(entries)] }
     }
 
     fn marks_of(&self, rows: impl Iterator<Item = u32>) -> Vec<(u32, u16)> {
@@ -166,7 +166,7 @@ impl Slice {
             return;
         }
         self.waking = Waking::Wanted;
-        self.orders.push_back(Record::Stands(self.life));
+        self.orders.push_back(SliceRecord::Stands(self.life));
         let is_waiting = |row: &u32| self.word(*row).outcome == Outcome::Waiting;
         self.ready = self.expansion.claimed_rows().filter(is_waiting).collect();
     }

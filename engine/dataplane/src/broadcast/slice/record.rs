@@ -53,7 +53,7 @@ impl Order {
 
 /// A record of the journal.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Record {
+pub enum SliceRecord {
     /// An order.
     Order(Order),
     /// Where the broadcast stands: at its start, and where cleaning moves its orders.

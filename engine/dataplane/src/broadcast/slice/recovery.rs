@@ -6,14 +6,15 @@
 use std::borrow::Borrow;
 
 use super::{
-    Checkpoint, Life, MAY_HAVE_IT, OnDoubt, Outcome, Piece, Plan, Record, RowMutation, Slice, known,
+    Checkpoint, Life, MAY_HAVE_IT, OnDoubt, Outcome, Piece, Plan, RowMutation, Slice, SliceRecord,
+    known,
 };
 use crate::broadcast::outcomes::Counts;
 
 impl Slice {
     /// The state after a crash, as of `seconds` since the start: from a checkpoint, if there is
     /// one, and the records of the journal. Records that the checkpoint covers may be among them.
-    pub fn recover<R: Borrow<Record>>(
+    pub fn recover<R: Borrow<SliceRecord>>(
         plan: Plan,
         checkpoint: Option<&Checkpoint>,
         records: impl IntoIterator<Item = R>,
@@ -44,22 +45,22 @@ impl Slice {
         slice
     }
 
-    pub(super) fn replay(&mut self, record: &Record) {
-        self.rests = *record == Record::Rests;
+    pub(super) fn replay(&mut self, record: &SliceRecord) {
+        self.rests = *record == SliceRecord::Rests;
         match record {
-            Record::Order(order) => {
+            SliceRecord::Order(order) => {
                 self.obey_life(*order);
             }
-            Record::Stands(life) => self.life = *life,
+            SliceRecord::Stands(life) => self.life = *life,
             // Claims become durable in their order: what comes later says that all before it was.
-            Record::Claimed(pieces) => {
+            SliceRecord::Claimed(pieces) => {
                 for piece in pieces {
                     if self.expansion.has(*piece) {
                         self.expansion.reach(*piece);
                     }
                 }
             }
-            Record::Outcomes(entries) => {
+            SliceRecord::Outcomes(entries) => {
                 let rows = self.words.len() as u32;
                 for (row, word) in entries.iter().filter(|(row, _)| *row < rows) {
                     // Read again from anywhere, records lead to the same end: the last one counts,
@@ -69,9 +70,9 @@ impl Slice {
                     }
                 }
             }
-            Record::Doubts { total } => self.doubts = self.doubts.max(*total),
-            Record::Marks(entries) => self.replay_marks(entries),
-            Record::Rests => {}
+            SliceRecord::Doubts { total } => self.doubts = self.doubts.max(*total),
+            SliceRecord::Marks(entries) => self.replay_marks(entries),
+            SliceRecord::Rests => {}
         }
     }
 
@@ -126,7 +127,7 @@ impl Slice {
         }
         if mutation != RowMutation::TrustClaims {
             self.doubts += rows.len() as u32;
-            self.orders.push_back(Record::Doubts { total: self.doubts });
+            self.orders.push_back(SliceRecord::Doubts { total: self.doubts });
         }
         let is_sent_again = on_doubt == OnDoubt::Again && !matches!(self.life, Life::Closing(_));
         for row in rows {

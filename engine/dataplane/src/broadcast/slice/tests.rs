@@ -29,7 +29,7 @@ impl Seeded {
 }
 
 enum Entry {
-    Of(usize, Record),
+    Of(usize, SliceRecord),
     /// A checkpoint's file is whole and has its name.
     Named(usize, u64),
 }
@@ -195,7 +195,7 @@ impl World {
             self.sides[at].slice.durable(self.durable as u64);
         }
         for entry in &self.journal[..self.durable] {
-            if let Entry::Of(at, Record::Claimed(pieces)) = entry {
+            if let Entry::Of(at, SliceRecord::Claimed(pieces)) = entry {
                 self.sides[*at].claimed.extend(pieces.iter().flat_map(|piece| piece.numbers()));
             }
         }
@@ -350,7 +350,7 @@ impl World {
             Entry::Of(of, record) if *of == at => Some(record),
             _ => None,
         });
-        last == Some(&Record::Rests)
+        last == Some(&SliceRecord::Rests)
     }
 
     fn crash(&mut self) -> Verdict {
@@ -448,7 +448,7 @@ impl World {
             }
             let mut ended = BTreeSet::new();
             for entry in &self.journal[..self.durable] {
-                if let Entry::Of(of, Record::Outcomes(entries)) = entry
+                if let Entry::Of(of, SliceRecord::Outcomes(entries)) = entry
                     && *of == at
                 {
                     let delivered =

@@ -3,7 +3,7 @@
 //! **Never here:** when a wave is due: whoever sees all shards orders it. **Invariants:** what is
 //! open stays open, over a crash too; a broadcast of one wave is looked at for none.
 
-use super::{Order, Outcome, Record};
+use super::{Order, Outcome, SliceRecord};
 use crate::broadcast::claims::RunSlice;
 use crate::broadcast::limits::WAVES_MAX;
 
@@ -78,7 +78,7 @@ impl WavesOpen {
     }
 
     /// What a journal that is cleaned has to say again.
-    pub(super) fn record(&self) -> Record {
-        Record::Order(Order::Wave { open: self.open })
+    pub(super) fn record(&self) -> SliceRecord {
+        SliceRecord::Order(Order::Wave { open: self.open })
     }
 }

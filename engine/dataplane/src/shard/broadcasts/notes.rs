@@ -6,7 +6,7 @@ use crate::billing::{Event, EventKind, Log};
 use crate::broadcast::life::Life;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::slice::codec::{self, BookLine, LINES_MAX, RecordBooks};
-use crate::broadcast::slice::{ARRIVED, Record as SliceRecord};
+use crate::broadcast::slice::{ARRIVED, SliceRecord};
 use crate::journal::{BroadcastNote, Position, SegmentId};
 use crate::shard::fatal_if_full;
 use crate::smsc::row_ids::row_id;

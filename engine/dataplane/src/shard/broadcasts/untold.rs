@@ -9,7 +9,7 @@ use crate::broadcast::life::Life;
 use crate::broadcast::limits::LIST_ROWS_MAX;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::slice::codec::{self, RecordBooks};
-use crate::broadcast::slice::{OUTCOMES_OF_A_RECORD_MAX, Order, Plan, Record, Slice};
+use crate::broadcast::slice::{OUTCOMES_OF_A_RECORD_MAX, Order, Plan, Slice, SliceRecord};
 use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
 use std::collections::BTreeMap;
 
@@ -71,17 +71,19 @@ impl UntoldNotes {
         true
     }
 
-    fn merge(&mut self, record: &Record, books: &RecordBooks) {
-        self.rests = *record == Record::Rests;
+    fn merge(&mut self, record: &SliceRecord, books: &RecordBooks) {
+        self.rests = *record == SliceRecord::Rests;
         match record {
             // Only what was obeyed stands in a record.
-            Record::Order(Order::Wave { open }) => self.waves_open = self.waves_open.max(*open),
-            Record::Order(order) => {
+            SliceRecord::Order(Order::Wave { open }) => {
+                self.waves_open = self.waves_open.max(*open)
+            }
+            SliceRecord::Order(order) => {
                 let life = order.step().and_then(|step| self.life.after(step).ok());
                 self.life = life.unwrap_or(self.life);
             }
-            Record::Stands(life) => self.life = *life,
-            Record::Claimed(pieces) => {
+            SliceRecord::Stands(life) => self.life = *life,
+            SliceRecord::Claimed(pieces) => {
                 for piece in pieces {
                     let known = self.claims.entry(piece.run).or_insert(*piece);
                     if known.first < piece.first {
@@ -89,25 +91,25 @@ impl UntoldNotes {
                     }
                 }
             }
-            Record::Outcomes(entries) => {
+            SliceRecord::Outcomes(entries) => {
                 self.records = self.records.max(books.number.wrapping_add(1));
                 for (row, word) in entries.iter().filter(|(row, _)| *row < LIST_ROWS_MAX) {
                     self.note_outcome(*row as usize, *word);
                 }
             }
-            Record::Marks(entries) => {
+            SliceRecord::Marks(entries) => {
                 for (row, mark) in entries {
                     *self.marks.entry(*row).or_default() |= mark;
                 }
             }
-            Record::Doubts { total } => self.doubts = self.doubts.max(*total),
-            Record::Rests => {}
+            SliceRecord::Doubts { total } => self.doubts = self.doubts.max(*total),
+            SliceRecord::Rests => {}
         }
     }
 
     /// A record stands behind all others from now on.
-    pub(super) fn note_rest(&mut self, position: Position, record: &Record) {
-        if *record == Record::Rests {
+    pub(super) fn note_rest(&mut self, position: Position, record: &SliceRecord) {
+        if *record == SliceRecord::Rests {
             self.last_rest = Some(position);
         }
     }
@@ -150,33 +152,33 @@ impl UntoldNotes {
     }
 
     /// What a record that cleaning moves is appended as, behind all others.
-    pub(super) fn said_again(&self, record: &Record, is_last_rest: bool) -> Vec<Record> {
+    pub(super) fn said_again(&self, record: &SliceRecord, is_last_rest: bool) -> Vec<SliceRecord> {
         let mut again = match record {
-            Record::Order(Order::Wave { .. }) => vec![self.waves()],
-            Record::Order(_) | Record::Stands(_) => vec![Record::Stands(self.life)],
-            Record::Doubts { .. } => vec![Record::Doubts { total: self.doubts }],
-            Record::Claimed(pieces) => {
+            SliceRecord::Order(Order::Wave { .. }) => vec![self.waves()],
+            SliceRecord::Order(_) | SliceRecord::Stands(_) => vec![SliceRecord::Stands(self.life)],
+            SliceRecord::Doubts { .. } => vec![SliceRecord::Doubts { total: self.doubts }],
+            SliceRecord::Claimed(pieces) => {
                 let is_last = |piece: &&Piece| self.claims.get(&piece.run) == Some(*piece);
                 let pieces: Vec<Piece> = pieces.iter().filter(is_last).copied().collect();
-                if pieces.is_empty() { Vec::new() } else { vec![Record::Claimed(pieces)] }
+                if pieces.is_empty() { Vec::new() } else { vec![SliceRecord::Claimed(pieces)] }
             }
-            Record::Outcomes(entries) => {
+            SliceRecord::Outcomes(entries) => {
                 let is_last = |(row, said): &&(u32, RowWord)| self.word(*row as usize) == *said;
                 let entries: Vec<(u32, RowWord)> =
                     entries.iter().filter(is_last).copied().collect();
-                if entries.is_empty() { Vec::new() } else { vec![Record::Outcomes(entries)] }
+                if entries.is_empty() { Vec::new() } else { vec![SliceRecord::Outcomes(entries)] }
             }
-            Record::Marks(entries) => {
+            SliceRecord::Marks(entries) => {
                 let all = |(row, _): &(u32, u16)| Some((*row, *self.marks.get(row)?));
-                vec![Record::Marks(entries.iter().filter_map(all).collect())]
+                vec![SliceRecord::Marks(entries.iter().filter_map(all).collect())]
             }
             // One of many is enough.
-            Record::Rests if self.rests && is_last_rest => return vec![Record::Rests],
-            Record::Rests => Vec::new(),
+            SliceRecord::Rests if self.rests && is_last_rest => return vec![SliceRecord::Rests],
+            SliceRecord::Rests => Vec::new(),
         };
         if self.rests && !again.is_empty() {
             // It stays the last word.
-            again.push(Record::Rests);
+            again.push(SliceRecord::Rests);
         }
         again
     }
@@ -195,18 +197,18 @@ impl UntoldNotes {
         (needed, records, slice, accepted)
     }
 
-    fn waves(&self) -> Record {
-        Record::Order(Order::Wave { open: self.waves_open })
+    fn waves(&self) -> SliceRecord {
+        SliceRecord::Order(Order::Wave { open: self.waves_open })
     }
 
     /// All of it as records, as few as there can be.
-    fn records(&self) -> impl Iterator<Item = Record> + '_ {
+    fn records(&self) -> impl Iterator<Item = SliceRecord> + '_ {
         let front = [
-            Record::Stands(self.life),
+            SliceRecord::Stands(self.life),
             self.waves(),
-            Record::Claimed(self.claims.values().copied().collect()),
-            Record::Marks(self.marks.iter().map(|(row, mark)| (*row, *mark)).collect()),
-            Record::Doubts { total: self.doubts },
+            SliceRecord::Claimed(self.claims.values().copied().collect()),
+            SliceRecord::Marks(self.marks.iter().map(|(row, mark)| (*row, *mark)).collect()),
+            SliceRecord::Doubts { total: self.doubts },
         ];
         let chunks = self.words.chunks(OUTCOMES_OF_A_RECORD_MAX).enumerate();
         let outcomes = chunks.map(|(chunk, words)| {
@@ -215,9 +217,9 @@ impl UntoldNotes {
                 let word = RowWord::from_bits(*bits)?;
                 (word.outcome != Outcome::Waiting).then_some(((first + at) as u32, word))
             });
-            Record::Outcomes(words.collect())
+            SliceRecord::Outcomes(words.collect())
         });
-        front.into_iter().chain(outcomes).chain(self.rests.then_some(Record::Rests))
+        front.into_iter().chain(outcomes).chain(self.rests.then_some(SliceRecord::Rests))
     }
 }
 
@@ -253,7 +255,7 @@ mod tests {
         Piece { run: 0, first, rows: 32 }
     }
 
-    fn read(records: &[Record]) -> UntoldNotes {
+    fn read(records: &[SliceRecord]) -> UntoldNotes {
         let mut notes = UntoldNotes::default();
         for (number, record) in (0..).zip(records) {
             let books = RecordBooks { number, ..RecordBooks::default() };
@@ -263,37 +265,37 @@ mod tests {
     }
 
     /// What a start makes of these records.
-    fn recovered(records: &[Record]) -> (Life, Vec<u32>, Vec<u16>, u32, u32, u8) {
+    fn recovered(records: &[SliceRecord]) -> (Life, Vec<u32>, Vec<u16>, u32, u32, u8) {
         let (_, _, slice, _) = read(records).recover(plan(), 50);
         let marks = (0..100).map(|row| slice.mark(row)).collect();
         let (life, words, open) = (slice.life(), slice.words().to_vec(), slice.wave().open);
         (life, words, marks, slice.claimed(), slice.doubts(), open)
     }
 
-    fn history() -> Vec<Record> {
+    fn history() -> Vec<SliceRecord> {
         vec![
-            Record::Stands(Life::Holding),
-            Record::Order(Order::Start),
-            Record::Claimed(vec![piece(0)]),
-            Record::Outcomes(vec![
+            SliceRecord::Stands(Life::Holding),
+            SliceRecord::Order(Order::Start),
+            SliceRecord::Claimed(vec![piece(0)]),
+            SliceRecord::Outcomes(vec![
                 (0, word(Outcome::InFlight, 1).becoming(Outcome::Delivered, 1)),
                 (1, word(Outcome::InFlight, 1).becoming(Outcome::Held, 90)),
                 (2, word(Outcome::InFlight, 1).becoming(Outcome::Held, 90)),
             ]),
-            Record::Claimed(vec![piece(32)]),
-            Record::Marks(vec![(1, WITHDRAWN), (2, MAY_HAVE_IT)]),
-            Record::Outcomes(vec![(
+            SliceRecord::Claimed(vec![piece(32)]),
+            SliceRecord::Marks(vec![(1, WITHDRAWN), (2, MAY_HAVE_IT)]),
+            SliceRecord::Outcomes(vec![(
                 2,
                 word(Outcome::InFlight, 1)
                     .becoming(Outcome::Held, 90)
                     .becoming(Outcome::InFlight, 91)
                     .becoming(Outcome::Delivered, 92),
             )]),
-            Record::Doubts { total: 3 },
-            Record::Order(Order::Wave { open: 2 }),
-            Record::Order(Order::Pause),
-            Record::Order(Order::End(End::Cancelled)),
-            Record::Rests,
+            SliceRecord::Doubts { total: 3 },
+            SliceRecord::Order(Order::Wave { open: 2 }),
+            SliceRecord::Order(Order::Pause),
+            SliceRecord::Order(Order::End(End::Cancelled)),
+            SliceRecord::Rests,
         ]
     }
 
@@ -319,11 +321,12 @@ mod tests {
         for round in 0..30 * records.len() {
             let notes = read(&records);
             let oldest = records.remove(0);
-            let is_last_rest = oldest == Record::Rests && !records.contains(&Record::Rests);
+            let is_last_rest =
+                oldest == SliceRecord::Rests && !records.contains(&SliceRecord::Rests);
             records.extend(notes.said_again(&oldest, is_last_rest));
             assert_eq!(recovered(&records), whole, "round {round}: {records:?}");
             assert!(records.len() <= most, "round {round}: {} records", records.len());
         }
-        assert_eq!(records.last(), Some(&Record::Rests));
+        assert_eq!(records.last(), Some(&SliceRecord::Rests));
     }
 }
