@@ -11,7 +11,7 @@ use hayauma::gateway::registration::Registration;
 use hayauma::gateway::registry::{Credential, Registry};
 use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
-use hayauma::network::port::{AttemptHandle, AttemptSlot, Network, Outcome, StatusReport};
+use hayauma::network::port::{AttemptHandle, AttemptOutcome, AttemptSlot, Network, StatusReport};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
 use hayauma::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget};
@@ -90,7 +90,7 @@ impl Network for StormNetwork {
         self.inner.release(handle);
     }
 
-    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>> {
+    fn poll(&mut self, now_ms: EvenMs) -> Option<AttemptOutcome<'_>> {
         let outcome = self.inner.poll(now_ms);
         self.seen.outcomes.fetch_add(u64::from(outcome.is_some()), Relaxed);
         outcome

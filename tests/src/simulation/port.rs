@@ -4,7 +4,7 @@
 use super::bodies::marked_entry;
 use super::ledger::EntryIndex;
 use hayauma::network::port::{
-    AttemptHandle, AttemptSlot, AttemptToken, Network, Outcome, Reports, StatusReport,
+    AttemptHandle, AttemptOutcome, AttemptSlot, AttemptToken, Network, Reports, StatusReport,
 };
 use hayauma::smsc::outcome::AttemptResult;
 use std::collections::VecDeque;
@@ -124,12 +124,12 @@ impl Network for Port {
         self.free.push(handle.slot());
     }
 
-    fn poll(&mut self, _: EvenMs) -> Option<Outcome<'_>> {
+    fn poll(&mut self, _: EvenMs) -> Option<AttemptOutcome<'_>> {
         let mut queues = self.world.queues();
         let Told { token, msn, result, domain, mask, unanswered } = queues.outcomes.pop_front()?;
         queues.in_flight -= 1;
         let (delivered_mask, unanswered_mask) = (mask, unanswered);
-        Some(Outcome {
+        Some(AttemptOutcome {
             token,
             msn,
             result,

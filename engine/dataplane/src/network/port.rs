@@ -11,7 +11,7 @@
 //!    send;
 //! 3. [`Network::submit`] it, or [`Network::release`] it unused;
 //! 4. [`Network::poll`] until it yields nothing: each attempt submitted comes back once, as an
-//!    [`Outcome`];
+//!    [`AttemptOutcome`];
 //! 5. [`Network::reports`] until it yields nothing: SMS-STATUS-REPORTs that did not come with an
 //!    outcome, be it before it, after it, once more, or in another life of the engine;
 //! 6. [`Network::reachable`] until it yields nothing: lines whose waiting pushes may be tried
@@ -173,7 +173,7 @@ pub trait Network {
     fn release(&mut self, handle: AttemptHandle);
 
     /// The next attempt that has come to its end by `now_ms`.
-    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>>;
+    fn poll(&mut self, now_ms: EvenMs) -> Option<AttemptOutcome<'_>>;
 
     /// The token of the attempt that probably comes to its end next: whoever is told fetches early
     /// what it will need. `None` where nobody can tell.
@@ -356,7 +356,7 @@ impl Default for AttemptSlot {
 
 /// One attempt's end.
 #[derive(Debug)]
-pub struct Outcome<'a> {
+pub struct AttemptOutcome<'a> {
     /// The token of the slot.
     pub token: AttemptToken,
     /// Where to.

@@ -5,8 +5,8 @@
 //! are carriers. Where no carrier is set up, nothing here costs more than a look at an empty list.
 
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, AttemptToken, AwaitedSegment, CarrierQuestion, CarrierReceipt,
-    Network, Outcome, ReceiptReply, StatusReport,
+    AttemptHandle, AttemptOutcome, AttemptSlot, AttemptToken, AwaitedSegment, CarrierQuestion,
+    CarrierReceipt, Network, ReceiptReply, StatusReport,
 };
 use crate::network::routes::CORE_NETWORK;
 use crate::network::simulated::SimulatedNetwork;
@@ -88,7 +88,7 @@ impl Network for SideBySide<'_> {
     }
 
     #[inline]
-    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>> {
+    fn poll(&mut self, now_ms: EvenMs) -> Option<AttemptOutcome<'_>> {
         if self.carriers.has_outcomes() {
             return self.carriers.poll();
         }

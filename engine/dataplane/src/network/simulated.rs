@@ -29,7 +29,7 @@ use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
 use crate::network::outcome_rates::{ReportFate, Strike};
 use crate::network::pending::{AwaitedLines, Delays};
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, AttemptToken, Network, Outcome, Reports, StatusReport,
+    AttemptHandle, AttemptOutcome, AttemptSlot, AttemptToken, Network, Reports, StatusReport,
 };
 use crate::network::random::Random;
 use crate::network::reports::{DeferredOutcomes, PendingReport, PendingReports};
@@ -445,7 +445,7 @@ impl Network for SimulatedNetwork {
         self.free.push(handle.0);
     }
 
-    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>> {
+    fn poll(&mut self, now_ms: EvenMs) -> Option<AttemptOutcome<'_>> {
         let (index, attempted) = loop {
             if let Some((index, attempted, reports)) = self.own.deferred.pop(now_ms) {
                 self.reports = *reports;
@@ -469,7 +469,7 @@ impl Network for SimulatedNetwork {
         // read.
         self.free.push(index);
         let slot = &self.slots[index as usize];
-        Some(Outcome {
+        Some(AttemptOutcome {
             token: slot.token,
             msn: slot.msn,
             result: attempted.result,

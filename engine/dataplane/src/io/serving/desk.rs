@@ -11,7 +11,7 @@ use crate::io::parts::Parts;
 use crate::io::portions::Portion;
 use crate::io::serving::Counts;
 use crate::io::serving::binding::{Doorman, Password};
-use crate::io::serving::placed::{Applicant, Outcome, Settled};
+use crate::io::serving::placed::{Applicant, PlacedAnswer, Settled};
 use crate::io::serving::reqids::Reqids;
 use crate::io::waits::Moment;
 use crate::shard::{FoundPush, Reply, Seek};
@@ -45,7 +45,7 @@ pub(super) fn put_refusal(refusals: &mut Vec<Refusal>, refusal: Refusal) {
 }
 
 /// What an answer is made of: what it tells, when it leaves, and shards whose word is to come.
-pub(super) type Placed = (Outcome, Gate, u16);
+pub(super) type Placed = (PlacedAnswer, Gate, u16);
 
 /// What a session needs of the thread while its link is borrowed.
 pub(super) struct CustomerDesk<'a> {
@@ -131,7 +131,7 @@ impl CustomerDesk<'_> {
         self.counts.submits += 1;
         let now = self.now;
         let Some(registered) = self.parts.registry().find(xpid) else {
-            return (Outcome::Refused(Status::SUBMIT_FAILED), Gate::Open, 0);
+            return (PlacedAnswer::Refused(Status::SUBMIT_FAILED), Gate::Open, 0);
         };
         let registration = &registered.registration;
         let alphabet = registration.smpp.as_ref().map(|account| account.alphabet);
@@ -147,21 +147,21 @@ impl CustomerDesk<'_> {
         let read = submission(message, &terms, made, now.wall_ms.ms(), self.scratch);
         let submission = match read {
             Ok(submission) => submission,
-            Err(status) => return (Outcome::Refused(status), Gate::Open, 0),
+            Err(status) => return (PlacedAnswer::Refused(status), Gate::Open, 0),
         };
         let is_registered =
             |sender: &[u8]| registered.senders.iter().any(|(known, _)| known.as_bytes() == sender);
         if !submission.sender.is_none_or(is_registered) {
-            return (Outcome::Refused(Status::INVALID_SOURCE), Gate::Open, 0);
+            return (PlacedAnswer::Refused(Status::INVALID_SOURCE), Gate::Open, 0);
         }
         let owner = self.parts.place_of(shard_of(submission.msn, self.mesh.shards()));
         let place = owner.or_else(|| self.parts.reader());
         let Some(part) = place.and_then(|place| self.parts.get_mut(place)) else {
-            return (Outcome::Refused(Status::THROTTLED), Gate::Open, 0);
+            return (PlacedAnswer::Refused(Status::THROTTLED), Gate::Open, 0);
         };
         let place = part.gate_place();
         let key = part.shard.message_key(xpid, submission.msn, submission.reqid);
-        let told = |code| Outcome::Submitted { key, code };
+        let told = |code| PlacedAnswer::Submitted { key, code };
         match part.shard.handle_submission(&submission, now.wall_ms) {
             Reply::Now(answer) => (told(answer.code), Gate::Open, 0),
             Reply::WhenDurable(answer, sequence) => {
@@ -190,11 +190,11 @@ impl CustomerDesk<'_> {
         self.counts.queries += 1;
         let Some(id) = OwnId::parse(query.message_id) else {
             let found = FoundPush::NOTHING;
-            return (Outcome::Queried { id: 0, found }, Gate::Open, 0);
+            return (PlacedAnswer::Queried { id: 0, found }, Gate::Open, 0);
         };
         let seek = Seek { xpid, id, cancels: false };
         let (found, gate, left) = self.seek(&seek, None, number);
-        (Outcome::Queried { id, found }, gate, left)
+        (PlacedAnswer::Queried { id, found }, gate, left)
     }
 
     /// Cancels a push.
@@ -202,21 +202,21 @@ impl CustomerDesk<'_> {
         self.counts.cancels += 1;
         if cancel.message_id.is_empty() {
             // By its addresses alone: that may be many, and nobody says which.
-            return (Outcome::Refused(Status::CANCEL_FAILED), Gate::Open, 0);
+            return (PlacedAnswer::Refused(Status::CANCEL_FAILED), Gate::Open, 0);
         }
         let Some(id) = OwnId::parse(cancel.message_id) else {
-            return (Outcome::Cancelled { found: FoundPush::NOTHING }, Gate::Open, 0);
+            return (PlacedAnswer::Cancelled { found: FoundPush::NOTHING }, Gate::Open, 0);
         };
         let part = self.parts.reader().and_then(|place| self.parts.get(place));
         let may =
             part.map_or(Err(Code::OVERLOAD), |part| part.shard.may_cancel(xpid, self.now.wall_ms));
         if let Err(code) = may {
             let found = FoundPush { code, ..FoundPush::NOTHING };
-            return (Outcome::Cancelled { found }, Gate::Open, 0);
+            return (PlacedAnswer::Cancelled { found }, Gate::Open, 0);
         }
         let seek = Seek { xpid, id, cancels: true };
         let (found, gate, left) = self.seek(&seek, Some(&cancel.destination), number);
-        (Outcome::Cancelled { found }, gate, left)
+        (PlacedAnswer::Cancelled { found }, gate, left)
     }
 
     /// Asks the shard that owns the destination, or all of them: first those of this thread.

@@ -10,7 +10,7 @@ use wire::terms::time::SteadyMs;
 
 /// What an answer tells.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Outcome {
+pub(super) enum PlacedAnswer {
     /// What became of a push: its key, and the code.
     Submitted { key: u64, code: Code },
     /// There was no push in it.

@@ -16,7 +16,7 @@ use crate::io::link::{Session as LinkSession, Takes};
 use crate::io::marks::Marks;
 use crate::io::serving::desk::CustomerDesk;
 use crate::io::serving::multi::{ANSWER_OCTETS_MAX, Fared, MultiUnderWay};
-use crate::io::serving::placed::{Applicant, Outcome};
+use crate::io::serving::placed::{Applicant, PlacedAnswer};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::FoundPush;
 use std::collections::VecDeque;
@@ -47,7 +47,7 @@ const SYSTEM_ID: &[u8] = b"Hayauma";
 
 struct PendingPdu {
     request: RequestId,
-    outcome: Outcome,
+    outcome: PlacedAnswer,
     gate: Gate,
     /// Shards whose word is still to come.
     left: u16,
@@ -58,11 +58,11 @@ impl PendingPdu {
     fn fail(&mut self) {
         self.gate = Gate::Open;
         match &mut self.outcome {
-            Outcome::Submitted { code, .. } => *code = Code::NOT_DURABLE,
-            Outcome::Queried { found, .. } | Outcome::Cancelled { found } => {
+            PlacedAnswer::Submitted { code, .. } => *code = Code::NOT_DURABLE,
+            PlacedAnswer::Queried { found, .. } | PlacedAnswer::Cancelled { found } => {
                 found.code = Code::NOT_DURABLE;
             }
-            Outcome::Refused(_) => {}
+            PlacedAnswer::Refused(_) => {}
         }
     }
 }
@@ -203,7 +203,7 @@ impl Serving {
     /// comes behind that: before it the customer knows no push of that id.
     pub(super) fn owes_answer_of(&self, key: u64) -> bool {
         let submitted = |pending: &PendingPdu| match pending.outcome {
-            Outcome::Submitted { key, .. } => Some(key),
+            PlacedAnswer::Submitted { key, .. } => Some(key),
             _ => None,
         };
         self.pending.iter().any(|pending| submitted(pending) == Some(key))
@@ -233,7 +233,7 @@ impl Serving {
     }
 
     /// Puts an answer into its place, which `left` shards are still to fill.
-    pub(super) fn put(&mut self, request: RequestId, outcome: Outcome, gate: Gate, left: u16) {
+    pub(super) fn put(&mut self, request: RequestId, outcome: PlacedAnswer, gate: Gate, left: u16) {
         self.pending.push_back(PendingPdu { request, outcome, gate, left });
     }
 
@@ -247,11 +247,15 @@ impl Serving {
         pending.left = pending.left.saturating_sub(1);
         let is_last = pending.left == 0;
         match (&mut pending.outcome, found) {
-            (Outcome::Submitted { code, .. }, _) => {
+            (PlacedAnswer::Submitted { code, .. }, _) => {
                 *code = answer.code;
                 pending.gate = Gate::Open;
             }
-            (Outcome::Queried { found: place, .. } | Outcome::Cancelled { found: place }, said) => {
+            (
+                PlacedAnswer::Queried { found: place, .. }
+                | PlacedAnswer::Cancelled { found: place },
+                said,
+            ) => {
                 let said = said.unwrap_or(FoundPush { code: answer.code, ..FoundPush::NOTHING });
                 let is_known = said.code != Code::PUSH_NOT_FOUND;
                 if is_known {
@@ -261,7 +265,7 @@ impl Serving {
                     pending.gate = Gate::Open;
                 }
             }
-            (Outcome::Refused(_), _) => {}
+            (PlacedAnswer::Refused(_), _) => {}
         }
     }
 
@@ -296,12 +300,12 @@ impl Serving {
     }
 
     /// One destination of the submit_multi at the front is answered: with the last of them the PDU.
-    fn note_destination(&mut self, request: RequestId, outcome: Outcome, now_ms: SteadyMs) {
+    fn note_destination(&mut self, request: RequestId, outcome: PlacedAnswer, now_ms: SteadyMs) {
         let Some(multi) = self.multis.front_mut() else { return };
         let fared = match outcome {
-            Outcome::Submitted { key, code } => Fared::Told { key, code },
-            Outcome::Refused(status) => Fared::Refused(status),
-            Outcome::Queried { .. } | Outcome::Cancelled { .. } => {
+            PlacedAnswer::Submitted { key, code } => Fared::Told { key, code },
+            PlacedAnswer::Refused(status) => Fared::Refused(status),
+            PlacedAnswer::Queried { .. } | PlacedAnswer::Cancelled { .. } => {
                 unreachable!("a destination is a push or refused")
             }
         };
@@ -318,13 +322,13 @@ impl Serving {
         self.multis.pop_front();
     }
 
-    fn write_answer(&mut self, request: RequestId, outcome: Outcome, now_ms: SteadyMs) {
+    fn write_answer(&mut self, request: RequestId, outcome: PlacedAnswer, now_ms: SteadyMs) {
         let version = self.session.peer_version();
         let mut pdu = [0; ANSWER_PDU_OCTETS_MAX];
         let mut space = [0; ANSWER_PDU_OCTETS_MAX / 2];
         let (id, date);
         let (status, body) = match outcome {
-            Outcome::Submitted { key, code } => {
+            PlacedAnswer::Submitted { key, code } => {
                 let status = status_of(code, version);
                 id = OwnId::new(key);
                 let mut answer = MessageResp::default();
@@ -336,8 +340,8 @@ impl Serving {
                 let has_body = status == Status::OK || version >= VERSION_50;
                 (status, if has_body { Body::MessageResp(answer) } else { Body::Empty })
             }
-            Outcome::Refused(status) => (status, Body::Empty),
-            Outcome::Queried { id: sought, found } => {
+            PlacedAnswer::Refused(status) => (status, Body::Empty),
+            PlacedAnswer::Queried { id: sought, found } => {
                 id = OwnId::new(sought);
                 date = absolute(found.ended_ms);
                 let answer = QueryResp {
@@ -352,7 +356,7 @@ impl Serving {
                     code => (status_of(code, version), Body::Empty),
                 }
             }
-            Outcome::Cancelled { found } => (status_of(found.code, version), Body::Empty),
+            PlacedAnswer::Cancelled { found } => (status_of(found.code, version), Body::Empty),
         };
         if let Ok(octets) = self.session.answer(&mut pdu, request, status, &body, now_ms.ms()) {
             self.output.extend_from_slice(&pdu[..octets]);
@@ -491,7 +495,7 @@ impl Serving {
             Body::Multi(multi) => return self.submit_multi(request, multi, desk),
             Body::Query(query) => desk.query(xpid, query, number),
             Body::Cancel(cancel) => desk.cancel(xpid, cancel, number),
-            _ => (Outcome::Refused(Status::INVALID_COMMAND), Gate::Open, 0),
+            _ => (PlacedAnswer::Refused(Status::INVALID_COMMAND), Gate::Open, 0),
         };
         self.put(request, outcome, gate, left);
     }
@@ -503,7 +507,7 @@ impl Serving {
         let (message, destinations) = (multi.message(), multi.destinations());
         self.multis.push_back(MultiUnderWay::new(destinations, self.session.peer_version()));
         if destinations.count() == 0 {
-            let refused = Outcome::Refused(Status::INVALID_DESTINATION_COUNT);
+            let refused = PlacedAnswer::Refused(Status::INVALID_DESTINATION_COUNT);
             return self.put(request, refused, Gate::Open, 0);
         }
         let reqid = Some(desk.next_reqid());
@@ -515,7 +519,7 @@ impl Serving {
                     desk.submit(xpid, &message, number, reqid)
                 }
                 Destination::List(_) => {
-                    (Outcome::Refused(Status::INVALID_LIST_NAME), Gate::Open, 0)
+                    (PlacedAnswer::Refused(Status::INVALID_LIST_NAME), Gate::Open, 0)
                 }
             };
             self.put(request, outcome, gate, left);

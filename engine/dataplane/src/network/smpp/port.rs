@@ -9,7 +9,7 @@
 //! emergency's; a carrier that is gone stays here until its permits are back.
 
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, AwaitedSegment, CarrierQuestion, CarrierReceipt, Outcome,
+    AttemptHandle, AttemptOutcome, AttemptSlot, AwaitedSegment, CarrierQuestion, CarrierReceipt,
     ReceiptReply, Reports,
 };
 use crate::network::routes::{CarrierChoice, MEMBERS_MAX};
@@ -334,7 +334,7 @@ impl CarrierPort {
     }
 
     /// The next permit that came back.
-    pub fn poll(&mut self) -> Option<Outcome<'_>> {
+    pub fn poll(&mut self) -> Option<AttemptOutcome<'_>> {
         self.reclaim();
         let shard = self.shard;
         let next = self.ends.iter().enumerate();
@@ -343,7 +343,7 @@ impl CarrierPort {
         let carrier = self.ends[at].exchange.number();
         let (_, permit) = self.settled.insert((at, permit));
         let verdict = permit.verdict;
-        Some(Outcome {
+        Some(AttemptOutcome {
             token: permit.slot.token,
             msn: permit.slot.msn,
             result: verdict.result(),
