@@ -15,7 +15,7 @@ use super::admin_stream::AdminStream;
 use super::admin_transport::{AdminConnector, AdminWay};
 use super::remote::Remote;
 use crate::control::admin::ORDER_HEADER;
-use crate::journal::Holder;
+use crate::journal::LockHolder;
 use wire::json;
 
 /// How long a change may take in a running engine; a large import is sent in pieces.
@@ -54,7 +54,7 @@ impl AdminClient {
     pub(super) fn new(
         data_dir: &Path,
         stream: UnixStream,
-        holder: Holder,
+        holder: LockHolder,
         token: Option<String>,
     ) -> Self {
         let way = AdminWay::Socket(data_dir.to_owned());

@@ -6,7 +6,7 @@ use proptest::test_runner::TestRunner;
 use wire::smpp::command::Command;
 use wire::smpp::dial::Dialler;
 use wire::smpp::id::{IdForm, IdForms, OwnId};
-use wire::smpp::pace::Pace;
+use wire::smpp::pace::CarrierPace;
 use wire::smpp::pdu::{Bind, BindKind, Body, Message, MessageResp, decode, encode};
 use wire::smpp::receipt::{MessageState, Receipt, ReceiptText};
 use wire::smpp::session::{Config, Event, Session};
@@ -64,7 +64,7 @@ fn a_session_allocates_its_window_and_nothing_more() {
     let mut client = Session::new(Config::carrier(), 0);
     let mut server = Session::new(Config::customer(), 0);
     let mut out = [0; 4096];
-    let mut pace = Pace::new(100, 0);
+    let mut pace = CarrierPace::new(100, 0);
     let counted = allocations_of(|| {
         let bind = Bind {
             kind: BindKind::Transceiver,

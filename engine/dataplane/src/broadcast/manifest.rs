@@ -75,7 +75,7 @@ pub struct Manifest {
     pub hold_seconds: u64,
     /// How fast.
     #[serde(default)]
-    pub pace: Pace,
+    pub pace: RowPace,
     /// When what fails is tried again.
     #[serde(default)]
     pub retry: Retry,
@@ -84,7 +84,7 @@ pub struct Manifest {
     pub on_doubt: Option<Doubt>,
     /// What the push client is told.
     #[serde(default)]
-    pub notify: Notify,
+    pub notify: BroadcastNotify,
     /// What the check has to find.
     #[serde(default)]
     pub expect: Expect,
@@ -251,7 +251,7 @@ impl Wave {
 /// How fast; 0 is as fast as the network takes it.
 #[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
 #[serde(default)]
-pub struct Pace {
+pub struct RowPace {
     /// Rows a second, in all.
     pub per_second: u32,
     /// In each area.
@@ -268,7 +268,7 @@ pub struct Pace {
     pub share_max: u8,
 }
 
-impl Default for Pace {
+impl Default for RowPace {
     fn default() -> Self {
         Self {
             per_second: 0,
@@ -323,7 +323,7 @@ pub enum Doubt {
 /// What the push client is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Notify {
+pub enum BroadcastNotify {
     /// How it goes.
     #[default]
     Summary,

@@ -16,7 +16,8 @@ use super::areas::AreaCatalogue;
 use super::areas::shapes::touched;
 use super::limits::LEGS_MAX;
 use super::manifest::{
-    Areas, Audience, Duplicates, Expect, Leg, Manifest, Notify, OtherBroadcast, Pace, Retry, Texts,
+    Areas, Audience, BroadcastNotify, Duplicates, Expect, Leg, Manifest, OtherBroadcast, Retry,
+    RowPace, Texts,
 };
 use super::outcomes::Outcome;
 use super::templates::TemplateWanted;
@@ -146,10 +147,10 @@ pub fn propose(
         start: draft.start.map_or_else(|| "now".to_owned(), rfc3339),
         too_late_after: 900,
         hold_seconds: terms.hold_seconds,
-        pace: Pace::default(),
+        pace: RowPace::default(),
         retry: Retry::default(),
         on_doubt: None,
-        notify: Notify::default(),
+        notify: BroadcastNotify::default(),
         expect: Expect {
             recipients: terms.recipients_max.map(|most| [1, most]),
             ..Expect::default()

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use wire::push::response::Answer;
-use wire::submission::form::{self, Order};
+use wire::submission::form::{self, FormOrder};
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
 use wire::terms::ownership::Holder;
@@ -398,8 +398,8 @@ fn take_in(
     frame: &RequestFrame<'_>,
 ) -> Option<Portion> {
     let is_urgent = match form::read(frame.form).ok()? {
-        Order::Push(push) => push.class == Class::Emergency,
-        Order::Cancel(_) => true,
+        FormOrder::Push(push) => push.class == Class::Emergency,
+        FormOrder::Cancel(_) => true,
     };
     let Holder::Thread(_) = mesh.holder(usize::from(frame.shard)) else {
         return Some(Portion::Nothing);

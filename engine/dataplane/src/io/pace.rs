@@ -56,7 +56,7 @@ impl Rhythm {
 
 /// The pace of one thread.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct TurnPace {
     gather_ns_max: u64,
     window_began_ns: u64,
     busy_ns: u64,
@@ -66,7 +66,7 @@ pub(super) struct Pace {
     worked_ns: u64,
 }
 
-impl Pace {
+impl TurnPace {
     /// A shard that does nothing yet; records gather for at most `gather_us_max` microseconds, and
     /// for `poll_us` after it had work it looks for more without sleeping.
     pub(super) fn new(gather_us_max: u64, poll_us: u64) -> Self {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     /// A shard that is busy for `percent` of each tenth of a millisecond, for so long.
-    fn after(pace: &mut Pace, from_ns: u64, length_ns: u64, percent: u64) -> u64 {
+    fn after(pace: &mut TurnPace, from_ns: u64, length_ns: u64, percent: u64) -> u64 {
         let mut now_ns = from_ns;
         while now_ns < from_ns + length_ns {
             pace.note_turn(now_ns, now_ns + 1_000 * percent, true);
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_idle_shard_lets_no_record_wait_and_a_full_one_lets_them_gather() {
-        let mut pace = Pace::new(1_000, 0);
+        let mut pace = TurnPace::new(1_000, 0);
         let now_ns = after(&mut pace, 0, 20_000_000, 10);
         assert_eq!((pace.gather_ns(), pace.is_paced()), (0, false));
         let now_ns = after(&mut pace, now_ns, 40_000_000, 100);
@@ -164,20 +164,20 @@ mod tests {
     fn between_them_the_wait_grows_with_the_load_and_keeps_its_bound() {
         let mut before = 0;
         for percent in [20, 35, 45, 55, 65, 80] {
-            let mut pace = Pace::new(1_000, 0);
+            let mut pace = TurnPace::new(1_000, 0);
             after(&mut pace, 0, 40_000_000, percent);
             assert!(pace.gather_ns() >= before && pace.gather_ns() <= 1_000_000, "{percent} %");
             before = pace.gather_ns();
         }
         assert_eq!(before, 1_000_000);
-        let mut never = Pace::new(0, 0);
+        let mut never = TurnPace::new(0, 0);
         after(&mut never, 0, 40_000_000, 100);
         assert_eq!(never.gather_ns(), 0);
     }
 
     #[test]
     fn what_an_answer_waits_for_is_committed_at_once_and_the_rest_with_it_or_in_bounded_time() {
-        let (pace, mut rhythm) = (Pace::new(1_000, 0), Rhythm::default());
+        let (pace, mut rhythm) = (TurnPace::new(1_000, 0), Rhythm::default());
         assert_eq!(pace.commit_due_ns(&mut rhythm, Uncommitted::Nothing, 5_000_000), None);
         assert!(
             pace.commit_due_ns(&mut rhythm, Uncommitted::Awaited, 5_000_000)
@@ -200,12 +200,12 @@ mod tests {
             pace.commit_due_ns(&mut rhythm, Uncommitted::Unawaited, 8_000_000),
             Some(9_000_000)
         );
-        let (patient, mut slow) = (Pace::new(1_000_000, 0), Rhythm::default());
+        let (patient, mut slow) = (TurnPace::new(1_000_000, 0), Rhythm::default());
         assert_eq!(
             patient.commit_due_ns(&mut slow, Uncommitted::Unawaited, 8_000_000),
             Some(9_000_000)
         );
-        let (never, mut at_once) = (Pace::new(0, 0), Rhythm::default());
+        let (never, mut at_once) = (TurnPace::new(0, 0), Rhythm::default());
         assert_eq!(
             never.commit_due_ns(&mut at_once, Uncommitted::Unawaited, 8_000_000),
             Some(8_000_000)
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_long_sleep_is_idleness() {
-        let mut pace = Pace::new(1_000, 0);
+        let mut pace = TurnPace::new(1_000, 0);
         let now_ns = after(&mut pace, 0, 40_000_000, 100);
         pace.note_turn(now_ns + 50_000_000, now_ns + 50_010_000, true);
         assert_eq!((pace.gather_ns(), pace.is_paced()), (0, false));
@@ -222,11 +222,11 @@ mod tests {
 
     #[test]
     fn polling_goes_on_for_as_long_as_was_asked_for_after_the_last_work() {
-        let mut pace = Pace::new(1_000, 200);
+        let mut pace = TurnPace::new(1_000, 200);
         pace.note_turn(5_000_000, 5_010_000, true);
         pace.note_turn(5_100_000, 5_101_000, false);
         assert_eq!(pace.poll_until_ns(), 5_210_000);
-        let mut never = Pace::new(1_000, 0);
+        let mut never = TurnPace::new(1_000, 0);
         never.note_turn(5_000_000, 5_010_000, true);
         assert_eq!(never.poll_until_ns(), 5_010_000);
     }

@@ -9,7 +9,7 @@ use crate::billing::{BillingSync, BillingWrite};
 use crate::io::driver::{Driver, Operation, Token};
 use crate::io::gated::Gated;
 use crate::io::orders::WaitingOrders;
-use crate::io::pace::{Pace, Rhythm};
+use crate::io::pace::{Rhythm, TurnPace};
 use crate::io::replica::{Records, Replica};
 use crate::io::shard_status::ShardStatus;
 use crate::io::waits::Waits;
@@ -214,7 +214,7 @@ impl Part {
     pub(super) fn start_commit(
         &mut self,
         carrying: &mut Carrying<'_>,
-        pace: &Pace,
+        pace: &TurnPace,
         drains: bool,
     ) -> io::Result<Option<u64>> {
         if self.commit.is_some() || self.is_lost() {

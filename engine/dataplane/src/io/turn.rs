@@ -20,7 +20,7 @@ use crate::io::mailbox::{OpenedShard, ThreadPort, ThreadStatus};
 use crate::io::mesh::Mesh;
 use crate::io::notifier::{EndpointPlan, Notifier, Outbound};
 use crate::io::now::Now;
-use crate::io::pace::Pace;
+use crate::io::pace::TurnPace;
 use crate::io::part::{Carrying, Faults};
 use crate::io::parts::Parts;
 use crate::io::places::Door;
@@ -92,7 +92,7 @@ pub(super) struct ThreadTurn {
     port: Arc<ThreadPort>,
     limits: TurnLimits,
     completions: VecDeque<Completion>,
-    pace: Pace,
+    pace: TurnPace,
     /// When others last had a chance to get on this CPU while a commit is under way.
     yielded_ns: u64,
     /// Rests since there was last anything to do.
@@ -131,7 +131,7 @@ impl ThreadTurn {
             Now::read(),
         );
         let customers = Customers::new(thread, reception, Rc::clone(&budget), Now::read());
-        let pace = Pace::new(limits.commit_delay_us_max, limits.idle_poll_us);
+        let pace = TurnPace::new(limits.commit_delay_us_max, limits.idle_poll_us);
         let mut turn = Self {
             driver,
             parts,

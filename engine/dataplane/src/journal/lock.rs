@@ -22,7 +22,7 @@ pub enum LockError {
         /// The data directory.
         directory: PathBuf,
         /// Who.
-        holder: Holder,
+        holder: LockHolder,
     },
     /// Another process holds the directory, and not the file `lock` that stands in it now.
     #[error(
@@ -49,13 +49,13 @@ pub enum LockError {
 
 /// Who holds a data directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Holder {
+pub struct LockHolder {
     /// The process id; `None` where the file `lock` does not say it: the holder has not written it
     /// yet, or the file was removed or replaced.
     pub pid: Option<u32>,
 }
 
-impl std::fmt::Display for Holder {
+impl std::fmt::Display for LockHolder {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.pid {
             Some(pid) => write!(formatter, "process {pid}"),
@@ -168,12 +168,12 @@ fn is_held(directory: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// When the lock file exists and cannot be opened.
-pub fn read_holder(directory: &Path) -> io::Result<Option<Holder>> {
+pub fn read_holder(directory: &Path) -> io::Result<Option<LockHolder>> {
     let file = match File::open(directory.join(LOCK_FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match is_held(directory) {
-                Ok(is_held) => Ok(is_held.then_some(Holder { pid: None })),
+                Ok(is_held) => Ok(is_held.then_some(LockHolder { pid: None })),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
             };
@@ -182,20 +182,20 @@ pub fn read_holder(directory: &Path) -> io::Result<Option<Holder>> {
     };
     match file.try_lock_shared() {
         // Somebody may have put another `lock` there.
-        Ok(()) => Ok(is_held(directory)?.then_some(Holder { pid: None })),
+        Ok(()) => Ok(is_held(directory)?.then_some(LockHolder { pid: None })),
         Err(TryLockError::WouldBlock) => Ok(Some(read_text(&file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-fn read_text(mut file: &File) -> Holder {
+fn read_text(mut file: &File) -> LockHolder {
     let mut text = String::new();
     let read = file
         .seek(SeekFrom::Start(0))
         .and_then(|_| file.take(LOCK_TEXT_OCTETS_MAX).read_to_string(&mut text));
     // An earlier version wrote a second line.
     let pid = read.ok().and_then(|_| text.lines().next()?.parse().ok());
-    Holder { pid }
+    LockHolder { pid }
 }
 
 #[cfg(test)]
@@ -214,7 +214,7 @@ mod tests {
             other => panic!("expected a refusal, got {other:?}"),
         }
         let holder = read_holder(directory.path()).expect("readable");
-        assert_eq!(holder, Some(Holder { pid: Some(std::process::id()) }));
+        assert_eq!(holder, Some(LockHolder { pid: Some(std::process::id()) }));
         drop(lock);
         assert_eq!(read_holder(directory.path()).expect("readable"), None);
         DataDirLock::take(directory.path()).expect("free again");

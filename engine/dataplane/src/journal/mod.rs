@@ -76,7 +76,7 @@ pub use limits::{
     RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX,
     SEGMENT_OCTETS_MIN, SEQUENCE_END, SPARE_WAIT_MS,
 };
-pub use lock::{DataDirLock, Holder, LockError, read_holder};
+pub use lock::{DataDirLock, LockError, LockHolder, read_holder};
 pub use log::{DamagedRecord, Journal, JournalConfig, JournalFigures, Position, SegmentId};
 pub use loose::{FrameBreak, LooseFrame, LooseFrames, append_loose, first_frames};
 pub use moving::{Moved, Reached, Trail};

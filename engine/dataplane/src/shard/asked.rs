@@ -3,7 +3,7 @@
 use crate::journal::AppendError;
 use wire::push::response::Answer;
 use wire::push::scan::{PushRequest, Request};
-use wire::submission::form::Order;
+use wire::submission::form::FormOrder;
 use wire::submission::{CancelTarget, Cancellation, Submission};
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Reqid, Xpid};
@@ -53,10 +53,10 @@ impl Named {
         }
     }
 
-    pub(super) fn of_order(order: &Order<'_>) -> Self {
+    pub(super) fn of_order(order: &FormOrder<'_>) -> Self {
         match order {
-            Order::Push(submission) => Self::of_submission(submission),
-            Order::Cancel(cancellation) => Self::of_cancellation(cancellation),
+            FormOrder::Push(submission) => Self::of_submission(submission),
+            FormOrder::Cancel(cancellation) => Self::of_cancellation(cancellation),
         }
     }
 

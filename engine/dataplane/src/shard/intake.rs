@@ -22,7 +22,7 @@ use wire::push::scan::{Request, ScanRefusal};
 use wire::smpp::coding;
 use wire::sms::coding_scheme::CodingScheme;
 use wire::sms::segment::Content;
-use wire::submission::form::{self, Order};
+use wire::submission::form::{self, FormOrder};
 use wire::submission::{CancelTarget, Door, Submission};
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind, Msn};
@@ -162,13 +162,13 @@ impl<L: Log> Shard<L> {
             return self.refuse(named, Code::NOT_REGISTERED, now_ms);
         };
         let reply = match &order {
-            Order::Push(submission) => {
+            FormOrder::Push(submission) => {
                 let key = self.fingerprints.push_key(named.xpid, named.msn, named.reqid);
                 self.core.prefetch(key, named.msn);
                 self.contracts.prefetch(named.msn);
                 self.take_push(registered, submission, key, now_ms)
             }
-            Order::Cancel(cancellation) => {
+            FormOrder::Cancel(cancellation) => {
                 let canceller = Canceller::Shard { found_elsewhere };
                 self.take_cancel(registered, cancellation, canceller, now_ms)
             }

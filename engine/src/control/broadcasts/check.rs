@@ -15,7 +15,7 @@ use super::shelf::{Part, new_identifier};
 use crate::broadcast::audience::{Addressed, AddressedText, LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{
-    DuplicateAction, Manifest, Notify, OtherBroadcast, Schedule, Texts, Wave,
+    BroadcastNotify, DuplicateAction, Manifest, OtherBroadcast, Schedule, Texts, Wave,
 };
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::RecipientsWriter;
@@ -390,7 +390,7 @@ fn not_carried_out(manifest: &Manifest) -> Option<(&'static str, &'static str)> 
             "retries do not go before first attempts: leave it out",
         ),
         (
-            *notify == Notify::Each,
+            *notify == BroadcastNotify::Each,
             "/notify",
             "recipients are not notified of one by one yet: give summary",
         ),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::desk::{BroadcastDesk, Entry};
 use super::documents::Stage;
 use super::snapshot::state_word;
-use crate::broadcast::manifest::Notify;
+use crate::broadcast::manifest::BroadcastNotify;
 use crate::broadcast::outcomes::Outcome;
 use crate::control::webhooks::{Callers, CallingWay, Webhook, Webhooks};
 use host::clock;
@@ -57,7 +57,10 @@ impl Entry {
         let document = &self.document;
         let ended_ms = document.ended.as_ref().map(|end| end.at_ms);
         let is_old = ended_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) > END_TOLD_MS);
-        if document.started.is_none() || is_old || document.manifest.notify != Notify::Summary {
+        if document.started.is_none()
+            || is_old
+            || document.manifest.notify != BroadcastNotify::Summary
+        {
             return Vec::new();
         }
         let delivered = self.counts().get(Outcome::Delivered.word()).copied().unwrap_or_default();

@@ -47,13 +47,13 @@ enum TooSlow {
 }
 
 /// How fast a body comes: only the time that its sender takes counts.
-struct Pace {
+struct UploadPace {
     least: (usize, Duration),
     octets: usize,
     left: Duration,
 }
 
-impl Pace {
+impl UploadPace {
     fn new(least: (usize, Duration)) -> Self {
         Self { least, octets: 0, left: least.1 }
     }
@@ -90,7 +90,7 @@ pub(super) async fn upload<T: Send + 'static>(
             let _ = answer.send(work(taken));
         })
         .map_err(|_| stopping())?;
-    let (mut is_taken, mut pace) = (true, Pace::new(LEAST_PACE));
+    let (mut is_taken, mut pace) = (true, UploadPace::new(LEAST_PACE));
     loop {
         let (piece, is_last) = match pace.next(&mut body).await {
             Ok(Some(octets)) => (Piece::Octets(octets), false),
@@ -140,13 +140,13 @@ mod tests {
     #[tokio::test]
     async fn a_sender_that_trickles_is_given_up_and_one_that_is_fast_enough_is_not() {
         let mut body = Body::new(Trickle);
-        let mut pace = Pace::new((1 << 24, Duration::from_millis(20)));
+        let mut pace = UploadPace::new((1 << 24, Duration::from_millis(20)));
         let mut octets = 0;
         while let Ok(came) = pace.next(&mut body).await {
             octets += came.map_or(0, |came| came.len());
             assert!(octets < 1 << 24, "it trickles for ever");
         }
-        let mut pace = Pace::new((100, Duration::from_secs(5)));
+        let mut pace = UploadPace::new((100, Duration::from_secs(5)));
         for _ in 0..10_000 {
             assert!(pace.next(&mut body).await.is_ok());
         }

@@ -1,7 +1,7 @@
 //! How fast a carrier is sent to: its rate, and what it answers when that is too much.
 //!
 //! Pure: it is told the time, counts SMS (segments, not pushes), and says when the next may go. All
-//! sessions of a carrier share one [`Pace`].
+//! sessions of a carrier share one [`CarrierPace`].
 //!
 //! Two bounds hold: a bucket of 100 ms' depth, and in any second no more SMS than the rate, however
 //! the carrier cuts its seconds: one that counts strictly has nothing to refuse.
@@ -87,7 +87,7 @@ impl LastSecond {
 
 /// The rate of one carrier.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct CarrierPace {
     /// SMS a second; 0: none.
     rate: u32,
     /// Sixteenths of the rate that are used: 1 to 16.
@@ -104,7 +104,7 @@ pub struct Pace {
     refused_since_ms: Option<u64>,
 }
 
-impl Pace {
+impl CarrierPace {
     /// A carrier of `rate` SMS a second, up to 1,000,000; 0 where it has no limit. The bucket is
     /// full.
     pub fn new(rate: u32, now_ms: u64) -> Self {

@@ -7,12 +7,12 @@ pub enum Door {
     #[default]
     Http,
     /// SMPP: notifications are receipts, on sessions of the registration's `system_id`.
-    Smpp(Asked),
+    Smpp(ReceiptsAsked),
 }
 
 /// What a submit_sm asked to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asked {
+pub struct ReceiptsAsked {
     /// Which ends.
     pub receipts: Receipts,
     /// `user_message_reference`, which a receipt repeats.
@@ -71,7 +71,7 @@ impl Door {
     pub const fn bits(self) -> u32 {
         match self {
             Self::Http => 0,
-            Self::Smpp(Asked { receipts, reference, is_national }) => {
+            Self::Smpp(ReceiptsAsked { receipts, reference, is_national }) => {
                 let reference = match reference {
                     Some(reference) => HAS_REFERENCE | (reference as u32) << REFERENCE_SHIFT,
                     None => 0,
@@ -88,7 +88,7 @@ impl Door {
             return Self::Http;
         }
         let reference = (bits >> REFERENCE_SHIFT) as u16;
-        Self::Smpp(Asked {
+        Self::Smpp(ReceiptsAsked {
             receipts: Receipts::of((bits >> RECEIPTS_SHIFT) as u8),
             reference: if bits & HAS_REFERENCE != 0 { Some(reference) } else { None },
             is_national: bits & NATIONAL != 0,
@@ -96,7 +96,7 @@ impl Door {
     }
 
     /// What was asked for at the door of SMPP.
-    pub const fn asked(self) -> Option<Asked> {
+    pub const fn asked(self) -> Option<ReceiptsAsked> {
         match self {
             Self::Http => None,
             Self::Smpp(asked) => Some(asked),
@@ -115,7 +115,7 @@ mod tests {
             for reference in [None, Some(0), Some(7), Some(u16::MAX)] {
                 for is_national in [false, true] {
                     let receipts = Receipts::of(registered_delivery);
-                    let door = Door::Smpp(Asked { receipts, reference, is_national });
+                    let door = Door::Smpp(ReceiptsAsked { receipts, reference, is_national });
                     assert_eq!(Door::from_bits(door.bits()), door);
                 }
             }

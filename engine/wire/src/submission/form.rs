@@ -46,7 +46,7 @@ const IS_PART: u8 = 32;
 
 /// What a form holds.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Order<'a> {
+pub enum FormOrder<'a> {
     /// A push.
     Push(Submission<'a>),
     /// A cancellation.
@@ -119,7 +119,7 @@ pub fn write_cancellation(cancellation: &Cancellation<'_>, form: &mut Vec<u8>) {
 ///
 /// # Errors
 /// Why it is none.
-pub fn read(form: &[u8]) -> Result<Order<'_>, FormError> {
+pub fn read(form: &[u8]) -> Result<FormOrder<'_>, FormError> {
     let Some((head, rest)) = form.split_first_chunk::<HEAD_OCTETS>() else {
         return Err(FormError::Length(form.len()));
     };
@@ -147,11 +147,11 @@ pub fn read(form: &[u8]) -> Result<Order<'_>, FormError> {
         SUBMISSION => {
             let fronts = (msn, xpid, reqid);
             return read_submission(head, fronts, [alert_id, sender, header], content)
-                .map(Order::Push);
+                .map(FormOrder::Push);
         }
         _ => return Err(FormError::Value("kind of request")),
     };
-    Ok(Order::Cancel(Cancellation { xpid, target }))
+    Ok(FormOrder::Cancel(Cancellation { xpid, target }))
 }
 
 fn read_submission<'a>(
@@ -353,7 +353,7 @@ mod tests {
             let submission = parts.submission();
             let mut form = Vec::new();
             write_submission(&submission, &mut form);
-            prop_assert_eq!(read(&form), Ok(Order::Push(submission)));
+            prop_assert_eq!(read(&form), Ok(FormOrder::Push(submission)));
             check_strict(&form);
         }
 
@@ -372,7 +372,7 @@ mod tests {
                 let cancellation = Cancellation { xpid, target };
                 let mut form = Vec::new();
                 write_cancellation(&cancellation, &mut form);
-                prop_assert_eq!(read(&form), Ok(Order::Cancel(cancellation)));
+                prop_assert_eq!(read(&form), Ok(FormOrder::Cancel(cancellation)));
                 check_strict(&form);
             }
         }

@@ -11,7 +11,7 @@
 mod door;
 pub mod form;
 
-pub use door::{Asked, Door, Receipts};
+pub use door::{Door, Receipts, ReceiptsAsked};
 
 use crate::sms::segment::Content;
 use crate::terms::code::Code;

@@ -76,7 +76,7 @@ impl Side {
         while let Some(mut parcel) = self.mesh.next_request() {
             assert!(parcel.found_elsewhere && parcel.shard == 0);
             let order = form::read(&parcel.form).expect("a form");
-            assert!(matches!(order, Order::Cancel(_)));
+            assert!(matches!(order, FormOrder::Cancel(_)));
             parcel.answer = Some(Answer { segments: 2, ..Answer::bare(Code::ACCEPTED) });
             parcel.count = 5;
             self.mesh.send_answer(parcel);

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::smpp::command::Command;
 use wire::smpp::oddities::Oddities;
-use wire::smpp::pace::Pace;
+use wire::smpp::pace::CarrierPace;
 use wire::smpp::pdu::{BindKind, Body};
 use wire::smpp::session::{Refusal, Session};
 use wire::smpp::status::{Consequence, Status};
@@ -96,7 +96,7 @@ impl Place {
 pub struct Home {
     exchange: Arc<Exchange>,
     carrier: Arc<Carrier>,
-    pace: Pace,
+    pace: CarrierPace,
     hands: Vec<Option<InHand>>,
     free: Vec<u32>,
     /// By session.
@@ -124,7 +124,7 @@ impl Home {
         let sessions = carrier.lines();
         let shards = exchange.shards();
         Self {
-            pace: Pace::new(carrier.rate, now_ms.ms()),
+            pace: CarrierPace::new(carrier.rate, now_ms.ms()),
             hands: Vec::new(),
             free: Vec::new(),
             places: (0..sessions).map(|_| Place::default()).collect(),

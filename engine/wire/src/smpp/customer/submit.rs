@@ -19,7 +19,7 @@ use crate::sms::header::{Header, identifier};
 use crate::sms::limits::{CLIENT_HEADER_OCTETS_MAX, USER_DATA_SEPTETS_MAX};
 use crate::sms::segment::Content;
 use crate::sms::septets;
-use crate::submission::{Alert, Asked, Door, Receipts, Submission};
+use crate::submission::{Alert, Door, Receipts, ReceiptsAsked, Submission};
 use crate::terms::code::Code;
 use crate::terms::ids::{Class, Kind, Reqid, Xpid, is_a_type};
 
@@ -109,7 +109,7 @@ pub fn submission<'a>(
         notify: None,
         alert: alert_of(message.tlvs)?,
         digest,
-        door: Door::Smpp(Asked {
+        door: Door::Smpp(ReceiptsAsked {
             receipts: Receipts::of(message.registered_delivery),
             reference: reference_of(message.tlvs),
             is_national: is_national(message),

@@ -1,25 +1,25 @@
 //! A carrier's rate in virtual time, and when a client connects.
 
 use crate::smpp::dial::{Dialler, Dialling};
-use crate::smpp::pace::Pace;
+use crate::smpp::pace::CarrierPace;
 use crate::smpp::status::Status;
 
 /// SMS that go from `from_ms` until `until_ms` when as many are wanted as may go.
-fn sent(pace: &mut Pace, from_ms: u64, until_ms: u64) -> u64 {
+fn sent(pace: &mut CarrierPace, from_ms: u64, until_ms: u64) -> u64 {
     (from_ms..until_ms).map(|now_ms| u64::from(pace.take(1_000, now_ms))).sum()
 }
 
 #[test]
 fn a_rate_is_used_whole_and_never_exceeded() {
     for rate in [1, 5, 100, 333, 20_000] {
-        let mut pace = Pace::new(rate, 0);
+        let mut pace = CarrierPace::new(rate, 0);
         let first = u64::from(pace.take(u32::MAX, 0));
         assert_eq!(first, u64::from(rate / 10).max(1), "100 ms' worth at once, and one at least");
         let total = first + sent(&mut pace, 0, 60_000);
         let expected = 60 * u64::from(rate);
         assert!((expected * 98 / 100..=expected).contains(&total), "{rate}: {total} in a minute");
     }
-    let mut unlimited = Pace::new(0, 0);
+    let mut unlimited = CarrierPace::new(0, 0);
     assert_eq!(unlimited.take(1_000_000, 0), 1_000_000);
     assert_eq!(unlimited.next_ms(7), 7);
 }
@@ -27,7 +27,7 @@ fn a_rate_is_used_whole_and_never_exceeded() {
 #[test]
 fn no_second_has_more_sms_than_the_rate_however_it_is_cut() {
     for rate in [1, 7, 100, 2_000] {
-        let mut pace = Pace::new(rate, 0);
+        let mut pace = CarrierPace::new(rate, 0);
         // Bursts after times of rest: the bucket is full each time.
         let wanted = |now_ms: u64| if now_ms % 3_000 < 700 { 1_000 } else { 0 };
         let sent: Vec<u32> = (0..20_000).map(|now_ms| pace.take(wanted(now_ms), now_ms)).collect();
@@ -41,7 +41,7 @@ fn no_second_has_more_sms_than_the_rate_however_it_is_cut() {
 #[test]
 fn messages_of_many_segments_go_at_the_rate_of_their_segments() {
     for rate in [5, 20, 400] {
-        let mut pace = Pace::new(rate, 0);
+        let mut pace = CarrierPace::new(rate, 0);
         let (mut segments, mut now_ms) = (0, 0);
         while now_ms < 60_000 {
             if pace.take(1, now_ms) == 1 {
@@ -53,7 +53,7 @@ fn messages_of_many_segments_go_at_the_rate_of_their_segments() {
         let expected = 60 * rate;
         assert!((expected * 9 / 10..=expected + 10).contains(&segments), "{rate}: {segments}");
     }
-    let mut unlimited = Pace::new(0, 0);
+    let mut unlimited = CarrierPace::new(0, 0);
     unlimited.owe(9, 0);
     assert_eq!((unlimited.take(5, 0), unlimited.next_ms(0)), (5, 0));
 }
@@ -61,7 +61,7 @@ fn messages_of_many_segments_go_at_the_rate_of_their_segments() {
 #[test]
 fn the_next_sms_goes_when_it_was_said_and_not_before() {
     for rate in [1, 7, 100] {
-        let mut pace = Pace::new(rate, 0);
+        let mut pace = CarrierPace::new(rate, 0);
         pace.take(u32::MAX, 0);
         let mut now_ms = 0;
         for _ in 0..50 {
@@ -78,7 +78,7 @@ fn the_next_sms_goes_when_it_was_said_and_not_before() {
 
 #[test]
 fn throttling_rests_a_second_halves_the_rate_and_lets_it_grow_again() {
-    let mut pace = Pace::new(160, 0);
+    let mut pace = CarrierPace::new(160, 0);
     sent(&mut pace, 0, 10_000);
     for late in 0..10 {
         pace.handle_throttled(10_000 + late);
@@ -103,7 +103,7 @@ fn throttling_rests_a_second_halves_the_rate_and_lets_it_grow_again() {
 
 #[test]
 fn a_full_carrier_rests_longer_each_time_and_is_choked_after_five_minutes() {
-    let mut pace = Pace::new(100, 0);
+    let mut pace = CarrierPace::new(100, 0);
     let mut now_ms = 0;
     for rest_ms in [5_000, 10_000, 20_000, 40_000, 60_000, 60_000] {
         pace.handle_queue_full(now_ms);
