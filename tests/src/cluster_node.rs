@@ -8,7 +8,7 @@ use hayauma::cluster::keeper::{Happening, Keeper, KeeperSetup};
 use hayauma::cluster::mutation::NodeMutation;
 use hayauma::cluster::node::Incarnation;
 use hayauma::cluster::ownership::ClusterTimes;
-use hayauma::journal::{Kind, LooseFrame, append_loose};
+use hayauma::journal::{LooseFrame, RecordKind, append_loose};
 use hayauma::nats::{NatsGuest, NatsLog, NatsSetup, NatsStore, NatsWake, host};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -243,7 +243,7 @@ impl NodeGuest {
             append_loose(
                 &mut frames,
                 partition,
-                LooseFrame { kind: Kind::Accepted, sequence, body: &body },
+                LooseFrame { kind: RecordKind::Accepted, sequence, body: &body },
             );
         }
         frames

@@ -3,7 +3,7 @@
 //!
 //! The shard is the engine's own, with its journal, driven in virtual time.
 
-use hayauma::journal::{Cursor, JournalConfig, Kind};
+use hayauma::journal::{Cursor, JournalConfig, RecordKind};
 use hayauma::shard::TurnBudget;
 use tests::lone_shard::{BUDGET, LoneShard, PHONES, START_MS, Setup, msn};
 use tests::push::Body;
@@ -44,7 +44,11 @@ impl Reader {
     }
 
     /// How many records of each of these kinds came since the last look.
-    fn look<const KINDS: usize>(&mut self, lone: &LoneShard, kinds: [Kind; KINDS]) -> [u64; KINDS] {
+    fn look<const KINDS: usize>(
+        &mut self,
+        lone: &LoneShard,
+        kinds: [RecordKind; KINDS],
+    ) -> [u64; KINDS] {
         let journal = lone.shard.journal();
         let mut counts = [0; KINDS];
         while let Some((position, kind)) = journal.step_on(&mut self.cursor) {
@@ -85,7 +89,7 @@ fn a_full_journal_gives_its_reserve_to_nothing_that_says_nothing_new() {
         now_ms += STEP_MS;
         lone.keep_time(now_ms, now_ms - START_MS);
         lone.work(now_ms);
-        progress += reader.look(&lone, [Kind::Progress])[0];
+        progress += reader.look(&lone, [RecordKind::Progress])[0];
     }
     let (holds, unrecorded) = (lone.figure("holds"), lone.figure("holds_unrecorded"));
     println!("{accepted} pushes, {holds} holds, {unrecorded} of them without a record");
@@ -116,11 +120,11 @@ fn a_turn_of_cleaning_moves_no_more_than_its_share_however_much_there_is_to_move
         let cancel = Body::cancel(&msn(number % PHONES), &format!("waits-{number}"));
         assert_eq!(lone.ask_patiently(&cancel, now_ms), Code::ACCEPTED, "cancel {number}");
     }
-    assert_eq!(reader.look(&lone, [Kind::Accepted]), [0]);
+    assert_eq!(reader.look(&lone, [RecordKind::Accepted]), [0]);
     let (mut moved, mut most) = (0, 0);
     for turn in 1..500 {
         lone.work_within(&TurnBudget { records: RECORDS, ..BUDGET }, now_ms + turn);
-        let [copies] = reader.look(&lone, [Kind::Accepted]);
+        let [copies] = reader.look(&lone, [RecordKind::Accepted]);
         (moved, most) = (moved + copies, most.max(copies));
     }
     println!("{moved} pushes were moved, {most} in one turn at most");

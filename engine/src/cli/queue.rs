@@ -15,7 +15,7 @@ use super::{CliError, Place, print};
 use crate::broadcast::slice::SliceRecord;
 use crate::broadcast::slice::codec;
 use crate::journal::{
-    BroadcastNote, Damage, Handed, Kind, Position, Record, Survey, read_holder, survey,
+    BroadcastNote, Damage, Handed, Position, Record, RecordKind, Survey, read_holder, survey,
 };
 use crate::smsc::wait_reason::WaitReason;
 use wire::terms::ids::{Msn, Reqid};
@@ -156,15 +156,15 @@ fn overview(shards: &BTreeMap<u16, PathBuf>) -> Result<String, CliError> {
         let mut pushes = Pushes::default();
         let found = look(directory, &mut |_, _, record| pushes.note(&record))?;
         for segment in &found.segments {
-            let count = |kind: Kind| grouped(segment.kinds[usize::from(kind.number()) - 1]);
+            let count = |kind: RecordKind| grouped(segment.kinds[usize::from(kind.number()) - 1]);
             rows.push(vec![
                 shard.to_string(),
                 segment.id.to_string(),
                 grouped(segment.kinds.iter().sum()),
-                count(Kind::Accepted),
-                count(Kind::Ended),
-                count(Kind::Notified),
-                count(Kind::Key),
+                count(RecordKind::Accepted),
+                count(RecordKind::Ended),
+                count(RecordKind::Notified),
+                count(RecordKind::Key),
                 grouped(segment.used_octets),
                 grouped(segment.octets),
             ]);

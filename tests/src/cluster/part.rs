@@ -3,7 +3,7 @@
 
 use super::store::Billed;
 use hayauma::cluster::chunk::Chunk;
-use hayauma::journal::{Kind, LooseFrame, append_loose};
+use hayauma::journal::{LooseFrame, RecordKind, append_loose};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A record: what it says of which push, and whether cleaning has moved it forward.
@@ -21,7 +21,7 @@ impl Said {
         let read = frames.map(|frame| {
             let push = frame.body.first_chunk().map_or(0, |octets| u64::from_le_bytes(*octets));
             let is_copy = frame.body.get(8) == Some(&1);
-            (frame.sequence, Self { push, is_end: frame.kind == Kind::Ended, is_copy })
+            (frame.sequence, Self { push, is_end: frame.kind == RecordKind::Ended, is_copy })
         });
         read.collect()
     }
@@ -29,7 +29,7 @@ impl Said {
     fn append(&self, target: &mut Vec<u8>, partition: u16, sequence: u64) {
         let mut body = self.push.to_le_bytes().to_vec();
         body.push(u8::from(self.is_copy));
-        let kind = if self.is_end { Kind::Ended } else { Kind::Accepted };
+        let kind = if self.is_end { RecordKind::Ended } else { RecordKind::Accepted };
         append_loose(target, partition, LooseFrame { kind, sequence, body: &body });
     }
 }

@@ -96,7 +96,7 @@ fn pointed<'a>(borrowed: &'a [u8], fixed: &[u8; FIXED_OCTETS], place: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::super::body::Body;
-    use super::super::frame::Kind;
+    use super::super::frame::RecordKind;
     use super::super::memory::Memory;
     use super::super::record::Record;
     use super::*;
@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn as_archive(body: &[u8]) -> Option<Accepted<'_>> {
-        match Record::read(Kind::Accepted, body) {
+        match Record::read(RecordKind::Accepted, body) {
             Some(Record::Accepted(archived)) => Some(archived.to_native()),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::body::Body;
-use super::frame::{Kind, frame_octets, lag_of};
+use super::frame::{RecordKind, frame_octets, lag_of};
 use super::limits::{
     BODY_OCTETS_MAX, FIRST_SEGMENT_WAIT_MS, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX,
     WARM_SPARES,
@@ -216,7 +216,12 @@ impl Journal {
     ///
     /// # Panics
     /// When a record with that number, or a higher one, was appended before.
-    pub fn append_as(&mut self, kind: Kind, number: u64, body: &[u8]) -> Result<(), AppendError> {
+    pub fn append_as(
+        &mut self,
+        kind: RecordKind,
+        number: u64,
+        body: &[u8],
+    ) -> Result<(), AppendError> {
         assert!(number >= self.next_sequence, "numbers ascend in every copy");
         if number > self.next_sequence {
             let (previous_end, without_syncs) = (self.next_sequence, self.config.without_syncs);
@@ -254,7 +259,7 @@ impl Journal {
     /// As [`Self::append`], with the body written by `write`, which returns its octets.
     pub(super) fn append_with(
         &mut self,
-        kind: Kind,
+        kind: RecordKind,
         body_octets_max: usize,
         wait: Duration,
         write: impl FnOnce(&mut [u8]) -> usize,
@@ -354,7 +359,7 @@ fn random_epoch() -> u32 {
 
 /// The record at a place of another journal, as it stands there.
 struct Transplanted<'a> {
-    kind: Kind,
+    kind: RecordKind,
     body: &'a [u8],
 }
 
@@ -372,7 +377,7 @@ impl Journal {
             .segment_index(position.segment)
             .and_then(|index| self.segments[index].frame(position.offset as usize))
             .and_then(|(header, body)| {
-                Some(Transplanted { kind: Kind::from_number(header.kind)?, body })
+                Some(Transplanted { kind: RecordKind::from_number(header.kind)?, body })
             });
         let Some(Transplanted { kind, body }) = frame else { panic!("{}", self.damaged(position)) };
         target

@@ -5,7 +5,7 @@ use rkyv::rancor::Failure;
 use rkyv::ser::allocator::SubAllocator;
 use rkyv::ser::writer::Buffer;
 
-use super::frame::Kind;
+use super::frame::RecordKind;
 use super::note::{ArchivedBroadcastNote, BroadcastNoteBody};
 use super::record::{
     AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded,
@@ -15,7 +15,7 @@ use super::record::{
 
 /// A record that can be written: its kind and an upper bound of its body's octets.
 pub(super) trait Body {
-    const KIND: Kind;
+    const KIND: RecordKind;
     fn body_octets_max(&self) -> usize;
     /// Writes the body at the start of `target`, which has room for `body_octets_max`; returns its
     /// octets.
@@ -25,7 +25,7 @@ pub(super) trait Body {
 macro_rules! fixed_bodies {
     ($($record:ty, $archived:ty, $kind:ident;)*) => {$(
         impl Body for $record {
-            const KIND: Kind = Kind::$kind;
+            const KIND: RecordKind = RecordKind::$kind;
             fn body_octets_max(&self) -> usize {
                 size_of::<$archived>()
             }
@@ -52,7 +52,7 @@ fixed_bodies! {
 }
 
 impl Body for Held {
-    const KIND: Kind = Kind::Held;
+    const KIND: RecordKind = RecordKind::Held;
 
     fn body_octets_max(&self) -> usize {
         size_of::<ArchivedHeld>()
@@ -68,7 +68,7 @@ impl Body for Held {
 }
 
 impl Body for AcceptedBody<'_> {
-    const KIND: Kind = Kind::Accepted;
+    const KIND: RecordKind = RecordKind::Accepted;
 
     fn body_octets_max(&self) -> usize {
         // The fixed part follows the borrowed octets at the next multiple of 8.
@@ -89,7 +89,7 @@ impl Body for AcceptedBody<'_> {
 }
 
 impl Body for HandedBody<'_> {
-    const KIND: Kind = Kind::Handed;
+    const KIND: RecordKind = RecordKind::Handed;
 
     fn body_octets_max(&self) -> usize {
         size_of::<ArchivedHanded<'_>>() + self.ids_octets() + 7
@@ -105,7 +105,7 @@ impl Body for HandedBody<'_> {
 }
 
 impl Body for BroadcastNoteBody<'_> {
-    const KIND: Kind = Kind::Broadcast;
+    const KIND: RecordKind = RecordKind::Broadcast;
 
     fn body_octets_max(&self) -> usize {
         size_of::<ArchivedBroadcastNote<'_>>() + self.noted_octets() + 7

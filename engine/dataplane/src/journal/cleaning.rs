@@ -18,7 +18,7 @@
 use std::time::Duration;
 
 use super::factory::segment_name;
-use super::frame::{Kind, frame_octets};
+use super::frame::{RecordKind, frame_octets};
 use super::limits::{
     HEADER_PAGE_OCTETS, HELD_FRAME_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS, STAGED_OCTETS_MAX,
 };
@@ -164,14 +164,14 @@ impl Journal {
 
     /// The next intact record of a push behind `cursor`: where it lies and what it is; `None` at
     /// the segment's end. Damaged places, and records about the journal itself, are stepped over.
-    pub fn step(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
+    pub fn step(&self, cursor: &mut Cursor) -> Option<(Position, RecordKind)> {
         let segment = &self.segments[self.segment_index(cursor.segment)?];
         while cursor.offset < segment.tail {
             if let Some((header, body)) = segment.frame(cursor.offset) {
                 let position = Position { segment: cursor.segment, offset: cursor.offset as u32 };
                 cursor.offset += frame_octets(body.len());
-                match Kind::from_number(header.kind) {
-                    None | Some(Kind::Opened | Kind::Cleaned) => continue,
+                match RecordKind::from_number(header.kind) {
+                    None | Some(RecordKind::Opened | RecordKind::Cleaned) => continue,
                     Some(kind) => return Some((position, kind)),
                 }
             }
@@ -195,7 +195,7 @@ impl Journal {
 
     /// As [`Self::step`], on into the segments that follow; `None` behind the last record of all,
     /// from where it goes on when more was appended.
-    pub fn step_on(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
+    pub fn step_on(&self, cursor: &mut Cursor) -> Option<(Position, RecordKind)> {
         loop {
             if let Some(found) = self.step(cursor) {
                 return Some(found);

@@ -4,7 +4,7 @@
 //! ```text
 //! offset size  field             meaning
 //!      0    4  length            octets of the body, without the padding to a multiple of 16
-//!      4    1  kind              see `Kind`
+//!      4    1  kind              see `RecordKind`
 //!      5    1  lag               how many sequences durability lagged then: 0 to 127 as such,
 //!                               above that 128 + 4 (e - 7) + m for (4 + m) 2^(e - 2) of them,
 //!                               rounded up; 255 unknown
@@ -23,7 +23,7 @@ use super::limits::{BODY_OCTETS_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS
 /// What a record is. The numbers are part of the format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
-pub enum Kind {
+pub enum RecordKind {
     /// A push was accepted.
     Accepted = 1,
     /// An attempt was made and the push goes on.
@@ -48,7 +48,7 @@ pub enum Kind {
     Broadcast = 11,
 }
 
-impl Kind {
+impl RecordKind {
     /// Every kind, in ascending order of its number.
     pub const ALL: [Self; 11] = [
         Self::Accepted,
@@ -185,7 +185,7 @@ impl FrameHeader {
         if self.kind == SEALED {
             return length >= SEALED_BODY_OCTETS && frame_octets(length) <= room;
         }
-        Kind::from_number(self.kind).is_some()
+        RecordKind::from_number(self.kind).is_some()
             && length > 0
             && length <= BODY_OCTETS_MAX
             && frame_octets(length) <= room
@@ -245,7 +245,7 @@ mod tests {
     fn header() -> FrameHeader {
         FrameHeader {
             length: 300,
-            kind: Kind::Ended.number(),
+            kind: RecordKind::Ended.number(),
             lag: 7,
             shard: 3,
             segment: 0x0102_0304,
@@ -317,11 +317,11 @@ mod tests {
 
     #[test]
     fn kinds_read_back_by_their_number() {
-        for kind in Kind::ALL {
-            assert_eq!(Kind::from_number(kind.number()), Some(kind));
+        for kind in RecordKind::ALL {
+            assert_eq!(RecordKind::from_number(kind.number()), Some(kind));
         }
-        assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(12), None);
-        assert_eq!(Kind::from_number(255), None);
+        assert_eq!(RecordKind::from_number(0), None);
+        assert_eq!(RecordKind::from_number(12), None);
+        assert_eq!(RecordKind::from_number(255), None);
     }
 }

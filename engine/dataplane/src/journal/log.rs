@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::factory::segment_name;
-use super::frame::Kind;
+use super::frame::RecordKind;
 use super::limits::{
     HANDING_OCTETS_PER_PUSH, HANDING_OCTETS_PER_SEGMENT, HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS,
     RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENTS_PER_PUSH_MAX,
@@ -243,7 +243,7 @@ impl Journal {
     fn known_body(&self, position: Position) -> &[u8] {
         let body = self
             .segment_of(position.segment)
-            .and_then(|segment| segment.known_body(Kind::Accepted, position.offset as usize));
+            .and_then(|segment| segment.known_body(RecordKind::Accepted, position.offset as usize));
         body.unwrap_or_else(|| self.panic_of_damage(position))
     }
 
@@ -271,7 +271,7 @@ impl Journal {
         self.segment_index(position.segment)
             .and_then(|index| self.segments[index].frame(position.offset as usize))
             .and_then(|(header, body)| {
-                Some((header.sequence, Record::read(Kind::from_number(header.kind)?, body)?))
+                Some((header.sequence, Record::read(RecordKind::from_number(header.kind)?, body)?))
             })
             .ok_or_else(|| self.damaged(position))
     }
@@ -281,8 +281,8 @@ impl Journal {
         self.segment_index(position.segment)
             .and_then(|index| self.segments[index].frame(position.offset as usize))
             .filter(|(header, body)| {
-                Kind::from_number(header.kind) == Some(Kind::Accepted)
-                    && Record::read(Kind::Accepted, body).is_some()
+                RecordKind::from_number(header.kind) == Some(RecordKind::Accepted)
+                    && Record::read(RecordKind::Accepted, body).is_some()
             })
             .map(|(_, body)| body)
             .ok_or_else(|| self.damaged(position))

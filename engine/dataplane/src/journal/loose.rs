@@ -4,14 +4,14 @@
 //! Nothing is skipped or mended here: a frame that is not exactly what is due ends the reading.
 
 use super::checksum::crc32c;
-use super::frame::{FrameHeader, HeaderSight, Kind, LAG_UNKNOWN, frame_octets};
+use super::frame::{FrameHeader, HeaderSight, LAG_UNKNOWN, RecordKind, frame_octets};
 use super::limits::{BODY_OCTETS_MAX, FRAME_HEADER_OCTETS};
 
 /// A frame that was checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LooseFrame<'a> {
     /// What the record is.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// The record's number.
     pub sequence: u64,
     /// The record, without the padding behind it.
@@ -67,7 +67,7 @@ impl<'a> LooseFrames<'a> {
         let HeaderSight::Readable(header) = FrameHeader::sight(rest) else {
             return Err(FrameBreak::NoHeader(at));
         };
-        let kind = Kind::from_number(header.kind).filter(|_| header.fits(rest.len()));
+        let kind = RecordKind::from_number(header.kind).filter(|_| header.fits(rest.len()));
         let Some(kind) = kind.filter(|_| header.shard == self.shard) else {
             return Err(FrameBreak::Foreign(at));
         };
@@ -143,7 +143,7 @@ mod tests {
     fn frames() -> Vec<u8> {
         let mut octets = Vec::new();
         for (sequence, body) in [(7, &b"a"[..]), (8, &[9; 16][..]), (9, &[3; 40][..])] {
-            append_loose(&mut octets, 2, LooseFrame { kind: Kind::Ended, sequence, body });
+            append_loose(&mut octets, 2, LooseFrame { kind: RecordKind::Ended, sequence, body });
         }
         octets
     }

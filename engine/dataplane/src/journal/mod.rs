@@ -70,7 +70,7 @@ pub use cleaning::{Cursor, Reach};
 pub use commit::Commit;
 pub use examine::{Examined, examine, segment_of};
 pub use factory::{FileStorage, SegmentFactory};
-pub use frame::Kind;
+pub use frame::RecordKind;
 pub use limits::{
     BUDGET_SEGMENTS_MIN, COMMIT_FILES_MAX, DAMAGES_LISTED_MAX, KEY_KEEP_MS,
     RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX,

@@ -15,7 +15,7 @@
 //! Never does: deciding which push lives, or what has become of it.
 
 use super::append::{AppendError, spare_wait};
-use super::frame::Kind;
+use super::frame::RecordKind;
 use super::log::{DamagedRecord, Journal, Position};
 use super::record::{CancelAccepted, Ended, Held, Notified, Progress};
 use crate::testing::kill_points::{KillPoint, kill_point};
@@ -69,7 +69,7 @@ impl Journal {
             body.len()
         });
         let appended = read.map(|octets| {
-            self.append_with(Kind::Accepted, octets, spare_wait(), |place| {
+            self.append_with(RecordKind::Accepted, octets, spare_wait(), |place| {
                 place.copy_from_slice(&copy.octets()[..octets]);
                 octets
             })

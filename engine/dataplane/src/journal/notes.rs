@@ -68,7 +68,7 @@ const _: () = assert!(
 #[cfg(test)]
 mod tests {
     use super::super::body::Body as _;
-    use super::super::frame::Kind;
+    use super::super::frame::RecordKind;
     use super::super::memory::Memory;
     use super::super::record::Record;
     use super::*;
@@ -80,7 +80,7 @@ mod tests {
             let mut body = Memory::copied_from(&[], 4096);
             let length = note.body().write(body.octets_mut());
             assert!(length <= note.body().body_octets_max());
-            match Record::read(Kind::Broadcast, &body.octets()[..length]) {
+            match Record::read(RecordKind::Broadcast, &body.octets()[..length]) {
                 Some(Record::Broadcast(record)) => assert_eq!(record.to_native(), note),
                 _ => panic!("no such record"),
             }

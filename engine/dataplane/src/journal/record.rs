@@ -14,7 +14,7 @@ use rkyv::api::low;
 use rkyv::rancor::Failure;
 use rkyv::{Archive, Serialize};
 
-use super::frame::Kind;
+use super::frame::RecordKind;
 use super::note::ArchivedBroadcastNote;
 pub use accepted::{Accepted, AcceptedBody, ArchivedAccepted};
 pub use cancel::{AlertCancel, ArchivedCancelAccepted, CancelAccepted};
@@ -175,41 +175,45 @@ pub enum Record<'a> {
 impl<'a> Record<'a> {
     /// Validates `body` as a record of this kind; `None` if it is none, or one that only the
     /// journal itself reads. `body` must begin at a multiple of 16.
-    pub(super) fn read(kind: Kind, body: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(kind: RecordKind, body: &'a [u8]) -> Option<Self> {
         match kind {
-            Kind::Accepted => low::access::<ArchivedAccepted<'a>, Failure>(body)
+            RecordKind::Accepted => low::access::<ArchivedAccepted<'a>, Failure>(body)
                 .ok()
                 .filter(|accepted| (1..=23).contains(&accepted.reqid_length))
                 .map(Self::Accepted),
-            Kind::Progress => low::access::<_, Failure>(body).ok().map(Self::Progress),
-            Kind::Ended => low::access::<_, Failure>(body).ok().map(Self::Ended),
-            Kind::CancelAccepted => low::access::<_, Failure>(body).ok().map(Self::CancelAccepted),
-            Kind::Notified => low::access::<_, Failure>(body).ok().map(Self::Notified),
-            Kind::Key => low::access::<_, Failure>(body).ok().map(Self::Key),
-            Kind::Opened => low::access::<_, Failure>(body).ok().map(Self::Opened),
-            Kind::Held => low::access::<_, Failure>(body).ok().map(Self::Held),
-            Kind::Handed => low::access::<ArchivedHanded<'a>, Failure>(body).ok().map(Self::Handed),
-            Kind::Broadcast => {
+            RecordKind::Progress => low::access::<_, Failure>(body).ok().map(Self::Progress),
+            RecordKind::Ended => low::access::<_, Failure>(body).ok().map(Self::Ended),
+            RecordKind::CancelAccepted => {
+                low::access::<_, Failure>(body).ok().map(Self::CancelAccepted)
+            }
+            RecordKind::Notified => low::access::<_, Failure>(body).ok().map(Self::Notified),
+            RecordKind::Key => low::access::<_, Failure>(body).ok().map(Self::Key),
+            RecordKind::Opened => low::access::<_, Failure>(body).ok().map(Self::Opened),
+            RecordKind::Held => low::access::<_, Failure>(body).ok().map(Self::Held),
+            RecordKind::Handed => {
+                low::access::<ArchivedHanded<'a>, Failure>(body).ok().map(Self::Handed)
+            }
+            RecordKind::Broadcast => {
                 low::access::<ArchivedBroadcastNote<'a>, Failure>(body).ok().map(Self::Broadcast)
             }
-            Kind::Cleaned => None,
+            RecordKind::Cleaned => None,
         }
     }
 
     /// What the record is.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> RecordKind {
         match self {
-            Self::Accepted(_) => Kind::Accepted,
-            Self::Progress(_) => Kind::Progress,
-            Self::Ended(_) => Kind::Ended,
-            Self::CancelAccepted(_) => Kind::CancelAccepted,
-            Self::Notified(_) => Kind::Notified,
-            Self::Key(_) => Kind::Key,
-            Self::Opened(_) => Kind::Opened,
-            Self::Held(_) => Kind::Held,
-            Self::Handed(_) => Kind::Handed,
-            Self::Cleaned(_) => Kind::Cleaned,
-            Self::Broadcast(_) => Kind::Broadcast,
+            Self::Accepted(_) => RecordKind::Accepted,
+            Self::Progress(_) => RecordKind::Progress,
+            Self::Ended(_) => RecordKind::Ended,
+            Self::CancelAccepted(_) => RecordKind::CancelAccepted,
+            Self::Notified(_) => RecordKind::Notified,
+            Self::Key(_) => RecordKind::Key,
+            Self::Opened(_) => RecordKind::Opened,
+            Self::Held(_) => RecordKind::Held,
+            Self::Handed(_) => RecordKind::Handed,
+            Self::Cleaned(_) => RecordKind::Cleaned,
+            Self::Broadcast(_) => RecordKind::Broadcast,
         }
     }
 

@@ -6,7 +6,9 @@
 use std::ops::ControlFlow;
 
 use super::checksum::crc32c;
-use super::frame::{FrameHeader, HeaderSight, Kind, SEALED, frame_octets, read_u32, read_u64};
+use super::frame::{
+    FrameHeader, HeaderSight, RecordKind, SEALED, frame_octets, read_u32, read_u64,
+};
 use super::limits::{
     FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEQUENCE_END,
 };
@@ -370,8 +372,8 @@ fn read_content<'a>(place: &'a [u8], header: &FrameHeader) -> Option<Content<'a>
         let ends = header.sequence.checked_add(missing).is_some_and(|end| end <= SEQUENCE_END);
         return ends.then_some(Content::Sealed(missing));
     }
-    match Kind::from_number(header.kind)? {
-        Kind::Cleaned => ArchivedCleaned::read(body).map(Content::Cleaned),
+    match RecordKind::from_number(header.kind)? {
+        RecordKind::Cleaned => ArchivedCleaned::read(body).map(Content::Cleaned),
         kind => Record::read(kind, body).map(Content::Record),
     }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::factory::segment_name;
-use super::frame::{Kind, frame_octets};
+use super::frame::{RecordKind, frame_octets};
 use super::limits::{
     DAMAGES_LISTED_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS,
 };
@@ -26,8 +26,8 @@ pub struct RecoveryReport {
     pub records: u64,
     /// Octets of their frames.
     pub octets: u64,
-    /// How many of each kind, in the order of [`Kind::ALL`].
-    pub kinds: [u64; Kind::ALL.len()],
+    /// How many of each kind, in the order of [`RecordKind::ALL`].
+    pub kinds: [u64; RecordKind::ALL.len()],
     /// The write that a crash cut short, if one did: normal.
     pub torn: Option<TornTail>,
     /// Damaged ranges in the order of the files, the first [`DAMAGES_LISTED_MAX`] of them.
@@ -48,7 +48,7 @@ impl RecoveryReport {
     }
 
     /// How many records of `kind` were recovered.
-    pub fn count(&self, kind: Kind) -> u64 {
+    pub fn count(&self, kind: RecordKind) -> u64 {
         self.kinds[usize::from(kind.number()) - 1]
     }
 }

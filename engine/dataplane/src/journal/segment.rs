@@ -9,7 +9,7 @@ use std::fs::File;
 
 use super::checksum::crc32c;
 use super::frame::{
-    FrameHeader, HeaderSight, Kind, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets,
+    FrameHeader, HeaderSight, LAG_UNKNOWN, RecordKind, SEALED, SEALED_BODY_OCTETS, frame_octets,
     read_u32, read_u64,
 };
 use super::limits::{
@@ -307,7 +307,7 @@ impl Segment {
     /// stands, as everything else there is. What stands in the file is checked again: its page may
     /// have left memory and come back from the device.
     #[inline]
-    pub(super) fn known_body(&self, kind: Kind, offset: usize) -> Option<&[u8]> {
+    pub(super) fn known_body(&self, kind: RecordKind, offset: usize) -> Option<&[u8]> {
         if let Some((length, number, rest)) = self.staged(offset) {
             return rest.get(..length).filter(|_| number == kind.number());
         }

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::factory::parse_segment_name;
-use super::frame::{Kind, read_u32};
+use super::frame::{RecordKind, read_u32};
 use super::limits::{
     COMMIT_FILES_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS,
     SEGMENT_OCTETS_MAX,
@@ -42,8 +42,8 @@ pub struct SegmentSurvey {
     pub first_sequence: u64,
     /// The sequence behind the last one in it.
     pub end_sequence: u64,
-    /// Records of each kind, in the order of [`Kind::ALL`].
-    pub kinds: [u64; Kind::ALL.len()],
+    /// Records of each kind, in the order of [`RecordKind::ALL`].
+    pub kinds: [u64; RecordKind::ALL.len()],
     /// Ranges that were found damaged before, reported and sealed.
     pub sealed: u64,
 }
@@ -66,7 +66,7 @@ pub struct Survey {
 
 impl Survey {
     /// Records of one kind in all segments.
-    pub fn count(&self, kind: Kind) -> u64 {
+    pub fn count(&self, kind: RecordKind) -> u64 {
         self.segments.iter().map(|segment| segment.kinds[usize::from(kind.number()) - 1]).sum()
     }
 
@@ -243,7 +243,7 @@ impl Surveyor<'_> {
             used_octets: 0,
             first_sequence: header.first_sequence,
             end_sequence: 0,
-            kinds: [0; Kind::ALL.len()],
+            kinds: [0; RecordKind::ALL.len()],
             sealed: 0,
         };
         let owner = Owner { shard: header.shard, segment: header.id, epoch: Some(header.epoch) };

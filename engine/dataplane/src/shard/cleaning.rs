@@ -7,7 +7,7 @@ use super::fatal_if_full;
 use super::moved_before::MovedBefore;
 use crate::billing::{BillingSync, Log};
 use crate::journal::{
-    ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Reached, Record,
+    ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Position, Reached, Record, RecordKind,
     SegmentId, Trail,
 };
 use crate::smsc::core::NotificationKind;
@@ -182,7 +182,7 @@ impl<L: Log> Shard<L> {
         self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
     }
 
-    fn keep(&self, position: Position, kind: Kind, now_ms: WallMs) -> Keep {
+    fn keep(&self, position: Position, kind: RecordKind, now_ms: WallMs) -> Keep {
         let Ok((_, record)) = self.journal.read(position) else { return Keep::Dead };
         let key = match record {
             Record::Accepted(accepted) => {
@@ -221,7 +221,7 @@ impl<L: Log> Shard<L> {
             Record::CancelAccepted(cancel) => return self.keep_cancel(position, cancel),
             Record::Broadcast(_) => return Keep::Note,
             _ => {
-                debug_assert!(kind != Kind::Accepted);
+                debug_assert!(kind != RecordKind::Accepted);
                 return Keep::Dead;
             }
         };

@@ -1,7 +1,7 @@
 //! Every truncation, every flip, and every field that contradicts another.
 
 use super::*;
-use crate::journal::{Kind, LooseFrame, append_loose};
+use crate::journal::{LooseFrame, RecordKind, append_loose};
 
 const PARTITION: u16 = 7;
 
@@ -9,7 +9,7 @@ fn frames(first: u64, count: u64) -> Vec<u8> {
     let mut octets = Vec::new();
     for sequence in first..first + count {
         let body = vec![sequence as u8; 5 + (sequence % 20) as usize];
-        let frame = LooseFrame { kind: Kind::Accepted, sequence, body: &body };
+        let frame = LooseFrame { kind: RecordKind::Accepted, sequence, body: &body };
         append_loose(&mut octets, PARTITION, frame);
     }
     octets
@@ -58,7 +58,7 @@ fn a_chunk_of_each_kind_reads_back() {
     let frames: Vec<_> = records.frames().map(|frame| frame.expect("checked")).collect();
     let sequences: Vec<u64> = frames.iter().map(|frame| frame.sequence).collect();
     assert_eq!((records.body, sequences), (ChunkBody::Records, vec![1_000, 1_001, 1_002, 1_003]));
-    assert_eq!((frames[1].kind, frames[1].body), (Kind::Accepted, &[233; 6][..]));
+    assert_eq!((frames[1].kind, frames[1].body), (RecordKind::Accepted, &[233; 6][..]));
 }
 
 #[test]

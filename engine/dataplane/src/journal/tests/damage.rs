@@ -148,7 +148,7 @@ fn a_survey_finds_what_opening_would_and_changes_nothing() {
     let look = || {
         let mut seen = Vec::new();
         let survey = survey(directory.path(), &mut |position, sequence, record| {
-            if record.kind() == Kind::Accepted {
+            if record.kind() == RecordKind::Accepted {
                 seen.push((position, sequence));
             }
         })
@@ -158,7 +158,7 @@ fn a_survey_finds_what_opening_would_and_changes_nothing() {
     let (survey, seen) = look();
     assert_eq!(seen, places);
     assert_eq!((survey.damages.len(), survey.gaps.len(), &survey.torn), (0, 0, &None));
-    assert_eq!(survey.count(Kind::Accepted), 400);
+    assert_eq!(survey.count(RecordKind::Accepted), 400);
 
     let (position, sequence) = places[57];
     flip(&file_of(directory.path(), position), u64::from(position.offset()) + 100);
@@ -227,7 +227,7 @@ fn without_any_header_page_everything_is_found_by_its_frames() {
         overwrite(file, 0, &[0; 4096]);
     }
     let surveyed = survey(directory.path(), &mut |_, _, _| {}).expect("readable");
-    assert_eq!(surveyed.count(Kind::Accepted), places.len() as u64);
+    assert_eq!(surveyed.count(RecordKind::Accepted), places.len() as u64);
     let (_, report, seen) = open(directory.path(), &factory);
     let kept: BTreeSet<u64> = seen.iter().map(|(_, sequence, _)| *sequence).collect();
     assert!(places.iter().all(|(_, sequence)| kept.contains(sequence)), "{report:?}");
@@ -312,7 +312,7 @@ fn random_damage_never_panics_and_never_invents() {
         let (_, _, seen) = open(directory.path(), &factory);
         for (position, sequence, kind) in seen {
             assert!(
-                kind == Kind::Opened || known.contains(&(position.to_bits(), sequence)),
+                kind == RecordKind::Opened || known.contains(&(position.to_bits(), sequence)),
                 "round {round}: record {sequence} at {position:?} was never written"
             );
         }

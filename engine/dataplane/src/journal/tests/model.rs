@@ -55,7 +55,7 @@ pub(super) struct Model {
     config: JournalConfig,
     pushes: BTreeMap<u64, Push>,
     /// Everything ever appended, by sequence.
-    written: HashMap<u64, (Kind, u64)>,
+    written: HashMap<u64, (RecordKind, u64)>,
     commit: Option<Commit>,
     cleaning: Option<(SegmentId, Cursor)>,
     /// Pushes accepted and not ended, in no order.
@@ -103,7 +103,7 @@ impl Model {
         let push_id = self.journal.next_sequence();
         let submits = content(push_id, octets);
         let (position, sequence) = self.journal.append_accepted(&accepted(push_id, &submits))?;
-        self.written.insert(sequence, (Kind::Accepted, push_id));
+        self.written.insert(sequence, (RecordKind::Accepted, push_id));
         let push = Push {
             position: Some(position),
             submits,
@@ -139,7 +139,7 @@ impl Model {
         let cancel = CancelAccepted::of_push(push_id, self.now_ms, push_id, true);
         let (_, sequence) = self.journal.append_cancel(&cancel).expect("the reserve takes it");
         push.cancelled = Some(Mark { sequence, durable: false });
-        self.written.insert(sequence, (Kind::CancelAccepted, push_id));
+        self.written.insert(sequence, (RecordKind::CancelAccepted, push_id));
     }
 
     /// Parks the notification of a push that has ended.
@@ -151,14 +151,14 @@ impl Model {
         let parked = notified(push_id, self.now_ms, PARKED);
         let (_, sequence) = self.journal.append_notified(&parked).expect("the reserve takes it");
         push.parked = Some(Mark { sequence, durable: false });
-        self.written.insert(sequence, (Kind::Notified, push_id));
+        self.written.insert(sequence, (RecordKind::Notified, push_id));
     }
 
     pub(super) fn end(&mut self, push_id: u64) {
         self.pushes.get_mut(&push_id).expect("a known push").ended_ms = self.now_ms;
         let (_, sequence) =
             self.journal.append_ended(&ended(push_id, self.now_ms)).expect("the reserve takes it");
-        self.written.insert(sequence, (Kind::Ended, push_id));
+        self.written.insert(sequence, (RecordKind::Ended, push_id));
         self.pushes.get_mut(&push_id).expect("a known push").ended =
             Some(Mark { sequence, durable: false });
         self.live.retain(|&live| live != push_id);
@@ -168,7 +168,7 @@ impl Model {
     pub(super) fn notify(&mut self, push_id: u64) {
         let notified = notified(push_id, self.now_ms, ACKNOWLEDGED);
         let (_, sequence) = self.journal.append_notified(&notified).expect("the reserve takes it");
-        self.written.insert(sequence, (Kind::Notified, push_id));
+        self.written.insert(sequence, (RecordKind::Notified, push_id));
         let push = self.pushes.get_mut(&push_id).expect("a known push");
         push.notified = Some(Mark { sequence, durable: false });
         let position = push.position.take().expect("held until now");
@@ -244,7 +244,7 @@ impl Model {
             let Some((position, _)) = self.journal.step(&mut cursor) else {
                 let sequence = self.journal.next_sequence();
                 self.journal.cleaned(segment);
-                self.written.insert(sequence, (Kind::Cleaned, 0));
+                self.written.insert(sequence, (RecordKind::Cleaned, 0));
                 return true;
             };
             self.keep_if_needed(position);
@@ -274,7 +274,7 @@ impl Model {
             _ if held == Some(position) => self.move_forward(push_id, position),
             Some(key) if held.is_none() && self.now_ms < key.ended_ms + KEY_KEEP_MS => {
                 let (_, sequence) = self.journal.append_key(&key).expect("the reserve takes it");
-                self.written.insert(sequence, (Kind::Key, push_id));
+                self.written.insert(sequence, (RecordKind::Key, push_id));
             }
             _ => {}
         }
@@ -292,14 +292,14 @@ impl Model {
         };
         let cancel =
             push.cancelled.map(|_| CancelAccepted::of_push(push_id, self.now_ms, push_id, true));
-        let mut kinds = vec![Kind::Accepted];
-        kinds.extend(cancel.map(|_| Kind::CancelAccepted));
+        let mut kinds = vec![RecordKind::Accepted];
+        kinds.extend(cancel.map(|_| RecordKind::CancelAccepted));
         match &reached {
             Reached::End(_, parked) => {
-                kinds.push(Kind::Ended);
-                kinds.extend(parked.iter().flatten().map(|_| Kind::Notified));
+                kinds.push(RecordKind::Ended);
+                kinds.extend(parked.iter().flatten().map(|_| RecordKind::Notified));
             }
-            Reached::Attempt(_) => kinds.push(Kind::Progress),
+            Reached::Attempt(_) => kinds.push(RecordKind::Progress),
             Reached::Acceptance | Reached::Hold(_) => {}
         }
         let sequence = self.journal.next_sequence();
@@ -313,7 +313,7 @@ impl Model {
     fn write_progress(&mut self, push_id: u64) {
         let progress = self.progress_of(push_id);
         let (_, sequence) = self.journal.append_progress(&progress).expect("the reserve takes it");
-        self.written.insert(sequence, (Kind::Progress, push_id));
+        self.written.insert(sequence, (RecordKind::Progress, push_id));
         self.pushes.get_mut(&push_id).expect("a known push").progressed = sequence;
     }
 
@@ -347,13 +347,13 @@ impl Model {
             in_doubt: false,
         });
         if recorded {
-            self.written.insert(sequence, (Kind::Held, push_id));
+            self.written.insert(sequence, (RecordKind::Held, push_id));
         }
         recorded
     }
 
     fn note_opened(&mut self) {
-        self.written.insert(self.journal.next_sequence() - 1, (Kind::Opened, 0));
+        self.written.insert(self.journal.next_sequence() - 1, (RecordKind::Opened, 0));
     }
 
     /// Crashes, opens the journal again, and checks what was recovered.
@@ -381,7 +381,7 @@ impl Model {
         now_ms: u64,
         config: JournalConfig,
         mut pushes: BTreeMap<u64, Push>,
-        written: HashMap<u64, (Kind, u64)>,
+        written: HashMap<u64, (RecordKind, u64)>,
         highest: u64,
         crash: Crash,
     ) -> Self {
@@ -442,7 +442,7 @@ impl Model {
         segments: Vec<Found>,
         config: JournalConfig,
         pushes: &BTreeMap<u64, Push>,
-        written: &HashMap<u64, (Kind, u64)>,
+        written: &HashMap<u64, (RecordKind, u64)>,
     ) -> Result<(Journal, Replayed), JournalError> {
         let mut replayed = Replayed::default();
         let (journal, report) = Journal::recover(
@@ -481,7 +481,7 @@ impl Replayed {
         position: Position,
         sequence: u64,
         record: Record<'_>,
-        written: &HashMap<u64, (Kind, u64)>,
+        written: &HashMap<u64, (RecordKind, u64)>,
         pushes: &BTreeMap<u64, Push>,
     ) {
         assert!(sequence > self.last_sequence, "sequences ascend");

@@ -45,7 +45,7 @@ pub(super) fn accepted(push_id: u64, submits: &[u8]) -> Accepted<'_> {
 pub(super) fn open(
     directory: &Path,
     factory: &SegmentFactory,
-) -> (Journal, RecoveryReport, Vec<(Position, u64, Kind)>) {
+) -> (Journal, RecoveryReport, Vec<(Position, u64, RecordKind)>) {
     let mut seen = Vec::new();
     let (journal, report) =
         Journal::open(directory, config(), factory, &mut |position, sequence, record| {
@@ -69,7 +69,7 @@ fn more_than_one_commit_takes_is_written_by_the_next_and_read_all_the_while() {
         let mut found = Vec::new();
         let opened =
             Journal::open(directory.path(), config, &factory, &mut |position, sequence, record| {
-                if record.kind() == Kind::Accepted {
+                if record.kind() == RecordKind::Accepted {
                     found.push((position, sequence));
                 }
             });
@@ -135,7 +135,7 @@ fn what_was_appended_is_read_back_and_recovered() {
             (record.submits, record.sender, record.reqid()),
             (&submits[..], &b"CITY"[..], &b"abc"[..])
         );
-        appended.push((position, sequence, Kind::Accepted));
+        appended.push((position, sequence, RecordKind::Accepted));
         let (position, after) = journal
             .append_progress(&Progress {
                 push_id: sequence,
@@ -147,7 +147,7 @@ fn what_was_appended_is_read_back_and_recovered() {
                 begun: false,
             })
             .expect("the reserve holds it");
-        appended.push((position, after, Kind::Progress));
+        appended.push((position, after, RecordKind::Progress));
     }
     assert!(journal.figures().segments > 1, "the run spans segments");
     journal.commit_blocking().expect("synced");
@@ -156,11 +156,11 @@ fn what_was_appended_is_read_back_and_recovered() {
 
     let (journal, report, seen) = open(&path, &factory);
     let of_pushes: Vec<_> =
-        seen.iter().copied().filter(|(_, _, kind)| *kind != Kind::Opened).collect();
+        seen.iter().copied().filter(|(_, _, kind)| *kind != RecordKind::Opened).collect();
     assert_eq!(of_pushes, appended);
     assert_eq!(report.damages, []);
     assert_eq!(report.torn, None);
-    assert_eq!(report.count(Kind::Accepted), 300);
+    assert_eq!(report.count(RecordKind::Accepted), 300);
     assert!(
         journal.next_sequence() > appended.last().expect("some").1 + (1 << 20),
         "numbers are never given twice"
@@ -185,7 +185,7 @@ fn a_hold_is_read_as_it_was_written_and_one_from_before_holds_were_counted_as_no
         holds: [0x21, 0x43, 0x65],
         in_doubt: true,
     };
-    let read = |octets: &HeldOctets| match Record::read(Kind::Held, &octets.0) {
+    let read = |octets: &HeldOctets| match Record::read(RecordKind::Held, &octets.0) {
         Some(Record::Held(held)) => held.to_native(),
         _ => panic!("no Held record"),
     };
@@ -220,7 +220,7 @@ fn what_a_carrier_took_is_read_as_it_was_written() {
         let mut body = Memory::copied_from(&[], 4096);
         let octets = handed.body().write(body.octets_mut());
         assert!(octets <= handed.body().body_octets_max());
-        match Record::read(Kind::Handed, &body.octets()[..octets]) {
+        match Record::read(RecordKind::Handed, &body.octets()[..octets]) {
             Some(Record::Handed(record)) => assert_eq!(record.to_native(), handed),
             _ => panic!("no Handed record"),
         }
@@ -241,7 +241,7 @@ fn an_accepted_record_is_read_whatever_its_reserved_octets_say() {
     let reserved = door + 4..door + 24;
     assert!(body.octets()[reserved.clone()].iter().all(|&octet| octet == 0));
     body.octets_mut()[reserved].fill(0xFF);
-    match Record::read(Kind::Accepted, &body.octets()[..octets]) {
+    match Record::read(RecordKind::Accepted, &body.octets()[..octets]) {
         Some(Record::Accepted(record)) => {
             assert_eq!((record.push_id.to_native(), record.reqid()), (5, &b"abc"[..]));
             assert_eq!((&*record.sender, &*record.submits), (&b"CITY"[..], &submits[..]));

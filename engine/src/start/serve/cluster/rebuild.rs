@@ -5,7 +5,7 @@ use super::spool::for_each_chunk;
 use crate::cluster::chunk::{Chunk, ChunkError, ChunkKind};
 use crate::cluster::limits::CHUNK_HEAD_OCTETS;
 use crate::journal::{
-    AppendError, FrameBreak, Journal, JournalConfig, JournalError, Kind, LooseFrames,
+    AppendError, FrameBreak, Journal, JournalConfig, JournalError, LooseFrames, RecordKind,
     SegmentFactory,
 };
 use std::io::{self, ErrorKind};
@@ -77,7 +77,7 @@ pub(super) fn rebuild(
         for frame in LooseFrames::new(&octets[CHUNK_HEAD_OCTETS..], config.shard, head.first) {
             let frame = frame?;
             // The files of whoever wrote it, not these.
-            if matches!(frame.kind, Kind::Opened | Kind::Cleaned) {
+            if matches!(frame.kind, RecordKind::Opened | RecordKind::Cleaned) {
                 continue;
             }
             if made.is_none() {

@@ -94,8 +94,8 @@ fn a_journal_that_is_made_of_a_log_has_every_record_under_its_number_and_goes_on
     // What the old owner said of its own files is not true of these.
     let mut cleaned = Vec::new();
     let frame = |kind, sequence| LooseFrame { kind, sequence, body: &[1; 16] };
-    append_loose(&mut cleaned, SHARD, frame(Kind::Cleaned, 9_000_400));
-    append_loose(&mut cleaned, SHARD, frame(Kind::Opened, 9_000_401));
+    append_loose(&mut cleaned, SHARD, frame(RecordKind::Cleaned, 9_000_400));
+    append_loose(&mut cleaned, SHARD, frame(RecordKind::Opened, 9_000_401));
     spool.put(&chunk(3, &cleaned, 9_000_400, 9_000_402)).expect("room");
     let (mut last, _) = open(&place.path().join("c"), 9_000_401, &factory);
     let (frames, begun, next) = frames(&mut last, 5);
