@@ -2,7 +2,7 @@
 
 use crate::http::{Answer, Connection};
 use crate::wait;
-use hayauma::control::admin::Status;
+use hayauma::control::admin::EngineStatus;
 use std::path::PathBuf;
 
 /// Speaks to the admin socket of an engine, one connection for each request.
@@ -65,7 +65,7 @@ impl Admin {
     /// # Panics
     /// When the admin port does not tell it.
     #[track_caller]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> EngineStatus {
         read_status(&self.request("GET", "/status", ""))
     }
 
@@ -74,7 +74,7 @@ impl Admin {
     /// # Panics
     /// When something else comes than a state.
     #[track_caller]
-    pub fn try_status(&self) -> Option<Status> {
+    pub fn try_status(&self) -> Option<EngineStatus> {
         self.try_request("GET", "/status", "").map(|answer| read_status(&answer))
     }
 
@@ -105,7 +105,7 @@ impl Admin {
 }
 
 #[track_caller]
-fn read_status(answer: &Answer) -> Status {
+fn read_status(answer: &Answer) -> EngineStatus {
     simd_json::from_slice(&mut answer.body.clone())
         .unwrap_or_else(|error| panic!("/status: {error}"))
 }

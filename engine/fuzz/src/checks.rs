@@ -7,7 +7,7 @@ use hayauma::broadcast::lists::import::Import;
 use hayauma::broadcast::lists::reader::ReaderOptions;
 use hayauma::broadcast::manifest::Manifest;
 use hayauma::journal::{Record, examine, segment_of};
-use wire::cap::draft::{Act as WarningAct, Draft};
+use wire::cap::draft::{Draft, WarningAct};
 use wire::cap::{
     Profile, Refusal as WarningRefusal, Rules as WarningRules, check_lalert, check_xml,
 };

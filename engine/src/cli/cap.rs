@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use wire::cap::draft::{Disposition, Draft, Leg};
+use wire::cap::draft::{Disposition, Draft, WarnedLeg};
 use wire::cap::limits::{DOCUMENT_OCTETS_MAX, SEGMENTS_MAX_DEFAULT};
-use wire::cap::{Profile, Refusal, Rules, check_lalert, check_xml};
+use wire::cap::{Profile, Rules, WarningRefusal, check_lalert, check_xml};
 use wire::terms::calendar::jst_text;
 use wire::terms::rfc3339::parse_rfc3339;
 use wire::terms::time::WallMs;
@@ -123,7 +123,7 @@ fn check(file: &Path, arguments: &CheckArguments, now: WallMs, report: &mut Repo
         Err(error) => return report(Err(format!("{name}: it cannot be read: {error}"))),
     };
     let rules = Rules { profile: arguments.profile, now, segments_max: arguments.segments_max };
-    let print = |place: String, draft: Result<Draft, Refusal>| match draft {
+    let print = |place: String, draft: Result<Draft, WarningRefusal>| match draft {
         Ok(draft) if arguments.json => json_of(&draft),
         Ok(draft) => Ok(text_of(&place, &draft)),
         Err(refusal) => Err(match refusal.kind.code() {
@@ -276,7 +276,7 @@ fn text_of(place: &str, draft: &Draft) -> String {
 }
 
 /// Where a leg's recipients are, shortened.
-fn audience(leg: &Leg) -> String {
+fn audience(leg: &WarnedLeg) -> String {
     const NAMED_MAX: usize = 8;
     let area = &leg.area;
     let mut parts: Vec<String> = area

@@ -6,7 +6,7 @@
 //! | `GET /healthz` | says `ok`, or 503 when a shard made no turn within the last second |
 //! | `GET /readyz` | says `ready`, also of which classes alone, or 503 with the reasons for which no new push is taken; `?class=` asks for one class |
 //! | `GET /metrics` | every figure of every shard, for Prometheus |
-//! | `GET /status` | [`Status`] |
+//! | `GET /status` | [`EngineStatus`] |
 //! | `POST /pause`, `POST /resume` | answers pushes with 8004, or takes them again |
 //! | `POST /stop` | drains the engine and ends it |
 //! | `GET /clients`, `POST /clients` | every registration; a new one |
@@ -84,7 +84,7 @@ pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
 };
 pub use guard::ORDER_HEADER;
-pub use orders::{ShardDocument, Status};
+pub use orders::{EngineStatus, ShardDocument};
 pub use paths::PATHS;
 pub use reading::{
     Document, FORM_WORD, Filled, FilledByStranger, IdentifierInPath, Parameters, RecipientInPath,

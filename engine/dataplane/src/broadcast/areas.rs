@@ -14,7 +14,7 @@ pub mod shapes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
-use wire::cap::area::System;
+use wire::cap::area::AreaSystem;
 use wire::terms::municipality::Municipality;
 
 use super::limits::{AREA_OCTETS_MAX, NEAREST_NAMED};
@@ -318,8 +318,8 @@ pub fn key_of(code: &str) -> String {
         return code;
     }
     match code.rsplit_once(':') {
-        Some((system, code)) => match System::of(system) {
-            System::JisX0402 => plain(code.trim()).unwrap_or_else(|| code.trim().to_owned()),
+        Some((system, code)) => match AreaSystem::of(system) {
+            AreaSystem::JisX0402 => plain(code.trim()).unwrap_or_else(|| code.trim().to_owned()),
             system => format!("{}:{}", capitals(&system.to_string()), code.trim()),
         },
         None => code.to_owned(),

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use wire::cap::area::{AreaCode, System};
-use wire::cap::draft::{Act, Draft, Leg as WarnedLeg, Variant};
-use wire::cap::{Refusal, RefusalKind, Status, alertid, missing_prefix};
+use wire::cap::area::{AreaCode, AreaSystem};
+use wire::cap::draft::{Draft, Variant, WarnedLeg, WarningAct};
+use wire::cap::{RefusalKind, Status, WarningRefusal, alertid, missing_prefix};
 use wire::terms::calendar;
 use wire::terms::time::WallMs;
 
@@ -104,10 +104,10 @@ pub fn propose(
     terms: &SourceTerms<'_>,
     catalogue: &AreaCatalogue,
     chain: &ChainPlace,
-) -> Result<Proposal, Refusal> {
+) -> Result<Proposal, WarningRefusal> {
     let (mut waits, mut warnings) = (Vec::new(), Vec::new());
     let lists = lists_of(draft, terms)?;
-    let legs = if draft.act == Act::AllClear {
+    let legs = if draft.act == WarningAct::AllClear {
         all_clear(draft, terms, chain, &mut waits)
     } else {
         let mut legs = Vec::new();
@@ -163,9 +163,9 @@ pub fn propose(
     Ok(Proposal { manifest, waits, warnings })
 }
 
-fn alert(element: &str, sentence: impl Into<String>) -> Refusal {
+fn alert(element: &str, sentence: impl Into<String>) -> WarningRefusal {
     let (element, sentence) = (element.to_owned(), sentence.into());
-    Refusal { kind: RefusalKind::Alert, element, sentence }
+    WarningRefusal { kind: RefusalKind::Alert, element, sentence }
 }
 
 fn audience(list: &str, version: Option<u32>) -> Audience {
@@ -181,7 +181,10 @@ fn audience(list: &str, version: Option<u32>) -> Audience {
 }
 
 /// The source's lists; of a warning that is not for everybody, those that it addresses.
-fn lists_of(draft: &Draft, terms: &SourceTerms<'_>) -> Result<Vec<(String, String)>, Refusal> {
+fn lists_of(
+    draft: &Draft,
+    terms: &SourceTerms<'_>,
+) -> Result<Vec<(String, String)>, WarningRefusal> {
     let is_addressed = |(list, name): &&(String, String)| {
         draft.lists.is_empty() || draft.lists.contains(list) || draft.lists.contains(name)
     };
@@ -199,8 +202,8 @@ fn codes_of(
     at: usize,
     catalogue: &AreaCatalogue,
     warnings: &mut Vec<String>,
-) -> Result<Vec<String>, Refusal> {
-    let refuse = |sentence: String| Refusal {
+) -> Result<Vec<String>, WarningRefusal> {
+    let refuse = |sentence: String| WarningRefusal {
         kind: RefusalKind::Area,
         element: format!("leg[{}]/area", at + 1),
         sentence,
@@ -208,7 +211,7 @@ fn codes_of(
     let mut codes: Vec<String> = Vec::new();
     for code in &leg.area.codes {
         let text = match code {
-            AreaCode { system: System::JisX0402, code } => code.clone(),
+            AreaCode { system: AreaSystem::JisX0402, code } => code.clone(),
             AreaCode { system, code } => format!("{system}:{code}"),
         };
         let resolved = catalogue.resolve(&text).map_err(|unknown| {

@@ -17,7 +17,7 @@ use super::admission::HeldAdmission;
 use super::caller::{Caller, Identity};
 use super::door::{Arrival, Doing, Visitor};
 use super::orders::nothing_at;
-use super::paths::{PathRule, Scope};
+use super::paths::{PathRule, PathScope};
 use super::sessions::SignedIn;
 use super::sign_in::SignIn;
 use super::{AdminError, AdminState, paths, reading};
@@ -141,9 +141,9 @@ fn check_scope(caller: &Identity, rule: &PathRule, uri: &Uri) -> Result<(), Admi
         return Ok(());
     }
     let named = match rule.scope {
-        Scope::Whole => None,
-        Scope::XpidInPath => uri.path().rsplit('/').next(),
-        Scope::XpidInQuery => {
+        PathScope::Whole => None,
+        PathScope::XpidInPath => uri.path().rsplit('/').next(),
+        PathScope::XpidInQuery => {
             let mut pairs = uri.query().unwrap_or_default().split('&');
             pairs.find_map(|pair| pair.strip_prefix("xpid="))
         }

@@ -21,7 +21,7 @@ use wire::terms::time::SteadyMs;
 
 /// The engine at one moment.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Status {
+pub struct EngineStatus {
     /// Version of the program.
     pub version: String,
     /// What carries its octets: `uring` or `poll`.
@@ -146,7 +146,7 @@ async fn tell_status(state: Arc<AdminState>, code: StatusCode) -> Response {
 }
 
 impl AdminState {
-    fn status(&self) -> Status {
+    fn status(&self) -> EngineStatus {
         let classes = self.control.classes_taken();
         let mut totals: BTreeMap<String, u64> = BTreeMap::new();
         let mut shards = Vec::new();
@@ -159,7 +159,7 @@ impl AdminState {
             }
             shards.push(ShardDocument { shard: shard.shard, figures });
         }
-        Status {
+        EngineStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             driver: self.control.driver().word().to_owned(),
             pid: std::process::id(),

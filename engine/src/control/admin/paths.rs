@@ -7,7 +7,7 @@ use crate::control::roles::Role;
 
 /// What a token that is bound to XPIDs may do with a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scope {
+pub enum PathScope {
     /// Nothing: the path is about all of them.
     Whole,
     /// What it names in the path's last part.
@@ -26,7 +26,7 @@ pub struct PathRule {
     /// The role that it takes; `None` takes none, nor a token.
     pub needs: Option<Role>,
     /// What a bound token may do.
-    pub scope: Scope,
+    pub scope: PathScope,
     /// A page for browsers: whoever is not signed in is led there, and its forms carry their
     /// session's word in place of an order's header.
     pub is_page: bool,
@@ -46,7 +46,7 @@ impl PathRule {
     }
 }
 
-const fn rule(method: &'static str, path: &'static str, needs: Role, scope: Scope) -> PathRule {
+const fn rule(method: &'static str, path: &'static str, needs: Role, scope: PathScope) -> PathRule {
     PathRule { method, path, needs: Some(needs), scope, is_page: false }
 }
 
@@ -62,8 +62,8 @@ const fn open_page(method: &'static str, path: &'static str) -> PathRule {
     PathRule { method, path, needs: None, scope: Whole, is_page: true }
 }
 
+use PathScope::{Whole, XpidInPath, XpidInQuery};
 use Role::{Admin, Approver, Author, Numbers, Operator, Read, Source};
-use Scope::{Whole, XpidInPath, XpidInQuery};
 
 /// Every path there is.
 pub const PATHS: &[PathRule] = &[

@@ -14,7 +14,7 @@ use crate::broadcast::warnings::{ChainBroadcast, ChainPlace, SourceTerms, propos
 use crate::control::sources::SourceSettings;
 use host::clock;
 use wire::cap::Status;
-use wire::cap::draft::{Act, Disposition, Draft, Hold};
+use wire::cap::draft::{Disposition, Draft, Hold, WarningAct};
 
 /// A warning that is judged and new, with what its source's log knows.
 pub(super) struct Arrived {
@@ -50,7 +50,7 @@ impl BroadcastDesk {
         if let Disposition::NothingIsSent(why) = &draft.disposition {
             // What was never meant begins no chain that a later warning could go on with.
             answer.chain = None;
-            if draft.act == Act::Note {
+            if draft.act == WarningAct::Note {
                 answer.state = "noted".to_owned();
                 answer.chain = arrived.chains.first().cloned();
             }
@@ -70,15 +70,15 @@ impl BroadcastDesk {
             answer.waits.push("a later revision of it came before".to_owned());
             return Ok(answer);
         }
-        if draft.act == Act::Cancel {
+        if draft.act == WarningAct::Cancel {
             return self.cancel_chain(&arrived, chain, answer);
         }
-        if draft.act == Act::AllClear && chain.is_none() {
+        if draft.act == WarningAct::AllClear && chain.is_none() {
             answer.state = "waiting".to_owned();
             answer.waits.push("nobody knows what is over: no chain of it is known".to_owned());
             return Ok(answer);
         }
-        if draft.act == Act::Update && !arrived.is_known {
+        if draft.act == WarningAct::Update && !arrived.is_known {
             let why = "it updates nothing that is known: start it as a new alert";
             answer.waits.push(why.to_owned());
         }
@@ -215,7 +215,7 @@ impl BroadcastDesk {
         };
         let proposal = propose(&arrived.draft, &terms, &self.catalogue(), &place)?;
         // It knows all areas that were named: systems that are not built in are loaded.
-        if arrived.draft.act != Act::AllClear {
+        if arrived.draft.act != WarningAct::AllClear {
             let of_system = |hold: &Hold| matches!(hold, Hold::UnknownSystem { .. });
             drop_holds(&arrived.draft, of_system, &mut answer);
         }
@@ -266,7 +266,7 @@ impl BroadcastDesk {
         let starts = arrived.starts_itself
             && is_untouched
             && answer.waits.is_empty()
-            && matches!(arrived.draft.act, Act::NewChain | Act::Update)
+            && matches!(arrived.draft.act, WarningAct::NewChain | WarningAct::Update)
             && arrived.draft.class.is_some_and(|class| settings.starts(class));
         if starts {
             let started = self.start_by_itself(&document.broadcast, settings, &by);

@@ -28,8 +28,8 @@ use crate::control::roles::Role;
 use crate::control::sources::{JMA, LALERT, SourceSettings};
 use crate::control::store::{LoggedWarning, Store, StoreError};
 use host::clock;
-use wire::cap::draft::{Act as WarningAct, Draft};
-use wire::cap::{Profile, Refusal, RefusalKind, Rules, check_lalert, check_xml};
+use wire::cap::draft::{Draft, WarningAct};
+use wire::cap::{Profile, RefusalKind, Rules, WarningRefusal, check_lalert, check_xml};
 use wire::json;
 use wire::terms::calendar;
 use wire::terms::ids::Xpid;
@@ -121,10 +121,10 @@ async fn show_log(caller: Caller, Parameters(query): Parameters<LogQuery>) -> An
     Ok(reply_json(StatusCode::OK, &shown.collect::<Vec<_>>()))
 }
 
-impl From<Refusal> for BroadcastRefusal {
-    fn from(refusal: Refusal) -> Self {
+impl From<WarningRefusal> for BroadcastRefusal {
+    fn from(refusal: WarningRefusal) -> Self {
         let sentence = refusal.to_string();
-        let Refusal { kind, element, .. } = refusal;
+        let WarningRefusal { kind, element, .. } = refusal;
         let answered = match kind {
             RefusalKind::Document => AdminError::bad_request(sentence).into(),
             RefusalKind::Area | RefusalKind::Alert => {

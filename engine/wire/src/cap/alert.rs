@@ -4,13 +4,13 @@
 //! and trailing commas in polygons, an empty polygon beside a code, elements of no known name. What
 //! could be understood in two ways is refused.
 
-use super::area::{Area, System, crosses_itself, shown, tests_of_a_document};
+use super::area::{Area, AreaSystem, crosses_itself, shown, tests_of_a_document};
 use super::document::Element;
 use super::limits::{INFOS_MAX, REFERENCES_MAX};
 use super::message::{
     Format, Gravity, Info, Kind, Message, Parameter, Reference, Scope, Status, Warnings,
 };
-use super::refusal::Refusal;
+use super::refusal::WarningRefusal;
 use crate::terms::ids::Class;
 use crate::terms::rfc3339::parse_rfc3339;
 use crate::terms::time::WallMs;
@@ -52,7 +52,7 @@ pub(super) fn is_alert(name: &str, namespace: Option<&str>) -> bool {
 }
 
 /// Reads an alert; times are compared with nothing here.
-pub(super) fn read(alert: Element<'_, '_>) -> Result<Message, Refusal> {
+pub(super) fn read(alert: Element<'_, '_>) -> Result<Message, WarningRefusal> {
     let mut warnings = Warnings::default();
     let kind = kind(&alert.required("msgType", "")?)?;
     let sent = alert.required("sent", "")?;
@@ -73,13 +73,13 @@ pub(super) fn read(alert: Element<'_, '_>) -> Result<Message, Refusal> {
         warnings,
     };
     if message.scope != Scope::Public && message.addresses.is_empty() {
-        return Err(Refusal::alert(
+        return Err(WarningRefusal::alert(
             "addresses",
             "an alert that is not Public names nobody: address a list",
         ));
     }
     if message.infos.is_empty() && matches!(kind, Kind::Alert | Kind::Update) {
-        return Err(Refusal::alert(
+        return Err(WarningRefusal::alert(
             "info",
             "it is missing: only a Cancel, an Ack or an Error may lack it",
         ));
@@ -92,7 +92,7 @@ fn name(
     alert: Element<'_, '_>,
     element: &'static str,
     warnings: &mut Warnings,
-) -> Result<String, Refusal> {
+) -> Result<String, WarningRefusal> {
     let name = alert.required(element, "")?;
     if name.contains(|character: char| character.is_whitespace() || character == ',') {
         warnings.add(element, "it holds a blank or a comma: no later message can refer to it");
@@ -100,11 +100,11 @@ fn name(
     Ok(name)
 }
 
-fn unknown_word(element: &str, word: &str, known: &str) -> Refusal {
-    Refusal::alert(element, format!("{:?} is none of {known}: correct it", shown(word)))
+fn unknown_word(element: &str, word: &str, known: &str) -> WarningRefusal {
+    WarningRefusal::alert(element, format!("{:?} is none of {known}: correct it", shown(word)))
 }
 
-fn kind(word: &str) -> Result<Kind, Refusal> {
+fn kind(word: &str) -> Result<Kind, WarningRefusal> {
     match word {
         "Alert" => Ok(Kind::Alert),
         "Update" => Ok(Kind::Update),
@@ -114,7 +114,7 @@ fn kind(word: &str) -> Result<Kind, Refusal> {
     }
 }
 
-fn status(word: &str) -> Result<Status, Refusal> {
+fn status(word: &str) -> Result<Status, WarningRefusal> {
     match word {
         "Actual" => Ok(Status::Actual),
         "Exercise" => Ok(Status::Exercise),
@@ -125,7 +125,7 @@ fn status(word: &str) -> Result<Status, Refusal> {
     }
 }
 
-fn scope(word: &str) -> Result<Scope, Refusal> {
+fn scope(word: &str) -> Result<Scope, WarningRefusal> {
     match word {
         "Public" => Ok(Scope::Public),
         "Restricted" => Ok(Scope::Restricted),
@@ -134,10 +134,10 @@ fn scope(word: &str) -> Result<Scope, Refusal> {
     }
 }
 
-fn instant(element: &str, text: &str) -> Result<WallMs, Refusal> {
+fn instant(element: &str, text: &str) -> Result<WallMs, WarningRefusal> {
     parse_rfc3339(text).ok_or_else(|| {
         let text = shown(text);
-        Refusal::alert(
+        WarningRefusal::alert(
             element,
             format!("{text:?} is no date and time with an offset, as 2026-11-28T19:00:00+09:00"),
         )
@@ -148,7 +148,7 @@ fn instant_of(
     info: Element<'_, '_>,
     element: &'static str,
     place: &str,
-) -> Result<Option<WallMs>, Refusal> {
+) -> Result<Option<WallMs>, WarningRefusal> {
     let text = info.text_of(element, place)?;
     (!text.is_empty()).then(|| instant(&format!("{place}{element}"), &text)).transpose()
 }
@@ -164,7 +164,10 @@ fn addresses(text: &str) -> Vec<String> {
 }
 
 /// `sender,identifier,sent` apart by blanks and line ends.
-fn references(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Reference>, Refusal> {
+fn references(
+    alert: Element<'_, '_>,
+    warnings: &mut Warnings,
+) -> Result<Vec<Reference>, WarningRefusal> {
     let text = alert.one("references", "")?.map(Element::text).unwrap_or_default();
     let mut references: Vec<Reference> = Vec::new();
     for triple in text.split_whitespace() {
@@ -188,7 +191,7 @@ fn references(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Ref
             continue;
         }
         if references.len() == REFERENCES_MAX {
-            return Err(Refusal::alert(
+            return Err(WarningRefusal::alert(
                 "references",
                 format!("there are more than {REFERENCES_MAX}: name those that still hold"),
             ));
@@ -202,12 +205,12 @@ fn references(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Ref
     Ok(references)
 }
 
-fn infos(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Info>, Refusal> {
+fn infos(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Info>, WarningRefusal> {
     let mut infos: Vec<Info> = Vec::new();
     let mut tests = tests_of_a_document();
     for (at, element) in alert.all("info").enumerate() {
         if at == INFOS_MAX {
-            return Err(Refusal::alert(
+            return Err(WarningRefusal::alert(
                 "info",
                 format!("there are more than {INFOS_MAX}: split the alert"),
             ));
@@ -232,7 +235,7 @@ fn info(
     place: &str,
     tests: &mut usize,
     warnings: &mut Warnings,
-) -> Result<Info, Refusal> {
+) -> Result<Info, WarningRefusal> {
     for child in element.children().map(Element::name) {
         if !INFO_ELEMENTS.contains(&child) && child != "resource" {
             warnings
@@ -259,7 +262,7 @@ fn info(
         headline: element.text_of("headline", place)?,
         instruction: element.text_of("instruction", place)?,
         web: element.text_of("web", place)?,
-        parameters: parameters.collect::<Result<_, Refusal>>()?,
+        parameters: parameters.collect::<Result<_, WarningRefusal>>()?,
         area,
     })
 }
@@ -269,7 +272,7 @@ fn gravity(
     info: Element<'_, '_>,
     place: &str,
     warnings: &mut Warnings,
-) -> Result<Gravity, Refusal> {
+) -> Result<Gravity, WarningRefusal> {
     let urgency = info.text_of("urgency", place)?;
     let severity = info.text_of("severity", place)?;
     let certainty = info.text_of("certainty", place)?;
@@ -316,16 +319,17 @@ fn area_of(
     place: &str,
     tests: &mut usize,
     warnings: &mut Warnings,
-) -> Result<Area, Refusal> {
+) -> Result<Area, WarningRefusal> {
     let mut area = Area::default();
     area.names.extend(Some(element.text_of("areaDesc", place)?).filter(|name| !name.is_empty()));
     for code in element.all("geocode") {
         let (system, value) = (code.text_of("valueName", place)?, code.text_of("value", place)?);
-        let refused = |why| Refusal::area(format!("{place}geocode"), why);
-        area.add_code(System::of(&system), &value).map_err(refused)?;
+        let refused = |why| WarningRefusal::area(format!("{place}geocode"), why);
+        area.add_code(AreaSystem::of(&system), &value).map_err(refused)?;
     }
     for circle in element.all("circle").map(Element::text).filter(|text| !text.is_empty()) {
-        area.add_circle(&circle).map_err(|why| Refusal::area(format!("{place}circle"), why))?;
+        area.add_circle(&circle)
+            .map_err(|why| WarningRefusal::area(format!("{place}circle"), why))?;
     }
     let polygon_place = format!("{place}polygon");
     for polygon in element.all("polygon").map(Element::text) {
@@ -334,7 +338,7 @@ fn area_of(
             continue;
         }
         let odd = area.add_polygon(&polygon);
-        for odd in odd.map_err(|why| Refusal::area(&polygon_place, why))? {
+        for odd in odd.map_err(|why| WarningRefusal::area(&polygon_place, why))? {
             warnings.add(&polygon_place, odd);
         }
         let points = area.polygons.last().map(Vec::as_slice).unwrap_or_default();
@@ -343,7 +347,7 @@ fn area_of(
             Some(true) => {
                 let why =
                     "it crosses itself, so its inside cannot be told: correct it at the source";
-                return Err(Refusal::area(polygon_place, why));
+                return Err(WarningRefusal::area(polygon_place, why));
             }
             None => warnings
                 .add(&polygon_place, "it has too many points to find whether it crosses itself"),

@@ -12,7 +12,7 @@ const DEGREE: f64 = 1e7;
 
 /// Who gave an area its code.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-pub enum System {
+pub enum AreaSystem {
     /// Japanese municipalities and prefectures, five digits.
     #[serde(rename = "JIS X 0402")]
     JisX0402,
@@ -51,7 +51,7 @@ pub enum System {
     Other(String),
 }
 
-impl System {
+impl AreaSystem {
     /// The system that a `valueName` names.
     pub fn of(name: &str) -> Self {
         let plain: String = name
@@ -104,7 +104,7 @@ impl System {
     }
 }
 
-impl std::fmt::Display for System {
+impl std::fmt::Display for AreaSystem {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Other(name) => formatter.write_str(name),
@@ -117,7 +117,7 @@ impl std::fmt::Display for System {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub struct AreaCode {
     /// Who gave the code.
-    pub system: System,
+    pub system: AreaSystem,
     /// The code.
     pub code: String,
 }
@@ -190,7 +190,7 @@ impl Area {
     }
 
     /// Adds a code. The error is what is wrong, as the end of a sentence.
-    pub fn add_code(&mut self, system: System, code: &str) -> Result<(), String> {
+    pub fn add_code(&mut self, system: AreaSystem, code: &str) -> Result<(), String> {
         let canonical = system.canonical(code);
         let code = canonical.ok_or_else(|| {
             format!("{:?} is no code of {system}: correct it at the source", shown(code))

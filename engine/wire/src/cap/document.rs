@@ -5,21 +5,23 @@ use roxmltree::{Document, Node, ParsingOptions};
 use super::area::shown;
 use super::limits::{NAME_CHARACTERS_MAX, NODES_MAX, TEXT_CHARACTERS_MAX};
 use super::markup;
-use super::refusal::Refusal;
+use super::refusal::WarningRefusal;
 
 /// The tree of a text that [`markup::check`] lets through.
-pub(super) fn parse(text: &str) -> Result<Document<'_>, Refusal> {
+pub(super) fn parse(text: &str) -> Result<Document<'_>, WarningRefusal> {
     markup::check(text)?;
     let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..Default::default() };
     Document::parse_with_options(text, options).map_err(|error| match error {
-        roxmltree::Error::NodesLimitReached => Refusal::document(format!(
+        roxmltree::Error::NodesLimitReached => WarningRefusal::document(format!(
             "it has more than {NODES_MAX} elements and texts: send the warning alone"
         )),
-        roxmltree::Error::UnknownEntityReference(name, at) => Refusal::document(format!(
+        roxmltree::Error::UnknownEntityReference(name, at) => WarningRefusal::document(format!(
             "it uses the entity &{}; ({at}), which XML does not have: write the character itself",
             shown(&name)
         )),
-        error => Refusal::document(format!("it is not well-formed XML ({error}): correct it")),
+        error => {
+            WarningRefusal::document(format!("it is not well-formed XML ({error}): correct it"))
+        }
     })
 }
 
@@ -63,11 +65,15 @@ impl<'a, 'input> Element<'a, 'input> {
     }
 
     /// The one element of this name, if it is there. Two of them are refused: which one counts?
-    pub(super) fn one(self, name: &'static str, place: &str) -> Result<Option<Self>, Refusal> {
+    pub(super) fn one(
+        self,
+        name: &'static str,
+        place: &str,
+    ) -> Result<Option<Self>, WarningRefusal> {
         let mut found = self.all(name);
         let first = found.next();
         match found.next() {
-            Some(_) => Err(Refusal::alert(
+            Some(_) => Err(WarningRefusal::alert(
                 format!("{place}{name}"),
                 "it stands there twice: send it with the one that counts",
             )),
@@ -76,12 +82,12 @@ impl<'a, 'input> Element<'a, 'input> {
     }
 
     /// The text of the one element of this name, trimmed; empty where there is none.
-    pub(super) fn text_of(self, name: &'static str, place: &str) -> Result<String, Refusal> {
+    pub(super) fn text_of(self, name: &'static str, place: &str) -> Result<String, WarningRefusal> {
         let Some(element) = self.one(name, place)? else { return Ok(String::new()) };
         let text = element.text();
         let bound = if is_prose(name) { TEXT_CHARACTERS_MAX } else { NAME_CHARACTERS_MAX };
         if text.chars().nth(bound).is_some() {
-            return Err(Refusal::alert(
+            return Err(WarningRefusal::alert(
                 format!("{place}{name}"),
                 format!("it has more than {bound} characters: shorten it"),
             ));
@@ -90,10 +96,14 @@ impl<'a, 'input> Element<'a, 'input> {
     }
 
     /// As [`Self::text_of`], refused where there is none.
-    pub(super) fn required(self, name: &'static str, place: &str) -> Result<String, Refusal> {
+    pub(super) fn required(
+        self,
+        name: &'static str,
+        place: &str,
+    ) -> Result<String, WarningRefusal> {
         let text = self.text_of(name, place)?;
         if text.is_empty() {
-            return Err(Refusal::alert(
+            return Err(WarningRefusal::alert(
                 format!("{place}{name}"),
                 "it is missing or empty: send it",
             ));

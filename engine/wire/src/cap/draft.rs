@@ -10,7 +10,7 @@ use crate::terms::time::WallMs;
 
 /// What the document asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub enum Act {
+pub enum WarningAct {
     /// A new chain.
     NewChain,
     /// The chain's next text.
@@ -135,7 +135,7 @@ pub struct Variant {
 
 /// An audience and its texts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Leg {
+pub struct WarnedLeg {
     /// The class that its infos ask for by themselves.
     #[serde(serialize_with = "class_number")]
     pub class: Option<Class>,
@@ -160,7 +160,7 @@ pub struct Draft {
     /// Whether it is meant.
     pub status: Status,
     /// What it asks for.
-    pub act: Act,
+    pub act: WarningAct,
     /// Whether anything may be sent.
     pub disposition: Disposition,
     /// The chain's name on the air. `None` where it is that of the messages referred to, which
@@ -185,7 +185,7 @@ pub struct Draft {
     /// Lists of recipients that it is restricted to.
     pub lists: Vec<String>,
     /// Audiences with their texts, the gravest first: a recipient gets the first that it is in.
-    pub legs: Vec<Leg>,
+    pub legs: Vec<WarnedLeg>,
     /// Why its signature proves nothing: never a reason to refuse, and never enough to start.
     pub not_verified: &'static str,
     /// What keeps it from starting by itself.

@@ -8,16 +8,16 @@ use std::borrow::Cow;
 use encoding_rs::{EUC_JP, Encoding, SHIFT_JIS, UTF_16BE, UTF_16LE};
 
 use super::limits::DOCUMENT_OCTETS_MAX;
-use super::refusal::Refusal;
+use super::refusal::WarningRefusal;
 
 /// A declaration stands in the first octets or nowhere.
 const DECLARATION_OCTETS_MAX: usize = 256;
 const ACCEPTED: &str = "save it as UTF-8, UTF-16, ISO-8859-1, Shift_JIS or EUC-JP";
 
 /// The text of a document. Costs nothing where there are too many octets.
-pub(super) fn decode(octets: &[u8]) -> Result<Cow<'_, str>, Refusal> {
+pub(super) fn decode(octets: &[u8]) -> Result<Cow<'_, str>, WarningRefusal> {
     if octets.len() > DOCUMENT_OCTETS_MAX {
-        return Err(Refusal::document(format!(
+        return Err(WarningRefusal::document(format!(
             "it is longer than {} MiB: send the warning without what is embedded in it",
             DOCUMENT_OCTETS_MAX >> 20
         )));
@@ -46,28 +46,31 @@ pub(super) fn decode(octets: &[u8]) -> Result<Cow<'_, str>, Refusal> {
         Some(other @ ("utf-16" | "utf-16le" | "utf-16be")) => {
             Err(contradiction(other, "without the byte order mark of UTF-16"))
         }
-        Some(other) => {
-            Err(Refusal::document(format!("its encoding is {}: {ACCEPTED}", other.escape_debug())))
-        }
+        Some(other) => Err(WarningRefusal::document(format!(
+            "its encoding is {}: {ACCEPTED}",
+            other.escape_debug()
+        ))),
     }
 }
 
-fn contradiction(declared: &str, found: &str) -> Refusal {
-    Refusal::document(format!(
+fn contradiction(declared: &str, found: &str) -> WarningRefusal {
+    WarningRefusal::document(format!(
         "it declares the encoding {} and is {found}: {ACCEPTED}, and declare that",
         declared.escape_debug()
     ))
 }
 
-fn utf_8(octets: &[u8]) -> Result<Cow<'_, str>, Refusal> {
+fn utf_8(octets: &[u8]) -> Result<Cow<'_, str>, WarningRefusal> {
     let text = std::str::from_utf8(octets).map_err(|error| {
         let at = error.valid_up_to();
-        Refusal::document(format!("octet {at} is not UTF-8, which it says it is in: {ACCEPTED}"))
+        WarningRefusal::document(format!(
+            "octet {at} is not UTF-8, which it says it is in: {ACCEPTED}"
+        ))
     })?;
     Ok(Cow::Borrowed(text))
 }
 
-fn latin_1(octets: &[u8]) -> Result<Cow<'_, str>, Refusal> {
+fn latin_1(octets: &[u8]) -> Result<Cow<'_, str>, WarningRefusal> {
     if octets.is_ascii() {
         return utf_8(octets);
     }
@@ -82,7 +85,10 @@ fn latin_1(octets: &[u8]) -> Result<Cow<'_, str>, Refusal> {
     Ok(encoding_rs::mem::decode_latin1(octets))
 }
 
-fn decode_by<'a>(octets: &'a [u8], encoding: &'static Encoding) -> Result<Cow<'a, str>, Refusal> {
+fn decode_by<'a>(
+    octets: &'a [u8],
+    encoding: &'static Encoding,
+) -> Result<Cow<'a, str>, WarningRefusal> {
     let text = encoding.decode_without_bom_handling_and_without_replacement(octets);
     let text = text.ok_or_else(|| contradiction(encoding.name(), "something else"))?;
     // Katakana of half width in a row, where UTF-8 of Japanese is read as Shift_JIS.

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::area::{Area, System, shown};
+use super::area::{Area, AreaSystem, shown};
 use super::document::Element;
 use super::message::{Format, Gravity, Info, Kind, Message, Scope, Status, Warnings};
-use super::refusal::Refusal;
+use super::refusal::WarningRefusal;
 use crate::terms::ids::Class;
 use crate::terms::rfc3339::parse_rfc3339;
 
@@ -22,16 +22,16 @@ pub(super) fn is_report(name: &str, namespace: Option<&str>) -> bool {
 }
 
 /// Reads a report; times are compared with nothing here.
-pub(super) fn read(report: Element<'_, '_>) -> Result<Message, Refusal> {
+pub(super) fn read(report: Element<'_, '_>) -> Result<Message, WarningRefusal> {
     let mut warnings = Warnings::default();
-    let missing = |name: &str| Refusal::alert(name, "it is missing: send the whole report");
+    let missing = |name: &str| WarningRefusal::alert(name, "it is missing: send the whole report");
     let control = report.one("Control", "")?.ok_or_else(|| missing("Control"))?;
     // Head and Body stand in namespaces of their own.
     let head = report.any("Head").ok_or_else(|| missing("Head"))?;
     let event = head.required("EventID", "Head/")?;
     let sent = head.required("ReportDateTime", "Head/")?;
     let sent_at = parse_rfc3339(&sent).ok_or_else(|| {
-        Refusal::alert(
+        WarningRefusal::alert(
             "Head/ReportDateTime",
             format!("{:?} is no date and time with an offset", shown(&sent)),
         )
@@ -47,7 +47,7 @@ pub(super) fn read(report: Element<'_, '_>) -> Result<Message, Refusal> {
         other => {
             let sentence =
                 format!("{:?} is none of 発表, 訂正, 取消, 遅延: correct it", shown(other));
-            return Err(Refusal::alert("Head/InfoType", sentence));
+            return Err(WarningRefusal::alert("Head/InfoType", sentence));
         }
     };
     let infos = if kind == Kind::Cancel { Vec::new() } else { infos(head, &mut warnings)? };
@@ -69,20 +69,20 @@ pub(super) fn read(report: Element<'_, '_>) -> Result<Message, Refusal> {
     })
 }
 
-fn status(word: &str) -> Result<Status, Refusal> {
+fn status(word: &str) -> Result<Status, WarningRefusal> {
     match word {
         "通常" => Ok(Status::Actual),
         "訓練" => Ok(Status::Exercise),
         "試験" => Ok(Status::Test),
         other => {
             let sentence = format!("{:?} is none of 通常, 訓練, 試験: correct it", shown(other));
-            Err(Refusal::alert("Control/Status", sentence))
+            Err(WarningRefusal::alert("Control/Status", sentence))
         }
     }
 }
 
 /// One info for each gravity among the items, with the areas of all items of that gravity.
-fn infos(head: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Info>, Refusal> {
+fn infos(head: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Info>, WarningRefusal> {
     let family = head.text_of("InfoKind", "Head/")?;
     let headline = head.one("Headline", "Head/")?;
     let text = headline.map(|headline| headline.text_of("Text", "Head/Headline/")).transpose()?;
@@ -144,7 +144,7 @@ fn order(gravity: Gravity) -> u8 {
 fn chosen<'a, 'input>(
     headline: Element<'a, 'input>,
     warnings: &mut Warnings,
-) -> Result<Option<Element<'a, 'input>>, Refusal> {
+) -> Result<Option<Element<'a, 'input>>, WarningRefusal> {
     let all: Vec<Element<'a, 'input>> = headline.all("Information").collect();
     let by_municipality = |element: &&Element<'_, '_>| {
         element.attribute("type").is_some_and(|kind| kind.contains("市町村等"))
@@ -160,7 +160,7 @@ fn chosen<'a, 'input>(
             );
             Ok(Some(*finest))
         }
-        (_, None) => Err(Refusal::area(
+        (_, None) => Err(WarningRefusal::area(
             "Head/Headline/Information",
             "there are several, none by municipalities: which areas are meant cannot be told",
         )),
@@ -172,7 +172,7 @@ fn item_gravity(
     item: Element<'_, '_>,
     family: &str,
     warnings: &mut Warnings,
-) -> Result<(Gravity, String), Refusal> {
+) -> Result<(Gravity, String), WarningRefusal> {
     let place = "Head/Headline/Information/Item/Kind/";
     let mut gravest: Option<(Gravity, String)> = None;
     for kind in item.all("Kind") {
@@ -191,7 +191,10 @@ fn item_gravity(
         }
     }
     gravest.ok_or_else(|| {
-        Refusal::alert(place.trim_end_matches('/'), "an item has none: send the whole report")
+        WarningRefusal::alert(
+            place.trim_end_matches('/'),
+            "an item has none: send the whole report",
+        )
     })
 }
 
@@ -218,22 +221,22 @@ fn gravity(family: &str, code: &str) -> Gravity {
     }
 }
 
-fn item_area(item: Element<'_, '_>) -> Result<Area, Refusal> {
+fn item_area(item: Element<'_, '_>) -> Result<Area, WarningRefusal> {
     let place = "Head/Headline/Information/Item/Areas/";
     let mut area = Area::default();
     for areas in item.all("Areas") {
         let code_type = areas.attribute("codeType").unwrap_or_default();
         let system = match code_type {
-            "津波予報区" => System::JmaTsunami,
-            kind if kind.contains("市町村等") => System::JmaMunicipality,
-            kind if kind.starts_with("地震情報") => System::JmaEarthquake,
-            other => System::Other(other.to_owned()),
+            "津波予報区" => AreaSystem::JmaTsunami,
+            kind if kind.contains("市町村等") => AreaSystem::JmaMunicipality,
+            kind if kind.starts_with("地震情報") => AreaSystem::JmaEarthquake,
+            other => AreaSystem::Other(other.to_owned()),
         };
         for one in areas.all("Area") {
             area.names.push(one.text_of("Name", place)?);
             let code = one.text_of("Code", place)?;
             area.add_code(system.clone(), &code)
-                .map_err(|why| Refusal::area(format!("{place}Area/Code"), why))?;
+                .map_err(|why| WarningRefusal::area(format!("{place}Area/Code"), why))?;
         }
     }
     Ok(area)

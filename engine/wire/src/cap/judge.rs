@@ -2,12 +2,12 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::area::System;
-use super::draft::{Act, Disposition, Draft, Hold, Leg};
+use super::area::AreaSystem;
+use super::draft::{Disposition, Draft, Hold, WarnedLeg, WarningAct};
 use super::limits::{DEADLINE_MS_MAX, LEGS_MAX};
 use super::message::{Gravity, Info, Kind, Message, Scope, Status, Warnings};
 use super::profile::Profile;
-use super::refusal::Refusal;
+use super::refusal::WarningRefusal;
 use super::{script, variant};
 use crate::terms::ids::Class;
 use crate::terms::time::WallMs;
@@ -41,7 +41,7 @@ pub fn alertid(sender: &str, identifier: &str) -> String {
 }
 
 /// Judges a message.
-pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
+pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, WarningRefusal> {
     let mut warnings = message.warnings;
     let mut holds = Vec::new();
     let is_exercise = message.status == Status::Exercise;
@@ -55,9 +55,10 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
     }
     let event = infos.first().map(|info| info.event.clone()).unwrap_or_default();
     let act = act(message.kind, &infos, &mut holds);
-    let is_sent = matches!(act, Act::NewChain | Act::Update | Act::AllClear) && !infos.is_empty();
+    let is_sent = matches!(act, WarningAct::NewChain | WarningAct::Update | WarningAct::AllClear)
+        && !infos.is_empty();
     let refers = !message.references.is_empty() || message.chain.is_some();
-    if matches!(act, Act::Update | Act::Cancel | Act::AllClear) && !refers {
+    if matches!(act, WarningAct::Update | WarningAct::Cancel | WarningAct::AllClear) && !refers {
         holds.push(Hold::NoReferences);
     }
     if message.status == Status::Draft {
@@ -66,7 +67,7 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
     if message.scope != Scope::Public {
         holds.push(Hold::NotPublic);
     }
-    let is_clear = act == Act::AllClear;
+    let is_clear = act == WarningAct::AllClear;
     let (mut start_at, mut deadline, mut legs, mut class) = (None, None, Vec::new(), None);
     if is_sent {
         start_at = start(&infos, rules.now, &mut warnings);
@@ -81,7 +82,7 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
     }
     let alertid = match (&message.chain, act) {
         (Some(chain), _) => Some(alertid(&message.sender, chain)),
-        (None, Act::NewChain) => Some(alertid(&message.sender, &message.identifier)),
+        (None, WarningAct::NewChain) => Some(alertid(&message.sender, &message.identifier)),
         _ => None,
     };
     Ok(Draft {
@@ -123,17 +124,17 @@ fn disposition(status: Status, kind: Kind, infos: &[Info]) -> Disposition {
     Disposition::NothingIsSent(why.to_owned())
 }
 
-fn act(kind: Kind, infos: &[Info], holds: &mut Vec<Hold>) -> Act {
+fn act(kind: Kind, infos: &[Info], holds: &mut Vec<Hold>) -> WarningAct {
     let clear = infos.iter().filter(|info| info.gravity == Gravity::AllClear).count();
     match kind {
-        Kind::Cancel => Act::Cancel,
-        Kind::Note => Act::Note,
-        _ if clear > 0 && clear == infos.len() => Act::AllClear,
+        Kind::Cancel => WarningAct::Cancel,
+        Kind::Note => WarningAct::Note,
+        _ if clear > 0 && clear == infos.len() => WarningAct::AllClear,
         kind => {
             if clear > 0 {
                 holds.push(Hold::BothWays);
             }
-            if kind == Kind::Update { Act::Update } else { Act::NewChain }
+            if kind == Kind::Update { WarningAct::Update } else { WarningAct::NewChain }
         }
     }
 }
@@ -157,15 +158,18 @@ fn expire(
     from: WallMs,
     profile: Profile,
     warnings: &mut Warnings,
-) -> Result<(), Refusal> {
+) -> Result<(), WarningRefusal> {
     if profile.requires_expires() && infos.iter().any(|info| info.expires.is_none()) {
         let why = "it is missing, and the source's profile requires it: send it";
-        return Err(Refusal::alert("info/expires", why));
+        return Err(WarningRefusal::alert("info/expires", why));
     }
     let count = infos.len();
     infos.retain(|info| info.expires.is_none_or(|expires| expires > from));
     if infos.is_empty() {
-        return Err(Refusal::alert("info/expires", "it is past: send the alert with a later one"));
+        return Err(WarningRefusal::alert(
+            "info/expires",
+            "it is past: send the alert with a later one",
+        ));
     }
     if infos.len() < count {
         warnings
@@ -174,17 +178,21 @@ fn expire(
     Ok(())
 }
 
-fn check_areas(infos: &[Info], is_clear: bool, holds: &mut Vec<Hold>) -> Result<(), Refusal> {
+fn check_areas(
+    infos: &[Info],
+    is_clear: bool,
+    holds: &mut Vec<Hold>,
+) -> Result<(), WarningRefusal> {
     for (at, info) in infos.iter().enumerate() {
         // An all clear goes to whom the chain may have reached.
         if info.area.is_empty() && !is_clear {
-            return Err(Refusal::area(
+            return Err(WarningRefusal::area(
                 format!("info[{}]/area", at + 1),
                 "it is missing or empty, and no area is never everywhere: name the areas",
             ));
         }
         for code in &info.area.codes {
-            if let System::Other(system) = &code.system {
+            if let AreaSystem::Other(system) = &code.system {
                 let hold = Hold::UnknownSystem { system: system.clone() };
                 if !holds.contains(&hold) {
                     holds.push(hold);
@@ -202,8 +210,8 @@ fn legs(
     is_exercise: bool,
     holds: &mut Vec<Hold>,
     warnings: &mut Warnings,
-) -> Result<Vec<Leg>, Refusal> {
-    let mut legs: Vec<Leg> = Vec::new();
+) -> Result<Vec<WarnedLeg>, WarningRefusal> {
+    let mut legs: Vec<WarnedLeg> = Vec::new();
     for info in infos {
         let class = match info.gravity {
             Gravity::Class(class) => Some(class),
@@ -221,7 +229,7 @@ fn legs(
         if let Some(script) = script::foreign(&variant.text, language) {
             warnings.add("info/language", format!("the text in {language} is written in {script}"));
         }
-        let fits = |leg: &Leg| {
+        let fits = |leg: &WarnedLeg| {
             leg.area == info.area
                 && leg.class == class
                 && leg.variants.iter().all(|known| known.language != *language)
@@ -233,9 +241,9 @@ fn legs(
         }
         if legs.len() == LEGS_MAX {
             let why = format!("it comes to more than {LEGS_MAX} legs: split it");
-            return Err(Refusal::alert("info", why));
+            return Err(WarningRefusal::alert("info", why));
         }
-        legs.push(Leg { class, area: info.area.clone(), variants: vec![variant] });
+        legs.push(WarnedLeg { class, area: info.area.clone(), variants: vec![variant] });
     }
     // The gravest first; Exercise comes from the status and is none of these.
     legs.sort_by_key(|leg| std::cmp::Reverse(leg.class.map_or(0, Class::number)));
@@ -243,7 +251,12 @@ fn legs(
     Ok(legs)
 }
 
-fn check_texts(legs: &[Leg], segments_max: u8, holds: &mut Vec<Hold>, warnings: &mut Warnings) {
+fn check_texts(
+    legs: &[WarnedLeg],
+    segments_max: u8,
+    holds: &mut Vec<Hold>,
+    warnings: &mut Warnings,
+) {
     for leg in legs {
         for (at, variant) in leg.variants.iter().enumerate() {
             let language = variant.language.clone();
@@ -266,7 +279,7 @@ fn check_texts(legs: &[Leg], segments_max: u8, holds: &mut Vec<Hold>, warnings: 
             }
         }
     }
-    let languages = |leg: &Leg| {
+    let languages = |leg: &WarnedLeg| {
         let mut languages: Vec<String> =
             leg.variants.iter().map(|variant| variant.language.clone()).collect();
         languages.sort_unstable();
@@ -279,7 +292,7 @@ fn check_texts(legs: &[Leg], segments_max: u8, holds: &mut Vec<Hold>, warnings: 
 
 /// The class of the whole: the gravest of its legs.
 fn class(
-    legs: &[Leg],
+    legs: &[WarnedLeg],
     is_exercise: bool,
     is_clear: bool,
     holds: &mut Vec<Hold>,

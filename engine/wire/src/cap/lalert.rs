@@ -5,10 +5,10 @@
 
 use serde::Deserialize;
 
-use super::area::{Area, System, shown};
+use super::area::{Area, AreaSystem, shown};
 use super::limits::{DOCUMENT_OCTETS_MAX, TEXT_CHARACTERS_MAX};
 use super::message::{Format, Gravity, Info, Kind, Message, Scope, Status, Warnings};
-use super::refusal::Refusal;
+use super::refusal::WarningRefusal;
 use crate::json;
 use crate::terms::ids::Class;
 use crate::terms::rfc3339::parse_rfc3339;
@@ -45,7 +45,7 @@ enum Number {
 }
 
 impl Number {
-    fn value(&self, element: &str) -> Result<u32, Refusal> {
+    fn value(&self, element: &str) -> Result<u32, WarningRefusal> {
         let text = match self {
             Self::Number(number) => return Ok(*number),
             Self::Text(text) => text,
@@ -53,36 +53,44 @@ impl Number {
         let number =
             text.bytes().all(|octet| octet.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         number.ok_or_else(|| {
-            Refusal::alert(element, format!("{:?} is no number: correct it", shown(text)))
+            WarningRefusal::alert(element, format!("{:?} is no number: correct it", shown(text)))
         })
     }
 }
 
 /// Reads one message that came at `received`, which is when it counts as sent where it does not
 /// say.
-pub(super) fn read(octets: &[u8], received: WallMs) -> Result<Message, Refusal> {
+pub(super) fn read(octets: &[u8], received: WallMs) -> Result<Message, WarningRefusal> {
     if octets.len() > DOCUMENT_OCTETS_MAX {
-        return Err(Refusal::document(format!(
+        return Err(WarningRefusal::document(format!(
             "it is longer than {} MiB",
             DOCUMENT_OCTETS_MAX >> 20
         )));
     }
     let document: Document = json::read(&mut octets.to_vec()).map_err(|error| {
-        Refusal::document(format!("it is no message of L-Alert in JSON ({error}): correct it"))
+        WarningRefusal::document(format!(
+            "it is no message of L-Alert in JSON ({error}): correct it"
+        ))
     })?;
     let (kind, status) = (kind(&document.status)?, status(&document.mode)?);
     let instant = |element: &str, text: &Option<String>| match text {
         Some(text) => parse_rfc3339(text).map(Some).ok_or_else(|| {
-            Refusal::alert(element, format!("{:?} is no date and time with an offset", shown(text)))
+            WarningRefusal::alert(
+                element,
+                format!("{:?} is no date and time with an offset", shown(text)),
+            )
         }),
         None => Ok(None),
     };
     let mut area = Area::default();
-    area.add_code(System::JisX0402, &document.citycode)
-        .map_err(|why| Refusal::area("citycode", why))?;
+    area.add_code(AreaSystem::JisX0402, &document.citycode)
+        .map_err(|why| WarningRefusal::area("citycode", why))?;
     let code = area.codes.first().map(|area| area.code.clone()).unwrap_or_default();
     if document.docid.is_empty() || document.text.chars().nth(TEXT_CHARACTERS_MAX).is_some() {
-        return Err(Refusal::alert("docid", "it is empty, or the text is too long: correct it"));
+        return Err(WarningRefusal::alert(
+            "docid",
+            "it is empty, or the text is too long: correct it",
+        ));
     }
     let revision = document.revision.value("revision")?;
     let chain = format!("{}-{code}-{}", document.docid, document.mode);
@@ -118,7 +126,7 @@ pub(super) fn read(octets: &[u8], received: WallMs) -> Result<Message, Refusal> 
     })
 }
 
-fn kind(word: &str) -> Result<Kind, Refusal> {
+fn kind(word: &str) -> Result<Kind, WarningRefusal> {
     match word {
         "新規" => Ok(Kind::Alert),
         "更新" => Ok(Kind::Update),
@@ -126,19 +134,19 @@ fn kind(word: &str) -> Result<Kind, Refusal> {
         other => {
             let sentence =
                 format!("{:?} is none of 新規, 更新, 取消, 無効化: correct it", shown(other));
-            Err(Refusal::alert("status", sentence))
+            Err(WarningRefusal::alert("status", sentence))
         }
     }
 }
 
-fn status(word: &str) -> Result<Status, Refusal> {
+fn status(word: &str) -> Result<Status, WarningRefusal> {
     match word {
         "本番" => Ok(Status::Actual),
         "訓練" => Ok(Status::Exercise),
         "テスト" => Ok(Status::Test),
         other => {
             let sentence = format!("{:?} is none of 本番, 訓練, テスト: correct it", shown(other));
-            Err(Refusal::alert("mode", sentence))
+            Err(WarningRefusal::alert("mode", sentence))
         }
     }
 }

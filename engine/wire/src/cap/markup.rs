@@ -6,11 +6,11 @@
 use memchr::{memchr, memchr3, memmem};
 
 use super::limits::{DEPTH_MAX, NAMESPACES_MAX, TAG_OCTETS_MAX};
-use super::refusal::Refusal;
+use super::refusal::WarningRefusal;
 
 /// Refuses a document type, a tag of unreasonable length, elements that nest too deep, and more
 /// namespaces than any alert has.
-pub(super) fn check(text: &str) -> Result<(), Refusal> {
+pub(super) fn check(text: &str) -> Result<(), WarningRefusal> {
     let octets = text.as_bytes();
     let (mut at, mut depth, mut namespaces) = (0, 0usize, 0);
     while let Some(found) = memchr(b'<', &octets[at..]) {
@@ -19,7 +19,7 @@ pub(super) fn check(text: &str) -> Result<(), Refusal> {
             [b'<', b'!', b'-', b'-', ..] => length_to(tag, b"-->", "a comment")?,
             [b'<', b'!', b'[', ..] => length_to(tag, b"]]>", "a section of character data")?,
             [b'<', b'!', ..] => {
-                return Err(Refusal::document(
+                return Err(WarningRefusal::document(
                     "it has a document type (DOCTYPE), by which a document can have others read: \
                      send it without",
                 ));
@@ -42,7 +42,7 @@ pub(super) fn check(text: &str) -> Result<(), Refusal> {
         at += found + length;
     }
     if namespaces > NAMESPACES_MAX {
-        return Err(Refusal::document(format!(
+        return Err(WarningRefusal::document(format!(
             "it declares namespaces {namespaces} times, more than {NAMESPACES_MAX}: declare the \
              alert's once, on the first element"
         )));
@@ -50,21 +50,23 @@ pub(super) fn check(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_depth(depth: usize) -> Result<(), Refusal> {
+fn check_depth(depth: usize) -> Result<(), WarningRefusal> {
     if depth <= DEPTH_MAX {
         return Ok(());
     }
-    Err(Refusal::document(format!("its elements nest deeper than {DEPTH_MAX}: no alert does")))
+    Err(WarningRefusal::document(format!(
+        "its elements nest deeper than {DEPTH_MAX}: no alert does"
+    )))
 }
 
-fn length_to(rest: &[u8], end: &[u8], what: &str) -> Result<usize, Refusal> {
+fn length_to(rest: &[u8], end: &[u8], what: &str) -> Result<usize, WarningRefusal> {
     let at = memmem::find(rest, end);
     at.map(|at| at + end.len())
-        .ok_or_else(|| Refusal::document(format!("{what} does not end: send all of it")))
+        .ok_or_else(|| WarningRefusal::document(format!("{what} does not end: send all of it")))
 }
 
 /// The length of a tag with its brackets; a `>` in quotes does not end it.
-fn tag_length(tag: &[u8]) -> Result<usize, Refusal> {
+fn tag_length(tag: &[u8]) -> Result<usize, WarningRefusal> {
     let reach = &tag[..tag.len().min(TAG_OCTETS_MAX)];
     let mut at = 1;
     while let Some(found) = memchr3(b'>', b'"', b'\'', &reach[at..]) {
@@ -77,7 +79,7 @@ fn tag_length(tag: &[u8]) -> Result<usize, Refusal> {
             },
         }
     }
-    Err(Refusal::document(format!(
+    Err(WarningRefusal::document(format!(
         "a tag does not end within {TAG_OCTETS_MAX} octets: send all of it, without long attributes"
     )))
 }

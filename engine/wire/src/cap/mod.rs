@@ -30,7 +30,7 @@ mod variant;
 pub use judge::{Rules, alertid};
 pub use message::{Format, Reference, Scope, Status, Warning, Warnings};
 pub use profile::Profile;
-pub use refusal::{Refusal, RefusalKind};
+pub use refusal::{RefusalKind, WarningRefusal};
 pub use variant::missing_prefix;
 
 use document::Element;
@@ -40,7 +40,7 @@ use draft::Draft;
 ///
 /// # Errors
 /// Whatever is no such document, has no area, is expired, or can be understood in two ways.
-pub fn check_xml(octets: &[u8], rules: &Rules) -> Result<Draft, Refusal> {
+pub fn check_xml(octets: &[u8], rules: &Rules) -> Result<Draft, WarningRefusal> {
     let text = encoding::decode(octets)?;
     let document = document::parse(&text)?;
     let root = document.root_element();
@@ -50,7 +50,7 @@ pub fn check_xml(octets: &[u8], rules: &Rules) -> Result<Draft, Refusal> {
     } else if jma::is_report(name, namespace) {
         jma::read(Element::new(root))?
     } else {
-        return Err(Refusal::document(format!(
+        return Err(WarningRefusal::document(format!(
             "its first element is {:?} in the namespace {:?}, neither an alert of CAP 1.0 to 1.2 \
             nor a \
              report of JMA: send one of these",
@@ -65,7 +65,7 @@ pub fn check_xml(octets: &[u8], rules: &Rules) -> Result<Draft, Refusal> {
 ///
 /// # Errors
 /// As [`check_xml`].
-pub fn check_lalert(octets: &[u8], rules: &Rules) -> Result<Draft, Refusal> {
+pub fn check_lalert(octets: &[u8], rules: &Rules) -> Result<Draft, WarningRefusal> {
     judge::judge(lalert::read(octets, rules.now)?, rules)
 }
 

@@ -25,7 +25,7 @@ impl RefusalKind {
 /// A document that is not taken. Nothing of it is kept.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{element}: {sentence}")]
-pub struct Refusal {
+pub struct WarningRefusal {
     /// What kind of refusal it is.
     pub kind: RefusalKind,
     /// The element, as `info[2]/expires`, or `document`.
@@ -34,7 +34,7 @@ pub struct Refusal {
     pub sentence: String,
 }
 
-impl Refusal {
+impl WarningRefusal {
     pub(super) fn document(sentence: impl Into<String>) -> Self {
         Self {
             kind: RefusalKind::Document,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use wire::cap::area::{Area as WarnedArea, System};
+use wire::cap::area::{Area as WarnedArea, AreaSystem};
 
 use super::features::{FeatureNames, FeatureReader};
 use super::shapes::{TooDear, touched};
@@ -150,7 +150,7 @@ fn a_shape_reaches_what_it_has_a_part_of_and_says_how_much() {
     assert_eq!(found.iter().map(|(code, _)| code.as_str()).collect::<Vec<_>>(), ["13101", "13102"]);
     circle.add_circle("35.5,141.5 300").expect("a circle");
     assert_eq!(of(&circle, Some(0.99)).len(), 3, "a large one covers all three");
-    circle.add_code(System::JisX0402, "01202").expect("a code");
+    circle.add_code(AreaSystem::JisX0402, "01202").expect("a code");
     assert_eq!(of(&circle, None).len(), 3, "codes are resolved elsewhere");
 }
 

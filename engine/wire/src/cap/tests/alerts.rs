@@ -1,7 +1,7 @@
 //! CAP: what an alert's elements decide.
 
-use super::area::System;
-use super::draft::{Act, Disposition, Hold};
+use super::area::AreaSystem;
+use super::draft::{Disposition, Hold, WarningAct};
 use super::*;
 use crate::terms::ids::Class;
 use crate::terms::rfc3339::parse_rfc3339;
@@ -32,14 +32,14 @@ fn check_refused(text: &str, kind: RefusalKind, element: &str) {
 #[test]
 fn a_plain_alert_is_a_draft_with_nothing_to_ask() {
     let draft = draft(&alert(&[]));
-    assert_eq!((draft.act, draft.class), (Act::NewChain, Some(Class::Emergency)));
+    assert_eq!((draft.act, draft.class), (WarningAct::NewChain, Some(Class::Emergency)));
     assert_eq!(draft.disposition, Disposition::Draft);
     assert_eq!(draft.deadline, parse_rfc3339("2027-03-01T13:00:00+09:00"));
     assert_eq!(draft.start, None);
     let [leg] = draft.legs.as_slice() else { panic!("one leg: {draft:?}") };
     let codes: Vec<_> = leg.area.codes.iter().collect();
     assert_eq!(codes.len(), 1);
-    assert_eq!((&codes[0].system, codes[0].code.as_str()), (&System::JisX0402, "20422"));
+    assert_eq!((&codes[0].system, codes[0].code.as_str()), (&AreaSystem::JisX0402, "20422"));
     let [variant] = leg.variants.as_slice() else { panic!("one text") };
     assert_eq!(variant.text, "土砂災害のおそれ 崖から離れてください。");
     assert_eq!((variant.alphabet.as_str(), variant.segments), ("UCS-2", 1));
@@ -95,7 +95,7 @@ fn an_update_names_its_chain_whatever_its_blanks_and_offsets() {
         broken desk@town.test,K-4,yesterday</references>";
     let scope = format!("{SCOPE}{references}");
     let update = draft(&alert(&[(KIND, "<msgType>Update</msgType>"), (SCOPE, &scope)]));
-    assert_eq!((update.act, update.alertid.as_deref()), (Act::Update, None));
+    assert_eq!((update.act, update.alertid.as_deref()), (WarningAct::Update, None));
     let names: Vec<&str> =
         update.references.iter().map(|known| known.identifier.as_str()).collect();
     assert_eq!(names, ["K-5", "K-6", "K-4"]);
@@ -117,7 +117,7 @@ fn a_cancel_needs_no_info_and_sends_nothing_of_its_own() {
     let (head, _) = text.split_once("<info>").expect("an info");
     let references = "<references>desk@town.test,K-5,2027-03-01T09:00:00+09:00</references>";
     let cancel = draft(&format!("{head}<note>誤報</note>{references}</alert>"));
-    assert_eq!((cancel.act, cancel.legs.len(), cancel.holds.len()), (Act::Cancel, 0, 0));
+    assert_eq!((cancel.act, cancel.legs.len(), cancel.holds.len()), (WarningAct::Cancel, 0, 0));
     assert_eq!((cancel.class, cancel.deadline), (None, None));
     assert_eq!(draft(&format!("{head}</alert>")).holds, [Hold::NoReferences]);
     let alert = head.replace("Cancel", "Alert");
@@ -138,11 +138,11 @@ fn an_all_clear_is_urgent_and_may_be_expired_when_it_comes() {
         (AREA, ""),
     ];
     let clear = draft(&alert(&changes));
-    assert_eq!((clear.act, clear.class), (Act::AllClear, Some(Class::Urgent)));
+    assert_eq!((clear.act, clear.class), (WarningAct::AllClear, Some(Class::Urgent)));
     assert_eq!(clear.deadline, Some(NOW + 6 * 3_600_000));
     assert_eq!(clear.holds, []);
     let by_response = draft(&alert(&[("Shelter", "AllClear")]));
-    assert_eq!(by_response.act, Act::AllClear);
+    assert_eq!(by_response.act, WarningAct::AllClear);
     assert_eq!(by_response.holds, [Hold::NoReferences], "nobody knows what is over");
     let both =
         alert(&[(INFO_END, &format!("{INFO_END}{}", info("ja", "高波", "Severe", "20201")))])
@@ -272,7 +272,7 @@ fn an_exercise_says_so_and_a_test_goes_nowhere() {
     assert_eq!(draft(&alert(&[("Actual", "Draft")])).holds, [Hold::NotReady]);
     for kind in ["Ack", "Error"] {
         let note = draft(&alert(&[(KIND, &format!("<msgType>{kind}</msgType>"))]));
-        assert!(note.act == Act::Note && note.disposition != Disposition::Draft, "{kind}");
+        assert!(note.act == WarningAct::Note && note.disposition != Disposition::Draft, "{kind}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! JMA's reports and messages of L-Alert.
 
-use super::area::System;
-use super::draft::{Act, Disposition, Hold};
+use super::area::AreaSystem;
+use super::draft::{Disposition, Hold, WarningAct};
 use super::*;
 use crate::terms::ids::Class;
 
@@ -44,7 +44,7 @@ fn tsunami(info_type: &str, kinds: &[(&str, &str)]) -> String {
 fn the_kinds_of_a_report_decide_item_by_item() {
     let draft =
         draft(&tsunami("発表", &[("71", "310"), ("62", "801"), ("52", "802"), ("51", "803")]));
-    assert_eq!((draft.act, draft.class), (Act::NewChain, Some(Class::Emergency)));
+    assert_eq!((draft.act, draft.class), (WarningAct::NewChain, Some(Class::Emergency)));
     let legs: Vec<(Option<Class>, Vec<&str>)> = draft
         .legs
         .iter()
@@ -61,7 +61,7 @@ fn the_kinds_of_a_report_decide_item_by_item() {
             .legs
             .iter()
             .flat_map(|leg| &leg.area.codes)
-            .all(|code| code.system == System::JmaTsunami)
+            .all(|code| code.system == AreaSystem::JmaTsunami)
     );
     assert_eq!(draft.legs[0].variants[0].text, "津波のおそれがあります。 海岸から離れてください。");
     assert_eq!(draft.deadline, Some(NOW + 3_600_000));
@@ -75,15 +75,15 @@ fn a_correction_and_a_recall_belong_to_the_events_chain() {
     let first = draft(&tsunami("発表", &[("62", "801")]));
     let corrected = draft(&tsunami("訂正", &[("51", "801")]).replace("<Serial>", "<Serial>2"));
     let recalled = draft(&report("取消", "", SEA, ""));
-    assert_eq!((corrected.act, recalled.act), (Act::Update, Act::Cancel));
+    assert_eq!((corrected.act, recalled.act), (WarningAct::Update, WarningAct::Cancel));
     assert!(first.alertid.is_some());
     assert_eq!((&corrected.alertid, &recalled.alertid), (&first.alertid, &first.alertid));
     assert_ne!(corrected.identifier, first.identifier);
     assert!(corrected.holds.is_empty() && recalled.holds.is_empty() && recalled.legs.is_empty());
     let lifted = draft(&tsunami("発表", &[("60", "801"), ("71", "310")]));
-    assert_eq!((lifted.act, lifted.class), (Act::AllClear, Some(Class::Urgent)));
+    assert_eq!((lifted.act, lifted.class), (WarningAct::AllClear, Some(Class::Urgent)));
     let late = draft(&tsunami("遅延", &[("51", "801")]));
-    assert!(late.act == Act::Note && late.disposition != Disposition::Draft);
+    assert!(late.act == WarningAct::Note && late.disposition != Disposition::Draft);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn of_one_weather_warning_in_several_sizes_the_smallest_areas_count() {
     assert_eq!(refusal(unclear.as_bytes()).kind, RefusalKind::Area);
 }
 
-fn lalert(text: &str) -> Result<Draft, Refusal> {
+fn lalert(text: &str) -> Result<Draft, WarningRefusal> {
     check_lalert(text.as_bytes(), &rules())
 }
 
@@ -151,7 +151,7 @@ fn a_message_of_l_alert_keeps_its_chain_through_its_revisions() {
     let update = lalert(MESSAGE).expect("read");
     assert_eq!(
         (update.act, update.revision, update.class),
-        (Act::Update, Some(3), Some(Class::Emergency))
+        (WarningAct::Update, Some(3), Some(Class::Emergency))
     );
     assert_eq!(
         (update.holds.len(), update.legs[0].variants[0].text.as_str()),
@@ -159,7 +159,10 @@ fn a_message_of_l_alert_keeps_its_chain_through_its_revisions() {
     );
     for ended in ["取消", "無効化"] {
         let end = lalert(&MESSAGE.replace("更新", ended).replace("\"3\"", "4")).expect("read");
-        assert_eq!((end.act, end.revision, &end.alertid), (Act::Cancel, Some(4), &update.alertid));
+        assert_eq!(
+            (end.act, end.revision, &end.alertid),
+            (WarningAct::Cancel, Some(4), &update.alertid)
+        );
     }
     let other_town = lalert(&MESSAGE.replace("204226", "20201")).expect("read");
     let drill = lalert(&MESSAGE.replace("本番", "訓練")).expect("read");

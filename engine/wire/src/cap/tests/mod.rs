@@ -44,7 +44,7 @@ fn draft(text: &str) -> Draft {
 }
 
 #[track_caller]
-fn refusal(octets: &[u8]) -> Refusal {
+fn refusal(octets: &[u8]) -> WarningRefusal {
     check_xml(octets, &rules()).expect_err("a refusal")
 }
 
