@@ -11,12 +11,14 @@
 
 use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Credential;
+use crate::io::gate::{Gate, Parting};
 use crate::io::limits::{
     ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX,
     INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
 };
 use crate::io::link::{Session, Takes};
 use crate::io::marks::Marks;
+use crate::io::served::{Ending, Lists, ServedSession};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::retry_after_seconds;
 use std::collections::VecDeque;
@@ -34,17 +36,6 @@ const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain
     Content-Length: 109\r\nConnection: close\r\n\r\n\
     This port speaks plain HTTP: use http:// and not https://, \
     or start the engine with --tls-cert and --tls-key\n";
-
-/// When an answer may leave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Gate {
-    Open,
-    /// When the durable mark of the shard in this place has reached this sequence; when the request
-    /// arrived.
-    Durable(u16, u64, Moment),
-    /// When another shard has answered.
-    Elsewhere,
-}
 
 struct PendingAnswer {
     answer: Answer,
@@ -133,16 +124,6 @@ pub(super) struct Patience {
     pub(super) idle_ms: u64,
 }
 
-/// What a session does when its last answer is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Ending {
-    /// It goes on.
-    Not,
-    /// It says no more, and the client may still be read from.
-    ByHalf,
-    AtOnce,
-}
-
 pub(super) struct Connection {
     patience: Patience,
     output: Vec<u8>,
@@ -169,10 +150,7 @@ pub(super) struct Connection {
     half_since_ms: SteadyMs,
     last_octet_ms: SteadyMs,
     opened_ms: SteadyMs,
-    /// Stands in the shard's list of connections that wait for the durable mark.
-    pub(super) listed: bool,
-    /// Stands in the shard's list of connections to look at in this turn.
-    pub(super) touched: bool,
+    lists: Lists,
     /// Stands in the shard's list of connections that wait for a box.
     pub(super) is_boxless: bool,
 }
@@ -203,8 +181,7 @@ impl Connection {
             half_since_ms: SteadyMs::ZERO,
             last_octet_ms: now_ms,
             opened_ms: now_ms,
-            listed: false,
-            touched: false,
+            lists: Lists::default(),
             is_boxless: false,
         }
     }
@@ -246,71 +223,13 @@ impl Connection {
         leaves: Moment,
     ) {
         while let Some(front) = self.answers.front() {
-            match front.gate {
-                Gate::Open => {}
-                Gate::Durable(place, sequence, arrived)
-                    if durable.have_reached(place, sequence) =>
-                {
-                    waits.answered(usize::from(place), arrived, leaves);
-                }
-                _ => break,
+            if !front.gate.lets_go(durable, waits, leaves) {
+                break;
             }
             write_answer(&mut self.output, date, &front.answer, &front.head);
             self.answers.pop_front();
             self.first_number += 1;
         }
-    }
-
-    /// Turns every answer that waits for the device into 9002: the sync failed.
-    pub(super) fn fail_durable(&mut self) {
-        for pending in &mut self.answers {
-            if matches!(pending.gate, Gate::Durable(..)) {
-                pending.answer.code = Code::NOT_DURABLE;
-                pending.gate = Gate::Open;
-            }
-        }
-    }
-
-    /// The shard in this place leaves the thread: nothing waits for it any more, and what its mark
-    /// has not reached is 9002. Whether any answer waited for it.
-    pub(super) fn part_from(&mut self, place: u16, durable: &Marks) -> bool {
-        let mut any = false;
-        for pending in &mut self.answers {
-            if let Gate::Durable(its, sequence, _) = pending.gate
-                && its == place
-            {
-                any = true;
-                pending.gate = Gate::Open;
-                if !durable.have_reached(place, sequence) {
-                    pending.answer.code = Code::NOT_DURABLE;
-                }
-            }
-        }
-        any
-    }
-
-    /// The place of the shard for whose durable mark the front answer waits.
-    pub(super) fn waits_for_durable(&self) -> Option<u32> {
-        match self.answers.front()?.gate {
-            Gate::Durable(place, ..) => Some(u32::from(place)),
-            Gate::Open | Gate::Elsewhere => None,
-        }
-    }
-
-    /// Whether it ends now; `unsent` octets of what it said are on their way.
-    pub(super) fn ending(&mut self, unsent: usize, now_ms: SteadyMs) -> Ending {
-        let ends = self.ends_after_answers || self.peer_done && !self.blocked;
-        if !ends || !self.is_idle(unsent) {
-            return Ending::Not;
-        }
-        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
-            return Ending::AtOnce;
-        }
-        if self.finished_ms != SteadyMs::ZERO {
-            return Ending::Not;
-        }
-        self.finished_ms = now_ms.max(SteadyMs::new(1));
-        Ending::ByHalf
     }
 
     /// Whether the peer was sent its last answer and has not closed.
@@ -533,6 +452,56 @@ impl Session for Connection {
         }
         if self.answers.is_empty() {
             self.answers = VecDeque::new();
+        }
+    }
+}
+
+impl ServedSession for Connection {
+    fn lists(&mut self) -> &mut Lists {
+        &mut self.lists
+    }
+
+    fn ending(&mut self, unsent: usize, now_ms: SteadyMs) -> Ending {
+        let ends = self.ends_after_answers || self.peer_done && !self.blocked;
+        if !ends || !self.is_idle(unsent) {
+            return Ending::Not;
+        }
+        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
+            return Ending::AtOnce;
+        }
+        if self.finished_ms != SteadyMs::ZERO {
+            return Ending::Not;
+        }
+        self.finished_ms = now_ms.max(SteadyMs::new(1));
+        Ending::ByHalf
+    }
+
+    fn waits_for_durable(&self) -> Option<u32> {
+        self.answers.front()?.gate.awaited_place()
+    }
+
+    fn part_from(&mut self, place: u16, durable: &Marks) -> bool {
+        let mut any = false;
+        for pending in &mut self.answers {
+            let parting = pending.gate.part_from(place, durable);
+            if parting == Parting::Untouched {
+                continue;
+            }
+            any = true;
+            pending.gate = Gate::Open;
+            if parting == Parting::NotDurable {
+                pending.answer.code = Code::NOT_DURABLE;
+            }
+        }
+        any
+    }
+
+    fn fail_durable(&mut self) {
+        for pending in &mut self.answers {
+            if pending.gate.awaited_place().is_some() {
+                pending.answer.code = Code::NOT_DURABLE;
+                pending.gate = Gate::Open;
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 //! that owns the msn, handed to the thread that holds that shard, or asked of every shard.
 
 use crate::gateway::registry::Credential;
-use crate::io::connection::{Desk, Gate};
+use crate::io::connection::Desk;
+use crate::io::gate::Gate;
 use crate::io::gathering::{Asker, Gathering, Gatherings, Saying};
 use crate::io::mesh::{Mesh, Sender};
 use crate::io::now::Now;
@@ -20,8 +21,8 @@ pub(super) struct ThreadDesk<'a> {
     pub(super) parts: &'a mut Parts,
     pub(super) mesh: &'a mut Mesh,
     pub(super) gatherings: &'a mut Gatherings,
-    pub(super) connection: u32,
-    pub(super) generation: u32,
+    /// Index and generation of the connection.
+    pub(super) session: (u32, u32),
     pub(super) now: Now,
     pub(super) arrived: Moment,
 }
@@ -85,7 +86,7 @@ const PLACEHOLDER: Answer =
 
 impl ThreadDesk<'_> {
     fn asker(&self, answer: u64) -> Asker {
-        Asker { connection: self.connection, generation: self.generation, answer }
+        Asker { connection: self.session.0, generation: self.session.1, answer }
     }
 
     /// The answer of the shard in this place, which has read the request, where the owner cannot be

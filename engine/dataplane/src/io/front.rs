@@ -8,7 +8,7 @@ mod tests;
 mod visitors;
 
 use crate::io::budget::Budget;
-use crate::io::connection::{Connection, Ending, Patience};
+use crate::io::connection::{Connection, Patience};
 use crate::io::desk::ThreadDesk;
 use crate::io::driver::{Completion, Driver};
 use crate::io::gated::Gated;
@@ -16,14 +16,14 @@ use crate::io::gathering::{Gatherings, Next, Saying};
 use crate::io::limits::{
     BOXLESS_PER_SWEEP, BUFFERS_KEPT_MS, HALF_REQUEST_MS_MAX, HALF_REQUEST_OCTETS_KEPT,
 };
-use crate::io::link::{Fate, Link, Session};
+use crate::io::link::{Link, Session};
 use crate::io::marks::Marks;
 use crate::io::mesh;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::parts::Parts;
 use crate::io::places::Door;
-use crate::io::slots::Slots;
+use crate::io::served::{ServedSession, ServedSessions};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::FoundPush;
 use handshakes::{Handshakes, Shaken};
@@ -34,6 +34,17 @@ pub(super) use visitors::peer_of;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
 use wire::terms::time::SteadyMs;
+
+/// What the connection of this name asks its thread for.
+fn desk<'a>(
+    gatherings: &'a mut Gatherings,
+    (parts, mesh): (&'a mut Parts, &'a mut Mesh),
+    session: (u32, u32),
+    now: Now,
+    arrived: Moment,
+) -> ThreadDesk<'a> {
+    ThreadDesk { parts, mesh, gatherings, session, now, arrived }
+}
 
 /// Time limits of the connections.
 #[derive(Clone, Copy)]
@@ -61,14 +72,10 @@ pub(super) struct Visits {
 
 pub(super) struct Front {
     limits: FrontLimits,
-    connections: Slots<Link<Connection>>,
-    budget: Rc<Budget>,
+    connections: ServedSessions<Connection>,
     gatherings: Gatherings,
-    /// Connections with answers or output to look at in this turn.
-    touched: Vec<u32>,
     /// Connections whose next request waits for a box to its owner, longest waiting first.
     boxless: VecDeque<(u32, u32)>,
-    sweep_at: usize,
     /// Where new connections come from.
     door: Door,
     /// Connections in the order in which they came; those that wait for their first request are all
@@ -88,12 +95,9 @@ impl Front {
     pub(super) fn new(limits: FrontLimits, door: Door, budget: Rc<Budget>) -> Self {
         Self {
             limits,
-            connections: Slots::with_capacity(limits.connections_max),
-            budget,
+            connections: ServedSessions::with_capacity(limits.connections_max, budget),
             gatherings: Gatherings::with_capacity(limits.connections_max),
-            touched: Vec::with_capacity(1024),
             boxless: VecDeque::new(),
-            sweep_at: 0,
             door,
             silent: VecDeque::new(),
             handshakes: Handshakes::default(),
@@ -128,61 +132,22 @@ impl Front {
         mesh: &mut Mesh,
         now: Now,
     ) {
-        let index = completion.token.index;
-        let connection = self.connections.of_generation(index, completion.token.generation);
-        let Some(connection) = connection else {
-            completion.buffer.inspect(|&buffer| driver.recycle(buffer));
-            return;
-        };
-        let mut desk = ThreadDesk {
-            parts,
-            mesh,
-            gatherings: &mut self.gatherings,
-            connection: index,
-            generation: completion.token.generation,
-            now,
-            arrived: self.waits.moment(now.steady_ns),
-        };
-        if connection.received(completion, driver, &mut desk) == Fate::Broken {
-            connection.close();
+        let name = (completion.token.index, completion.token.generation);
+        let arrived = self.waits.moment(now.steady_ns);
+        let mut desk = desk(&mut self.gatherings, (parts, mesh), name, now, arrived);
+        if self.connections.received(completion, driver, &mut desk) && self.shakes_hands() {
+            self.note_handshake(name.0, now);
         }
-        if self.shakes_hands() {
-            self.note_handshake(index, now);
-        }
-        self.touch(index);
     }
 
     /// The peer has ended the connection, or its half of it.
     pub(super) fn hung_up(&mut self, completion: &Completion, driver: &mut Driver) {
-        let index = completion.token.index;
-        if let Some(connection) = self.connections.of_generation(index, completion.token.generation)
-        {
-            if !connection.stream.hung_up(completion.result, driver) {
-                connection.stream.close();
-            }
-            self.touch(index);
-        }
-    }
-
-    /// Has the connection looked at when the turn flushes, once.
-    fn touch(&mut self, index: u32) {
-        if let Some(connection) = self.connections.get_mut(index)
-            && !std::mem::replace(&mut connection.session.touched, true)
-        {
-            self.touched.push(index);
-        }
+        self.connections.hung_up(completion, driver);
     }
 
     /// A send completed.
     pub(super) fn sent(&mut self, completion: &Completion) {
-        let index = completion.token.index;
-        if let Some(connection) = self.connections.of_generation(index, completion.token.generation)
-        {
-            if !connection.sent(completion) {
-                connection.stream.close();
-            }
-            self.touch(index);
-        }
+        self.connections.sent(completion);
     }
 
     /// Lets go what the shards' durable marks, as they were looked at last, have passed; writes
@@ -205,15 +170,12 @@ impl Front {
                 Gated::Saying(index, saying) => self.take_saying(index, saying, parts, mesh, now),
             }
         }
-        let mut touched = std::mem::take(&mut self.touched);
-        let busy = !touched.is_empty();
+        let mut touched = self.connections.take_touched();
         for index in touched.drain(..) {
             self.flush_connection(index, leaves, driver, parts, mesh, date, now);
         }
         // Requests that were resumed may have touched again.
-        std::mem::swap(&mut self.touched, &mut touched);
-        self.touched.append(&mut touched);
-        busy && !self.touched.is_empty() || !parts.loose.is_empty()
+        self.connections.keep_touched(touched) || !parts.loose.is_empty()
     }
 
     /// Lets go what the mark has passed of the shard whose turn is the n-th.
@@ -234,15 +196,9 @@ impl Front {
                 None => break,
             }
         }
-        let Some(part) = parts.at(nth) else { return };
-        let mut waiting = part.clients.take(durable);
-        for index in waiting.drain(..) {
-            if let Some(connection) = self.connections.get_mut(index) {
-                connection.session.listed = false;
-                self.touch(index);
-            }
+        if let Some(part) = parts.at(nth) {
+            self.connections.let_go(&mut part.clients, durable);
         }
-        part.clients.keep(waiting);
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of a thread that a connection meets")]
@@ -259,14 +215,10 @@ impl Front {
         if self.shakes_hands() {
             self.count_out(index);
         }
-        let Some(link) = self.connections.get_mut(index) else { return };
-        link.session.touched = false;
+        let Some(link) = self.connections.look_at(index) else { return };
         link.session.write_answers(parts.marks(), date, &mut self.waits, leaves);
-        let generation = link.stream.generation();
-        let gatherings = &mut self.gatherings;
-        let arrived = self.waits.moment(now.steady_ns);
-        let connection = index;
-        let mut desk = ThreadDesk { parts, mesh, gatherings, connection, generation, now, arrived };
+        let (name, arrived) = (link.stream.name(), self.waits.moment(now.steady_ns));
+        let mut desk = desk(&mut self.gatherings, (parts, mesh), name, now, arrived);
         if link.session.resumes(now.steady_ms) {
             link.resume(driver, &mut desk);
         } else {
@@ -274,26 +226,13 @@ impl Front {
         }
         // What was resumed may have been answered at once, and nothing else would send it.
         link.session.write_answers(parts.marks(), date, &mut self.waits, leaves);
-        link.flush(driver, now.steady_ms);
-        let unsent = link.unsent();
-        match link.session.ending(unsent, now.steady_ms) {
-            Ending::Not => {}
-            Ending::ByHalf => link.finish(driver, now.steady_ms),
-            Ending::AtOnce => link.close(),
-        }
-        if link.stream.is_over() {
+        if link.send_or_end(driver, now.steady_ms) {
             self.connections.remove(index);
             self.door.give_back();
             return;
         }
         let awaits_box = link.session.awaits_box();
-        if let Some(place) = link.session.waits_for_durable()
-            && !link.session.listed
-            && let Some(part) = parts.get_mut(place)
-        {
-            link.session.listed = true;
-            part.clients.push(index);
-        }
+        self.connections.list(index, parts, |part| &mut part.clients);
         if awaits_box {
             self.wait_for_box(index);
         }
@@ -301,14 +240,13 @@ impl Front {
 
     /// Looks at some connections for peers that are too slow.
     pub(super) fn sweep(&mut self, driver: &mut Driver, now: Now, budget: usize) {
-        let (indices, next) = self.connections.sweep(self.sweep_at, budget);
-        self.sweep_at = next;
+        let indices = self.connections.sweep(budget);
         self.drop_half_done(now);
         // One that was called in and is gone, or asks something else now, called no other.
         self.call_in(BOXLESS_PER_SWEEP);
         self.tell_trouble(now);
         self.show_silent(now);
-        let half_until_ms = match self.budget.is_overdrawn() {
+        let half_until_ms = match self.connections.budget().is_overdrawn() {
             true => now.steady_ms.saturating_sub(HALF_REQUEST_MS_MAX),
             false => SteadyMs::ZERO,
         };
@@ -322,13 +260,13 @@ impl Front {
             let is_slow = is_overdue && !link.session.lingers() && link.unsent() > 0;
             if is_slow || link.is_stuck(now.steady_ms, self.limits.patience.idle_ms) {
                 self.visits.stuck += 1;
-                self.dismiss(index);
+                self.connections.dismiss(index);
             } else if is_overdue && link.session.lingers() {
-                self.dismiss(index);
+                self.connections.dismiss(index);
             } else if is_overdue {
                 link.session.write_request_timeout();
                 link.forget_input();
-                self.touch(index);
+                self.connections.touch(index);
             } else if link.session.is_quiet_since(now.steady_ms.saturating_sub(BUFFERS_KEPT_MS)) {
                 link.shrink(driver);
             }
@@ -340,7 +278,7 @@ impl Front {
         let Some(link) = self.connections.get_mut(index) else { return };
         if !link.session.lingers() && self.handshakes.accepting.sends_away(link) {
             link.session.end_after_answers();
-            self.touch(index);
+            self.connections.touch(index);
         }
     }
 
@@ -367,12 +305,7 @@ impl Front {
             let gated = parts.at(nth).map(|part| std::mem::take(&mut part.gated));
             gated.into_iter().flatten().for_each(|(_, gated)| self.fail_gated(gated, mesh));
         }
-        for index in self.connections.indices() {
-            if let Some(connection) = self.connections.get_mut(index) {
-                connection.session.fail_durable();
-                self.touch(index);
-            }
-        }
+        self.connections.doubt();
     }
 
     /// The shard in this place leaves the thread: whoever waits for its mark waits no longer.
@@ -380,19 +313,7 @@ impl Front {
         let Some(part) = parts.get_mut(place) else { return };
         let (gated, listed) = (std::mem::take(&mut part.gated), part.clients.take_all());
         gated.into_iter().for_each(|(_, gated)| self.fail_gated(gated, mesh));
-        for index in listed {
-            if let Some(connection) = self.connections.get_mut(index) {
-                connection.session.listed = false;
-                self.touch(index);
-            }
-        }
-        for index in self.connections.indices() {
-            if let Some(connection) = self.connections.get_mut(index)
-                && connection.session.part_from(place as u16, parts.marks())
-            {
-                self.touch(index);
-            }
-        }
+        self.connections.part_from(place, listed, parts.marks());
     }
 
     /// What waited for a mark is told 9002.
@@ -422,7 +343,7 @@ impl Front {
         for index in self.connections.indices() {
             if let Some(connection) = self.connections.get_mut(index) {
                 connection.session.end_after_answers();
-                self.touch(index);
+                self.connections.touch(index);
             }
         }
     }

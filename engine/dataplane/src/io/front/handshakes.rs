@@ -13,9 +13,8 @@
 //! that speak, however many of either there are; and of those that come back at once nobody is cut
 //! off for want of the shard's own time.
 
-use super::Front;
+use super::{Front, desk};
 use crate::io::connection::Connection;
-use crate::io::desk::ThreadDesk;
 use crate::io::driver::Driver;
 use crate::io::limits::{
     HALF_REQUEST_OCTETS_KEPT, HANDSHAKE_KEPT_MS_MIN, HANDSHAKE_MS_MAX, HANDSHAKE_PLACES,
@@ -27,7 +26,7 @@ use crate::io::link::tls::Failure;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::parts::Parts;
-use crate::io::slots::Slots;
+use crate::io::served::ServedSessions;
 use crate::io::tls::Acceptance;
 use std::collections::VecDeque;
 use wire::terms::time::SteadyMs;
@@ -70,7 +69,7 @@ pub(in crate::io) struct Shaken {
 
 /// Whether the connection's client is awaited since then.
 fn is_awaited(
-    connections: &mut Slots<Link<Connection>>,
+    connections: &mut ServedSessions<Connection>,
     (index, generation): Name,
     since_ms: SteadyMs,
 ) -> Option<u64> {
@@ -125,7 +124,7 @@ impl Front {
     fn drop_awaited(&mut self, index: u32) {
         self.visits.shaken.dropped += 1;
         self.handshakes.awaited.pop_front();
-        self.dismiss(index);
+        self.connections.dismiss(index);
         self.count_out(index);
     }
 
@@ -140,7 +139,7 @@ impl Front {
             });
         if is_hurried {
             self.visits.shaken.dropped += 1;
-            self.dismiss(index);
+            self.connections.dismiss(index);
             self.count_out(index);
         }
     }
@@ -260,15 +259,9 @@ impl Front {
             if !link.begins_step() {
                 continue;
             }
-            let mut desk = ThreadDesk {
-                parts,
-                mesh,
-                gatherings: &mut self.gatherings,
-                connection: index,
-                generation,
-                now,
-                arrived: self.waits.moment(now.steady_ns),
-            };
+            let arrived = self.waits.moment(now.steady_ns);
+            let name = (index, generation);
+            let mut desk = desk(&mut self.gatherings, (parts, mesh), name, now, arrived);
             if let Err(failure) = link.take_step(&mut desk) {
                 self.visits.shaken.failed += 1;
                 self.handshakes.trouble.get_or_insert(failure);
@@ -284,7 +277,7 @@ impl Front {
             if is_open {
                 self.note_silent((index, generation));
             }
-            self.touch(index);
+            self.connections.touch(index);
             self.await_or_note(index, now);
             return true;
         }

@@ -48,7 +48,7 @@ impl Front {
             let Some((index, generation)) = self.boxless.pop_front() else { return };
             if let Some(connection) = self.connections.of_generation(index, generation) {
                 connection.session.is_boxless = false;
-                self.touch(index);
+                self.connections.touch(index);
                 called += 1;
             }
         }
@@ -83,7 +83,7 @@ impl Front {
     fn fill(&mut self, index: u32, generation: u32, number: u64, answer: Answer) {
         if let Some(connection) = self.connections.of_generation(index, generation) {
             connection.session.fill(number, answer);
-            self.touch(index);
+            self.connections.touch(index);
         }
     }
 

@@ -1,8 +1,9 @@
 use super::*;
 use crate::gateway::registry::Credential;
 use crate::io::budget::Share;
-use crate::io::connection::{Desk, Gate};
+use crate::io::connection::Desk;
 use crate::io::driver::{DriverKind, Waker};
+use crate::io::gate::Gate;
 use crate::io::limits::HELD_OCTETS_MAX;
 use crate::io::link::Takes;
 use crate::io::places::Places;
@@ -76,7 +77,7 @@ fn a_request_may_be_half_there_for_a_second_while_the_budget_is_overdrawn() {
     ];
     for (held, octets, ends_ms) in cases {
         let (mut front, mut driver, _clients) = visited(1);
-        let mut others = Share::of(&front.budget);
+        let mut others = Share::of(front.connections.budget());
         others.note(held);
         let half = b"POST /smsgw/ HTTP/1.1\r\n";
         let link = front.connections.get_mut(0).expect("the first place");

@@ -55,14 +55,7 @@ impl Front {
     fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
         let session =
             Connection::new(self.limits.patience, now.steady_ms).coming_from(peer_of(&socket));
-        let budget = &self.budget;
-        let make = |index, generation| {
-            Link::new(socket, (index, generation), Owner::Front, session, budget)
-        };
-        let index = self.connections.insert(make);
-        let Some(index) = index else {
-            unreachable!("the acceptor deals only what there are places for")
-        };
+        let index = self.connections.insert(socket, Owner::Front, session);
         let is_shaking = self.begin_handshake(index, now);
         let Some(connection) = self.connections.get_mut(index) else { return };
         self.visits.taken += 1;
@@ -105,7 +98,7 @@ impl Front {
             && now.steady_ms >= since_ms + SILENT_MS_MIN
         {
             self.visits.evicted += 1;
-            self.dismiss(index);
+            self.connections.dismiss(index);
         } else {
             self.drop_longest_awaited(now);
         }
@@ -121,7 +114,7 @@ impl Front {
             match silent {
                 Some((index, since_ms)) if now.steady_ms >= since_ms + longest_ms => {
                     self.visits.silent += 1;
-                    self.dismiss(index);
+                    self.connections.dismiss(index);
                 }
                 _ => {
                     let since_ms = silent.map(|(_, since_ms)| since_ms);
@@ -130,13 +123,6 @@ impl Front {
                 }
             }
         }
-    }
-
-    pub(super) fn dismiss(&mut self, index: u32) {
-        if let Some(connection) = self.connections.get_mut(index) {
-            connection.stream.close();
-        }
-        self.touch(index);
     }
 }
 

@@ -2,7 +2,7 @@
 //! the msn, or handed to the thread that holds it; a query or cancel goes to whoever may know the
 //! push.
 
-use crate::io::connection::Gate;
+use crate::io::gate::Gate;
 use crate::io::limits::REFUSALS_MAX;
 use crate::io::mesh;
 use crate::io::mesh::{Mesh, Sender};
@@ -47,20 +47,51 @@ pub(super) fn put_refusal(refusals: &mut Vec<Refusal>, refusal: Refusal) {
 /// What an answer is made of: what it tells, when it leaves, and shards whose word is to come.
 pub(super) type Placed = (PlacedAnswer, Gate, u16);
 
+/// What a thread takes customers' requests with, besides its shards and rings.
+pub(super) struct Means {
+    /// Who has passwords checked; none where no port is asked for.
+    pub(super) doorman: Option<Doorman>,
+    /// Binds that are refused when their second is over.
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) counts: Counts,
+    scratch: Room,
+    reqids: Reqids,
+}
+
+impl Means {
+    pub(super) fn new(thread: usize, doorman: Option<Doorman>, now: Now) -> Self {
+        Self {
+            doorman,
+            refusals: Vec::new(),
+            counts: Counts::default(),
+            scratch: Room::default(),
+            reqids: Reqids::new(thread, now.wall_ms),
+        }
+    }
+
+    /// What the session of this name asks its thread for.
+    pub(super) fn desk<'a>(
+        &'a mut self,
+        settled: &'a mut Settled,
+        (parts, mesh): (&'a mut Parts, &'a mut Mesh),
+        session: (u32, u32),
+        now: Now,
+        arrived: Moment,
+    ) -> CustomerDesk<'a> {
+        CustomerDesk { parts, mesh, means: self, settled, session, now, arrived }
+    }
+}
+
 /// What a session needs of the thread while its link is borrowed.
 pub(super) struct CustomerDesk<'a> {
-    pub(super) parts: &'a mut Parts,
-    pub(super) mesh: &'a mut Mesh,
-    pub(super) doorman: Option<&'a Doorman>,
-    pub(super) refusals: &'a mut Vec<Refusal>,
-    pub(super) settled: &'a mut Settled,
-    pub(super) scratch: &'a mut Room,
-    pub(super) reqids: &'a mut Reqids,
-    pub(super) counts: &'a mut Counts,
+    parts: &'a mut Parts,
+    mesh: &'a mut Mesh,
+    means: &'a mut Means,
+    settled: &'a mut Settled,
     /// Index and generation of the session.
-    pub(super) session: (u32, u32),
-    pub(super) now: Now,
-    pub(super) arrived: Moment,
+    session: (u32, u32),
+    now: Now,
+    arrived: Moment,
 }
 
 impl CustomerDesk<'_> {
@@ -69,7 +100,7 @@ impl CustomerDesk<'_> {
     }
 
     pub(super) fn note_oddities(&mut self, oddities: Oddities) {
-        self.counts.oddities += u64::from(oddities != Oddities::NONE);
+        self.means.counts.oddities += u64::from(oddities != Oddities::NONE);
     }
 
     /// Receipts whose sessions are lost.
@@ -90,8 +121,9 @@ impl CustomerDesk<'_> {
     ) -> Option<Applicant> {
         let registered = self.parts.registry().of_system_id(bind.system_id);
         let account = registered.and_then(|one| Some((one, one.registration.smpp.as_ref()?)));
-        let (Some((registered, account)), Some(doorman)) = (account, self.doorman) else {
-            self.doorman.inspect(|doorman| doorman.note_failed(source));
+        let doorman = self.means.doorman.as_ref();
+        let (Some((registered, account)), Some(doorman)) = (account, doorman) else {
+            doorman.inspect(|doorman| doorman.note_failed(source));
             self.refuse(Status::INVALID_SYSTEM_ID);
             return None;
         };
@@ -112,12 +144,12 @@ impl CustomerDesk<'_> {
 
     fn refuse(&mut self, status: Status) {
         let (session, since_ms) = (self.session, self.now.steady_ms);
-        put_refusal(self.refusals, Refusal { session, status, since_ms });
+        put_refusal(&mut self.means.refusals, Refusal { session, status, since_ms });
     }
 
     /// An id for a push that brings none.
     pub(super) fn next_reqid(&mut self) -> Reqid {
-        self.reqids.next()
+        self.means.reqids.next()
     }
 
     /// Takes a push; where it brings no id of its own it has this one, or a new one.
@@ -128,7 +160,7 @@ impl CustomerDesk<'_> {
         number: u64,
         reqid: Option<Reqid>,
     ) -> Placed {
-        self.counts.submits += 1;
+        self.means.counts.submits += 1;
         let now = self.now;
         let Some(registered) = self.parts.registry().find(xpid) else {
             return (PlacedAnswer::Refused(Status::SUBMIT_FAILED), Gate::Open, 0);
@@ -142,9 +174,9 @@ impl CustomerDesk<'_> {
             urgent: registration.classes.contains(Class::Urgent),
             emergency: registration.classes.contains(Class::Emergency),
         };
-        let reqids = &mut *self.reqids;
+        let Means { reqids, scratch, .. } = &mut *self.means;
         let made = || reqid.unwrap_or_else(|| reqids.next());
-        let read = submission(message, &terms, made, now.wall_ms.ms(), self.scratch);
+        let read = submission(message, &terms, made, now.wall_ms.ms(), scratch);
         let submission = match read {
             Ok(submission) => submission,
             Err(status) => return (PlacedAnswer::Refused(status), Gate::Open, 0),
@@ -187,7 +219,7 @@ impl CustomerDesk<'_> {
 
     /// Tells what has become of a push.
     pub(super) fn query(&mut self, xpid: Xpid, query: &Query<'_>, number: u64) -> Placed {
-        self.counts.queries += 1;
+        self.means.counts.queries += 1;
         let Some(id) = OwnId::parse(query.message_id) else {
             let found = FoundPush::NOTHING;
             return (PlacedAnswer::Queried { id: 0, found }, Gate::Open, 0);
@@ -199,7 +231,7 @@ impl CustomerDesk<'_> {
 
     /// Cancels a push.
     pub(super) fn cancel(&mut self, xpid: Xpid, cancel: &Cancel<'_>, number: u64) -> Placed {
-        self.counts.cancels += 1;
+        self.means.counts.cancels += 1;
         if cancel.message_id.is_empty() {
             // By its addresses alone: that may be many, and nobody says which.
             return (PlacedAnswer::Refused(Status::CANCEL_FAILED), Gate::Open, 0);

@@ -13,13 +13,12 @@ use crate::gateway::smpp::Seats;
 use crate::io::limits::{
     RECEIPTS_AFIELD_MAX, RECEIPTS_GIVEN_UP_MAX, RECEIPTS_PER_PEER_MAX, RECEIPTS_PER_TURN_MAX,
 };
-use crate::io::link::Link;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::parts::{PartName, PartOrder, Parts, take_out};
+use crate::io::served::ServedSessions;
 use crate::io::serving::placed::Settled;
 use crate::io::serving::session::{Member, Serving};
-use crate::io::slots::Slots;
 use crate::shard::NotificationResult;
 use crossbeam::queue::ArrayQueue;
 use std::collections::{HashMap, VecDeque};
@@ -116,14 +115,12 @@ pub(super) struct Receipts {
     afield: Vec<usize>,
     bound_seen: u64,
     pub(super) settled: Settled,
-    /// Sessions that have something to send.
-    pub(super) touched: Vec<u32>,
     pub(super) acknowledged: u64,
     pub(super) failed: u64,
     pub(super) sent_in_all: u64,
 }
 
-type Sessions = Slots<Link<Serving>>;
+type Sessions = ServedSessions<Serving>;
 
 impl Receipts {
     pub(super) fn new(thread: usize, rings: Arc<Rings>) -> Self {
@@ -137,7 +134,6 @@ impl Receipts {
             next_token: 0,
             bound_seen: 0,
             settled: Settled::default(),
-            touched: Vec::new(),
             acknowledged: 0,
             failed: 0,
             sent_in_all: 0,
@@ -473,7 +469,7 @@ impl Receipts {
         self.sent.insert(token, Sent { xpid, order, home });
         if link.session.tell(told, token, now.steady_ms) {
             self.sent_in_all += 1;
-            self.touched.push(index);
+            sessions.touch(index);
         } else {
             // It cannot be written: no session would take it. Tried again by the schedule.
             self.settled.lost.push(token);

@@ -5,13 +5,13 @@
 //! that a customer has to bind.
 
 use super::Customers;
-use super::desk::CustomerDesk;
 use crate::io::driver::Driver;
 use crate::io::link::shaking::Accepting;
 use crate::io::link::tls::Failure;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::parts::Parts;
+use crate::io::served::ServedSession as _;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Moment;
 use std::collections::VecDeque;
@@ -59,28 +59,18 @@ impl Customers {
             if !link.begins_step() {
                 continue;
             }
-            let mut desk = CustomerDesk {
-                parts,
-                mesh,
-                doorman: self.reception.as_ref().map(|(_, doorman)| doorman),
-                refusals: &mut self.refusals,
-                settled: &mut self.receipts.settled,
-                scratch: &mut self.scratch,
-                reqids: &mut self.reqids,
-                counts: &mut self.counts,
-                session: (index, generation),
-                now,
-                arrived: Moment::default(),
-            };
+            let (settled, name) = (&mut self.receipts.settled, (index, generation));
+            let arrived = Moment::default();
+            let mut desk = self.means.desk(settled, (parts, mesh), name, now, arrived);
             match link.take_step(&mut desk) {
                 Ok(_) => link.read_on(driver),
                 Err(failure) => {
-                    link.session.end_session();
+                    link.session.break_off();
                     link.close();
                     self.tell_failure(&failure, now);
                 }
             }
-            self.touch(index);
+            self.sessions.touch(index);
             self.note_handshake(index);
             return true;
         }
@@ -88,9 +78,9 @@ impl Customers {
     }
 
     fn tell_failure(&mut self, failure: &Failure, now: Now) {
-        self.counts.handshakes_failed += 1;
+        self.means.counts.handshakes_failed += 1;
         if self.securing.accepting.is_to_tell(now.steady_ms) {
-            let failed = self.counts.handshakes_failed;
+            let failed = self.means.counts.handshakes_failed;
             tracing::warn!(
                 failed,
                 "TLS handshakes of customers of SMPP fail, one of them because {failure}"

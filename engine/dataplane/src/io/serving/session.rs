@@ -5,67 +5,40 @@
 //! What a PDU means where the session stands `wire::smpp::session` knows, what a submit_sm means as
 //! a push `wire::smpp::customer`.
 
+mod answering;
+
 use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Registered;
 use crate::gateway::smpp::{PasswordDigest, Seats, SmppAccount};
-use crate::io::connection::{Ending, Gate};
+use crate::io::gate::{Gate, Parting};
 use crate::io::limits::{
     LINGER_MS_MAX, LINGER_OCTETS_MAX, SMPP_ANSWER_OCTETS, SMPP_INPUT_OCTETS_MAX,
 };
 use crate::io::link::{Session as LinkSession, Takes};
 use crate::io::marks::Marks;
+use crate::io::served::{Ending, Lists, ServedSession};
 use crate::io::serving::desk::CustomerDesk;
-use crate::io::serving::multi::{ANSWER_OCTETS_MAX, Fared, MultiUnderWay};
+use crate::io::serving::multi::MultiUnderWay;
 use crate::io::serving::placed::{Applicant, PlacedAnswer};
-use crate::io::waits::{Moment, Waits};
-use crate::shard::FoundPush;
+use answering::PendingPdu;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use wire::push::response::Answer;
 use wire::smpp::address::Country;
 use wire::smpp::command::Command;
-use wire::smpp::customer::{RECEIPT_OCTETS_MAX, Told, message_of, status_of, write_receipt};
-use wire::smpp::id::OwnId;
+use wire::smpp::customer::{RECEIPT_OCTETS_MAX, Told, message_of, write_receipt};
 use wire::smpp::limits::{CONTROL_OCTETS_MAX, CONTROLS_MAX};
 use wire::smpp::oddities::Oddities;
-use wire::smpp::pdu::{Bind, BindKind, Body, Destination, Message, MessageResp, Multi, QueryResp};
-use wire::smpp::session::{CloseReason, Config, Event, RequestId, Session, VERSION_50};
+use wire::smpp::pdu::{Bind, BindKind, Body, Destination, Message, Multi};
+use wire::smpp::session::{CloseReason, Config, Event, RequestId, Session};
 use wire::smpp::status::Status;
-use wire::smpp::time::absolute;
-use wire::smpp::tlv::{Tag, TlvWriter};
-use wire::terms::code::Code;
 use wire::terms::ids::Xpid;
 use wire::terms::time::SteadyMs;
 
 /// Room for the PDUs that a session makes by itself.
 const CONTROLS_OCTETS: usize = CONTROLS_MAX * CONTROL_OCTETS_MAX;
-/// Room for an answer, the words for its code with it.
-const ANSWER_PDU_OCTETS_MAX: usize = 256;
 /// What this SMSC calls itself.
 const SYSTEM_ID: &[u8] = b"Hayauma";
-
-struct PendingPdu {
-    request: RequestId,
-    outcome: PlacedAnswer,
-    gate: Gate,
-    /// Shards whose word is still to come.
-    left: u16,
-}
-
-impl PendingPdu {
-    /// What it tells cannot be made durable.
-    fn fail(&mut self) {
-        self.gate = Gate::Open;
-        match &mut self.outcome {
-            PlacedAnswer::Submitted { code, .. } => *code = Code::NOT_DURABLE,
-            PlacedAnswer::Queried { found, .. } | PlacedAnswer::Cancelled { found } => {
-                found.code = Code::NOT_DURABLE;
-            }
-            PlacedAnswer::Refused(_) => {}
-        }
-    }
-}
 
 /// Who has bound.
 pub(super) struct Member {
@@ -115,10 +88,7 @@ pub(super) struct Serving {
     pub(super) counts_as_unbound: bool,
     /// Its end was taken note of.
     pub(super) has_parted: bool,
-    /// Stands in the shard's list of sessions that wait for the durable mark.
-    pub(super) listed: bool,
-    /// Stands in the shard's list of sessions to look at in this turn.
-    pub(super) touched: bool,
+    lists: Lists,
 }
 
 impl Serving {
@@ -142,8 +112,7 @@ impl Serving {
             opened_ms: now_ms,
             counts_as_unbound: false,
             has_parted: false,
-            listed: false,
-            touched: false,
+            lists: Lists::default(),
         }
     }
 
@@ -199,17 +168,6 @@ impl Serving {
         if self.member.as_ref().is_some_and(Member::receives) { self.session.room() } else { 0 }
     }
 
-    /// Whether the submit of the push with this key still waits for its answer here. The receipt
-    /// comes behind that: before it the customer knows no push of that id.
-    pub(super) fn owes_answer_of(&self, key: u64) -> bool {
-        let submitted = |pending: &PendingPdu| match pending.outcome {
-            PlacedAnswer::Submitted { key, .. } => Some(key),
-            _ => None,
-        };
-        self.pending.iter().any(|pending| submitted(pending) == Some(key))
-            || self.multis.iter().any(|multi| multi.has(key))
-    }
-
     /// Sends a receipt, whose answer comes under this token; whether it could.
     pub(super) fn tell(&mut self, told: &Told, token: u64, now_ms: SteadyMs) -> bool {
         let zone_minutes = self.member.as_ref().map_or(0, |member| member.zone_minutes);
@@ -224,178 +182,6 @@ impl Serving {
                 true
             }
             Err(_) => false,
-        }
-    }
-
-    /// The number that the next answer will have.
-    pub(super) fn next_number(&self) -> u64 {
-        self.first_number + self.pending.len() as u64
-    }
-
-    /// Puts an answer into its place, which `left` shards are still to fill.
-    pub(super) fn put(&mut self, request: RequestId, outcome: PlacedAnswer, gate: Gate, left: u16) {
-        self.pending.push_back(PendingPdu { request, outcome, gate, left });
-    }
-
-    /// Fills the place of an answer that another shard gave.
-    pub(super) fn fill(&mut self, number: u64, answer: Answer, found: Option<FoundPush>) {
-        let Some(at) = number.checked_sub(self.first_number) else { return };
-        let Some(pending) = self.pending.get_mut(at as usize) else { return };
-        if pending.gate != Gate::Elsewhere {
-            return;
-        }
-        pending.left = pending.left.saturating_sub(1);
-        let is_last = pending.left == 0;
-        match (&mut pending.outcome, found) {
-            (PlacedAnswer::Submitted { code, .. }, _) => {
-                *code = answer.code;
-                pending.gate = Gate::Open;
-            }
-            (
-                PlacedAnswer::Queried { found: place, .. }
-                | PlacedAnswer::Cancelled { found: place },
-                said,
-            ) => {
-                let said = said.unwrap_or(FoundPush { code: answer.code, ..FoundPush::NOTHING });
-                let is_known = said.code != Code::PUSH_NOT_FOUND;
-                if is_known {
-                    *place = said;
-                }
-                if is_known || is_last {
-                    pending.gate = Gate::Open;
-                }
-            }
-            (PlacedAnswer::Refused(_), _) => {}
-        }
-    }
-
-    /// Writes every answer at the front that may leave into the output, at the moment `leaves`.
-    pub(super) fn write_answers(
-        &mut self,
-        durable: &Marks,
-        waits: &mut Waits,
-        leaves: Moment,
-        now_ms: SteadyMs,
-    ) {
-        while let Some(front) = self.pending.front() {
-            match front.gate {
-                Gate::Open => {}
-                Gate::Durable(place, sequence, arrived)
-                    if durable.have_reached(place, sequence) =>
-                {
-                    waits.answered(usize::from(place), arrived, leaves);
-                }
-                _ => break,
-            }
-            let (request, outcome) = (front.request, front.outcome);
-            self.pending.pop_front();
-            self.first_number += 1;
-            if request.command == Command::SUBMIT_MULTI {
-                self.note_destination(request, outcome, now_ms);
-            } else {
-                self.write_answer(request, outcome, now_ms);
-            }
-        }
-        self.take_output();
-    }
-
-    /// One destination of the submit_multi at the front is answered: with the last of them the PDU.
-    fn note_destination(&mut self, request: RequestId, outcome: PlacedAnswer, now_ms: SteadyMs) {
-        let Some(multi) = self.multis.front_mut() else { return };
-        let fared = match outcome {
-            PlacedAnswer::Submitted { key, code } => Fared::Told { key, code },
-            PlacedAnswer::Refused(status) => Fared::Refused(status),
-            PlacedAnswer::Queried { .. } | PlacedAnswer::Cancelled { .. } => {
-                unreachable!("a destination is a push or refused")
-            }
-        };
-        if !multi.note(&fared) {
-            return;
-        }
-        let mut pdu = vec![0; ANSWER_OCTETS_MAX];
-        let session = &mut self.session;
-        let written = multi
-            .answer(|status, body| session.answer(&mut pdu, request, status, body, now_ms.ms()));
-        if let Ok(octets) = written {
-            self.output.extend_from_slice(&pdu[..octets]);
-        }
-        self.multis.pop_front();
-    }
-
-    fn write_answer(&mut self, request: RequestId, outcome: PlacedAnswer, now_ms: SteadyMs) {
-        let version = self.session.peer_version();
-        let mut pdu = [0; ANSWER_PDU_OCTETS_MAX];
-        let mut space = [0; ANSWER_PDU_OCTETS_MAX / 2];
-        let (id, date);
-        let (status, body) = match outcome {
-            PlacedAnswer::Submitted { key, code } => {
-                let status = status_of(code, version);
-                id = OwnId::new(key);
-                let mut answer = MessageResp::default();
-                if status == Status::OK {
-                    answer.message_id = id.digits();
-                } else if version >= VERSION_50 {
-                    answer.tlvs = words_of(code, &mut space);
-                }
-                let has_body = status == Status::OK || version >= VERSION_50;
-                (status, if has_body { Body::MessageResp(answer) } else { Body::Empty })
-            }
-            PlacedAnswer::Refused(status) => (status, Body::Empty),
-            PlacedAnswer::Queried { id: sought, found } => {
-                id = OwnId::new(sought);
-                date = absolute(found.ended_ms);
-                let answer = QueryResp {
-                    message_id: id.digits(),
-                    final_date: if found.ended_ms == 0 { &[][..] } else { &date[..] },
-                    message_state: found.state.number(),
-                    error_code: found.error,
-                };
-                match found.code {
-                    Code::ACCEPTED => (Status::OK, Body::QueryResp(answer)),
-                    Code::PUSH_NOT_FOUND => (Status::QUERY_FAILED, Body::Empty),
-                    code => (status_of(code, version), Body::Empty),
-                }
-            }
-            PlacedAnswer::Cancelled { found } => (status_of(found.code, version), Body::Empty),
-        };
-        if let Ok(octets) = self.session.answer(&mut pdu, request, status, &body, now_ms.ms()) {
-            self.output.extend_from_slice(&pdu[..octets]);
-        }
-    }
-
-    /// Turns every answer that waits for the device into an error: the sync failed.
-    pub(super) fn fail_durable(&mut self) {
-        for pending in &mut self.pending {
-            if matches!(pending.gate, Gate::Durable(..)) {
-                pending.fail();
-            }
-        }
-    }
-
-    /// The shard in this place leaves the thread: nothing waits for it any more, and what its mark
-    /// has not reached is an error. Whether any answer waited for it.
-    pub(super) fn part_from(&mut self, place: u16, durable: &Marks) -> bool {
-        let mut any = false;
-        for pending in &mut self.pending {
-            match pending.gate {
-                Gate::Durable(its, sequence, _) if its == place => {
-                    any = true;
-                    match durable.have_reached(place, sequence) {
-                        true => pending.gate = Gate::Open,
-                        false => pending.fail(),
-                    }
-                }
-                _ => {}
-            }
-        }
-        any
-    }
-
-    /// The place of the shard for whose durable mark the front answer waits.
-    pub(super) fn waits_for_durable(&self) -> Option<u32> {
-        match self.pending.front()?.gate {
-            Gate::Durable(place, ..) => Some(u32::from(place)),
-            Gate::Open | Gate::Elsewhere => None,
         }
     }
 
@@ -414,11 +200,6 @@ impl Serving {
         if self.closed.is_none() {
             self.session.unbind(now_ms.ms());
         }
-    }
-
-    /// Ends at once.
-    pub(super) fn end_session(&mut self) {
-        self.session.handle_end();
     }
 
     /// Does what is due by now; whether anything was.
@@ -452,21 +233,6 @@ impl Serving {
             }
             self.output.extend_from_slice(&pdus[..octets]);
         }
-    }
-
-    /// Whether it ends now; `unsent` octets of what it said are on their way.
-    pub(super) fn ending(&mut self, unsent: usize, now_ms: SteadyMs) -> Ending {
-        if self.closed.is_none() || unsent > 0 {
-            return Ending::Not;
-        }
-        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
-            return Ending::AtOnce;
-        }
-        if self.finished_ms != SteadyMs::ZERO {
-            return Ending::Not;
-        }
-        self.finished_ms = now_ms.max(SteadyMs::new(1));
-        Ending::ByHalf
     }
 
     /// Whether the peer was sent the last word and has not closed for too long.
@@ -531,22 +297,6 @@ impl Serving {
     }
 }
 
-/// The code and its meaning in words, for peers of 5.0.
-fn words_of(code: Code, space: &mut [u8]) -> wire::smpp::tlv::Tlvs<'_> {
-    let mut words = [0; 96];
-    let digits = code.digits();
-    let pieces: [&[u8]; 3] = [&digits, b" ", code.meaning().as_bytes()];
-    let mut at = 0;
-    for piece in pieces {
-        let piece = &piece[..piece.len().min(words.len() - at)];
-        words[at..at + piece.len()].copy_from_slice(piece);
-        at += piece.len();
-    }
-    let mut tlvs = TlvWriter::new(space);
-    tlvs.text(Tag::ADDITIONAL_STATUS_INFO_TEXT, &words[..at]);
-    tlvs.finish().unwrap_or_default()
-}
-
 impl LinkSession for Serving {
     fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
@@ -579,6 +329,55 @@ impl LinkSession for Serving {
 
     fn certify(&mut self, certificate: Option<CertificateDigest>) {
         self.certificate = certificate;
+    }
+}
+
+impl ServedSession for Serving {
+    fn lists(&mut self) -> &mut Lists {
+        &mut self.lists
+    }
+
+    fn break_off(&mut self) {
+        self.session.handle_end();
+    }
+
+    fn ending(&mut self, unsent: usize, now_ms: SteadyMs) -> Ending {
+        if self.closed.is_none() || unsent > 0 {
+            return Ending::Not;
+        }
+        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
+            return Ending::AtOnce;
+        }
+        if self.finished_ms != SteadyMs::ZERO {
+            return Ending::Not;
+        }
+        self.finished_ms = now_ms.max(SteadyMs::new(1));
+        Ending::ByHalf
+    }
+
+    fn waits_for_durable(&self) -> Option<u32> {
+        self.pending.front()?.gate.awaited_place()
+    }
+
+    fn part_from(&mut self, place: u16, durable: &Marks) -> bool {
+        let mut any = false;
+        for pending in &mut self.pending {
+            match pending.gate.part_from(place, durable) {
+                Parting::Untouched => continue,
+                Parting::Durable => pending.gate = Gate::Open,
+                Parting::NotDurable => pending.fail(),
+            }
+            any = true;
+        }
+        any
+    }
+
+    fn fail_durable(&mut self) {
+        for pending in &mut self.pending {
+            if pending.gate.awaited_place().is_some() {
+                pending.fail();
+            }
+        }
     }
 }
 
