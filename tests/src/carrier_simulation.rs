@@ -20,7 +20,7 @@ use hayauma::network::routes::{CarrierChoice, Routes, Rule};
 use hayauma::network::side_by_side::SideBySide;
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::network::smpp::carrier::{Carrier, Long, Validity};
+use hayauma::network::smpp::carrier::Carrier;
 use hayauma::network::smpp::exchange::{CarrierPlan, KnownCarrier, Spread};
 use hayauma::network::smpp::home::{Home, IdMutation};
 use hayauma::network::smpp::port::CarrierPort;
@@ -33,9 +33,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::push::notify_url::NotifyUrl;
-use wire::smpp::address::{Country, DestinationForm};
-use wire::smpp::coding::Alphabet;
-use wire::smpp::id::IdForms;
 use wire::smpp::pdu::{Bind, BindKind};
 use wire::smpp::session::{Config, Event, Session, SessionMutation, VERSION_34};
 use wire::terms::time::{SteadyMs, WallMs};
@@ -137,42 +134,16 @@ struct World<'a> {
 
 fn carrier() -> Carrier {
     Carrier {
-        number: 1,
         name: "alpha".to_owned(),
         host_names: vec!["127.0.0.1:1".to_owned()],
         hosts: vec![([127, 0, 0, 1], 1).into()],
         host_of: vec![0],
-        tls: None,
         system_id: "hayauma".to_owned(),
-        password: String::new(),
-        system_type: String::new(),
         sessions: SESSIONS as u16,
-        pairs: false,
         window: WINDOW,
         rate: 200,
-        ids: IdForms::default(),
-        country: Country::JAPAN,
-        destination: DestinationForm::International,
-        validity: Validity::Absolute,
-        receipts: true,
-        priority: true,
-        alphabet: Alphabet::Gsm,
-        long: Long::Udh,
-        binary_coding: 4,
-        codings: Vec::new(),
-        source_ton: 1,
-        source_npi: 1,
-        mode: 0,
-        service_type: String::new(),
-        enquire_link_ms: 30_000,
         response_ms: 5_000,
-        meanings: Default::default(),
-        tlvs: true,
-        rebinds: 0,
-        cancels: false,
-        queries: false,
-        doubt_is_final: false,
-        paused: false,
+        ..Carrier::default()
     }
 }
 

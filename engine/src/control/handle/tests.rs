@@ -11,14 +11,17 @@ fn fill(port: &ThreadPort) {
     while port.sender.try_send(pause()).is_ok() {}
 }
 
-/// The handle of these threads, which waits so long for each.
-fn handle_of(ports: Ports, patience: Duration) -> Arc<EngineHandle> {
+/// So many threads of which none takes a message by itself, and a handle that waits so long for
+/// each.
+fn idle(threads: usize, patience: Duration) -> (Vec<Arc<ThreadPort>>, Arc<EngineHandle>) {
+    let ports = Ports::new(threads, threads);
+    let threads = ports.threads.clone();
     let names = HostNames::new(Hanging, INTERVALS);
     let registry = Arc::new(Registry::new(Vec::new()));
     let as_planned = (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default());
     let mut handle = EngineHandle::new(ports, registry, names, as_planned);
     Arc::get_mut(&mut handle).expect("nobody else has it").patience = patience;
-    handle
+    (threads, handle)
 }
 
 /// Long enough for whoever answers at once.
@@ -33,10 +36,9 @@ fn contracts(count: u64) -> Vec<(Msn, Xpid)> {
 
 #[test]
 fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
-    let ports = Ports::new(1, 1);
-    let port = Arc::clone(&ports.threads[0]);
-    fill(&port);
-    let handle = handle_of(ports, TAKEN_TIMEOUT);
+    let (threads, handle) = idle(1, TAKEN_TIMEOUT);
+    let port = &threads[0];
+    fill(port);
     let begun = clock::instant();
     handle.stop();
     assert!(port.is_drain_asked() && handle.is_stopping());
@@ -56,12 +58,10 @@ fn told_of(port: &ThreadPort) -> Vec<String> {
 
 #[test]
 fn carriers_reach_every_thread_that_takes_them_and_later_the_one_that_did_not() {
-    let ports = Ports::new(3, 3);
-    let threads = ports.threads.clone();
+    let (threads, handle) = idle(3, SHORT);
     fill(&threads[1]);
     // Nobody answers, so nobody is waited for.
     threads[2].status.note_ended();
-    let handle = handle_of(ports, SHORT);
     let alpha = CarrierSettings {
         name: "alpha".to_owned(),
         hosts: vec!["192.0.2.1:2775".to_owned()],
@@ -102,12 +102,10 @@ fn stands(port: &ThreadPort) -> Option<bool> {
 
 #[test]
 fn contracts_that_a_shard_had_no_room_for_reach_it_later_in_their_order() {
-    let ports = Ports::new(2, 2);
-    let threads = ports.threads.clone();
+    let (threads, handle) = idle(2, SHORT);
     let rows = contracts(64);
     // Nobody answers, and the first has no room either.
     fill(&threads[0]);
-    let handle = handle_of(ports, SHORT);
     assert_eq!(handle.add_contracts(&rows), Err(ControlError::Owed));
     // The order's repeat changes nothing in the store: it is the removal that nobody repeats.
     assert_eq!(handle.remove_contracts(&rows), Err(ControlError::Owed));
@@ -120,9 +118,8 @@ fn contracts_that_a_shard_had_no_room_for_reach_it_later_in_their_order() {
 
 #[test]
 fn a_change_does_not_wait_for_a_shard_that_has_ended() {
-    let ports = Ports::new(1, 1);
-    ports.threads[0].status.note_ended();
-    let handle = handle_of(ports, TAKEN_TIMEOUT);
+    let (threads, handle) = idle(1, TAKEN_TIMEOUT);
+    threads[0].status.note_ended();
     let begun = clock::instant();
     assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
     assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
@@ -130,10 +127,9 @@ fn a_change_does_not_wait_for_a_shard_that_has_ended() {
 
 #[test]
 fn an_order_to_a_broadcast_reaches_every_shard_whichever_of_them_takes_nothing() {
-    let ports = Ports::new(2, 2);
-    let [standing, healthy] = [0, 1].map(|thread| Arc::clone(&ports.threads[thread]));
-    fill(&standing);
-    let handle = handle_of(ports, TAKEN_TIMEOUT);
+    let (threads, handle) = idle(2, TAKEN_TIMEOUT);
+    let (standing, healthy) = (&threads[0], &threads[1]);
+    fill(standing);
     std::thread::scope(|scope| {
         let told = scope.spawn(|| handle.order_broadcast(1, &[Order::Pause]));
         let heard = healthy.receiver.recv_timeout(TAKEN_TIMEOUT / 4).expect("it hears at once");
@@ -153,9 +149,7 @@ fn an_order_to_a_broadcast_reaches_every_shard_whichever_of_them_takes_nothing()
 
 #[test]
 fn a_shard_that_is_silent_is_waited_for_once_and_keeps_contracts_from_no_other() {
-    let ports = Ports::new(2, 2);
-    let threads = ports.threads.clone();
-    let handle = handle_of(ports, SHORT);
+    let (threads, handle) = idle(2, SHORT);
     let rows = contracts(40 * 1_024);
     let begun = clock::instant();
     let healthy = Arc::clone(&threads[1]);
@@ -189,19 +183,17 @@ fn what_a_partition_that_goes_elsewhere_was_owed_is_owed_no_more() {
     let ports = Ports::of_nobody(1, 1);
     ports.holders.set(0, Holder::Thread(0));
     fill(&ports.threads[0]);
-    let holders = Arc::clone(&ports.holders);
-    let handle = handle_of(ports, SHORT);
+    let (_threads, handle) = idle(1, SHORT);
     let rows = contracts(1);
     assert_eq!(handle.add_contracts(&rows), Err(ControlError::Owed));
-    holders.set(0, Holder::Node(1));
+    handle.ports.holders.set(0, Holder::Node(1));
     assert_eq!(handle.remove_contracts(&rows), Ok(()), "who opens it reads the store");
     assert!(handle.pay_contracts(), "nothing is owed to nobody");
 }
 
 #[test]
 fn a_shard_that_does_not_answer_is_not_taken_for_an_engine_that_stops() {
-    let ports = Ports::new(2, 2);
-    let handle = handle_of(ports, SHORT);
+    let (_threads, handle) = idle(2, SHORT);
     assert_eq!(handle.publish_carriers(Vec::new(), Vec::new(), None), Err(ControlError::Owed));
     assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Owed));
     assert_eq!(handle.remove_contracts(&contracts(1)), Err(ControlError::Owed));
@@ -214,9 +206,7 @@ fn a_shard_that_does_not_answer_is_not_taken_for_an_engine_that_stops() {
 
 #[test]
 fn a_thread_that_takes_no_registrations_keeps_nothing_from_the_others() {
-    let ports = Ports::new(2, 2);
-    let threads = ports.threads.clone();
-    let handle = handle_of(ports, SHORT);
+    let (threads, handle) = idle(2, SHORT);
     let rows = contracts(64);
     fill(&threads[0]);
     assert_eq!(handle.remove_contracts(&rows), Err(ControlError::Owed));

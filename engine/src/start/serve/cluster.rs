@@ -18,31 +18,14 @@ mod spool;
 
 pub(super) use membership::{MEMBER_FILE, Member};
 
-use crate::billing::BillingFiles;
-use crate::gateway::fingerprint::FingerprintKeys;
-use crate::gateway::registry::Registry;
-use crate::io::mailbox::Ports;
-use crate::journal::SegmentFactory;
+use super::opening::Opening;
 use crate::nats::{NatsWake, host};
-use crate::network::smpp::exchange::CarrierPlan;
-use crate::start::config::Config;
 use ::host::fatal::{Fatal, FatalReason};
 use guest::NodeGuest;
 use moving::{Mover, Movers};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-
-/// What shards are opened with.
-pub(super) struct Opening {
-    pub(super) config: Config,
-    pub(super) keys: FingerprintKeys,
-    pub(super) factory: Arc<SegmentFactory>,
-    pub(super) registry: Arc<Registry>,
-    pub(super) carriers: CarrierPlan,
-    pub(super) billing_files: Arc<BillingFiles>,
-    pub(super) ports: Ports,
-}
 
 /// A running node.
 pub(super) struct Node {

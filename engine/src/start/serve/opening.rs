@@ -1,12 +1,13 @@
 //! Opening the shards at a start: their journals are replayed, contracts read, networks made, and
 //! each is given to the thread that starts with it.
 
+use crate::billing::BillingFiles;
 use crate::control::store::Store;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registry::Registry;
 use crate::io::ThreadShards;
-use crate::io::mailbox::OpenedShard;
+use crate::io::mailbox::{OpenedShard, Ports};
 use crate::journal::shards::shard_directory;
 use crate::journal::{JournalConfig, JournalError, SegmentFactory};
 use crate::network::limits::LINE_STATES_OCTETS_MAX;
@@ -38,6 +39,21 @@ const OPENING_LOOK: Duration = Duration::from_millis(5);
 const OPENING_TOLD_EVERY_NS: u64 = 1_000_000_000;
 /// Contracts read between two looks.
 const CONTRACTS_PER_LOOK: u64 = 1 << 14;
+
+/// What shards are opened with that come to a running engine: those of a cluster's node.
+#[cfg_attr(
+    not(feature = "cluster"),
+    expect(dead_code, reason = "no shard comes to an engine that is no node")
+)]
+pub(super) struct Opening {
+    pub(super) config: Config,
+    pub(super) keys: FingerprintKeys,
+    pub(super) factory: Arc<SegmentFactory>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) carriers: CarrierPlan,
+    pub(super) billing_files: Arc<BillingFiles>,
+    pub(super) ports: Ports,
+}
 
 /// Opens every shard: recovery reads whole journals, those of one thread one after the other.
 /// Meanwhile the calling thread reads the contracts and says how far all is.

@@ -1,17 +1,12 @@
 //! A build without the feature `cluster`: it is no cluster's node.
 
-use crate::billing::BillingFiles;
+use super::opening::Opening;
 use crate::gateway::fingerprint::FingerprintKeys;
-use crate::gateway::registry::Registry;
-use crate::io::mailbox::Ports;
 use crate::io::neighbours::Neighbourhood;
-use crate::journal::SegmentFactory;
-use crate::network::smpp::exchange::CarrierPlan;
 use crate::shard::Durability;
 use crate::start::config::Config;
 use host::fatal::{Fatal, FatalReason};
 use std::path::Path;
-use std::sync::Arc;
 
 /// The file of a node's data directory that names its cluster and itself.
 pub(super) const MEMBER_FILE: &str = "cluster";
@@ -19,18 +14,6 @@ pub(super) const MEMBER_FILE: &str = "cluster";
 /// There is none.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Member {}
-
-/// What shards would be opened with.
-#[expect(dead_code, reason = "there is no node that reads it")]
-pub(super) struct Opening {
-    pub(super) config: Config,
-    pub(super) keys: FingerprintKeys,
-    pub(super) factory: Arc<SegmentFactory>,
-    pub(super) registry: Arc<Registry>,
-    pub(super) carriers: CarrierPlan,
-    pub(super) billing_files: Arc<BillingFiles>,
-    pub(super) ports: Ports,
-}
 
 /// There is none.
 pub(super) enum Node {}

@@ -194,18 +194,18 @@ impl Carrier {
     }
 }
 
-#[cfg(test)]
-impl Carrier {
-    /// One with every setting as it is where nobody says otherwise.
-    pub(crate) fn of_tests() -> Self {
+/// The first carrier, without a name or a host, and every setting as it is where nobody says
+/// otherwise.
+impl Default for Carrier {
+    fn default() -> Self {
         Self {
             number: 1,
-            name: "alpha".to_owned(),
+            name: String::new(),
             host_names: Vec::new(),
             hosts: Vec::new(),
             host_of: Vec::new(),
             tls: None,
-            system_id: "hayauma".to_owned(),
+            system_id: String::new(),
             password: String::new(),
             system_type: String::new(),
             sessions: 1,
@@ -236,6 +236,14 @@ impl Carrier {
             doubt_is_final: false,
             paused: false,
         }
+    }
+}
+
+#[cfg(test)]
+impl Carrier {
+    /// One of which nothing is set.
+    pub(crate) fn of_tests() -> Self {
+        Self { name: "alpha".to_owned(), system_id: "hayauma".to_owned(), ..Self::default() }
     }
 }
 

@@ -4,7 +4,6 @@
 //! Invariants: all that is to be done about one partition is done by one worker, in the order in
 //! which it was said; what cannot be opened although it is owned ends the process.
 
-use super::Opening;
 use super::rebuild::{clear, journal_directory, rebuild};
 use crate::control::store::Store;
 use crate::io::figures::ControlError;
@@ -15,7 +14,9 @@ use crate::journal::shards::shard_directory;
 use crate::nats::NatsWake;
 use crate::network::smpp::port::CarrierPort;
 use crate::shard::Shard;
-use crate::start::serve::opening::{contracts_of, in_network, journal_config, open_with, tell};
+use crate::start::serve::opening::{
+    Opening, contracts_of, in_network, journal_config, open_with, tell,
+};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use host::fatal::{Fatal, FatalReason};
 use std::collections::BTreeMap;
