@@ -49,6 +49,7 @@ mod note;
 mod notes;
 pub mod numbering;
 mod open;
+mod position;
 mod record;
 mod recovery;
 mod replay;

@@ -1,6 +1,7 @@
 //! The admin port through a real socket, with an engine that only writes down what it is told.
 
 mod access;
+mod acts;
 mod browsers;
 mod lists;
 mod once;
@@ -15,6 +16,7 @@ use crate::control::document::ClientDocument;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::limits::ADMIN_BODY_OCTETS_MAX;
 use crate::control::token::TokenChange;
+use wire::terms::time::WallMs;
 
 const CLIENT: &str =
     r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
@@ -53,7 +55,7 @@ impl Port {
         };
         let keeping = Keeping {
             connections_max: CONNECTIONS,
-            own_token: change.token(SECRET, 0).ok(),
+            own_token: change.token(SECRET, WallMs::ZERO).ok(),
             ..Keeping::default()
         };
         let desk = BroadcastDesk::open(directory.path(), control.clone(), 400).expect("a shelf");

@@ -1,7 +1,12 @@
 //! What is told to threads that have no room, or have ended.
 
 use super::*;
+use crate::broadcast::slice::Order;
+use crate::control::carriers::CarrierSettings;
+use crate::control::engine::Engine as _;
+use crate::io::mailbox::ShardMessage;
 use crate::io::names::{Hanging, INTERVALS};
+use wire::terms::ids::{Msn, Xpid};
 use wire::terms::ownership::Holder;
 
 /// Leaves no room in a mailbox.

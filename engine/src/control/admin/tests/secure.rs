@@ -36,7 +36,7 @@ impl SecurePort {
             roles: vec!["admin".to_owned()],
             ..TokenChange::default()
         };
-        let own_token = change.token(SECRET, 0).ok();
+        let own_token = change.token(SECRET, WallMs::ZERO).ok();
         let keeping = Keeping { connections_max: CONNECTIONS, own_token, ..Keeping::default() };
         let store = Store::open(directory.path()).expect("a store");
         let engine: Arc<dyn Engine> = Arc::new(FakeEngine::default());
