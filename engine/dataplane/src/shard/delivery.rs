@@ -176,7 +176,7 @@ impl<L: Log> Shard<L> {
             self.by_carriers.in_flight -= usize::from(outcome.carrier != 0);
             let index: PushIndex = outcome.token.push;
             let (result, unanswered_mask) = (outcome.result, outcome.unanswered_mask);
-            let domain = outcome.domain.map_or(0, Domain::number);
+            let domain = outcome.domain;
             let push = *self.core.push(index);
             let push_id = push.push_id;
             kill_points::arrived(self.number, push_id, outcome.delivered_mask);
@@ -228,7 +228,7 @@ impl<L: Log> Shard<L> {
         index: PushIndex,
         before: Known,
         result: AttemptResult,
-        domain: u8,
+        domain: Option<Domain>,
         now_ms: WallMs,
     ) {
         if self.core.push(index).state != State::Held {
@@ -237,12 +237,13 @@ impl<L: Log> Shard<L> {
         // Sent and acknowledged, but not all of it: something is missing as if the network had
         // failed.
         let reason = match WaitReason::of(result).unwrap_or(WaitReason::SystemFailure) {
-            WaitReason::SystemFailure if domain == Domain::Carrier.number() => WaitReason::Carrier,
+            WaitReason::SystemFailure if domain == Some(Domain::Carrier) => WaitReason::Carrier,
             reason => reason,
         };
         self.core.note_hold_reason(index, reason.number());
         let push = self.core.push(index);
         let next_ms = self.core.due_ms(index).map_or(now_ms, |due_ms| self.pace.real(due_ms));
+        let domain = Domain::number_of(domain);
         let held = Held { domain, ..held_record(push, now_ms, Some(next_ms)) };
         self.counted.holds += 1;
         if push.is_row() {
@@ -269,7 +270,7 @@ impl<L: Log> Shard<L> {
             let Some(report) = network.reports(self.pace.even(now_ms)) else { break };
             busy = true;
             self.counted.status_reports += 1;
-            let domain = report.domain.number();
+            let domain = report.domain;
             let view = relay::read_status_report(report.tpdu).ok();
             let whose = view.and_then(|view| self.match_report(&view).map(|whose| (view, whose)));
             let Some((view, (index, segment))) = whose else {

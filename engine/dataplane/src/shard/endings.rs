@@ -194,7 +194,7 @@ impl<L: Log> Shard<L> {
             completed_ms: self.pace.real(push.ended_ms()).ms(),
             notification_id: &id,
             try_number: u16::from(push.tries) + 1,
-            domain: Domain::from_number(push.domain),
+            domain: push.domain,
             tp_status: Some(push.tp_status),
             alert_id: (!alert_id.is_empty()).then_some(alert_id),
         };
@@ -301,7 +301,7 @@ impl<L: Log> Shard<L> {
             segments: push.segments,
             delivered: push.delivered(),
             withdrawn: push.withdrawn(),
-            domain: push.domain,
+            domain: Domain::number_of(push.domain),
             tp_status: push.tp_status,
             alert_sequence: accepted.alert_sequence,
             notification_due: push.is_told(),
@@ -337,7 +337,7 @@ pub(super) fn held_record(push: &Push, now_ms: WallMs, next_ms: Option<WallMs>) 
         attempts: u16::from(push.attempts()),
         code: push.code.number(),
         reason: push.hold_reason(),
-        domain: push.domain(),
+        domain: Domain::number_of(push.domain()),
         holds: push.holds(),
         in_doubt: push.has(flag::IN_DOUBT),
     }

@@ -16,6 +16,7 @@ use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use wire::submission::Door;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::{Kind, Xpid};
 use wire::terms::pace::Pace;
 use wire::terms::time::WallMs;
@@ -77,7 +78,7 @@ pub(crate) fn replay(
             ended_ms: pace.center(WallMs::new(key.ended_ms.to_native())),
             segments: key.segments,
             withdrawn: 0,
-            domain: 0,
+            domain: None,
             tp_status: 0,
             alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
             number: 0,
@@ -156,7 +157,7 @@ fn end_of(ended: &ArchivedEnded, pace: Pace) -> Result<RecoveredEnd, &'static st
         ended_ms: pace.center(WallMs::new(ended.ended_ms.to_native())),
         segments: ended.segments,
         withdrawn: ended.withdrawn,
-        domain: ended.domain,
+        domain: Domain::from_number(ended.domain),
         tp_status: ended.tp_status,
         alert: remembered_alert(ended.alert_key_fingerprint.to_native(), ended.alert_sequence),
         number: ended.end_number.to_native(),
@@ -176,7 +177,7 @@ fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
         code: Code::from_number(held.code).ok_or("code")?,
         cause: WaitReason::from_number(held.reason).ok_or("reason")?.cause(),
         reason: held.reason,
-        domain: held.domain,
+        domain: Domain::from_number(held.domain),
         holds: held.holds,
     })
 }

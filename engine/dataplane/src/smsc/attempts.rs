@@ -11,6 +11,7 @@ use crate::smsc::retry;
 use crate::smsc::state::State;
 use crate::smsc::steady::TimerMs;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::time::CenterMs;
 
@@ -145,7 +146,7 @@ impl Core {
         if unanswered_mask & !push.delivered_mask != 0 {
             push.set(flag::IN_DOUBT, true);
         }
-        if domain != 0 {
+        if domain.is_some() {
             // What never left for the terminal uses up nobody's one try.
             push.set_domain(domain);
             let attempts = push.attempts().saturating_add(1);
@@ -189,7 +190,7 @@ impl Core {
         index: PushIndex,
         push_id: u64,
         delivered_mask: u16,
-        domain: u8,
+        domain: Domain,
         now_ms: CenterMs,
     ) {
         self.time.see(now_ms);
@@ -207,7 +208,7 @@ impl Core {
             return;
         }
         push.delivered_mask |= news;
-        push.set_domain(domain);
+        push.set_domain(Some(domain));
         match push.state {
             // The outcome of the attempt under way decides, with these segments counted in.
             State::InFlight => {}

@@ -26,6 +26,7 @@ use crate::smsc::flags::EndedFlags;
 use crate::smsc::pushes::Push;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::time::CenterMs;
 
@@ -105,8 +106,8 @@ pub struct EndedPush {
     pub class: Class,
     /// 1 to 10.
     pub segments: u8,
-    /// The domain of the last attempt: 0 unknown, 1 CS, 2 PS.
-    pub domain: u8,
+    /// What the last attempt went through, where that is known.
+    pub domain: Option<Domain>,
 }
 
 impl EndedPush {

@@ -2,12 +2,12 @@
 
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, Effect};
-use crate::smsc::handed::CARRIER;
 use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::time::CenterMs;
 
 impl Core {
@@ -132,7 +132,7 @@ impl Core {
         if self.give_up_rest(index, code, now_ms) {
             return;
         }
-        let tp_status = if self.pushes[index].domain() == CARRIER {
+        let tp_status = if self.pushes[index].domain() == Some(Domain::Carrier) {
             retry::tp_status_by_carrier(code)
         } else {
             retry::tp_status_of(code)

@@ -6,8 +6,6 @@ use crate::smsc::pushes::PushIndex;
 use std::collections::{HashMap, VecDeque};
 use wire::terms::code::Code;
 
-/// The domain's number of what went by a carrier.
-pub const CARRIER: u8 = 3;
 /// How long after a push's expiry its receipts are awaited.
 pub const RECEIPT_GRACE_MS: u64 = 60 * 60 * 1000;
 /// How long an answer is awaited by a carrier that is asked at last what became of a push.

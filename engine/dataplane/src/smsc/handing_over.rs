@@ -9,13 +9,14 @@
 //! receipts stops no delivery.
 
 use crate::smsc::core::{Core, Effect};
-use crate::smsc::handed::{ASKED_MS, CARRIER, Handing, RECEIPT_GRACE_MS, Receipt};
+use crate::smsc::handed::{ASKED_MS, Handing, RECEIPT_GRACE_MS, Receipt};
 use crate::smsc::mutation::CoreMutation;
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::time::CenterMs;
 
 /// Where a push goes that a carrier could not deliver.
@@ -219,7 +220,7 @@ impl Core {
         }
         self.handings.take(index, bit);
         let push = &mut self.pushes[index];
-        push.set_domain(CARRIER);
+        push.set_domain(Some(Domain::Carrier));
         // The attempt under way sends it again, and its outcome decides.
         if push.state != State::InFlight && push.full_mask() & !self.settled_mask(index) == 0 {
             self.hand_over(index, now_ms);

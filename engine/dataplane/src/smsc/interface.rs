@@ -4,6 +4,7 @@ use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::ended::{EndedId, NotificationKind};
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::PushIndex;
+use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::time::CenterMs;
 
@@ -127,6 +128,6 @@ pub struct Settlement {
     pub unanswered_mask: u16,
     /// The segments that a carrier took in it: receipts will say what becomes of them.
     pub taken_mask: u16,
-    /// 0 nothing was sent, 1 CS, 2 PS, 3 a carrier.
-    pub domain: u8,
+    /// What it went through last; `None` where nothing was sent.
+    pub domain: Option<Domain>,
 }

@@ -9,6 +9,7 @@ use crate::smsc::state::State;
 use host::huge_pages;
 use host::huge_pages::TouchedAhead;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::pace::CENTER_BITS;
 use wire::terms::time::CenterMs;
@@ -163,13 +164,13 @@ impl Push {
         self.pack(0, MSN_BITS, msn.value());
     }
 
-    /// What the last attempt went through: 0 unknown, 1 CS, 2 PS, 3 a carrier.
-    pub fn domain(&self) -> u8 {
-        (self.packed_msn() >> MSN_BITS) as u8 & 3
+    /// What the last attempt went through, where that is known.
+    pub fn domain(&self) -> Option<Domain> {
+        Domain::from_number((self.packed_msn() >> MSN_BITS) as u8 & 3)
     }
 
-    pub(super) fn set_domain(&mut self, domain: u8) {
-        self.pack(MSN_BITS, 2, u64::from(domain));
+    pub(super) fn set_domain(&mut self, domain: Option<Domain>) {
+        self.pack(MSN_BITS, 2, u64::from(Domain::number_of(domain)));
     }
 
     /// The owner's number for what held it last, up to 15; 0 while nothing did. The message center

@@ -26,7 +26,6 @@ use crate::smsc::clients::UNKNOWN;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, NewPush, NotificationKind};
 use crate::smsc::ended::EndedPush;
-use crate::smsc::handed::CARRIER;
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
 use crate::smsc::mutation::CoreMutation;
@@ -35,6 +34,7 @@ use crate::smsc::retry::{self, Cause};
 use crate::smsc::state::State;
 use std::collections::{HashMap, HashSet};
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::mix::mix;
 use wire::terms::time::CenterMs;
 
@@ -59,8 +59,8 @@ pub struct RecoveredEnd {
     pub segments: u8,
     /// Segments that a cancel withdrew.
     pub withdrawn: u8,
-    /// 0 unknown, 1 CS, 2 PS.
-    pub domain: u8,
+    /// What the last attempt went through, where that is known.
+    pub domain: Option<Domain>,
     /// TP-Status.
     pub tp_status: u8,
     /// Fingerprint of (svcid, msn, alertid) and the alertseq: what was accepted for the msn
@@ -98,8 +98,8 @@ pub struct RecoveredHold {
     pub cause: Cause,
     /// The owner's number for what held it.
     pub reason: u8,
-    /// 0 unknown, 1 CS, 2 PS.
-    pub domain: u8,
+    /// What the last attempt went through, where that is known.
+    pub domain: Option<Domain>,
     /// How often it was held for each cause, as [`Push::holds`] says it; all zero in records from
     /// before that was kept.
     pub holds: [u8; 3],
@@ -280,7 +280,7 @@ impl Recovery {
         push.restore_progress(&hold.progress, mutation);
         push.code = hold.code;
         push.set_hold_reason(hold.reason);
-        if hold.domain != 0 {
+        if hold.domain.is_some() {
             push.set_domain(hold.domain);
         }
         if mutation != CoreMutation::ForgetHoldsAtRecovery {
@@ -321,7 +321,7 @@ impl Recovery {
             return;
         }
         push.restore_progress(&handed.progress, mutation);
-        push.set_domain(CARRIER);
+        push.set_domain(Some(Domain::Carrier));
         let core = &mut self.core;
         core.handings.restore(index, handed.taken_mask, handed.failed_mask, handed.code);
         let push = &mut core.pushes[index];
@@ -347,7 +347,7 @@ impl Recovery {
             return;
         }
         push.restore_progress(&elsewhere.progress, mutation);
-        push.set_domain(CARRIER);
+        push.set_domain(Some(Domain::Carrier));
         if let Some(route) = route(push.route()) {
             push.set_route(route);
         }

@@ -192,6 +192,7 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::terms::domain::Domain;
     use crate::smsc::core::{CoreLimits, Effect, Settlement};
     use crate::smsc::outcome::{AttemptResult, Failure};
     use crate::smsc::row_ids::{row_id, row_position};
@@ -214,7 +215,7 @@ mod tests {
     }
 
     fn settled(result: AttemptResult, delivered_mask: u16) -> Settlement {
-        Settlement { result, delivered_mask, unanswered_mask: 0, taken_mask: 0, domain: 1 }
+        Settlement { result, delivered_mask, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Cs) }
     }
 
     #[test]

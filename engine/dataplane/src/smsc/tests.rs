@@ -12,6 +12,7 @@ use crate::smsc::outcome::{AttemptResult, Failure};
 use crate::smsc::recovery::RecoveredEnd;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::mix::mix;
 use wire::terms::time::CenterMs;
@@ -51,7 +52,7 @@ fn end_of(push_id: u64) -> RecoveredEnd {
         ended_ms: NOW_MS,
         segments: 1,
         withdrawn: 0,
-        domain: 0,
+        domain: None,
         tp_status: 0,
         alert: None,
         number: push_id as u32,
@@ -101,7 +102,7 @@ fn octets_per_waiting_push(pushes: usize, alert: bool) -> f64 {
         let index = core.poll_attempt(0, NOW_MS).expect("it is its turn");
         let result = AttemptResult::Failed(Failure::Absent);
         let absent =
-            Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: 1 };
+            Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Cs) };
         core.handle_outcome(index, absent, NOW_MS, push_id);
     }
     assert_eq!(

@@ -18,6 +18,11 @@ impl Domain {
         self as u8 + 1
     }
 
+    /// The number that records carry of what went through this domain, or of what was not sent.
+    pub fn number_of(domain: Option<Self>) -> u8 {
+        domain.map_or(0, Self::number)
+    }
+
     /// The domain with this number, if there is one.
     pub fn from_number(number: u8) -> Option<Self> {
         match number {

@@ -311,7 +311,7 @@ impl Entry {
             state: State::Expired,
             class: Class::Standard,
             segments: 1,
-            domain: 0,
+            domain: None,
         },
         next: NONE,
         older: NONE,

@@ -33,7 +33,7 @@ fn push(push_id: u64, segments: u8) -> NewPush {
 }
 
 fn settled(result: AttemptResult, taken_mask: u16) -> Settlement {
-    let domain = if result == AttemptResult::Returned { 0 } else { CARRIER };
+    let domain = if result == AttemptResult::Returned { None } else { Some(Domain::Carrier) };
     Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask, domain }
 }
 

@@ -11,6 +11,7 @@ use crate::smsc::pushes::flag;
 use crate::smsc::recovery::Recovery;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::Class;
 use wire::terms::mix::mix;
 
@@ -87,7 +88,7 @@ fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_can
         delivered_mask: 1,
         unanswered_mask: 0,
         taken_mask: 0,
-        domain: 2,
+        domain: Some(Domain::Ps),
     };
     core.handle_outcome(in_flight, settlement, NOW_MS, 0);
     assert_eq!(core.take_effect(), Some(Effect::CancelAccepted(in_flight)));
@@ -107,7 +108,7 @@ fn an_alert_puts_off_no_retry_that_comes_sooner() {
     let index = core.poll_attempt(0, NOW_MS).expect("its turn");
     let result = AttemptResult::Failed(Failure::SystemFailure);
     let failed =
-        Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: 2 };
+        Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Ps) };
     // Five seconds, less a fifth.
     core.handle_outcome(index, failed, NOW_MS, 0);
     let msn = core.push(index).msn();
@@ -125,7 +126,7 @@ fn alerts_have_a_begin_recorded_once_for_each_hold_that_is_recorded() {
     let msn = core.push(index).msn();
     let result = AttemptResult::Failed(Failure::Absent);
     let absent =
-        Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: 2 };
+        Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Ps) };
     let mut begins = Vec::new();
     for round in 0..8 {
         let now_ms = NOW_MS + 60_000 * round;

@@ -9,6 +9,7 @@ use crate::smsc::outcome::{AttemptResult, Failure};
 use crate::smsc::recovery::{RecoveredEnd, RecoveredNotice, Recovery};
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 
 #[test]
@@ -62,7 +63,7 @@ fn a_push_cancelled_for_a_client_without_a_notification_url_is_gone_at_once() {
                 delivered_mask: 0,
                 unanswered_mask: 0,
                 taken_mask: 0,
-                domain: 1,
+                domain: Some(Domain::Cs),
             };
             core.handle_outcome(index, absent, NOW_MS, 1);
         }
@@ -89,7 +90,7 @@ fn delivered(core: &mut Core, new: NewPush) -> Vec<Effect> {
     let index = core.poll_attempt(0, NOW_MS).expect("it is its turn");
     let result = AttemptResult::Delivered;
     let settlement =
-        Settlement { result, delivered_mask: 1, unanswered_mask: 0, taken_mask: 0, domain: 1 };
+        Settlement { result, delivered_mask: 1, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Cs) };
     core.handle_outcome(index, settlement, NOW_MS, new.push_id);
     assert_eq!(core.take_effect(), Some(Effect::Ended(index)));
     core.handle_end_durable(index, 1);

@@ -13,6 +13,7 @@ use crate::smsc::recovery::{
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::Class;
 use wire::terms::mix::mix;
 use wire::terms::time::CenterMs;
@@ -190,7 +191,7 @@ fn hold(at_ms: CenterMs, next_ms: CenterMs) -> RecoveredHold {
         code: Code::EXPIRED_ABSENT,
         cause: Cause::Absent,
         reason: 1,
-        domain: 2,
+        domain: Some(Domain::Ps),
         holds: [3, 0, 0],
     }
 }
@@ -245,7 +246,7 @@ fn a_hold_goes_on_after_a_start_as_if_there_had_been_none() {
         delivered_mask: 0,
         unanswered_mask: 0,
         taken_mask: 0,
-        domain: 2,
+        domain: Some(Domain::Ps),
     };
     core.handle_outcome(index, settlement, NOW_MS + 5_016, u64::MAX / 2);
     // The fourth delay of the schedule, 40 minutes.
