@@ -1,8 +1,12 @@
 //! The documents say what the program does: their tables equal the code's, their examples are
 //! carried out, their links lead somewhere.
 
+use hayauma::billing::EventKind;
 use hayauma::control::admin::PATHS;
 use hayauma::control::roles::Role;
+use hayauma::journal::RecordKind;
+use hayauma::smsc::state::State;
+use hayauma::smsc::wait_reason::WaitReason;
 use host::fatal::FatalReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,6 +14,7 @@ use std::path::{Path, PathBuf};
 use tests::push::Request;
 use tests::site::Site;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 
 /// Lines that README may have: one screen of what it is, one of how to try it.
 const README_LINES_MAX: usize = 110;
@@ -110,6 +115,36 @@ fn the_operating_page_lists_every_request_of_the_admin_doors_with_the_role_it_ta
 }
 
 /// Every name of a test function in the sources.
+/// What is said of the numbers that have a name, in the order of the numbers.
+fn numbered<T: std::fmt::Debug>(of: impl Fn(u8) -> Option<T>) -> String {
+    let named = (0..=u8::MAX).filter_map(|number| Some(format!("{number} {:?}", of(number)?)));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn the_format_page_has_every_number_that_journals_and_books_keep() {
+    let page = read("engine/dataplane/src/journal/FORMAT.md");
+    let kinds: Vec<String> = table(&page, "Bodies")
+        .into_iter()
+        .filter(|row| row.len() == 3 && row[1].chars().all(char::is_alphanumeric))
+        .filter(|row| row[1].starts_with(char::is_uppercase))
+        .map(|row| format!("{} {}", row[0], row[1]))
+        .collect();
+    assert_eq!(kinds.join(", "), numbered(RecordKind::from_number));
+    let events = EventKind::ALL;
+    let event = |number| events.into_iter().find(|kind| *kind as u8 == number);
+    let state = |number| State::from_number(number).filter(|state| state.is_final());
+    let expected = [
+        ("final states", numbered(state)),
+        ("domains", numbered(Domain::from_number)),
+        ("what holds a push", numbered(WaitReason::from_number)),
+        ("events of the books", numbered(event)),
+    ];
+    let said: Vec<(String, String)> =
+        table(&page, "Numbers").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    assert_eq!(said, expected.map(|(what, numbers)| (what.to_owned(), numbers)));
+}
+
 fn test_names(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).expect("a readable directory") {
         let path = entry.expect("an entry").path();

@@ -69,11 +69,29 @@ fn nothing_names_a_room_in_a_way_that_hides_it() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// The table that a page should have and has not; `None`: it has it.
+fn lacking_table(page: &str, sources: &[Source]) -> Option<String> {
+    let table = rooms_table(&rooms(sources), &floors(page));
+    (!page.contains(&table)).then_some(table)
+}
+
 #[test]
 fn architecture_says_who_imports_whom() {
-    let text = architecture();
-    let table = rooms_table(&rooms(&sources(&["engine"])), &floors(&text));
-    assert!(text.contains(&table), "the table of floors is not what `just rooms` prints:\n{table}");
+    let lacking = lacking_table(&architecture(), &sources(&["engine"]));
+    assert_eq!(lacking, None, "the table of floors is not what `just rooms` prints");
+}
+
+#[test]
+fn a_table_that_says_other_imports_than_there_are_is_seen() {
+    let source = Source::of("engine/dataplane/src/journal/log.rs", "use wire::terms::ids::Msn;");
+    let page = |imports: &str| {
+        "| floor | room | imports |\n|---|---|---|\n| 0 | `terms` | nothing |\n".to_owned()
+            + &format!("| 1 | `journal` | {imports} |\n")
+    };
+    let lacks = |imports: &str| lacking_table(&page(imports), std::slice::from_ref(&source));
+    assert_eq!(lacks("terms"), None);
+    assert_eq!(lacks("nothing"), Some(page("terms")));
+    assert!(lacks("terms, host").is_some());
 }
 
 #[test]
@@ -81,14 +99,28 @@ fn no_files_import_each_other_in_a_circle() {
     assert_eq!(circles(&sources(&["engine"])), Vec::<Vec<String>>::new());
 }
 
+/// Files that stand beside the rooms and not in one.
+fn loose(sources: &[Source]) -> Vec<&str> {
+    let places = sources.iter().map(|source| source.place.as_str());
+    let is_loose = |place: &&str| {
+        let folder = place.rsplit_once('/').map(|(folder, _)| folder);
+        folder.is_some_and(|folder| folder.ends_with("/src"))
+    };
+    places.filter(is_loose).collect()
+}
+
 #[test]
 fn no_file_stands_outside_a_room() {
-    let loose: Vec<String> = sources(&["engine/src", "engine/dataplane/src"])
-        .into_iter()
-        .map(|source| source.place)
-        .filter(|place| place.rsplit_once('/').is_some_and(|(folder, _)| folder.ends_with("/src")))
-        .collect();
-    assert_eq!(loose, ["engine/dataplane/src/lib.rs", "engine/src/lib.rs", "engine/src/main.rs"]);
+    let sources = sources(&["engine/src", "engine/dataplane/src"]);
+    let crates = ["engine/dataplane/src/lib.rs", "engine/src/lib.rs", "engine/src/main.rs"];
+    assert_eq!(loose(&sources), crates);
+}
+
+#[test]
+fn a_file_outside_of_every_room_is_seen() {
+    let of = |place: &str| Source::of(place, "");
+    let sources = [of("engine/src/clock.rs"), of("engine/src/start/config.rs")];
+    assert_eq!(loose(&sources), ["engine/src/clock.rs"]);
 }
 
 #[test]

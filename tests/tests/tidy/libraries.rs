@@ -90,15 +90,30 @@ fn libraries_and_clocks_are_named_in_their_rooms_only() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// Places that name the engine, its data plane included.
+fn names_the_engine(sources: &[Source]) -> Vec<&str> {
+    let names = |source: &&Source| {
+        ["hayauma", "dataplane"].iter().any(|name| !lines_of(&source.tokens(), name).is_empty())
+    };
+    sources.iter().filter(names).map(|source| source.place.as_str()).collect()
+}
+
 #[test]
 fn the_load_generator_knows_the_wire_and_the_host_and_nothing_else_of_the_engine() {
     let sources = sources(&["loadgen/src"]);
-    let named: Vec<&str> = sources
-        .iter()
-        .filter(|source| !lines_of(&source.tokens(), "hayauma").is_empty())
-        .map(|source| source.place.as_str())
-        .collect();
+    assert!(sources.len() > 40, "the sources are there");
+    let named = names_the_engine(&sources);
     assert_eq!(named, ["loadgen/src/main.rs"], "the program alone brings the engine along");
+}
+
+#[test]
+fn a_load_generator_that_knows_the_engine_is_seen() {
+    for text in ["use hayauma::io::limits;", "fn f() { dataplane::journal::crc32c(&[]) }"] {
+        let source = Source::of("loadgen/src/sender.rs", text);
+        assert_eq!(names_the_engine(&[source]), ["loadgen/src/sender.rs"], "{text}");
+    }
+    let harmless = "use wire::http;\nuse host::cpus;\n// hayauma\nconst A: &str = \"hayauma\";";
+    assert!(names_the_engine(&[Source::of("loadgen/src/sender.rs", harmless)]).is_empty());
 }
 
 #[test]

@@ -55,16 +55,18 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind, in ascending order of its number.
+    pub const ALL: [Self; 6] = [
+        Self::Accepted,
+        Self::Final,
+        Self::Rejected,
+        Self::Replayed,
+        Self::AcceptedMany,
+        Self::FinalMany,
+    ];
+
     fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::Accepted),
-            2 => Some(Self::Final),
-            3 => Some(Self::Rejected),
-            4 => Some(Self::Replayed),
-            5 => Some(Self::AcceptedMany),
-            6 => Some(Self::FinalMany),
-            _ => None,
-        }
+        Self::ALL.get(usize::from(number).wrapping_sub(1)).copied()
     }
 }
 
