@@ -12,10 +12,13 @@ pub struct CpuList(pub Vec<usize>);
 /// The highest CPU number that a list may name.
 pub const CPU_NUMBER_MAX: usize = 4_095;
 
+/// Values as a settings file has them: a list, or what a flag would say.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub enum ListOrText {
+    /// `[0, 2]`.
     List(Vec<usize>),
+    /// `"0-2,5"`.
     Text(String),
 }
 

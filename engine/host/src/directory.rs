@@ -15,6 +15,9 @@ pub fn make_data_dir(data_dir: &Path) -> io::Result<()> {
 }
 
 /// Makes the names in `directory` durable.
+///
+/// # Errors
+/// It cannot be opened, or the device failed the sync.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }

@@ -75,6 +75,7 @@ impl<T> Default for Zeros<T> {
 }
 
 impl<T: Plain> Zeros<T> {
+    /// So many zeros.
     pub fn new(length: usize) -> Self {
         if length == 0 {
             return Self::default();

@@ -25,14 +25,26 @@ use wire::terms::ids::{Class, Msn, Xpid};
 pub trait Engine: Send + Sync + 'static {
     /// Gives every shard this set of registrations in place of the last one. A shard that does not
     /// take it in time is given it again until it does.
+    ///
+    /// # Errors
+    /// [`ControlError::Owed`] where some shard has not taken it yet; the engine is stopping.
     fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError>;
     /// Adds contracts to the shards that own their msns; one that is there already is left as it
     /// is. A shard that does not take them in time is told again until it does.
+    ///
+    /// # Errors
+    /// As [`Self::publish_registrations`].
     fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
     /// Removes contracts from the shards that own their msns; one that is not there is passed over.
     /// A shard that does not take that in time is told again until it does.
+    ///
+    /// # Errors
+    /// As [`Self::publish_registrations`].
     fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
     /// While paused, pushes are answered 8004; what was accepted before goes on.
+    ///
+    /// # Errors
+    /// A shard does not answer, or the engine is stopping.
     fn pause(&self, paused: bool) -> Result<(), ControlError>;
     /// What carries the engine's octets.
     fn driver(&self) -> DriverKind;

@@ -29,12 +29,18 @@ pub enum DocumentError {
 
 /// Reads a document of any shape; the octets are unescaped in place. A field that the type does not
 /// know is passed over: a newer program may say more.
+///
+/// # Errors
+/// It nests too deep, or is not JSON, or not of the type.
 pub fn read<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentError> {
     check_nesting(octets)?;
     simd_json::from_slice(octets).map_err(|error| content(&error))
 }
 
 /// Reads an object that holds nothing but the fields of `T`.
+///
+/// # Errors
+/// As [`read`], and where it is no object, or has a field that nobody asked for.
 pub fn read_exact<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentError> {
     check_nesting(octets)?;
     // A derived type would also be read from a list of its fields' values.
@@ -74,6 +80,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for NothingElse<T> {
 
 /// Refuses a document that nests too deep. Exact for JSON; what is none may count as anything, and
 /// is refused by the parser before it descends.
+///
+/// # Errors
+/// [`DocumentError`] beyond 16 levels.
 pub fn check_nesting(octets: &[u8]) -> Result<(), DocumentError> {
     let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
     for &octet in octets {

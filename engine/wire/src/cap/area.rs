@@ -189,7 +189,10 @@ impl Area {
         }
     }
 
-    /// Adds a code. The error is what is wrong, as the end of a sentence.
+    /// Adds a code, digits of the system's own length.
+    ///
+    /// # Errors
+    /// What is wrong, as the end of a sentence: no code of that system, or too many.
     pub fn add_code(&mut self, system: AreaSystem, code: &str) -> Result<(), String> {
         let canonical = system.canonical(code);
         let code = canonical.ok_or_else(|| {
@@ -202,7 +205,10 @@ impl Area {
         Ok(())
     }
 
-    /// Adds a circle, `lat,lon radius` with the radius in kilometres. The error is what is wrong.
+    /// Adds a circle, `lat,lon radius`: degrees, and kilometres from 0 to 20,100.
+    ///
+    /// # Errors
+    /// What is wrong: no circle, one that no place on the earth has, or too many shapes.
     pub fn add_circle(&mut self, text: &str) -> Result<(), String> {
         let (center, radius) = text.trim().rsplit_once(char::is_whitespace).ok_or_else(|| {
             format!("{:?} is no circle: give lat,lon, a blank and the radius in km", shown(text))
@@ -218,8 +224,10 @@ impl Area {
         self.check_shapes()
     }
 
-    /// Adds a polygon of `lat,lon` pairs; gives what was odd and read all the same. The error is
-    /// what is wrong.
+    /// Adds a polygon of `lat,lon` pairs in degrees; gives what was odd and read all the same.
+    ///
+    /// # Errors
+    /// What is wrong: no polygon, or too many shapes or corners.
     pub fn add_polygon(&mut self, text: &str) -> Result<Vec<&'static str>, String> {
         let mut odd = Vec::new();
         let mut points = Vec::new();

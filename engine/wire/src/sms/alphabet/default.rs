@@ -61,6 +61,7 @@ pub const fn overlay(base: Table, layers: &[&[u32]]) -> Table {
     table
 }
 
+/// The GSM 7-bit default alphabet, by septet (TS 23.038, 6.2.1).
 pub const fn default_table() -> Table {
     let text = DEFAULT_TEXT.as_bytes();
     let mut table = [0; 128];
