@@ -281,3 +281,152 @@ impl<S: ServedSession> Link<S> {
         self.stream.is_over()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::driver::DriverKind;
+    use std::os::unix::net::UnixStream;
+
+    /// Waits for a mark, and ends as it is told.
+    #[derive(Default)]
+    struct Waiting {
+        output: Vec<u8>,
+        lists: Lists,
+        broken: bool,
+        failed: bool,
+        ends: bool,
+    }
+
+    impl Session for Waiting {
+        fn output(&mut self) -> &mut Vec<u8> {
+            &mut self.output
+        }
+
+        fn due_ms(&self) -> SteadyMs {
+            SteadyMs::NEVER
+        }
+
+        fn wants_more(&self, _unconsumed: usize, _most: usize) -> bool {
+            true
+        }
+
+        fn held(&self) -> usize {
+            0
+        }
+
+        fn shrink(&mut self) {}
+    }
+
+    impl ServedSession for Waiting {
+        fn lists(&mut self) -> &mut Lists {
+            &mut self.lists
+        }
+
+        fn break_off(&mut self) {
+            self.broken = true;
+        }
+
+        fn ending(&mut self, _unsent: usize, _now_ms: SteadyMs) -> Ending {
+            if self.ends { Ending::AtOnce } else { Ending::Not }
+        }
+
+        fn waits_for_durable(&self) -> Option<u32> {
+            Some(0)
+        }
+
+        fn part_from(&mut self, place: u16, _durable: &Marks) -> bool {
+            place == 0
+        }
+
+        fn fail_durable(&mut self) {
+            self.failed = true;
+        }
+    }
+
+    /// So many sessions, and the other ends of their connections.
+    fn served(count: usize) -> (ServedSessions<Waiting>, Vec<UnixStream>) {
+        let mut sessions = ServedSessions::with_capacity(count, Budget::new());
+        let clients = (0..count).map(|_| {
+            let (client, server) = UnixStream::pair().expect("a pair");
+            sessions.insert(server.into(), Owner::Front, Waiting::default());
+            client
+        });
+        let clients = clients.collect();
+        (sessions, clients)
+    }
+
+    /// Looks at all that were touched.
+    fn look(sessions: &mut ServedSessions<Waiting>) -> Vec<u32> {
+        let touched = sessions.take_touched();
+        touched.iter().for_each(|&index| assert!(sessions.look_at(index).is_some()));
+        let looked_at = touched.clone();
+        assert!(!sessions.keep_touched(touched), "nobody was touched meanwhile");
+        looked_at
+    }
+
+    #[test]
+    fn a_session_is_looked_at_once_however_often_it_is_touched_and_again_when_it_is_touched_again()
+    {
+        let (mut sessions, _clients) = served(2);
+        for index in [1, 0, 1, 1, 7] {
+            sessions.touch(index);
+        }
+        assert!(sessions.has_touched());
+        assert_eq!(look(&mut sessions), [1, 0]);
+        assert!(!sessions.has_touched());
+        // What touches itself while it is looked at is looked at in the next turn.
+        sessions.touch(0);
+        let touched = sessions.take_touched();
+        assert!(sessions.look_at(0).is_some());
+        sessions.touch(0);
+        assert!(sessions.keep_touched(touched));
+        assert_eq!(look(&mut sessions), [0]);
+    }
+
+    #[test]
+    fn who_waits_for_a_mark_is_looked_at_when_it_moves_and_stands_in_the_list_once() {
+        let (mut sessions, _clients) = served(3);
+        let mut waiters = Waiters::default();
+        for index in [2, 2, 0] {
+            let link = sessions.get_mut(index).expect("it is there");
+            if !std::mem::replace(&mut link.session.lists.listed, true) {
+                waiters.push(index);
+            }
+        }
+        sessions.let_go(&mut waiters, 5);
+        assert_eq!(look(&mut sessions), [2, 0]);
+        sessions.let_go(&mut waiters, 6);
+        assert!(look(&mut sessions).is_empty());
+        let listed = |sessions: &mut ServedSessions<Waiting>, index| {
+            sessions.get_mut(index).is_some_and(|link| link.session.lists.listed)
+        };
+        assert!((0..3).all(|index| !listed(&mut sessions, index)));
+    }
+
+    #[test]
+    fn whoever_waits_for_a_shard_that_leaves_or_a_device_that_fails_is_looked_at() {
+        let (mut sessions, _clients) = served(2);
+        sessions.part_from(0, vec![1], &Marks::NONE);
+        assert_eq!(look(&mut sessions), [1, 0]);
+        sessions.part_from(3, Vec::new(), &Marks::NONE);
+        assert!(look(&mut sessions).is_empty());
+        sessions.doubt();
+        assert_eq!(look(&mut sessions), [0, 1]);
+        assert!((0..2).all(|index| sessions.get_mut(index).is_some_and(|it| it.session.failed)));
+    }
+
+    #[test]
+    fn who_is_dismissed_hears_nothing_more_and_who_ends_is_over() {
+        let (mut sessions, _clients) = served(2);
+        let mut driver = Driver::new(DriverKind::Poll, 0, None).expect("a driver");
+        sessions.dismiss(0);
+        assert_eq!(look(&mut sessions), [0]);
+        let [dismissed, ended] = [0, 1].map(|index| {
+            let link = sessions.get_mut(index).expect("it is there");
+            link.session.ends |= index == 1;
+            (link.session.broken, link.send_or_end(&mut driver, SteadyMs::ZERO))
+        });
+        assert_eq!((dismissed, ended), ((true, true), (false, true)));
+    }
+}
