@@ -8,9 +8,7 @@ use hayauma::broadcast::lists::reader::ReaderOptions;
 use hayauma::broadcast::manifest::Manifest;
 use hayauma::journal::{Record, examine, segment_of};
 use wire::cap::draft::{Draft, WarningAct};
-use wire::cap::{
-    Profile, Refusal as WarningRefusal, Rules as WarningRules, check_lalert, check_xml,
-};
+use wire::cap::{Profile, Rules as WarningRules, WarningRefusal, check_lalert, check_xml};
 use wire::sms::address::Address;
 use wire::sms::alphabet::{Language, Shift, decode_ucs2};
 use wire::sms::coding_scheme::CodingScheme;

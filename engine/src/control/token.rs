@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_by_its_secret_alone() {
-        let made = |name| change(name, &["read"], &[]).make(1).expect("legal");
+        let made = |name| change(name, &["read"], &[]).make(WallMs::new(1)).expect("legal");
         let (tokens, secrets): (Vec<AccessToken>, Vec<String>) =
             ["a", "b", "c"].map(made).into_iter().unzip();
         for (token, secret) in tokens.iter().zip(&secrets) {
@@ -202,11 +202,12 @@ mod tests {
             (change("a", &["root"], &[]), "root"),
             (change("a", &["read"], &["1"]), "11 digits"),
         ] {
-            let refused = change.make(0).expect_err(part);
+            let refused = change.make(WallMs::new(0)).expect_err(part);
             assert!(refused.contains(part), "{refused}");
         }
-        let (token, _) =
-            change("ops", &["read", "operator"], &["00100000001"]).make(0).expect("legal");
+        let (token, _) = change("ops", &["read", "operator"], &["00100000001"])
+            .make(WallMs::new(0))
+            .expect("legal");
         assert!(token.roles.allow(Role::Operator));
         let document = TokenDocument::of(&token);
         assert_eq!((document.roles.len(), document.xpids.len()), (2, 1));

@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 use crate::io::guard;
 use crate::io::tls::{CallingFiles, TlsFiles};
 use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MIN};
-use crate::network::line_states::Line;
 use crate::network::outcome_rates::OutcomeRates;
 use crate::shard::Durability;
 

@@ -111,7 +111,7 @@ pub(super) struct Part {
     commit_due_ns: Option<u64>,
     rhythm: Rhythm,
     syncs: u64,
-    waiting_shown_ms: u64,
+    waiting_shown_ms: WallMs,
     closes: bool,
     /// Where its records go besides, in a cluster.
     replica: Option<Arc<Replica>>,
@@ -141,7 +141,7 @@ impl Part {
             commit_due_ns: None,
             rhythm: Rhythm::default(),
             syncs: 0,
-            waiting_shown_ms: 0,
+            waiting_shown_ms: WallMs::ZERO,
             closes: false,
             replica,
         }

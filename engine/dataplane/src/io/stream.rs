@@ -69,11 +69,6 @@ impl Stream {
     pub(super) fn name(&self) -> (u32, u32) {
         (self.index, self.generation)
     }
-
-    pub(super) fn generation(&self) -> u32 {
-        self.generation
-    }
-
     /// Writes what it can at once, without the driver, behind what is being sent already: the last
     /// words of a process that ends.
     pub(super) fn send_now(&mut self, output: &[u8]) {

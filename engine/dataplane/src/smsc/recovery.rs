@@ -29,7 +29,7 @@ use crate::smsc::ended::EndedPush;
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
 use crate::smsc::mutation::CoreMutation;
-use crate::smsc::pushes::{NONE, Push, PushIndex, flag};
+use crate::smsc::pushes::{NONE, PushIndex, flag};
 use crate::smsc::retry::{self, Cause};
 use crate::smsc::state::State;
 use std::collections::{HashMap, HashSet};
@@ -100,8 +100,9 @@ pub struct RecoveredHold {
     pub reason: u8,
     /// What the last attempt went through, where that is known.
     pub domain: Option<Domain>,
-    /// How often it was held for each cause, as [`Push::holds`] says it; all zero in records from
-    /// before that was kept.
+    /// How often it was held for each cause, as
+    /// [`Push::holds`](crate::smsc::pushes::Push::holds) says it; all zero in records from before
+    /// that was kept.
     pub holds: [u8; 3],
 }
 

@@ -192,10 +192,10 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::terms::domain::Domain;
     use crate::smsc::core::{CoreLimits, Effect, Settlement};
     use crate::smsc::outcome::{AttemptResult, Failure};
     use crate::smsc::row_ids::{row_id, row_position};
+    use wire::terms::domain::Domain;
 
     const LIMITS: CoreLimits =
         CoreLimits { pushes_max: 10, waiting_per_msn_max: 3, ended_keys_max: 10 };
@@ -215,7 +215,13 @@ mod tests {
     }
 
     fn settled(result: AttemptResult, delivered_mask: u16) -> Settlement {
-        Settlement { result, delivered_mask, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Cs) }
+        Settlement {
+            result,
+            delivered_mask,
+            unanswered_mask: 0,
+            taken_mask: 0,
+            domain: Some(Domain::Cs),
+        }
     }
 
     #[test]

@@ -101,8 +101,13 @@ fn octets_per_waiting_push(pushes: usize, alert: bool) -> f64 {
         core.handle_durable(push_id + 1, |_| {});
         let index = core.poll_attempt(0, NOW_MS).expect("it is its turn");
         let result = AttemptResult::Failed(Failure::Absent);
-        let absent =
-            Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Cs) };
+        let absent = Settlement {
+            result,
+            delivered_mask: 0,
+            unanswered_mask: 0,
+            taken_mask: 0,
+            domain: Some(Domain::Cs),
+        };
         core.handle_outcome(index, absent, NOW_MS, push_id);
     }
     assert_eq!(

@@ -132,37 +132,46 @@ mod tests {
     #[test]
     fn a_cookie_stands_for_its_token_until_its_time_is_over() {
         let mut sessions = Sessions::default();
-        let cookie = sessions.open([7; 32], 1_000).expect("random octets");
+        let cookie = sessions.open([7; 32], WallMs::new(1_000)).expect("random octets");
         let end_ms = 1_000 + SESSION_SECONDS * 1_000;
-        let (token, signed_in) = sessions.find(&cookie, end_ms - 1).expect("it counts");
+        let (token, signed_in) =
+            sessions.find(&cookie, WallMs::new(end_ms - 1)).expect("it counts");
         assert!(token == [7; 32] && is_own_form(&signed_in, &signed_in.form_word));
         assert!(!is_own_form(&signed_in, "") && !is_own_form(&signed_in, &cookie));
-        assert!(sessions.find(&cookie, end_ms).is_none() && sessions.find("x", 1_000).is_none());
+        assert!(
+            sessions.find(&cookie, WallMs::new(end_ms)).is_none()
+                && sessions.find("x", WallMs::new(1_000)).is_none()
+        );
         sessions.close(&cookie);
-        assert!(sessions.find(&cookie, 1_000).is_none());
+        assert!(sessions.find(&cookie, WallMs::new(1_000)).is_none());
     }
 
     #[test]
     fn sessions_without_end_put_the_oldest_out() {
         let mut sessions = Sessions::default();
-        let first = sessions.open([1; 32], 1).expect("random octets");
+        let first = sessions.open([1; 32], WallMs::new(1)).expect("random octets");
         for number in 0..SESSIONS_MAX {
             let mut token = [2; 32];
             token[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            sessions.open(token, 1).expect("random octets");
+            sessions.open(token, WallMs::new(1)).expect("random octets");
         }
-        assert!(sessions.0.len() == SESSIONS_MAX && sessions.find(&first, 1).is_none());
+        assert!(
+            sessions.0.len() == SESSIONS_MAX && sessions.find(&first, WallMs::new(1)).is_none()
+        );
     }
 
     #[test]
     fn whoever_signs_in_without_end_puts_out_its_own_sessions_only() {
         let mut sessions = Sessions::default();
-        let others = sessions.open([1; 32], 1).expect("random octets");
-        let own = sessions.open([2; 32], 1).expect("random octets");
+        let others = sessions.open([1; 32], WallMs::new(1)).expect("random octets");
+        let own = sessions.open([2; 32], WallMs::new(1)).expect("random octets");
         for _ in 0..SESSIONS_MAX {
-            sessions.open([2; 32], 1).expect("random octets");
+            sessions.open([2; 32], WallMs::new(1)).expect("random octets");
         }
-        assert!(sessions.find(&others, 1).is_some() && sessions.find(&own, 1).is_none());
+        assert!(
+            sessions.find(&others, WallMs::new(1)).is_some()
+                && sessions.find(&own, WallMs::new(1)).is_none()
+        );
         assert_eq!(sessions.0.len(), SESSIONS_OF_ONE_MAX + 1);
     }
 

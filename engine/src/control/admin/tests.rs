@@ -329,13 +329,13 @@ fn an_import_longer_than_any_other_body_is_taken_in_batches() {
 #[test]
 fn orders_reach_the_engine_and_show_in_the_status() {
     let port = Port::open();
-    let status: Status = read(&port.send("GET", "/status", "").1);
+    let status: EngineStatus = read(&port.send("GET", "/status", "").1);
     assert_eq!((status.paused, status.shards.len(), status.pid), (false, 2, std::process::id()));
     assert_eq!((status.totals["accepted"], status.totals["queue_pushes"]), (21, 10));
     assert_eq!(status.shards[1].figures["accepted"], 11);
-    assert!(read::<Status>(&port.send("POST", "/pause", "").1).paused);
+    assert!(read::<EngineStatus>(&port.send("POST", "/pause", "").1).paused);
     assert!(port.engine.paused.load(Ordering::Relaxed));
-    assert!(!read::<Status>(&port.send("POST", "/resume", "").1).paused);
+    assert!(!read::<EngineStatus>(&port.send("POST", "/resume", "").1).paused);
     assert!(!port.engine.paused.load(Ordering::Relaxed));
     assert_eq!(port.send("POST", "/stop", "").0, 202);
     assert!(port.engine.stopped.load(Ordering::Relaxed));

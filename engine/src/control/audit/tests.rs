@@ -286,7 +286,7 @@ fn no_line_is_written_where_the_file_was_replaced_moved_or_cut_while_it_was_open
         let head = log.head();
         // A copy that holds every line is as good as the file.
         for _ in 0..if harm == "replaced" { 1 } else { 2 } {
-            let next = log.next(NOVEMBER_MS + 2, "uid:ada", &act);
+            let next = log.next(WallMs::new(NOVEMBER_MS + 2), "uid:ada", &act);
             let refused = log.append(next).expect_err(harm).to_string();
             assert!(refused.contains("nothing is done without it"), "{harm}: {refused}");
         }

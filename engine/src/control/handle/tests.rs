@@ -7,7 +7,7 @@ use crate::control::engine::Engine as _;
 use crate::io::mailbox::ShardMessage;
 use crate::io::names::{Hanging, INTERVALS};
 use wire::terms::ids::{Msn, Xpid};
-use wire::terms::ownership::Holder;
+use wire::terms::ownership::{Holder, shard_of};
 
 /// Leaves no room in a mailbox.
 fn fill(port: &ThreadPort) {

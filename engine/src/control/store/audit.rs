@@ -258,6 +258,7 @@ mod tests {
     use crate::gateway::registration::Registration;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use wire::terms::ids::Xpid;
+    use wire::terms::time::WallMs;
 
     fn registration() -> Registration {
         let change = ClientChange { client: Some("City".to_owned()), ..ClientChange::default() };
@@ -410,7 +411,8 @@ mod tests {
         drop(store);
         let log = AuditLog::open(directory.path(), known).expect("readable");
         // One with the right number and the right hash, which everybody can make.
-        let forged = log.next(1_793_502_000_000, "bob", &Act::new("client remove 00100000001"));
+        let forged =
+            log.next(WallMs::new(1_793_502_000_000), "bob", &Act::new("client remove 00100000001"));
         let mut file = std::fs::OpenOptions::new();
         let mut file = file.append(true).open(directory.path().join("audit.jsonl")).expect("there");
         file.write_all(forged.text().as_bytes()).expect("writable");

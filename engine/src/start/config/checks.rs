@@ -4,7 +4,7 @@ use super::{
     Address, COMMIT_DELAY_US_MAX_LIMIT, CONNECTIONS_MAX_LIMIT, Config, ConfigError, CpuList,
     IDLE_POLL_US_LIMIT, KEPT_DAYS_LIMIT, NETWORK_ALERTS_MAX_LIMIT, NETWORK_LATENCY_MS_LIMIT,
     NETWORK_TIME_SCALE_LIMIT, PARTITIONS_MAX, PUSHES_MAX_LIMIT, SEGMENT_OCTETS_STEP, SHARDS_MAX,
-    TIMEOUT_MS_LIMIT, WAITING_PER_MSN_MAX_LIMIT, log_filter, loopback,
+    TIMEOUT_MS_LIMIT, WAITING_PER_MSN_MAX_LIMIT, log_filter,
 };
 use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
 use crate::network::line_states::Line;
@@ -56,7 +56,7 @@ impl Config {
         }
     }
 
-    fn check_queue(&self) -> Result<(), ConfigError> {
+    pub(super) fn check_queue(&self) -> Result<(), ConfigError> {
         within("pushes-max", self.pushes_max, 1, PUSHES_MAX_LIMIT)?;
         within(
             "segment-bytes",

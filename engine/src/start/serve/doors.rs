@@ -14,6 +14,7 @@ use host::unix_socket;
 use host::unix_socket::ADMIN_SOCKET;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixListener;
+use wire::terms::time::WallMs;
 
 /// The token that a demo makes for its admin port; whoever may read the file may use it.
 pub(super) const TOKEN_FILE: &str = "admin.token";
@@ -149,7 +150,7 @@ fn own(config: &Config) -> Result<AccessToken, Fatal> {
         ..TokenChange::default()
     };
     let secret = token::random_secret().map_err(unusable)?;
-    let made = change.token(&secret, clock::unix_ms()).map_err(unusable)?;
+    let made = change.token(&secret, WallMs::new(clock::unix_ms())).map_err(unusable)?;
     let written = host::directory::write_private(&path, format!("{secret}\n").as_bytes());
     written.map_err(|error| unusable(error.to_string()))?;
     Ok(made)

@@ -58,7 +58,7 @@ fn place() -> ChainPlace {
     ChainPlace { alertid: alertid("desk@town.test", "K-1"), alertseq: 0, started: Vec::new() }
 }
 
-fn proposed(text: &str, template: Option<&TemplateWanted>) -> Result<Proposal, Refusal> {
+fn proposed(text: &str, template: Option<&TemplateWanted>) -> Result<Proposal, WarningRefusal> {
     let lists = lists();
     propose(&draft(text), &terms(&lists, template), &AreaCatalogue::of_japan(), &place())
 }

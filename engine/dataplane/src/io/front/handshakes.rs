@@ -20,7 +20,6 @@ use crate::io::limits::{
     HALF_REQUEST_OCTETS_KEPT, HANDSHAKE_KEPT_MS_MIN, HANDSHAKE_MS_MAX, HANDSHAKE_PLACES,
     HANDSHAKE_STEPS_DUE_MAX, HANDSHAKE_STEPS_PREFERRED, HANDSHAKES_MAX, SILENT_MS_MIN,
 };
-use crate::io::link::Link;
 use crate::io::link::shaking::Accepting;
 use crate::io::link::tls::Failure;
 use crate::io::mesh::Mesh;
@@ -379,7 +378,7 @@ mod tests {
             (HELD_OCTETS_MAX + 1, 15_000, true),
         ] {
             let (mut front, mut driver, _clients) = shaking(1);
-            let mut others = Share::of(&front.budget);
+            let mut others = Share::of(front.connections.budget());
             others.note(held);
             say(&mut front, 0, &half(octets), at(1_100));
             front.sweep(&mut driver, at(999 + HALF_REQUEST_MS_MAX), 256);

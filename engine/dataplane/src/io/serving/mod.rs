@@ -30,7 +30,7 @@ use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::parts::{PartName, Parts};
 use crate::io::places::Door;
-use crate::io::served::{ServedSession, ServedSessions};
+use crate::io::served::ServedSessions;
 use crate::io::waits::{Moment, Waits};
 use crate::shard::FoundPush;
 use admitting::may_stay;

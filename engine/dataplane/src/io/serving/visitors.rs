@@ -21,7 +21,7 @@ pub(super) struct Unbound {
     /// In the order in which they came, and some that have bound or are gone.
     silent: VecDeque<(u32, u32)>,
     count: usize,
-    of_source: HashMap<IpAddr, usize>,
+    of_source: HashMap<IpAddr, u32>,
 }
 
 impl Unbound {

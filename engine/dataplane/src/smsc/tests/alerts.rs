@@ -107,8 +107,13 @@ fn an_alert_puts_off_no_retry_that_comes_sooner() {
     core.handle_durable(2, |_| {});
     let index = core.poll_attempt(0, NOW_MS).expect("its turn");
     let result = AttemptResult::Failed(Failure::SystemFailure);
-    let failed =
-        Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Ps) };
+    let failed = Settlement {
+        result,
+        delivered_mask: 0,
+        unanswered_mask: 0,
+        taken_mask: 0,
+        domain: Some(Domain::Ps),
+    };
     // Five seconds, less a fifth.
     core.handle_outcome(index, failed, NOW_MS, 0);
     let msn = core.push(index).msn();
@@ -125,8 +130,13 @@ fn alerts_have_a_begin_recorded_once_for_each_hold_that_is_recorded() {
     core.handle_durable(2, |_| {});
     let msn = core.push(index).msn();
     let result = AttemptResult::Failed(Failure::Absent);
-    let absent =
-        Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Ps) };
+    let absent = Settlement {
+        result,
+        delivered_mask: 0,
+        unanswered_mask: 0,
+        taken_mask: 0,
+        domain: Some(Domain::Ps),
+    };
     let mut begins = Vec::new();
     for round in 0..8 {
         let now_ms = NOW_MS + 60_000 * round;

@@ -89,8 +89,13 @@ fn delivered(core: &mut Core, new: NewPush) -> Vec<Effect> {
     core.handle_durable(new.push_id + 1, |_| {});
     let index = core.poll_attempt(0, NOW_MS).expect("it is its turn");
     let result = AttemptResult::Delivered;
-    let settlement =
-        Settlement { result, delivered_mask: 1, unanswered_mask: 0, taken_mask: 0, domain: Some(Domain::Cs) };
+    let settlement = Settlement {
+        result,
+        delivered_mask: 1,
+        unanswered_mask: 0,
+        taken_mask: 0,
+        domain: Some(Domain::Cs),
+    };
     core.handle_outcome(index, settlement, NOW_MS, new.push_id);
     assert_eq!(core.take_effect(), Some(Effect::Ended(index)));
     core.handle_end_durable(index, 1);

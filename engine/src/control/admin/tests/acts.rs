@@ -170,7 +170,7 @@ fn a_pause_that_a_shard_does_not_take_is_no_pause() {
     port.engine.refusing.store(true, Ordering::Relaxed);
     assert_eq!(port.send("POST", "/pause", "").0, 503);
     assert!(port.audit().contains(r#""act":"not done: pause""#), "{}", port.audit());
-    assert!(!read::<Status>(&port.send("GET", "/status", "").1).paused);
+    assert!(!read::<EngineStatus>(&port.send("GET", "/status", "").1).paused);
 }
 
 #[test]
