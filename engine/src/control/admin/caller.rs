@@ -57,6 +57,12 @@ impl Caller {
         self.roles.allow(role)
     }
 
+    /// Whether it may see what people are told, or will be: whoever writes, agrees to or runs
+    /// broadcasts.
+    pub fn sees_texts(&self) -> bool {
+        [Role::Author, Role::Approver, Role::Operator].into_iter().any(|role| self.may(role))
+    }
+
     /// Writes an act into the audit. To be called before the act.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod access;
 mod acts;
 mod browsers;
+mod contents;
 mod lists;
 mod once;
 mod secure;

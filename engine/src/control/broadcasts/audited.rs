@@ -39,7 +39,8 @@ pub(super) struct AuditedImport {
     pub(super) refused: u64,
 }
 
-fn hide(texts: &mut Texts) {
+/// Puts the digest of each text in its place.
+pub(super) fn hide(texts: &mut Texts) {
     hide_all(&mut texts.variants);
     hide_all(&mut texts.parameters);
     texts.area_parameters.values_mut().for_each(hide_all);
@@ -48,11 +49,11 @@ fn hide(texts: &mut Texts) {
     }
 }
 
-fn hide_all(texts: &mut BTreeMap<String, String>) {
+pub(super) fn hide_all(texts: &mut BTreeMap<String, String>) {
     texts.values_mut().for_each(|text| *text = digest_of(text));
 }
 
-fn digest_of(text: &str) -> String {
+pub(super) fn digest_of(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     format!("sha256 {}", hexadecimal(&digest[..DIGEST_OCTETS]))
 }

@@ -22,6 +22,7 @@ use super::memory::SUPPRESSION;
 use super::once::once;
 use super::refusal::{BroadcastRefusal, ROLE, refused};
 use super::results::{self, ResultsQuery};
+use super::shown::shown_to;
 use super::uploading::upload;
 use super::{areas, sources, templates, warnings};
 use crate::broadcast::limits::{IMPORTS_MAX, READINGS_MAX};
@@ -200,8 +201,8 @@ fn place_in(places: &Arc<Semaphore>, is_operator: bool) -> Option<OwnedSemaphore
     (is_operator || places.available_permits() > 0).then_some(place)
 }
 
-async fn show_all(State(desk): Desk) -> Answer {
-    Ok(reply_json(StatusCode::OK, &desk.look_at_all().await?))
+async fn show_all(State(desk): Desk, caller: Caller) -> Answer {
+    Ok(reply_json(StatusCode::OK, &shown_to(&caller, desk.look_at_all().await?)))
 }
 
 async fn create(
@@ -223,10 +224,12 @@ struct ShowQuery {
 
 async fn show(
     State(desk): Desk,
+    caller: Caller,
     IdentifierInPath(broadcast): IdentifierInPath,
     Parameters(query): Parameters<ShowQuery>,
 ) -> Answer {
-    Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, query.areas).await?))
+    let progress = desk.look_at(broadcast, query.areas).await?;
+    Ok(reply_json(StatusCode::OK, &shown_to(&caller, progress)))
 }
 
 async fn change(

@@ -11,6 +11,7 @@ use axum::routing::get;
 use super::desk::BroadcastDesk;
 use super::handling::{Answer, Desk, act};
 use super::refusal::{BroadcastRefusal, STATE, refused, unknown};
+use super::shown::shown_to;
 use crate::broadcast::limits::{TEMPLATE_VERSIONS_KEPT, TEMPLATES_MAX};
 use crate::broadcast::manifest::{Manifest, Texts};
 use crate::broadcast::templates::{
@@ -30,14 +31,19 @@ pub(super) fn router(desk: Arc<BroadcastDesk>) -> Router {
         .with_state(desk)
 }
 
-async fn show_all(State(desk): Desk) -> Answer {
+async fn show_all(State(desk): Desk, caller: Caller) -> Answer {
     let all: Vec<TemplateDocument> = desk.standing().templates.values().cloned().collect();
-    Ok(reply_json(StatusCode::OK, &all))
+    Ok(reply_json(StatusCode::OK, &shown_to(&caller, all)))
 }
 
-async fn show(State(desk): Desk, IdentifierInPath(template): IdentifierInPath) -> Answer {
+async fn show(
+    State(desk): Desk,
+    caller: Caller,
+    IdentifierInPath(template): IdentifierInPath,
+) -> Answer {
     let found = desk.standing().templates.get(&template).cloned();
-    Ok(reply_json(StatusCode::OK, &found.ok_or_else(|| unknown("template"))?))
+    let found = found.ok_or_else(|| unknown("template"))?;
+    Ok(reply_json(StatusCode::OK, &shown_to(&caller, found)))
 }
 
 async fn put(

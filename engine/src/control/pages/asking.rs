@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::PagesState;
 use super::frame::{Page, Tone, refusal_page};
-use super::one::{areas_in_words, texts};
+use super::one::{areas_in_words, texts, texts_are_for};
 use super::reader::Reader;
 use super::tongue::{Tongue, number};
 use super::words;
@@ -292,7 +292,9 @@ fn retract_prepared(reader: &Reader, progress: &ProgressDocument, title: &str) -
             "配信は直ちに終了します。事前に承認された次の訂正を、届いた（可能性のある）端末だけに送ります。",
         )) }
         (facts(reader, document))
-        @for text in texts { blockquote lang=(text.language) { (text.text) } }
+        @if reader.sees_texts() {
+            @for text in texts { blockquote lang=(text.language) { (text.text) } }
+        } @else { (texts_are_for(reader)) }
         (form(reader, document, "retract", inside))
     };
     Asked { title: title.to_owned(), body }

@@ -372,6 +372,7 @@ pub(super) fn texts(reader: &Reader, document: &BroadcastDocument, tone: Tone) -
         section .card {
             h2 { (tone.mark(reader.tongue)) (reader.say("Text", "文面")) }
             @match found {
+                _ if !reader.sees_texts() => (texts_are_for(reader)),
                 Some(texts) if !texts.is_empty() => @for text in texts {
                     figure .text {
                         blockquote lang=(text.language) { (text.text) }
@@ -392,6 +393,16 @@ pub(super) fn texts(reader: &Reader, document: &BroadcastDocument, tone: Tone) -
                 },
             }
         }
+    }
+}
+
+/// Said where whoever looks may see figures alone.
+pub(super) fn texts_are_for(reader: &Reader) -> Markup {
+    html! {
+        p .muted .nothing { (reader.say(
+            "Shown to the roles author, approver, operator and admin.",
+            "作成者・承認者・運用者・管理者の役割にのみ表示されます。",
+        )) }
     }
 }
 

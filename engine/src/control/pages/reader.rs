@@ -31,6 +31,11 @@ impl Reader {
         self.form_word.is_some() && self.caller.as_ref().is_some_and(|caller| caller.may(role))
     }
 
+    /// Whether it may see what people are told.
+    pub(super) fn sees_texts(&self) -> bool {
+        self.caller.as_ref().is_some_and(Caller::sees_texts)
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &str {
         self.caller.as_ref().map_or("", |caller| &caller.name)

@@ -16,16 +16,17 @@ use super::tongue::{clock_time, moment, number};
 use super::words;
 use crate::broadcast::outcomes::Outcome;
 use crate::control::admin::reply::reply_json;
-use crate::control::admin::{IdentifierInPath, Parameters};
-use crate::control::broadcasts::{BroadcastRefusal, BroadcastReport};
+use crate::control::admin::{Caller, IdentifierInPath, Parameters};
+use crate::control::broadcasts::{BroadcastRefusal, BroadcastReport, shown_to};
 
 /// The report as JSON.
 pub(super) async fn json(
     State(state): State<Arc<PagesState>>,
+    caller: Caller,
     IdentifierInPath(broadcast): IdentifierInPath,
 ) -> Result<Response, BroadcastRefusal> {
     let report = Arc::clone(&state.desk).report_of(broadcast).await?;
-    Ok(reply_json(StatusCode::OK, &report))
+    Ok(reply_json(StatusCode::OK, &shown_to(&caller, report)))
 }
 
 /// The report as a page.
