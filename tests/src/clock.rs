@@ -3,6 +3,7 @@
 
 use crate::engine::Engine;
 use crate::site::Site;
+use crate::skips::skip;
 use std::path::{Path, PathBuf};
 
 /// Where distributions put the library.
@@ -26,9 +27,7 @@ impl Clock {
     pub fn new(site: &Site) -> Option<Self> {
         let Some(library) = LIBRARIES.into_iter().find(|library| Path::new(library).exists())
         else {
-            println!(
-                "skipped: no libfaketime on this machine, so no test can set the clock of an engine"
-            );
+            skip("no libfaketime here, so nobody can set the clock of an engine");
             return None;
         };
         let clock = Self { library, file: site.path("clock") };

@@ -41,6 +41,7 @@ pub mod seeded;
 pub mod seeds;
 pub mod simulation;
 pub mod site;
+pub mod skips;
 pub mod small_device;
 pub mod smsc;
 pub mod tcp_proxy;

@@ -1,5 +1,6 @@
 //! Three real NATS servers for a test, and what befalls them.
 
+use crate::skips::skip;
 use crate::{ports, wait};
 use loadgen::nats_servers::{NatsServersError, program};
 use rustix::process::{Pid, Signal, kill_process};
@@ -27,7 +28,7 @@ impl NatsServers {
     /// When they do not come up.
     pub fn start() -> Option<Self> {
         if let Err(error @ NatsServersError::NoProgram) = program() {
-            println!("skipped: {error}.");
+            skip(error);
             return None;
         }
         let started = loadgen::nats_servers::NatsServers::start(|| Ok(ports::free_address()));

@@ -2,7 +2,7 @@
 //! the unwritten pages the device had got; and under durability process it is not, which shows that
 //! the rig takes something away.
 //!
-//! Needs the superuser, loop devices and `mkfs.xfs`; skipped with the reason elsewhere. A short run
+//! Needs the superuser and loop devices; skipped with the reason elsewhere. A short run
 //! belongs to the ordinary tests; `HAYAUMA_TEST_POWER_CUTS=20 cargo test -p tests --test power_cut
 //! -- --nocapture` is the full one. `HAYAUMA_TEST_POWER_SEED` sets the seed, which is printed.
 
@@ -13,6 +13,7 @@ use tests::push::{Body, XPID};
 use tests::rig::{Photo, Rig};
 use tests::seeded::Seeded;
 use tests::site::Site;
+use tests::skips::skip;
 
 /// Cuts of each kind in the short run: as the disk was, and with its unwritten sectors arriving in
 /// part.
@@ -35,7 +36,7 @@ fn power_cuts_lose_nothing_acknowledged_and_the_rig_does_take_away_what_was_not_
     let seed = number("HAYAUMA_TEST_POWER_SEED").unwrap_or(20_261_122);
     let mut rig = match Rig::set_up() {
         Ok(rig) => rig,
-        Err(reason) => return eprintln!("no power cuts on this host: {reason}"),
+        Err(reason) => return skip(format_args!("no power cuts on this host: {reason}")),
     };
     let mut chance = Seeded::new(seed);
     let kept = play(&mut rig, "power", cuts, &mut chance);

@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use tests::engine::Finished;
 use tests::site::Site;
+use tests::skips::skip;
 
 /// The kernel's threads by process id: name and CPUs.
 fn kernel_threads() -> BTreeMap<u32, (String, String)> {
@@ -58,7 +59,7 @@ fn end(mut child: Child, signal: Signal) {
 fn the_kernels_threads_keep_off_the_cpus_and_come_back_however_the_shield_is_ended() {
     let cpus = loadgen::os::available_cpus();
     if let Some(reason) = reason_to_skip(&cpus) {
-        return eprintln!("no shield on this host: {reason}");
+        return skip(format_args!("no shield on this host: {reason}"));
     }
     let site = Site::new(tests::programs!());
     let cpu = cpus.last().expect("a CPU").to_string();

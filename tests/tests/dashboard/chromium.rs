@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tests::broadcasts::{Broadcaster, rows};
 use tests::push::XPID;
+use tests::skips::skip;
 
 /// Recipients of each broadcast.
 const ROWS: u64 = 3_000;
@@ -33,7 +34,7 @@ fn runs(command: &mut Command) -> bool {
 fn driver() -> Option<Command> {
     let found = NAMES.into_iter().find(|name| runs(Command::new(name).arg("--version")));
     let Some(chromium) = found else {
-        println!("skipped: there is no Chromium; tests/peers/install installs it.");
+        skip("there is no Chromium; tests/peers/install installs it");
         return None;
     };
     let found = Command::new("which").arg(chromium).output().expect("an answer").stdout;
@@ -43,9 +44,7 @@ fn driver() -> Option<Command> {
     let mut probe = Command::new("node");
     probe.env("NODE_PATH", packages());
     if !runs(probe.args(["-e", "require('puppeteer-core'); require('axe-core')"])) {
-        println!(
-            "skipped: puppeteer-core and axe-core are not installed, tests/peers/install does."
-        );
+        skip("puppeteer-core and axe-core are not installed, tests/peers/install does");
         return None;
     }
     Some(node)

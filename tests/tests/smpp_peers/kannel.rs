@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tests::ports::free_address;
+use tests::skips::skip;
 use tests::wait;
 use wire::smpp::id::IdForm;
 use wire::smpp::status::Status;
@@ -59,7 +60,7 @@ impl Kannel {
         more: &str,
     ) -> Option<Self> {
         let (Some(bearerbox), Some(smsbox)) = (find("bearerbox"), find("smsbox")) else {
-            println!("skipped: Kannel is not installed, tests/peers/install installs it.");
+            skip("Kannel is not installed, tests/peers/install installs it");
             return None;
         };
         let directory = tempfile::tempdir().expect("a directory");

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
+use tests::skips::skip;
 use tests::wait;
 
 /// How long a script may take in all.
@@ -54,7 +55,7 @@ impl Runner {
         probe.args(check).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let found = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !found.is_ok_and(|status| status.success()) {
-            println!("skipped: {package} is not installed, tests/peers/install installs it.");
+            skip(format_args!("{package} is not installed, tests/peers/install installs it"));
             return None;
         }
         command.arg(root().join("tests/peers").join(script)).current_dir(root());

@@ -6,6 +6,7 @@ use std::process::Command;
 use tests::engine::Finished;
 use tests::http::Connection;
 use tests::push::Body;
+use tests::skips::skip;
 
 #[test]
 fn pushes_come_in_at_every_address_that_is_named() {
@@ -69,7 +70,7 @@ fn port_80_without_the_right_says_which_right_lacks() {
     command.args(["--bounding-set", "-net_bind_service", "--inh-caps", "-net_bind_service"]);
     command.arg(served.get_program()).args(served.get_args()).current_dir(site.directory());
     if free_from <= 80 || Command::new("setpriv").arg("--version").output().is_err() {
-        eprintln!("skipped: this host has no setpriv, or anybody may bind port 80");
+        skip("this host has no setpriv, or anybody may bind port 80");
         return;
     }
     let finished = Finished::of(command, "serve");

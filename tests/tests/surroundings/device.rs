@@ -133,8 +133,8 @@ fn a_bug_ends_the_engine_with_one_line_and_costs_nothing_accepted() {
 #[test]
 fn a_full_device_is_told_at_the_start() {
     let site = site();
-    let Some(command) = on_small_device(&site, 8) else { return };
-    let finished = Finished::of(command, "serve on a small device");
+    let Some(device) = shared_device(&site, 8) else { return };
+    let finished = Finished::of(device.serve(&site), "serve on a small device");
     check_refusal("a full device", &finished, 17, &["MiB free", "--data-dir"]);
 }
 
@@ -144,8 +144,8 @@ fn a_device_that_fills_up_refuses_pushes_and_goes_on_with_what_it_has() {
     // Room for the queue is asked for that the device does not have.
     site.set("--queue-bytes", "1GiB").set("--segment-bytes", "4MiB").set("--demo", "true");
     site.set("--network-default-line-state", "absent").set("--durability", "process");
-    let Some(command) = on_small_device(&site, 80) else { return };
-    let engine = site.start_command(command);
+    let Some(device) = shared_device(&site, 64) else { return };
+    let engine = site.start_command(device.serve(&site));
     let mut connection = engine.connect();
     let text = "a".repeat(1_500);
     let push = |number: u64| {
@@ -376,32 +376,9 @@ fn check_start_on_full_device(end: fn(tests::engine::Engine)) {
     engine.stop();
 }
 
-/// `serve` of this place with its data on a file system of so many MiB, in a mount namespace of its
-/// own, which most hosts let every user have; `None`, and a word about it, where this one does not.
-fn on_small_device(site: &Site, mebibytes: u32) -> Option<Command> {
-    let mounted = site.path("small");
-    std::fs::create_dir(&mounted).expect("a writable directory");
-    let allowed = Command::new("unshare")
-        .args(["-rm", "mount", "-t", "tmpfs", "none"])
-        .arg(&mounted)
-        .output();
-    if !allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("this host lets no user mount a small file system: not tested here");
-        return None;
-    }
-    let mut arguments = site.serve_arguments();
-    arguments.retain(|argument| !argument.starts_with("--data-dir"));
-    // Two fifths of it are somebody else's.
-    let ballast = mebibytes * 2 / 5;
-    let script = format!(
-        "mount -t tmpfs -o size={mebibytes}m none \"$0\" && head -c {ballast}M /dev/zero > \
-         \"$0/ballast\" && exec \"$@\""
-    );
-    let mut command = Command::new("unshare");
-    command
-        .args(["-rm", "sh", "-c", &script])
-        .arg(&mounted)
-        .arg(site.command::<&str>(&[]).get_program());
-    command.args(arguments).arg("--data-dir").arg(mounted.join("data"));
-    Some(command)
+/// A device of so many MiB, of which two fifths are somebody else's.
+fn shared_device(site: &Site, mebibytes: u32) -> Option<SmallDevice> {
+    let device = SmallDevice::with_data_of(site, mebibytes)?;
+    device.take(u64::from(mebibytes) * 2 / 5);
+    Some(device)
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use tests::engine::Engine;
 use tests::push::{Body, Request};
 use tests::site::Site;
+use tests::skips::skip;
 use tests::tls::Authority;
 
 /// What openssl's client said of one connection, and whether it was content.
@@ -29,7 +30,7 @@ impl<'a> Openssl<'a> {
     fn at(engine: &'a Engine, site: &Site, authority: &Authority) -> Option<Self> {
         let version = Command::new("openssl").arg("version").output();
         if !version.is_ok_and(|output| output.status.success()) {
-            println!("skipped: there is no openssl here.");
+            skip("there is no openssl here");
             return None;
         }
         let trusted = site.path("authority.pem");
@@ -123,7 +124,7 @@ fn sslyze() -> Option<Command> {
     let python = packages.join("tls/bin/python");
     let probe = Command::new(&python).args(["-c", "import sslyze"]).output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        println!("skipped: sslyze is not installed, tests/peers/install installs it.");
+        skip("sslyze is not installed, tests/peers/install installs it");
         return None;
     }
     let mut command = Command::new(python);
