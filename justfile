@@ -28,7 +28,7 @@ drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
 # Heavier runs for a quiet machine: simulate, simulate-seeds, kills, carriers, handed, power, timing, poll, partitions, alive,
-# flood, full-device, handshakes, histories, lists, broadcasts, broadcast-kills,
+# flood, unread, full-device, handshakes, histories, lists, broadcasts, broadcast-kills,
 # cluster-simulate, cluster-explore, cluster-fence, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
@@ -67,6 +67,9 @@ _heavy-alive *ARGS:
 
 _heavy-flood:
     HAYAUMA_TEST_FLOOD=full cargo test --release -p tests --test flood -- --nocapture --test-threads 1
+
+_heavy-unread CLIENTS="1000":
+    HAYAUMA_TEST_UNREAD_CLIENTS={{CLIENTS}} cargo test --release -p tests --test unread -- --nocapture never_read
 
 _heavy-full-device SECONDS="60":
     HAYAUMA_TEST_FULL_DEVICE_SECONDS={{SECONDS}} cargo test --release -p tests --test surroundings full_load -- --nocapture

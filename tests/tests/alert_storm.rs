@@ -4,7 +4,7 @@
 //!
 //! The shard is the engine's own, with its journal and the simulated network, driven in virtual
 //! time. `HAYAUMA_TEST_TIMING=1` also holds the turns to a length in real time, for a quiet
-//! machine.
+//! machine. A smaller storm goes through a whole engine, its sockets and its driver.
 
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::Registration;
@@ -19,7 +19,12 @@ use hayauma::smsc::core::CoreLimits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use tests::bill::Bill;
+use tests::load::Load;
 use tests::push::{Body, XPID};
+use tests::recorder::Recorder;
+use tests::site::Site;
+use tests::wait;
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Xpid};
 use wire::terms::time::{EvenMs, WallMs};
@@ -270,4 +275,79 @@ fn an_alert_storm_delays_no_acceptance() {
         let most = stormy[stormy.len() - 1];
         assert!(most <= TURN_MAX, "the longest turn of the storm took {most:?}");
     }
+}
+
+/// Subscribers of the storm through a whole engine.
+const ENGINE_SUBSCRIBERS: u64 = 20_000;
+/// Senders of what waits for them.
+const SENDERS: usize = 2;
+/// Emergencies to phones that were never away, and the time between two.
+const EMERGENCIES: u64 = 200;
+const EMERGENCY_PACE: Duration = Duration::from_millis(10);
+/// The most that nine in ten of their answers may take in a build without optimisation, with
+/// everything else that runs beside it.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
+/// Who sends them.
+const QUIET: &str = "00100000002";
+
+fn waiting(number: u64) -> Body {
+    Body::push(&msn(number), &format!("waits-{number}")).with("lifetime", "72")
+}
+
+/// An engine with subscribers that are away, and a push that waits for each.
+fn stormy_site(recorder: &Recorder) -> Site {
+    let mut site = Site::new(tests::programs!());
+    site.set("--segment-bytes", "4MiB").set("--queue-bytes", "256MiB").shards(2);
+    site.set("--durability", "process").set("--log", "warn");
+    site.add_client(XPID, &[]);
+    site.add_client(QUIET, &["--notify-url", &recorder.url(), "--class", "emergency"]);
+    for xpid in [XPID, QUIET] {
+        site.add_contracts(xpid, &[&format!("{}-{}", msn(0), msn(ENGINE_SUBSCRIBERS + 999))]);
+    }
+    site.set_lines(&[(format!("{}-{}", msn(0), msn(ENGINE_SUBSCRIBERS - 1)), "absent")]);
+    site
+}
+
+#[test]
+fn an_alert_storm_in_a_whole_engine_keeps_no_emergency_waiting_under_either_driver() {
+    let recorder = Recorder::start();
+    let site = stormy_site(&recorder);
+    let engine = site.start();
+    let load = Load::new(ENGINE_SUBSCRIBERS as usize, waiting);
+    std::thread::scope(|scope| {
+        for _ in 0..SENDERS {
+            scope.spawn(|| load.send(engine.push_address()));
+        }
+    });
+    while load.count() < ENGINE_SUBSCRIBERS {
+        load.send_again(engine.push_address());
+    }
+    wait::until_true("all of them held", || engine.admin().figure("pushes_live") == load.count());
+    let all = format!("{}-{}", msn(0), msn(ENGINE_SUBSCRIBERS - 1));
+    let mut connection = engine.connect();
+    let mut took = Vec::new();
+    site.must(&["network", "set", "home", &all]);
+    for number in 0..EMERGENCIES {
+        let push = Body::push(&msn(ENGINE_SUBSCRIBERS + number), &format!("now-{number}"))
+            .with("svcid", QUIET)
+            .with("comway", "1103");
+        let begun = Instant::now();
+        assert_eq!(connection.ask(&push.request()).code(), "0000", "emergency {number}");
+        took.push(begun.elapsed());
+        std::thread::park_timeout(EMERGENCY_PACE.saturating_sub(begun.elapsed()));
+    }
+    for notice in recorder.await_count(EMERGENCIES as usize) {
+        assert_eq!(notice.gist(), ("0301", "0000"), "{notice:?}");
+    }
+    wait::until_true("an empty queue", || engine.admin().figure("pushes_live") == 0);
+    wait::until_true("books", || engine.admin().figure("billing_events_owed") == 0);
+    engine.stop();
+    took.sort_unstable();
+    let most = took[took.len() * 9 / 10];
+    println!("answers in the storm: median {:?}, 90 % {most:?}", took[took.len() / 2]);
+    assert!(most <= ANSWERED_WITHIN, "{most:?}");
+    let bill = Bill::of_these_days(&site);
+    assert_eq!(bill.sum(XPID, "delivered"), ENGINE_SUBSCRIBERS);
+    assert_eq!(bill.sum(QUIET, "delivered"), EMERGENCIES);
+    assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
 }

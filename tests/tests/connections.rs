@@ -99,6 +99,48 @@ fn connections_that_are_reset_in_the_middle_of_a_request_are_gone_at_once() {
     engine.stop();
 }
 
+/// Connections that never say anything, where this host lets one process have so many.
+const IDLE: usize = 10_000;
+/// A host whose descriptors allow no more than these proves nothing.
+const IDLE_MIN: usize = 1_500;
+/// Pushes beside them, and the most that nine in ten of these may take in a build without
+/// optimisation, with everything else that runs beside it.
+const BESIDE: u64 = 50;
+const BESIDE_MOST: Duration = Duration::from_millis(300);
+
+#[test]
+fn ten_thousand_idle_connections_stop_nobody() {
+    loadgen::os::raise_file_limit();
+    let site = site();
+    let engine = site.start();
+    let mut spoken = engine.connect();
+    assert_eq!(spoken.ask(&Body::push(MSN, "first").request()).code(), "0000");
+    let mut idle = Vec::new();
+    while idle.len() < IDLE {
+        match TcpStream::connect(engine.push_address()) {
+            Ok(stream) => idle.push(stream),
+            Err(error) if error.raw_os_error() == Some(libc::EMFILE) => break,
+            Err(error) => panic!("connection {} is not taken: {error}", idle.len()),
+        }
+    }
+    assert!(idle.len() >= IDLE_MIN, "{} descriptors are too few", idle.len());
+    // The last descriptors are this test's own.
+    idle.truncate(idle.len() - 20);
+    let mut took: Vec<Duration> = (0..BESIDE)
+        .map(|number| {
+            let begun = Instant::now();
+            assert_served(&engine, &format!("beside-{number}"));
+            begun.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    println!("{} idle: median {:?}, longest {:?}", idle.len(), took[25], took[49]);
+    assert!(took[BESIDE as usize * 9 / 10] <= BESIDE_MOST, "{took:?}");
+    assert_eq!(spoken.ask(&Body::push(MSN, "first").request()).code(), "0001", "it has stayed");
+    drop(idle);
+    engine.stop();
+}
+
 #[test]
 fn clients_that_never_ask_anything_make_room_for_one_that_does() {
     let mut site = site();

@@ -5,9 +5,12 @@
 use hayauma::testing::kill_points::KillPoint;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tests::bill::Bill;
 use tests::engine::Engine;
+use tests::http::Connection;
 use tests::push::{Body, XPID};
 use tests::recorder::{Recorder, Reply};
 use tests::seeded::Seeded;
@@ -218,13 +221,117 @@ fn segments(site: &Site, shard: usize) -> (u64, u64) {
     numbers.fold((u64::MAX, 0), |(low, high), number| (low.min(number), high.max(number)))
 }
 
+/// Requests in flight on the connection of a load.
+const DEPTH: u64 = 32;
+/// Pushes in a layout at most until cleaning is through with what was copied.
+const LOAD_MAX: u64 = 60_000;
+
+/// A client that pushes on and on, over deaths of the engine: what was not answered is asked for
+/// again.
+#[derive(Default)]
+struct Load {
+    /// All below were sent.
+    sent: u64,
+    /// Those of them that nobody has answered.
+    open: Vec<u64>,
+    taken: AtomicU64,
+}
+
+impl Load {
+    fn push(number: u64) -> Body {
+        Body::push(&msn(number % 200), &format!("fill-{number}"))
+    }
+
+    /// Sends these and reads their answers; those that came to none. A push that an earlier life
+    /// has taken is known.
+    fn batch(&self, connection: &mut Connection, numbers: &[u64]) -> Vec<u64> {
+        let requests: Vec<u8> =
+            numbers.iter().flat_map(|number| Self::push(*number).request()).collect();
+        let mut open = numbers.to_vec();
+        if connection.try_send(&requests).is_err() {
+            return open;
+        }
+        for number in numbers {
+            let Ok(Some(answer)) = connection.try_answer() else { break };
+            match answer.code().as_str() {
+                "0000" | "0001" => {
+                    open.retain(|other| other != number);
+                    self.taken.fetch_add(1, Ordering::Relaxed);
+                }
+                // The next segment is on its way.
+                "8002" => {}
+                code => panic!("push {number}: {code}"),
+            }
+        }
+        open
+    }
+
+    /// Sends until `is_enough`, with what is open first; whether the engine was there to the end.
+    fn send(&mut self, address: SocketAddr, is_enough: &(dyn Fn(u64) -> bool + Sync)) -> bool {
+        let Ok(mut connection) = Connection::try_open(address) else { return false };
+        let begun = self.taken.load(Ordering::Relaxed);
+        while !is_enough(self.taken.load(Ordering::Relaxed) - begun) || !self.open.is_empty() {
+            let mut numbers: Vec<u64> = self.open.drain(..).collect();
+            while (numbers.len() as u64) < DEPTH {
+                numbers.push(self.sent);
+                self.sent += 1;
+            }
+            let taken = self.taken.load(Ordering::Relaxed);
+            self.open = self.batch(&mut connection, &numbers);
+            let is_refused = self.taken.load(Ordering::Relaxed) == taken;
+            if is_refused && Connection::try_open(address).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Sends, and kills the engine in the middle of it.
+    fn send_into_a_kill(&mut self, engine: Engine, behind: u64) {
+        let address = engine.push_address();
+        let taken = self.taken.load(Ordering::Relaxed);
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let load = &mut *self;
+            let over = &is_over;
+            let (seen, watched) = std::sync::mpsc::channel();
+            let sender = scope.spawn(move || {
+                load.send(address, &|more| {
+                    if more >= behind {
+                        let _ = seen.send(());
+                    }
+                    over.load(Ordering::Relaxed)
+                })
+            });
+            watched.recv().expect("a load that goes on");
+            engine.kill();
+            is_over.store(true, Ordering::Relaxed);
+            let _ = sender.join().expect("no panic");
+        });
+        assert!(self.taken.load(Ordering::Relaxed) >= taken + behind);
+    }
+}
+
+/// Starts, and sends until cleaning has been through all that was copied.
+fn clean_all_that_was_copied(site: &Site, shards: usize, load: &mut Load) -> Engine {
+    let engine = site.start();
+    let copied: Vec<u64> = (0..shards).map(|shard| segments(site, shard).1).collect();
+    let is_through = |more: u64| {
+        assert!(more < LOAD_MAX, "cleaning does not get through {copied:?}");
+        more % 500 < DEPTH
+            && (0..).zip(&copied).all(|(shard, until)| segments(site, shard).0 > *until)
+    };
+    assert!(load.send(engine.push_address(), &is_through), "it died by itself");
+    engine
+}
+
 #[test]
-fn a_push_is_billed_once_though_cleaning_moves_what_re_sharding_copied() {
+fn a_push_is_billed_once_from_2_to_1_to_3_to_1_shards_under_load_kills_and_cleaning() {
     let recorder = Recorder::start();
     let deaf = Recorder::start_at(tests::ports::free_address(), |_| Reply::Status(503, Some(60)));
     let mut site = Site::new(tests::programs!());
     site.set("--segment-bytes", "64KiB").set("--queue-bytes", "16MiB").set("--log", "warn");
-    site.add_client(XPID, &["--notify-url", &recorder.url()]);
+    site.add_client(XPID, &["--notify-url", &recorder.url(), "--notify-depth", "16"]);
     site.add_client(DEAF_XPID, &["--notify-url", &deaf.url()]);
     site.add_contracts(XPID, &["09000000000-09000000399"]);
     site.add_contracts(DEAF_XPID, &["09000000400-09000000499"]);
@@ -234,37 +341,27 @@ fn a_push_is_billed_once_though_cleaning_moves_what_re_sharding_copied() {
         assert_eq!(code(&engine, &body), "0000", "{body:?}");
     }
     deaf.await_count(20);
-    engine.stop();
-
-    // In one shard, until cleaning has been through all that was copied.
-    let engine = site.shards(1).start();
-    let (_, copied_until) = segments(&site, 0);
-    let mut done_so_far = 0;
-    while segments(&site, 0).0 <= copied_until {
-        assert!(done_so_far < 20_000, "cleaning does not get through {copied_until} segments");
-        let mut connection = engine.connect();
-        for _ in 0..100 {
-            let body = Body::push(&msn(done_so_far % 200), &format!("fill-{done_so_far}"));
-            // 8002: the next segment is on its way.
-            let code = connection.ask(&body.request()).code();
-            assert!(code == "0000" || code == "8002", "{code}");
-            done_so_far += u64::from(code == "0000");
-        }
-    }
-    wait::until_true("what waits", || engine.admin().figure("pushes_live") == 40);
-    engine.stop();
-    let bill = || {
+    let mut load = Load::default();
+    load.send_into_a_kill(engine, 500);
+    for shards in [1, 3, 1] {
+        let engine = site.shards(shards).start();
+        load.send_into_a_kill(engine, 500);
+        let engine = clean_all_that_was_copied(&site, shards, &mut load);
+        load.send_into_a_kill(engine, 200);
+        // What cleaning appended again looks like any record of this layout.
+        let engine = site.start();
+        assert!(load.send(engine.push_address(), &|more| more >= 100), "it died by itself");
+        wait::until_true("what waits", || engine.admin().figure("pushes_live") == 40);
+        engine.stop();
+        site.start().stop();
         let bill = Bill::of_these_days(&site);
         let sum = |column: &str| bill.sum(XPID, column) + bill.sum(DEAF_XPID, column);
-        (sum("accepted"), sum("delivered"))
-    };
-    let expected = (40 + done_so_far, 20 + done_so_far);
-    assert_eq!(bill(), expected);
-    // What cleaning appended again looks like any record of this layout.
-    site.start().stop();
-    assert_eq!(bill(), expected);
-    let proof = site.must(&["billing", "reconcile"]);
-    assert!(proof.contains("open pushes: 20") && proof.contains("the books add up"), "{proof}");
+        let billed = (sum("accepted"), sum("delivered"));
+        assert_eq!(billed, (40 + load.sent, 20 + load.sent), "in {shards} shards");
+        let proof = site.must(&["billing", "reconcile"]);
+        assert!(proof.contains("open pushes: 20") && proof.contains("the books add up"), "{proof}");
+    }
+    println!("{} pushes of the load", load.sent);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //! they are closed in the end, and no drain waits for them. What clients held is given back when
 //! they are idle.
 //!
-//! `HAYAUMA_TEST_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
+//! `HAYAUMA_TEST_UNREAD_CLIENTS=1000` has sockets as large as the kernel makes them, some gigabytes
+//! of them; the ordinary tests have as many clients, whose kernels hold little.
 //! `HAYAUMA_TEST_HALF_CLIENTS=5000` has more requests half there than the budget has octets.
 
-use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -16,6 +17,9 @@ use tests::wait;
 
 const MSN: &str = "09000000001";
 const MIB: u64 = 1 << 20;
+/// Clients of the ordinary test, and what the kernel holds of each.
+const UNREAD_CLIENTS: u64 = 1_000;
+const NARROW_OCTETS: usize = 16 * 1024;
 /// What a thousand of them may cost the process.
 const FLOOD_OCTETS_MAX: u64 = 256 * MIB;
 /// What all connections of a shard hold before each gets no more than a little (`io::limits`).
@@ -33,10 +37,14 @@ fn site() -> Site {
 }
 
 /// So many clients that pipeline as much as their sockets take, and read nothing.
-fn flood(engine: &Engine, clients: u64) -> Vec<TcpStream> {
+fn flood(engine: &Engine, clients: u64, is_narrow: bool) -> Vec<TcpStream> {
     let requests = REQUEST.repeat(512);
     let connect = |_| {
         let client = TcpStream::connect(engine.push_address()).expect("a listener");
+        if is_narrow {
+            set_socket_recv_buffer_size(&client, NARROW_OCTETS).expect("a socket");
+            set_socket_send_buffer_size(&client, NARROW_OCTETS).expect("a socket");
+        }
         client.set_nonblocking(true).expect("a socket");
         (client, Instant::now(), 0)
     };
@@ -62,19 +70,19 @@ fn resident(engine: &Engine) -> u64 {
 #[test]
 fn clients_that_never_read_cost_a_bounded_amount_of_memory_and_others_are_served() {
     let told = std::env::var("HAYAUMA_TEST_UNREAD_CLIENTS").ok().and_then(|told| told.parse().ok());
-    let clients = told.unwrap_or(250);
+    let clients = told.unwrap_or(UNREAD_CLIENTS);
     let site = site();
     let engine = site.start();
     assert_eq!(engine.connect().ask(&Body::push(MSN, "before").request()).code(), "0000");
     let before = resident(&engine);
-    let flooding = flood(&engine, clients);
+    let flooding = flood(&engine, clients, told.is_none());
     let grown = resident(&engine).saturating_sub(before);
     let held = engine.admin().figure("connection_octets");
     println!("{clients} clients: {} MiB more, {} MiB held", grown / MIB, held / MIB);
     assert_eq!(engine.connect().ask(&Body::push(MSN, "beside").request()).code(), "0000");
     assert!(held > 0, "they are full");
     assert!(held <= HELD_OCTETS_MAX + clients * 160 * 1024, "{held} held");
-    assert!(grown <= FLOOD_OCTETS_MAX * clients.max(500) / 1_000, "{} MiB", grown / MIB);
+    assert!(grown <= FLOOD_OCTETS_MAX * clients.max(1_000) / 1_000, "{} MiB", grown / MIB);
     drop(flooding);
     wait::until_true("nothing held", || engine.admin().figure("connection_octets") == 0);
     engine.stop();
@@ -111,7 +119,7 @@ fn requests_that_are_half_there_are_counted_and_cost_a_bounded_amount_of_memory(
     });
     let grown = resident(&engine).saturating_sub(before);
     println!("{clients} clients: {} MiB more", grown / MIB);
-    assert!(grown <= FLOOD_OCTETS_MAX * clients.max(500) / 1_000, "{} MiB", grown / MIB);
+    assert!(grown <= FLOOD_OCTETS_MAX * clients.max(1_000) / 1_000, "{} MiB", grown / MIB);
     assert_eq!(engine.connect().ask(&Body::push(MSN, "beside").request()).code(), "0000");
     if clients * half.len() as u64 > HELD_OCTETS_MAX {
         // They are given up long before the ten seconds that a request has otherwise.
@@ -131,7 +139,7 @@ fn a_client_that_takes_nothing_is_closed_in_the_end() {
     let mut site = site();
     site.set("--idle-timeout-ms", "6000");
     let engine = site.start();
-    let _flooding = flood(&engine, 3);
+    let _flooding = flood(&engine, 3, false);
     wait::until_true("closed clients", || engine.admin().figure("connections_stuck") == 3);
     wait::until_true("their places", || engine.admin().figure("connections") == 0);
     engine.stop();
@@ -142,7 +150,7 @@ fn a_client_that_leaves_its_answers_unread_does_not_take_the_whole_drain() {
     let mut site = site();
     site.set("--drain-timeout-ms", "60000");
     let engine = site.start();
-    let _flooding = flood(&engine, 3);
+    let _flooding = flood(&engine, 3, false);
     let begun = Instant::now();
     engine.stop();
     assert!(begun.elapsed() < Duration::from_secs(15), "the drain took {:?}", begun.elapsed());

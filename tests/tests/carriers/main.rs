@@ -8,6 +8,7 @@ mod kills;
 mod live;
 mod pace;
 mod peers;
+mod references;
 mod trial;
 
 use std::net::SocketAddr;
