@@ -44,6 +44,8 @@ use wire::terms::calendar::Day;
 use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::time::WallMs;
 
+/// A commit that took longer is a slow one: the bound of the engine's buckets just above 2 ms.
+const SLOW_COMMIT_S: f64 = 0.002_048;
 /// The lowest msn of a drill.
 const FIRST_MSN: u64 = 9_000_000_000;
 /// The drill's registration.
@@ -292,9 +294,9 @@ impl Drill {
         let began_ms = unix_ms();
         let outcome = send(&plan, &sink, &mut engine, stop)?;
         let (cpu_after, memory, page) = (engine.cpu_time(), engine.memory(), engine.metrics());
-        let times = |name: &str| {
-            Histogram::read(&page, name).since(&Histogram::read(&page_before, name)).percentiles()
-        };
+        let histogram =
+            |name: &str| Histogram::read(&page, name).since(&Histogram::read(&page_before, name));
+        let times = |name: &str| histogram(name).percentiles();
         let (engine_cpu, started_within) =
             (cpu_after.saturating_sub(cpu_before), engine.started_within);
         let stopped_within = engine.stop()?;
@@ -316,6 +318,7 @@ impl Drill {
             data_octets: place::octets_of(&data_dir),
             stopped_within_s: stopped_within.as_secs_f64(),
             commit_times: times("hayauma_commit_seconds"),
+            slow_commits: histogram("hayauma_commit_seconds").over(SLOW_COMMIT_S),
             own_times: times("hayauma_answer_own_seconds"),
         });
         self.compare(&mut summary, &data_dir, began_ms)?;

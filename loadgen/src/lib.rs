@@ -30,6 +30,7 @@ pub mod msns;
 pub mod nats_servers;
 pub mod os;
 pub mod plan;
+pub mod quarters;
 pub mod random;
 pub mod report;
 pub mod reqid;

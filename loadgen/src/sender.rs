@@ -13,7 +13,7 @@ mod upkeep;
 mod work;
 
 use crate::answer::{Answer, Echo};
-use crate::latency::{Latencies, Phases};
+use crate::latency::{Latencies, Phases, Series};
 use crate::ledger::Ledger;
 use crate::limits::{ALARM_NS_MAX, HOUSEKEEPING_NS, PACING_QUANTUM_NS, WINDOW_RECHECK_NS};
 use crate::live::Board;
@@ -68,6 +68,8 @@ pub struct Sent {
     /// Open loop: the part of the lateness that is the generator's own; what the window and full
     /// connections held back does not count.
     pub own_lateness: Latencies,
+    /// The same by quarter seconds.
+    pub own_quarters: Series,
     /// Open loop: sends that fell due while the window was shut or no connection had room.
     pub held_back: u64,
     /// The latencies over time, the warm-up's apart from the load's; notifications are the sink's
@@ -110,6 +112,7 @@ impl Sent {
         self.service_times.add(&other.service_times);
         self.lateness.add(&other.lateness);
         self.own_lateness.add(&other.own_lateness);
+        self.own_quarters.add(&other.own_quarters);
         self.held_back += other.held_back;
         self.phases.add(&other.phases);
         self.busy.extend_from_slice(&other.busy);

@@ -10,6 +10,7 @@ use crate::mix::Composition;
 use crate::msns::Order;
 use crate::os::Memory;
 use crate::plan::{Arrivals, Load, Plan};
+use crate::quarters::Quarters;
 use crate::run::{CutShort, Outcome};
 use crate::trust::Trust;
 use crate::watched::WatchedFigures;
@@ -60,6 +61,8 @@ pub struct Summary {
     pub lateness: Option<Percentiles>,
     /// The part of the lateness that is the generator's own. Open loop only.
     pub own_lateness: Option<Percentiles>,
+    /// Whether the target stood still now and then. Open loop only.
+    pub quarters: Option<Quarters>,
     /// Sends that the window or full connections held back. Open loop only.
     pub held_back: u64,
     /// Sends more than a millisecond late. Open loop only.
@@ -225,6 +228,8 @@ pub struct EngineFigures {
     pub stopped_within_s: f64,
     /// How long its commits took, by its own metrics, warm-up included.
     pub commit_times: Percentiles,
+    /// How many commits took more than two milliseconds.
+    pub slow_commits: u64,
     /// Its own part of the answers that waited for the device: without the time in which a commit
     /// was under way.
     pub own_times: Percentiles,
@@ -298,6 +303,7 @@ impl Summary {
             notification_service_times: open.then(|| stage(&stages.notification_service)),
             lateness: open.then(|| Percentiles::of(&outcome.sent.lateness)),
             own_lateness: open.then(|| Percentiles::of(&outcome.sent.own_lateness)),
+            quarters: Quarters::of(&stages.answer, &outcome.sent.own_quarters).filter(|_| open),
             held_back: outcome.sent.held_back,
             late_sends: outcome.sent.late,
             answer_codes: by_code(&outcome.ledger.answer_codes()),

@@ -159,6 +159,7 @@ impl Page {
                 self.latency("own lateness", own, "  without what the target held back");
             }
         }
+        self.quarters(summary);
         if let Some(engine) = &summary.engine {
             self.latency(
                 "commit",
@@ -179,6 +180,26 @@ impl Page {
             );
         }
         self.blank();
+    }
+
+    /// Whether it stood still for some milliseconds now and then.
+    fn quarters(&mut self, summary: &Summary) {
+        let Some(quarters) = &summary.quarters else { return };
+        let ms = |ms: f64| time(Duration::from_secs_f64(ms / 1e3));
+        let slow = summary.engine.as_ref().map(|engine| engine.slow_commits);
+        let slow = slow.map(|slow| format!(" · {slow} commits over 2 ms")).unwrap_or_default();
+        self.line(
+            "quarters",
+            &format!(
+                "{:>8} of {} in time · 99 % {} in the median one, {} in the worst · {} over three \
+                 times the median{slow}",
+                quarters.in_time,
+                quarters.counted,
+                ms(quarters.median_p99_ms).trim(),
+                ms(quarters.worst_p99_ms).trim(),
+                quarters.beyond,
+            ),
+        );
     }
 
     fn latency(&mut self, label: &str, percentiles: &Percentiles, note: &str) {

@@ -48,6 +48,12 @@ impl Histogram {
         }
     }
 
+    /// How many took longer than that bound, which is one of a bucket.
+    pub(super) fn over(&self, bound_s: f64) -> u64 {
+        let within = self.buckets.iter().rfind(|(known_s, _)| *known_s <= bound_s);
+        self.count() - within.map_or(0, |(_, count)| *count)
+    }
+
     fn count(&self) -> u64 {
         self.buckets.last().map_or(0, |(_, count)| *count)
     }
@@ -81,6 +87,8 @@ fn bucket(line: &str, name: &str) -> Option<(f64, u64)> {
 mod tests {
     use super::*;
 
+    /// Of both shards: over 1 ms, 1.5, 2, and over what any bound says.
+    const SLOWER: [u64; 4] = [150, 150, 10, 10];
     const PAGE: &str = r#"# TYPE hayauma_commit_seconds histogram
 hayauma_commit_seconds_sum{shard="0"} 0.5
 hayauma_commit_seconds_count{shard="0"} 100
@@ -105,6 +113,7 @@ hayauma_commit_seconds_more_bucket{le="0.001",shard="0"} 7
     #[test]
     fn what_was_counted_before_is_left_out() {
         let whole = Histogram::read(PAGE, "hayauma_commit_seconds");
+        assert_eq!([0.001, 0.0015, 0.002, 9.0].map(|bound_s| whole.over(bound_s)), SLOWER);
         assert_eq!(whole.clone().since(&Histogram::default()), whole);
         assert_eq!(whole.clone().since(&whole).percentiles(), Percentiles::default());
     }

@@ -35,6 +35,7 @@ pub(super) fn note_first_send(
         sent.held_back += u64::from(intended_ns < at.unblocked_ns);
         let own_ns = now_ns.saturating_sub(intended_ns.max(at.unblocked_ns));
         sent.own_lateness.record(own_ns);
+        sent.own_quarters.record(now_ns.saturating_sub(at.start_ns), own_ns);
     }
 }
 
