@@ -53,6 +53,11 @@ impl<'a> Broadcaster<'a> {
         Self { site, token: path.display().to_string() }
     }
 
+    /// One person at a place that is set up, who approves nothing.
+    pub fn of(site: &'a Site) -> Self {
+        Self { site, token: String::new() }
+    }
+
     /// A list with a version of this file.
     ///
     /// # Panics

@@ -11,7 +11,6 @@ const LIST: &str = "HAYAUMA_TEST_SKIPS";
 ///
 /// # Panics
 /// When the list takes no line.
-#[expect(clippy::print_stdout, reason = "whoever runs the test reads it")]
 pub fn skip(reason: impl std::fmt::Display) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");

@@ -24,7 +24,7 @@ pub struct SmallDevice {
     /// Of what was mounted.
     holder: Option<Child>,
     /// Of what was there: others wait.
-    given: Option<(tempfile::TempDir, File)>,
+    _given: Option<(tempfile::TempDir, File)>,
     mounted: PathBuf,
 }
 
@@ -62,7 +62,7 @@ impl SmallDevice {
         let mut said = String::new();
         let mut out = std::io::BufReader::new(holder.stdout.take().expect("a pipe"));
         std::io::BufRead::read_line(&mut out, &mut said).expect("a line or the end");
-        let device = Self { holder: Some(holder), given: None, mounted };
+        let device = Self { holder: Some(holder), _given: None, mounted };
         let enters = device.command().arg("true").status().is_ok_and(|status| status.success());
         (said.trim() == "mounted" && enters).then_some(device)
     }
@@ -92,7 +92,7 @@ impl SmallDevice {
             let copied = copy.arg("-a").args([&site.data_dir(), &mounted.join("data")]).status();
             assert!(copied.is_ok_and(|status| status.success()), "a copy of the data directory");
         }
-        Some(Self { holder: None, given: Some((directory, lock)), mounted })
+        Some(Self { holder: None, _given: Some((directory, lock)), mounted })
     }
 
     /// What runs a command where the file system is mounted.

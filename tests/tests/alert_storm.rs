@@ -216,7 +216,7 @@ fn an_alert_storm_delays_no_acceptance() {
     let mut now_ms = START_MS;
     for number in 0..SUBSCRIBERS {
         // Faster than the device makes segments: the journal asks for patience.
-        tests::wait::until("a segment", || {
+        wait::until("a segment", || {
             match push(&mut storm, number, &format!("waits-{number}"), now_ms).0 {
                 Code::OVERLOAD => {
                     work(&mut storm, now_ms);

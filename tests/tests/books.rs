@@ -292,5 +292,6 @@ fn an_event_that_stands_twice_is_named_by_the_command_that_proves_the_books() {
     let said = format!("{}{}", proved.stdout, proved.stderr);
     assert_eq!(proved.status, Some(1), "{said}");
     assert!(!said.contains("the books add up"), "{said}");
-    assert!(said.contains(&push.to_string()), "push {push} is named: {said}");
+    let name = format!("push {push} of xpid {XPID}");
+    assert!(said.contains(&name) && said.contains("accepted twice"), "{name}: {said}");
 }

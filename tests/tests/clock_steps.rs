@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tests::bill::Bill;
+use tests::broadcasts::{Broadcaster, manifest, rows};
 use tests::clock::Clock;
 use tests::engine::Engine;
 use tests::http::Connection;
@@ -23,6 +24,11 @@ use tests::wait;
 /// The offsets of the wall clock, one after another: steps of each size in both directions.
 const OFFSETS: [&str; 12] =
     ["+1h", "+0", "-1h", "+0", "+1d", "+0", "-1d", "+0", "+30d", "+0", "-30d", "+0"];
+/// Those under a broadcast, which has an hour to live.
+const BROADCAST_OFFSETS: [&str; 7] = ["-1h", "+0", "-1d", "-2h", "+0", "+50m", "+0"];
+/// Its rows, and so many a second.
+const BROADCAST_ROWS: u64 = 1_200;
+const BROADCAST_PACE: &str = r#""pace":{"per_second":40},"#;
 /// Days from today that the clock may show.
 const DAYS: [i64; 5] = [-30, -1, 0, 1, 30];
 const METERED: &str = "00100000002";
@@ -260,4 +266,39 @@ fn steps_of_an_hour_a_day_and_a_month_under_load_lose_hang_and_double_nothing() 
     assert_eq!(engine.admin().figure("pushes_live"), 0);
     engine.stop();
     stand.check_books();
+}
+
+#[test]
+fn a_broadcast_pauses_goes_on_and_tells_its_pace_whatever_the_clock_is_set_to() {
+    let site = Site::new(tests::programs!());
+    let Some(clock) = Clock::new(&site) else { return };
+    let people = Broadcaster::new(&site, BROADCAST_ROWS);
+    let engine = clock.start(&site);
+    let list = people.list(&rows(BROADCAST_ROWS));
+    let begun = Instant::now();
+    let broadcast = people.started(&manifest(&list, "02", "a", BROADCAST_PACE));
+    wait::until_true("its first recipients", || people.status(&broadcast).delivered_per_second > 0);
+    for offset in BROADCAST_OFFSETS {
+        clock.set(offset);
+        site.must(&["broadcast", "pause", &broadcast]);
+        let paused = people.status(&broadcast);
+        assert_eq!(paused.state, "paused", "the clock at {offset}");
+        site.must(&["broadcast", "resume", &broadcast]);
+        wait::until_true(&format!("more recipients, the clock at {offset}"), || {
+            let now = people.status(&broadcast);
+            assert_eq!(now.state, "running", "the clock at {offset}");
+            now.counts["delivered"] >= paused.counts["delivered"] + 40
+                && now.delivered_per_second > 0
+        });
+    }
+    site.must(&["broadcast", "pace", &broadcast, "--per-second", "0"]);
+    let ended = people.ended(&broadcast);
+    assert_eq!(ended.counts["delivered"], BROADCAST_ROWS, "{ended:?}");
+    let took_ms = begun.elapsed().as_millis() as u64;
+    let reach = ended.document.ended.expect("over").reach;
+    let (last_ms, reached) = *reach.points().last().expect("a curve");
+    assert!(reached == BROADCAST_ROWS && last_ms <= took_ms, "{reach:?} within {took_ms} ms");
+    let half_ms = reach.points().iter().find(|(_, reached)| *reached >= BROADCAST_ROWS / 2);
+    assert!(half_ms.is_some_and(|(at_ms, _)| *at_ms > 1_000), "{reach:?}");
+    engine.stop();
 }

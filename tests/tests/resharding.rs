@@ -258,8 +258,8 @@ impl Load {
                     open.retain(|other| other != number);
                     self.taken.fetch_add(1, Ordering::Relaxed);
                 }
-                // The next segment is on its way.
-                "8002" => {}
+                // The next segment is on its way, or cleaning is.
+                "8002" | "8003" => {}
                 code => panic!("push {number}: {code}"),
             }
         }

@@ -123,6 +123,13 @@ impl Act {
     }
 }
 
+/// Whether something rests, as an act shows it.
+#[derive(Serialize)]
+pub struct Paused {
+    /// An engine answers pushes 8004, a carrier gets none.
+    pub paused: bool,
+}
+
 /// Msns as an act shows them: how many words, and the first of them.
 pub fn some_msns(words: &[String]) -> impl Serialize + use<> {
     #[derive(Serialize)]

@@ -48,6 +48,7 @@ mod keeper;
 mod lists;
 mod loaded;
 mod memory;
+mod now;
 mod once;
 mod one_recipient;
 mod opted_out;

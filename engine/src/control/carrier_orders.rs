@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use wire::terms::ids::{Class, Xpid};
 
 use super::admin::{AdminError, Caller, Document, reply_json};
-use super::audit::Act;
+use super::audit::{Act, Paused};
 use super::carriers::{AlphabetSetting, CarrierChange, CarrierSettings};
 use super::engine::Engine;
 use super::store::{Store, StoreError};
@@ -303,6 +303,12 @@ impl CarrierOrder {
             Some(carrier) => act.before(&carrier.settings),
             None => act,
         };
+        let with_pause = |act: Act, name: &str, paused: bool| match carrier(name) {
+            Some(carrier) => {
+                act.before(&Paused { paused: carrier.settings.paused }).after(&Paused { paused })
+            }
+            None => act,
+        };
         let secret = |settings: &CarrierChange| {
             if settings.password.is_some() { ", its password too" } else { "" }
         };
@@ -319,8 +325,13 @@ impl CarrierOrder {
                 let more = if *forget_receipts { ", its receipts forgotten" } else { "" };
                 with_before(Act::new(format!("carrier remove {name}{more}")), name)
             }
-            Self::Pause { name } => Act::new(format!("carrier pause {name}")),
-            Self::Resume { name } => Act::new(format!("carrier resume {name}")),
+            Self::Pause { name } => {
+                with_pause(Act::new(format!("carrier pause {name}")), name, true)
+            }
+            Self::Resume { name } => {
+                with_pause(Act::new(format!("carrier resume {name}")), name, false)
+            }
+            // Nothing that stands is changed.
             Self::Rebind { name } => Act::new(format!("carrier rebind {name}")),
             Self::RouteAdd { route } => {
                 let act = Act::new(format!("carrier route add {}", route.prefix));

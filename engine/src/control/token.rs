@@ -19,6 +19,8 @@ use wire::terms::time::WallMs;
 const SECRET_OCTETS: usize = 32;
 /// What a secret begins with, so that one in the wrong place is known for what it is.
 const SECRET_PREFIX: &str = "hayauma-";
+/// Who acts in the audit besides people and systems: the engine, and the token of a demo.
+const RESERVED: [&str; 2] = ["engine", "demo"];
 
 /// A token as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,6 +84,10 @@ impl TokenChange {
     /// # Errors
     /// One sentence about what is wrong.
     pub fn make(&self, now_ms: WallMs) -> Result<(AccessToken, String), String> {
+        if RESERVED.iter().any(|reserved| self.name.eq_ignore_ascii_case(reserved)) {
+            let name = &self.name;
+            return Err(format!("the audit has the engine's own acts as {name:?}: choose another"));
+        }
         let secret = random_secret()?;
         Ok((self.token(&secret, now_ms)?, secret))
     }
@@ -195,6 +201,8 @@ mod tests {
     #[test]
     fn what_a_token_cannot_be_is_named() {
         for (change, part) in [
+            (change("engine", &["admin"], &[]), "own acts"),
+            (change("Engine", &["admin"], &[]), "own acts"),
             (change("", &["read"], &[]), "name"),
             (change("a b", &["read"], &[]), "name"),
             (change(&"a".repeat(65), &["read"], &[]), "name"),

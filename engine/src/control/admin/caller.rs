@@ -11,7 +11,7 @@ use super::reply::AdminError;
 use super::sessions::{Sessions, SignedIn, cookie_of};
 use crate::control::audit::Act;
 use crate::control::engine::Engine;
-use crate::control::now::wall_now;
+use crate::control::now::steady_now;
 use crate::control::roles::{Role, RoleSet};
 use crate::control::store::Store;
 use crate::control::store_thread::StoreHandle;
@@ -230,7 +230,7 @@ impl Access {
     }
 
     fn of_cookie(&self, cookie: &str) -> Option<(Identity, Option<SignedIn>)> {
-        let (sha256, signed_in) = self.sessions().find(cookie, wall_now())?;
+        let (sha256, signed_in) = self.sessions().find(cookie, steady_now())?;
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         let token = made.iter().chain(&self.own).find(|token| token.sha256 == sha256)?;
         Some((identity_of(token), Some(signed_in)))

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminState;
 use super::caller::Caller;
 use super::reply::{AdminError, reply_json};
-use crate::control::audit::Act;
+use crate::control::audit::{Act, Paused};
 use crate::control::engine::Engine;
 use crate::control::metrics::METRICS_MEDIA_TYPE;
 use crate::control::store::Store;
@@ -89,7 +89,9 @@ pub(super) async fn stop(
         control.stop();
         Ok(())
     };
-    caller.act(Act::new("stop"), stop).await?;
+    let act =
+        Act::new("stop").before(&Serving { serving: true }).after(&Serving { serving: false });
+    caller.act(act, stop).await?;
     Ok(tell_status(state, StatusCode::ACCEPTED).await)
 }
 
@@ -106,12 +108,6 @@ pub(super) async fn unknown_method(uri: Uri) -> AdminError {
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{} does not take this method", uri.path()),
     )
-}
-
-/// Whether pushes are answered 8004, as the audit shows it.
-#[derive(Serialize)]
-struct Paused {
-    paused: bool,
 }
 
 async fn set_paused(
@@ -133,6 +129,12 @@ async fn set_paused(
     };
     state.store.run(job).await??;
     Ok(tell_status(state, StatusCode::OK).await)
+}
+
+/// What the audit says of a stop.
+#[derive(Serialize)]
+struct Serving {
+    serving: bool,
 }
 
 /// The shards give their figures between two turns: waiting for them must not hold up the admin

@@ -5,7 +5,8 @@
 //! so that no page of another site can fill one in.
 //!
 //! **Invariants:** at most [`SESSIONS_MAX`] sessions, [`SESSIONS_OF_ONE_MAX`] of one token; the
-//! oldest goes. They end with the engine.
+//! oldest goes. They end with the engine, and by the steady clock: one that is set back lengthens
+//! none.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::reply::AdminError;
 use crate::control::token;
-use wire::terms::time::WallMs;
+use wire::terms::time::SteadyMs;
 
 /// Sessions at a time.
 const SESSIONS_MAX: usize = 1_000;
@@ -35,7 +36,7 @@ struct SignedInBrowser {
     cookie_sha256: [u8; 32],
     token_sha256: [u8; 32],
     form_word: Arc<str>,
-    ends_ms: WallMs,
+    ends: SteadyMs,
 }
 
 /// All of them.
@@ -51,13 +52,9 @@ pub struct SignedIn {
 
 impl Sessions {
     /// Opens one for a token; the cookie's value.
-    pub(super) fn open(
-        &mut self,
-        token_sha256: [u8; 32],
-        now_ms: WallMs,
-    ) -> Result<String, String> {
+    pub(super) fn open(&mut self, token_sha256: [u8; 32], now: SteadyMs) -> Result<String, String> {
         let (cookie, word) = (token::random_secret()?, token::random_secret()?);
-        self.0.retain(|session| session.ends_ms > now_ms);
+        self.0.retain(|session| session.ends > now);
         // Whoever signs in again and again puts out nobody's sessions but its own.
         let is_own = |session: &SignedInBrowser| session.token_sha256 == token_sha256;
         if self.0.iter().filter(|session| is_own(session)).count() >= SESSIONS_OF_ONE_MAX {
@@ -71,16 +68,16 @@ impl Sessions {
             cookie_sha256: Sha256::digest(&cookie).into(),
             token_sha256,
             form_word: word.into(),
-            ends_ms: now_ms + SESSION_SECONDS * 1_000,
+            ends: now + SESSION_SECONDS * 1_000,
         });
         Ok(cookie)
     }
 
     /// The token of a cookie, and what its forms carry.
-    pub(super) fn find(&self, cookie: &str, now_ms: WallMs) -> Option<([u8; 32], SignedIn)> {
+    pub(super) fn find(&self, cookie: &str, now: SteadyMs) -> Option<([u8; 32], SignedIn)> {
         let sha256: [u8; 32] = Sha256::digest(cookie).into();
         let is_it = |session: &&SignedInBrowser| {
-            bool::from(session.cookie_sha256.ct_eq(&sha256)) && session.ends_ms > now_ms
+            bool::from(session.cookie_sha256.ct_eq(&sha256)) && session.ends > now
         };
         let found = self.0.iter().find(is_it)?;
         Some((found.token_sha256, SignedIn { form_word: Arc::clone(&found.form_word) }))
@@ -129,49 +126,42 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
+    const AT: SteadyMs = SteadyMs::new(1);
+
     #[test]
     fn a_cookie_stands_for_its_token_until_its_time_is_over() {
         let mut sessions = Sessions::default();
-        let cookie = sessions.open([7; 32], WallMs::new(1_000)).expect("random octets");
-        let end_ms = 1_000 + SESSION_SECONDS * 1_000;
-        let (token, signed_in) =
-            sessions.find(&cookie, WallMs::new(end_ms - 1)).expect("it counts");
+        let cookie = sessions.open([7; 32], SteadyMs::new(1_000)).expect("random octets");
+        let end = SteadyMs::new(1_000 + SESSION_SECONDS * 1_000);
+        let (token, signed_in) = sessions.find(&cookie, end - 1).expect("it counts");
         assert!(token == [7; 32] && is_own_form(&signed_in, &signed_in.form_word));
         assert!(!is_own_form(&signed_in, "") && !is_own_form(&signed_in, &cookie));
-        assert!(
-            sessions.find(&cookie, WallMs::new(end_ms)).is_none()
-                && sessions.find("x", WallMs::new(1_000)).is_none()
-        );
+        assert!(sessions.find(&cookie, end).is_none() && sessions.find("x", AT).is_none());
         sessions.close(&cookie);
-        assert!(sessions.find(&cookie, WallMs::new(1_000)).is_none());
+        assert!(sessions.find(&cookie, AT).is_none());
     }
 
     #[test]
     fn sessions_without_end_put_the_oldest_out() {
         let mut sessions = Sessions::default();
-        let first = sessions.open([1; 32], WallMs::new(1)).expect("random octets");
+        let first = sessions.open([1; 32], AT).expect("random octets");
         for number in 0..SESSIONS_MAX {
             let mut token = [2; 32];
             token[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            sessions.open(token, WallMs::new(1)).expect("random octets");
+            sessions.open(token, AT).expect("random octets");
         }
-        assert!(
-            sessions.0.len() == SESSIONS_MAX && sessions.find(&first, WallMs::new(1)).is_none()
-        );
+        assert!(sessions.0.len() == SESSIONS_MAX && sessions.find(&first, AT).is_none());
     }
 
     #[test]
     fn whoever_signs_in_without_end_puts_out_its_own_sessions_only() {
         let mut sessions = Sessions::default();
-        let others = sessions.open([1; 32], WallMs::new(1)).expect("random octets");
-        let own = sessions.open([2; 32], WallMs::new(1)).expect("random octets");
+        let others = sessions.open([1; 32], AT).expect("random octets");
+        let own = sessions.open([2; 32], AT).expect("random octets");
         for _ in 0..SESSIONS_MAX {
-            sessions.open([2; 32], WallMs::new(1)).expect("random octets");
+            sessions.open([2; 32], AT).expect("random octets");
         }
-        assert!(
-            sessions.find(&others, WallMs::new(1)).is_some()
-                && sessions.find(&own, WallMs::new(1)).is_none()
-        );
+        assert!(sessions.find(&others, AT).is_some() && sessions.find(&own, AT).is_none());
         assert_eq!(sessions.0.len(), SESSIONS_OF_ONE_MAX + 1);
     }
 

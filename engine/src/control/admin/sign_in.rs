@@ -11,7 +11,7 @@ use super::door::Arrival;
 use super::reply::AdminError;
 use super::sessions::{COOKIE, SESSION_SECONDS, cookie_of, no_session};
 use crate::control::audit::Act;
-use crate::control::now::wall_now;
+use crate::control::now::steady_now;
 use crate::control::store_thread::StoreHandle;
 
 /// Where browsers sign in and out.
@@ -39,7 +39,7 @@ impl SignIn {
         Caller::new(identity, self.store.clone(), self.is_secure)
             .record(Act::new("sign in"))
             .await?;
-        let opened = self.access.sessions().open(token_sha256, wall_now());
+        let opened = self.access.sessions().open(token_sha256, steady_now());
         let broken = |sentence| AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, sentence);
         let line = self.cookie(&opened.map_err(broken)?, SESSION_SECONDS);
         HeaderValue::from_str(&line).map(Some).map_err(|_| broken("no cookie".to_owned()))

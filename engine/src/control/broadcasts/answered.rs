@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
+use super::now::Now;
 use super::shelf;
 use crate::control::limits::{ANSWERS_KEPT_MAX, ANSWERS_KEPT_OCTETS_MAX};
 use host::reading::read_bounded;
 use wire::json;
+use wire::terms::time::SteadyMs;
 
 /// How long an answer is kept, in milliseconds.
 pub(super) const KEPT_MS: u64 = 24 * 3_600 * 1_000;
@@ -58,7 +60,14 @@ pub(super) struct KeptAnswer {
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     at_ms: u64,
+    /// It goes then, whatever the wall's clock is set to meanwhile.
+    until: SteadyMs,
     octets: u64,
+}
+
+/// What was given at `at_ms`, Unix milliseconds, goes then.
+fn kept_until(at_ms: u64, now: Now) -> SteadyMs {
+    now.steady + KEPT_MS.saturating_sub(now.wall_ms.saturating_sub(at_ms))
 }
 
 /// All that are kept, and who is being answered.
@@ -71,7 +80,7 @@ pub(super) struct Answered {
 
 impl Answered {
     /// Those of a folder, which is made with the first.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, now: Now) -> io::Result<Self> {
         let mut kept = BTreeMap::new();
         let entries = match fs::read_dir(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -82,7 +91,8 @@ impl Answered {
             let name = entry.file_name();
             let Some((at_ms, key)) = name.to_str().and_then(read_name) else { continue };
             let octets = entry.metadata()?.len();
-            kept.insert(key, Kept { at_ms, octets });
+            let until = kept_until(at_ms, now);
+            kept.insert(key, Kept { at_ms, until, octets });
         }
         let (kept, turns) = (Mutex::new(kept), Mutex::default());
         Ok(Self { folder: folder.to_owned(), kept, turns })
@@ -99,8 +109,8 @@ impl Answered {
     }
 
     /// The answer that a key got.
-    pub(super) fn find(&self, key: &AnswerKey, now_ms: u64) -> io::Result<Option<KeptAnswer>> {
-        self.let_go(now_ms);
+    pub(super) fn find(&self, key: &AnswerKey, now: Now) -> io::Result<Option<KeptAnswer>> {
+        self.let_go(now.steady);
         let Some(kept) = self.kept().get(key).copied() else { return Ok(None) };
         let path = self.path(kept.at_ms, key);
         let text = match read_bounded(&path, ANSWERS_KEPT_OCTETS_MAX) {
@@ -116,15 +126,17 @@ impl Answered {
     }
 
     /// Keeps an answer; returns when a crash would leave it.
-    pub(super) fn keep(&self, key: &AnswerKey, answer: &KeptAnswer, now_ms: u64) -> io::Result<()> {
+    pub(super) fn keep(&self, key: &AnswerKey, answer: &KeptAnswer, now: Now) -> io::Result<()> {
         let octets = simd_json::to_vec(answer).map_err(io::Error::other)?;
         if !self.folder.exists() {
             fs::create_dir_all(&self.folder)?;
             self.folder.parent().map_or(Ok(()), shelf::sync)?;
         }
         self.make_room(&key.caller, octets.len() as u64);
-        shelf::write(&self.path(now_ms, key), &octets)?;
-        let kept = Kept { at_ms: now_ms, octets: octets.len() as u64 };
+        let at_ms = now.wall_ms;
+        shelf::write(&self.path(at_ms, key), &octets)?;
+        let until = kept_until(at_ms, now);
+        let kept = Kept { at_ms, until, octets: octets.len() as u64 };
         self.kept().insert(key.clone(), kept);
         Ok(())
     }
@@ -138,9 +150,9 @@ impl Answered {
     }
 
     /// What is old goes.
-    fn let_go(&self, now_ms: u64) {
+    fn let_go(&self, now: SteadyMs) {
         let mut kept = self.kept();
-        let old = kept.extract_if(.., |_, kept| now_ms.saturating_sub(kept.at_ms) >= KEPT_MS);
+        let old = kept.extract_if(.., |_, kept| kept.until <= now);
         for (key, kept) in old {
             // One that stays costs room, and goes at the next start.
             let _ = fs::remove_file(self.path(kept.at_ms, &key));
@@ -172,7 +184,7 @@ fn oldest_of_the_greediest(kept: &BTreeMap<AnswerKey, Kept>, asking: &str) -> Op
     }
     let (greediest, _) = counts.into_iter().max_by_key(|(caller, count)| (*count, *caller))?;
     let own = kept.iter().filter(|(key, _)| key.caller == greediest);
-    own.min_by_key(|(key, kept)| (kept.at_ms, *key)).map(|(key, _)| key.clone())
+    own.min_by_key(|(key, kept)| (kept.until, *key)).map(|(key, _)| key.clone())
 }
 
 /// Back from [`Answered::path`].
@@ -196,29 +208,35 @@ mod tests {
     fn an_answer_is_there_for_a_day_over_a_restart_and_for_nobody_else() {
         let directory = tempfile::tempdir().expect("a directory");
         let folder = directory.path().join("answers");
-        let answered = Answered::open(&folder).expect("nothing yet");
+        let now = Now::read();
+        let answered = Answered::open(&folder, now).expect("nothing yet");
         let (own, other) = (AnswerKey::of("a", b"1"), AnswerKey::of("b", b"1"));
-        assert_eq!(answered.find(&own, 5).expect("readable"), None);
-        answered.keep(&own, &answer("first"), 5).expect("kept");
-        let answered = Answered::open(&folder).expect("one");
-        assert_eq!(answered.find(&own, 6).expect("readable"), Some(answer("first")));
-        assert_eq!(answered.find(&other, 6).expect("readable"), None);
-        assert_eq!(answered.find(&own, 5 + KEPT_MS).expect("readable"), None);
+        assert_eq!(answered.find(&own, now).expect("readable"), None);
+        answered.keep(&own, &answer("first"), now).expect("kept");
+        let answered = Answered::open(&folder, now.later(1)).expect("one");
+        for now in [now.later(1), now.set_forward(2 * KEPT_MS), now.set_back(2 * KEPT_MS)] {
+            let found = answered.find(&own, now).expect("readable");
+            assert_eq!(found, Some(answer("first")), "a step of the clock forgets none");
+        }
+        assert_eq!(answered.find(&other, now).expect("readable"), None);
+        assert_eq!(answered.find(&own, now.later(KEPT_MS + 1)).expect("readable"), None);
         assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 0, "its file went");
     }
 
     #[test]
     fn whoever_has_most_gives_up_its_oldest() {
         let directory = tempfile::tempdir().expect("a directory");
-        let answered = Answered::open(directory.path()).expect("nothing yet");
+        let now = Now::read();
+        let answered = Answered::open(directory.path(), now).expect("nothing yet");
         let few = AnswerKey::of("few", b"1");
-        answered.keep(&few, &answer("few"), 1).expect("kept");
+        answered.keep(&few, &answer("few"), now).expect("kept");
         let key = |number: usize| AnswerKey::of("many", number.to_string().as_bytes());
         for number in 0..ANSWERS_KEPT_MAX + 1 {
-            answered.keep(&key(number), &answer("many"), 2 + number as u64).expect("kept");
+            let now = now.later(1 + number as u64);
+            answered.keep(&key(number), &answer("many"), now).expect("kept");
         }
         assert_eq!(answered.kept().len(), ANSWERS_KEPT_MAX);
-        let is_there = |key: &AnswerKey| answered.find(key, 9).expect("readable").is_some();
+        let is_there = |key: &AnswerKey| answered.find(key, now).expect("readable").is_some();
         assert!(is_there(&few) && !is_there(&key(0)) && !is_there(&key(1)) && is_there(&key(2)));
         let files = fs::read_dir(directory.path()).expect("a folder").count();
         assert_eq!(files, ANSWERS_KEPT_MAX);

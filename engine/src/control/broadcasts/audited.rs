@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::check::hexadecimal;
 use super::documents::FollowerWanted;
 use crate::broadcast::manifest::{Manifest, Texts};
+use crate::broadcast::templates::TemplateWanted;
 
 /// Octets of a text's SHA-256 that are told.
 const DIGEST_OCTETS: usize = 16;
@@ -26,6 +27,27 @@ pub(super) fn follower(wanted: &FollowerWanted) -> FollowerWanted {
     let mut audited = wanted.clone();
     audited.texts.iter_mut().for_each(hide);
     audited
+}
+
+/// A version of a template, without its texts.
+#[derive(Serialize)]
+pub(super) struct AuditedTemplate {
+    version: u32,
+    digest: String,
+}
+
+/// What is kept of a version of these texts.
+pub(super) fn template(version: u32, texts: &TemplateWanted) -> AuditedTemplate {
+    let text = simd_json::to_string(texts).unwrap_or_default();
+    AuditedTemplate { version, digest: digest_of(&text) }
+}
+
+impl AuditedTemplate {
+    /// The version that these texts will be: the same ones are no other.
+    pub(super) fn following(&self, texts: &TemplateWanted) -> u32 {
+        let is_same = template(self.version, texts).digest == self.digest;
+        if is_same { self.version } else { self.version + 1 }
+    }
 }
 
 /// What became of a list's file, without its lines.

@@ -124,6 +124,8 @@ impl BroadcastDesk {
         if let Some(unnamed) = if checked.is_err() { Some(path) } else { before } {
             let _ = fs::remove_file(unnamed);
         }
+        // From now on it ages.
+        self.check_now_ms(broadcast)?;
         checked
     }
 

@@ -14,6 +14,7 @@ use super::documents::{
     Approval, BroadcastDocument, CheckDocument, ListDocument, Stage, StartDocument, WantedLife,
 };
 use super::loaded::loaded;
+use super::now::{Age, Now};
 use super::opted_out::OptedOut;
 use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, STATE, broken, refused, unknown};
 use super::shelf::{Shelf, new_identifier};
@@ -63,6 +64,7 @@ pub(super) struct Entry {
     pub(super) unretracted: Option<Retry>,
     /// Its start is due, and could not be carried out yet.
     pub(super) unstarted: Option<Retry>,
+    pub(super) ages: Ages,
 }
 
 impl Entry {
@@ -80,7 +82,14 @@ impl Entry {
             unkept: None,
             unretracted: None,
             unstarted: None,
+            ages: Ages::default(),
         }
+    }
+
+    /// Now, as the time of its dry run is told: what the wall's clock shows if nobody sets it.
+    pub(super) fn check_now_ms(&mut self, now: Now) -> u64 {
+        let check = self.document.check.as_ref();
+        check.map_or(now.wall_ms, |check| check.at_ms + self.ages.check.since(check.at_ms, now))
     }
 
     /// An order leads there; an end stays one.
@@ -92,6 +101,21 @@ impl Entry {
     }
 }
 
+/// How long ago things of a broadcast were.
+#[derive(Default)]
+pub(super) struct Ages {
+    /// Its dry run.
+    check: Age,
+    /// Its start.
+    pub(super) start: Age,
+    /// The beginning of its newest wave, or its start where there was none yet.
+    pub(super) wave: Age,
+    /// That it is to be taken back.
+    pub(super) retracting: Age,
+    /// Its end.
+    pub(super) end: Age,
+}
+
 /// Everything there is.
 #[derive(Default)]
 pub(super) struct Standing {
@@ -100,6 +124,8 @@ pub(super) struct Standing {
     pub(super) templates: BTreeMap<String, TemplateDocument>,
     /// The ordinals that were given are below.
     pub(super) next_ordinal: u32,
+    /// Why nobody knows which were given.
+    ordinals_lost: Option<String>,
     /// What was started before this start of the engine and is not over; once the shards know it.
     pub(super) may_follow: Option<Vec<u32>>,
     /// Broadcasts whose documents cannot be read, and why.
@@ -116,8 +142,11 @@ impl Standing {
     /// What there is in the data directory. A document that cannot be read is told, and keeps
     /// nothing else from going on.
     fn read(shelf: &Shelf) -> io::Result<Self> {
-        let next_ordinal = shelf.next_ordinal()?.max(1);
-        let mut standing = Self { next_ordinal, ..Self::default() };
+        let (next_ordinal, lost) = match shelf.next_ordinal() {
+            Ok(next) => (next, None),
+            Err(error) => (0, Some(error.to_string())),
+        };
+        let mut standing = Self { next_ordinal: next_ordinal.max(1), ..Self::default() };
         let lists = shelf.lists()?;
         standing.damaged_lists = lists.damaged;
         for list in lists.documents {
@@ -130,6 +159,7 @@ impl Standing {
             standing.next_ordinal = standing.next_ordinal.max(ordinal + 1);
             standing.broadcasts.insert(document.broadcast.clone(), Entry::of(document));
         }
+        standing.note_lost_ordinals(lost);
         let (templates, damaged) = shelf.all_templates::<TemplateDocument>()?;
         for template in templates {
             standing.templates.insert(template.template.clone(), template);
@@ -139,6 +169,38 @@ impl Standing {
             tracing::error!(error, "a document is damaged: {DAMAGED_REMEDY}");
         }
         Ok(standing)
+    }
+
+    /// Which ordinals were given follows from the documents and the journals, where all of them can
+    /// be read. Where not, nothing is started: an ordinal that is given twice is two broadcasts.
+    fn note_lost_ordinals(&mut self, lost: Option<String>) {
+        let Some(error) = lost else { return };
+        if self.damaged.is_empty() {
+            tracing::warn!(
+                error,
+                "which broadcasts had which numbers is taken from their documents"
+            );
+            return;
+        }
+        tracing::error!(error, "no broadcast is started: {DAMAGED_REMEDY}");
+        self.ordinals_lost = Some(error);
+    }
+
+    /// The number of the next start.
+    ///
+    /// # Errors
+    /// Nobody knows which were given.
+    pub(super) fn free_ordinal(&self) -> Result<u32, BroadcastRefusal> {
+        match &self.ordinals_lost {
+            None => Ok(self.next_ordinal),
+            Some(why) => {
+                let sentence = format!(
+                    "nobody knows which numbers broadcasts have ({why}), and some documents are \
+                     damaged: {DAMAGED_REMEDY}"
+                );
+                Err(broken(sentence))
+            }
+        }
     }
 
     pub(super) fn entry(&mut self, broadcast: &str) -> Result<&mut Entry, BroadcastRefusal> {
@@ -219,7 +281,7 @@ impl BroadcastDesk {
         // A restored copy may lack a broadcast of which the journals have something.
         standing.next_ordinal = standing.next_ordinal.max(highest + 1);
         let catalogue = RwLock::new(Arc::new(loaded(&shelf)));
-        let answered = Answered::open(&shelf.answers())?;
+        let answered = Answered::open(&shelf.answers(), Now::read())?;
         let desk = Arc::new(Self {
             shelf,
             acts: Acts::new(data_dir),
@@ -235,7 +297,7 @@ impl BroadcastDesk {
             standing: Mutex::new(standing),
         });
         desk.sweep_gone();
-        desk.publish_suppression(clock::unix_ms());
+        desk.publish_suppression(Now::read().steady);
         desk.note_all_told();
         desk.remember_past();
         desk.tell_again();
@@ -387,6 +449,11 @@ impl BroadcastDesk {
         })
     }
 
+    /// See [`Entry::check_now_ms`].
+    pub(super) fn check_now_ms(&self, broadcast: &str) -> Result<u64, BroadcastRefusal> {
+        Ok(self.standing().entry(broadcast)?.check_now_ms(Now::read()))
+    }
+
     /// The dry run was approved, by somebody who neither wrote nor changed it.
     pub(super) fn approve(
         &self,
@@ -394,10 +461,10 @@ impl BroadcastDesk {
         digest: &str,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
-        let now_ms = clock::unix_ms();
+        let (now_ms, check_now_ms) = (clock::unix_ms(), self.check_now_ms(broadcast)?);
         self.alter(broadcast, |document| {
             check_stage(document, &[Stage::Checked, Stage::Approved])?;
-            holding_check(document, digest, now_ms)?;
+            holding_check(document, digest, check_now_ms)?;
             if document.author == by || document.changed_by.iter().any(|other| other == by) {
                 let sentence = "whoever wrote or changed a broadcast does not approve it: ask \
                                 somebody else";
@@ -419,11 +486,12 @@ impl BroadcastDesk {
         broadcast: &str,
         digest: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        let check_now_ms = self.check_now_ms(broadcast)?;
         let mut standing = self.standing();
         takes_none_back(&standing, broadcast)?;
         self.alter_in(&mut standing, broadcast, |document| {
             check_stage(document, &[Stage::Checked, Stage::Approved])?;
-            holding_check(document, digest, clock::unix_ms())?;
+            holding_check(document, digest, check_now_ms)?;
             document.stage = Stage::Draft;
             document.check = None;
             document.approvals.clear();

@@ -12,6 +12,7 @@ use super::documents::{
 use super::figures::Snapshot;
 use super::handling::{act, beside, stopping};
 use super::refusal::BroadcastRefusal;
+use super::snapshot::state_word;
 use crate::broadcast::life::End;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::slice::Order;
@@ -72,6 +73,10 @@ impl BroadcastDesk {
         manifest: Manifest,
     ) -> Done {
         let line = Act::new(format!("broadcast change {broadcast}"));
+        let line = match self.standing().entry(&broadcast) {
+            Ok(entry) => line.before(&audited::manifest(&entry.document.manifest)),
+            Err(_) => line,
+        };
         let line = line.after(&audited::manifest(&manifest));
         act(caller, self, line, move |desk, by| desk.change(&broadcast, manifest, by)).await
     }
@@ -99,7 +104,7 @@ impl BroadcastDesk {
             Judgement::Approve => "approve",
             Judgement::Reject => "reject",
         };
-        let line = Act::new(format!("broadcast {verb} {broadcast}"));
+        let line = Act::new(format!("broadcast {verb} {broadcast}")).after(&wanted);
         let work = move |desk: &Self, by: &str| match verdict {
             Judgement::Approve => desk.approve(&broadcast, &wanted.digest, by),
             Judgement::Reject => desk.reject(&broadcast, &wanted.digest),
@@ -140,9 +145,14 @@ impl BroadcastDesk {
             Halt::Cancel(_) => ("cancel", Order::End(End::Cancelled)),
         };
         let line = Act::new(format!("broadcast {verb} {broadcast}"));
+        let line = match self.standing().entry(&broadcast) {
+            Ok(entry) => line.before(&state_word(entry)),
+            Err(_) => line,
+        };
         let line = match &halt {
             Halt::Cancel(why) => line.after(why),
-            _ => line,
+            Halt::Pause => line.after(&"paused"),
+            Halt::Resume => line.after(&"running"),
         };
         let is_retracted =
             matches!(&halt, Halt::Cancel(CancelWanted { retract: Retract::Yes, .. }));

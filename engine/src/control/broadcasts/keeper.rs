@@ -11,6 +11,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::desk::{BroadcastDesk, Entry};
 use super::documents::{BroadcastDocument, EndDocument, ProgressDocument, Stage};
+use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, broken, refused};
 use super::shelf::Part;
 use super::snapshot;
@@ -23,6 +24,7 @@ use crate::broadcast::recipients::Recipients;
 use crate::shard::SliceFigures;
 use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
+use wire::terms::time::SteadyMs;
 
 /// How often what runs is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -66,26 +68,27 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
     let mut told = None;
     while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         let Some(desk) = desk.upgrade() else { return };
-        desk.start_due(clock::unix_ms());
-        desk.tell_untold(clock::unix_ms());
-        desk.publish_suppression_again(clock::unix_ms());
+        desk.start_due(Now::read());
+        desk.tell_untold(Now::read().steady);
+        desk.publish_suppression_again(Now::read().steady);
         // What goes wrong in the same way for hours is said once.
-        let wrong = desk.look(clock::unix_ms()).err().map(|refusal| refusal.sentence);
+        let wrong = desk.look(Now::read().steady).err().map(|refusal| refusal.sentence);
         if let Some(error) = wrong.as_ref().filter(|_| wrong != told) {
             tracing::warn!(error, "a broadcast's outcomes are not kept yet: tried again");
         }
         told = wrong;
-        desk.open_due_waves(clock::unix_ms());
-        desk.take_back_due(clock::unix_ms());
+        desk.open_due_waves(Now::read());
+        desk.take_back_due(Now::read());
         desk.tell();
-        desk.retire(clock::unix_ms(), clock::monotonic_ns() / 1_000_000);
+        let now = Now::read();
+        desk.retire(now.wall_ms, now.steady.ms());
     }
 }
 
 impl BroadcastDesk {
     /// Looks at what runs, and keeps the outcomes of what is over. One that cannot be kept is tried
     /// again later, and keeps no other from its end; what went wrong first is told.
-    pub(super) fn look(&self, now_ms: u64) -> Result<(), BroadcastRefusal> {
+    pub(super) fn look(&self, now: SteadyMs) -> Result<(), BroadcastRefusal> {
         let runs = |entry: &Entry| entry.document.stage == Stage::Started;
         if !self.standing().broadcasts.values().any(runs) {
             return Ok(());
@@ -103,12 +106,12 @@ impl BroadcastDesk {
         let mut wrong = Ok(());
         for broadcast in &over {
             let mut unkept = self.standing().entry(broadcast)?.unkept;
-            if unkept.is_some_and(|retry| now_ms < retry.due_ms) {
+            if unkept.is_some_and(|retry| !retry.is_due(now)) {
                 continue;
             }
             let kept = self.keep(broadcast);
             // What it writes, others may need the room for: it waits longer each time.
-            unkept = kept.is_err().then(|| Retry::after(unkept, now_ms));
+            unkept = kept.is_err().then(|| Retry::after(unkept, now));
             self.standing().entry(broadcast)?.unkept = unkept;
             wrong = wrong.and(kept);
         }
@@ -118,7 +121,7 @@ impl BroadcastDesk {
     /// Asks the shards where everything stands.
     pub(super) fn refresh(&self) -> Result<(), BroadcastRefusal> {
         let all = self.engine.broadcast_figures()?;
-        let now_ms = clock::unix_ms();
+        let now = Now::read();
         let mut standing = self.standing();
         for entry in standing.broadcasts.values_mut() {
             let Some(start) = &entry.document.started else { continue };
@@ -133,7 +136,8 @@ impl BroadcastDesk {
             // Some shards' figures are not those of all rows: it is being told to them.
             entry.figures = if figures.len() == all.len() { figures } else { Vec::new() };
             let state = state_of(&entry.figures);
-            entry.watched.look(&entry.figures, state, (at_ms, now_ms));
+            let age_ms = entry.ages.start.since(at_ms, now);
+            entry.watched.look(&entry.figures, state, (age_ms, now));
         }
         Ok(())
     }

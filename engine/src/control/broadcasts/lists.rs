@@ -11,6 +11,7 @@ use super::check::hexadecimal;
 use super::desk::{BroadcastDesk, CHECK_HOLDS_MS};
 use super::documents::{BroadcastDocument, ListDocument, ListWanted, Stage, VersionDocument};
 use super::memory::SUPPRESSION;
+use super::now::Now;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, TOO_MANY_REFUSED, refused, unknown};
 use super::shelf::{Part, new_identifier};
 use crate::broadcast::limits::PARAMETER_COLUMNS_MAX;
@@ -145,7 +146,7 @@ impl BroadcastDesk {
         fs::remove_dir_all(self.shelf.list(list))?;
         standing.lists.remove(list);
         drop(standing);
-        self.publish_suppression(clock::unix_ms());
+        self.publish_suppression(Now::read().steady);
         Ok(document)
     }
 
@@ -208,7 +209,7 @@ impl BroadcastDesk {
         *list = longer;
         drop(standing);
         self.retire_versions(&wanted.list);
-        self.publish_suppression(clock::unix_ms());
+        self.publish_suppression(Now::read().steady);
         let list = wanted.list;
         Ok(Imported { list, version: number, digest, is_refused, account, changes })
     }

@@ -18,7 +18,7 @@ use crate::io::figures::ControlError;
 use host::clock;
 use host::mapped::Mapped;
 use wire::terms::ids::Msn;
-use wire::terms::time::WallMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// The purpose of a list of those who want no broadcasts.
 pub(super) const SUPPRESSION: &str = "suppression";
@@ -90,7 +90,7 @@ impl BroadcastDesk {
 
     /// The shards hear of those who want no broadcasts, if that has changed since. A list that
     /// cannot be read takes nobody away of whom they have heard before.
-    pub(super) fn publish_suppression(&self, now_ms: u64) {
+    pub(super) fn publish_suppression(&self, now: SteadyMs) {
         // Held until the shards have it: of two that publish the later one is told last.
         let mut told = self.suppression();
         let files = self.suppressing();
@@ -123,7 +123,7 @@ impl BroadcastDesk {
         let taken = self.engine.suppress(&all);
         told.known = all;
         let is_done = is_whole && taken.is_ok();
-        told.retry = (!is_done).then(|| Retry::after(told.retry, now_ms));
+        told.retry = (!is_done).then(|| Retry::after(told.retry, now));
     }
 
     /// Takes those away who want no broadcasts.
@@ -133,10 +133,10 @@ impl BroadcastDesk {
     }
 
     /// Reads and tells once more what could not be, when it is time for that.
-    pub(super) fn publish_suppression_again(&self, now_ms: u64) {
+    pub(super) fn publish_suppression_again(&self, now: SteadyMs) {
         let retry = self.suppression().retry;
-        if retry.is_some_and(|retry| retry.due_ms <= now_ms) {
-            self.publish_suppression(now_ms);
+        if retry.is_some_and(|retry| retry.is_due(now)) {
+            self.publish_suppression(now);
         }
     }
 

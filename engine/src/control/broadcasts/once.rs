@@ -22,12 +22,12 @@ use super::answered::{AnswerKey, KeptAnswer};
 use super::check::hexadecimal;
 use super::desk::BroadcastDesk;
 use super::handling::{Desk, beside, stopping};
+use super::now::Now;
 use super::refusal::{BroadcastRefusal, REUSED, refused};
 use crate::control::admin::Caller;
 use crate::control::admin::reading::{next_octets, whole_octets};
 use crate::control::admin::reply::AdminError;
 use crate::control::limits::{ANSWER_KEPT_OCTETS_MAX, IDEMPOTENCY_KEY_OCTETS_MAX};
-use host::clock;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Whose bodies are files: they are heard as they pass.
@@ -74,7 +74,7 @@ async fn answer(
     let _turn = desk.answered.turn(&key).await;
     let wanted = key.clone();
     let known =
-        beside(Arc::clone(&desk), move |desk| Ok(desk.answered.find(&wanted, clock::unix_ms())?));
+        beside(Arc::clone(&desk), move |desk| Ok(desk.answered.find(&wanted, Now::read())?));
     let known = known.await?;
     let (parts, body) = request.into_parts();
     if let Some(known) = known {
@@ -122,8 +122,7 @@ async fn keep(
     let content_type = content_type.unwrap_or_default().to_owned();
     if let Ok(text) = String::from_utf8(octets.clone()) {
         let answer = KeptAnswer { request, status: parts.status.as_u16(), content_type, text };
-        let kept =
-            beside(desk, move |desk| Ok(desk.answered.keep(&key, &answer, clock::unix_ms())?));
+        let kept = beside(desk, move |desk| Ok(desk.answered.keep(&key, &answer, Now::read())?));
         if let Err(refusal) = kept.await {
             let error = refusal.sentence;
             tracing::warn!(error, "an answer is not kept: sent again, its request is done again");

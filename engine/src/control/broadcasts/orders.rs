@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::desk::{BroadcastDesk, Standing};
 use super::documents::{BroadcastDocument, EndDocument, OrderedDocument, Stage, WantedLife};
+use super::now::Now;
 use super::reach::ReachCurve;
 use super::refusal::{BroadcastRefusal, STATE, refused};
 use super::turns::{Retry, Turns, Untold};
@@ -22,6 +23,7 @@ use crate::broadcast::life::End;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
 use host::clock;
+use wire::terms::time::SteadyMs;
 
 /// What a start is told with.
 struct Tale {
@@ -64,8 +66,8 @@ impl BroadcastDesk {
 
     /// Tells once more what some shard may not have heard, and keeps what could not be kept, when
     /// it is time for that.
-    pub(super) fn tell_untold(&self, now_ms: u64) {
-        let is_due = |retry: &Retry| retry.due_ms <= now_ms;
+    pub(super) fn tell_untold(&self, now: SteadyMs) {
+        let is_due = |retry: &Retry| retry.is_due(now);
         let (mut due, mut unkept) = (Vec::new(), Vec::new());
         for (name, entry) in &self.standing().broadcasts {
             if entry.untold.as_ref().is_some_and(|untold| is_due(&untold.retry)) {
@@ -121,7 +123,7 @@ impl BroadcastDesk {
         if let Ok(entry) = self.standing().entry(broadcast) {
             let before = entry.untold.take().map(|untold| untold.retry);
             entry.untold = refusal.map(|refusal| Untold {
-                retry: Retry::after(before, clock::unix_ms()),
+                retry: Retry::after(before, Now::read().steady),
                 why: refusal.sentence,
             });
         }
@@ -214,7 +216,9 @@ impl BroadcastDesk {
             match (&document.started, document.stage, order) {
                 (Some(start), Stage::Started, _) => {
                     let ordinal = start.ordinal;
-                    let life = life_of(order, document, clock::unix_ms());
+                    let hold_ms = document.manifest.hold_seconds * 1_000;
+                    let age_ms = entry.ages.start.since(start.at_ms, Now::read());
+                    let life = life_of(order, age_ms < hold_ms);
                     entry.wants(life);
                     (ordinal, life)
                 }
@@ -315,7 +319,7 @@ impl BroadcastDesk {
         match kept {
             Ok(_) => Ok(()),
             Err(refusal) => {
-                entry.unkept_order = Some(Retry::after(before, clock::unix_ms()));
+                entry.unkept_order = Some(Retry::after(before, Now::read().steady));
                 if before.is_none() {
                     let error = &refusal.sentence;
                     tracing::error!(broadcast, error, "an order holds and is not kept yet");
@@ -366,9 +370,9 @@ fn ended_as(life: &str) -> EndDocument {
 
 /// Where an order leads what was started. One touch while it holds aborts it, in every shard alike,
 /// whichever of them have begun by their own clocks.
-fn life_of(order: Order, document: &BroadcastDocument, now_ms: u64) -> WantedLife {
+fn life_of(order: Order, is_held: bool) -> WantedLife {
     match order {
-        Order::Pause if now_ms < begins_ms(document) => WantedLife::Cancelled,
+        Order::Pause if is_held => WantedLife::Cancelled,
         Order::Pause => WantedLife::Paused,
         Order::Start | Order::Resume | Order::Wave { .. } => WantedLife::Running,
         Order::End(_) | Order::Chain { .. } => WantedLife::Cancelled,
@@ -385,12 +389,6 @@ fn orders_to(life: WantedLife) -> Vec<Order> {
     }
 }
 
-/// When its first row may begin, Unix milliseconds.
-fn begins_ms(document: &BroadcastDocument) -> u64 {
-    let hold_ms = document.manifest.hold_seconds * 1_000;
-    document.started.as_ref().map_or(0, |start| start.at_ms + hold_ms)
-}
-
 /// What a shard that hears of the start has to do behind it, before any row has its turn.
 fn orders_behind(standing: &Standing, document: &BroadcastDocument) -> Vec<Order> {
     let mut orders = Vec::new();
@@ -398,16 +396,8 @@ fn orders_behind(standing: &Standing, document: &BroadcastDocument) -> Vec<Order
     if let (open @ 2.., _) = document.waves_open() {
         orders.push(Order::Wave { open });
     }
-    orders.extend(match &document.ordered {
-        // While it holds, one touch ends it.
-        Some(OrderedDocument { life: WantedLife::Paused, at_ms })
-            if *at_ms < begins_ms(document) =>
-        {
-            orders_to(WantedLife::Cancelled)
-        }
-        Some(OrderedDocument { life, .. }) => orders_to(*life),
-        None => Vec::new(),
-    });
+    // Whether it held then was looked at when it was ordered.
+    orders.extend(document.ordered.iter().flat_map(|ordered| orders_to(ordered.life)));
     let own = document.manifest.alertseq.unwrap_or_default();
     let of_chain = standing.chain(&document.manifest);
     let highest = of_chain.filter_map(|(other, _)| other.manifest.alertseq).max();
@@ -419,6 +409,8 @@ fn orders_behind(standing: &Standing, document: &BroadcastDocument) -> Vec<Order
 
 #[cfg(test)]
 mod tests {
+    use super::super::figures::Snapshot;
+    use super::super::now::set_back;
     use super::super::tests::Bench;
     use super::*;
     use crate::broadcast::life::Life;
@@ -438,5 +430,36 @@ mod tests {
         bench.desk.tell_orders_behind(&broadcast, orders).expect("told");
         let lives = bench.engine.broadcasts.lives(bench.ordinal(&broadcast));
         assert_eq!(lives, vec![Some(Life::Running); 2]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_pause_an_end_and_puts_none_off() {
+        const HOUR_MS: u64 = 3_600_000;
+        let bench = Bench::new(2, 10);
+        let broadcast = bench.started("a", "");
+        bench.begin_in(&broadcast, &[0, 1]);
+        bench.desk.refresh().expect("figures");
+        let before = bench.desk.snapshot(&broadcast, false).expect("figures");
+        let now = Now::read();
+        // Its start lies an hour ahead from here on.
+        set_back(HOUR_MS);
+        bench.stand(1, true);
+        bench.desk.order(&broadcast, Order::Pause).expect_err("a shard stands");
+        let lives = || bench.engine.broadcasts.lives(bench.ordinal(&broadcast));
+        assert_eq!(lives(), [Some(Life::Paused), Some(Life::Running)], "a pause, and no end");
+        bench.stand(1, false);
+        bench.desk.tell_untold(now.steady + 9_000);
+        assert_eq!(lives()[1], Some(Life::Running));
+        bench.desk.tell_untold(Now::read().steady + 10_001);
+        assert_eq!(lives()[1], Some(Life::Paused));
+        // The closer look is not an hour away, and neither is the last.
+        let looked = |snapshot: &Snapshot| snapshot.breakdown.as_ref().map(|look| look.at_ms);
+        assert!(looked(&before).is_some_and(|at_ms| at_ms > now.wall_ms - 1_000));
+        bench.desk.standing().entry(&broadcast).expect("there").watched.next_look = SteadyMs::ZERO;
+        let after = bench.desk.snapshot(&broadcast, false).expect("figures");
+        assert!(looked(&after).is_some_and(|at_ms| at_ms < now.wall_ms), "another look");
+        let mut standing = bench.desk.standing();
+        let next_look = standing.entry(&broadcast).expect("there").watched.next_look;
+        assert!(next_look < Now::read().steady + 60_000, "and the next one comes soon");
     }
 }

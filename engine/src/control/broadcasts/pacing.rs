@@ -8,6 +8,7 @@ use host::clock;
 
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, PaceSet, PaceWanted, Stage};
+use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, refused};
 use super::turns::{Retry, Untold};
 use crate::broadcast::running::RunningPace;
@@ -65,7 +66,7 @@ impl BroadcastDesk {
             let mut standing = self.standing();
             let why = "a shard does not answer: it is told its pace again".to_owned();
             let untold = &mut standing.entry(broadcast)?.untold;
-            let retry = Retry::after(None, clock::unix_ms());
+            let retry = Retry::after(None, Now::read().steady);
             untold.get_or_insert(Untold { retry, why });
         }
         told?;
@@ -95,7 +96,7 @@ mod tests {
         bench.desk.set_pace(&broadcast, &faster, "operator").expect_err("a shard stands");
         bench.stand(1, false);
         assert_eq!(paces(&bench, ordinal), [Some(9), Some(5)]);
-        bench.desk.tell_untold(clock::unix_ms() + 60_000);
+        bench.desk.tell_untold(Now::read().steady + 60_000);
         assert_eq!(paces(&bench, ordinal), [Some(9); 2]);
         bench.restart(|_| false);
         assert_eq!(paces(&bench, ordinal), [Some(9); 2], "what was set, not what was written");

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use super::desk::{BroadcastDesk, check_stage};
 use super::documents::{Approval, BroadcastDocument, FollowerWanted, RetractingDocument, Stage};
 use super::followers::retraction_of;
+use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, refused};
 use super::shelf::Part;
 use super::turns::Retry;
@@ -88,21 +89,21 @@ impl BroadcastDesk {
     }
 
     /// Starts what takes back whatever is over by now. One thread alone calls this.
-    pub(super) fn take_back_due(&self, now_ms: u64) {
+    pub(super) fn take_back_due(&self, now: Now) {
         let due: Vec<String> = {
             let standing = self.standing();
             let due = standing.broadcasts.iter().filter(|(_, entry)| {
                 let document = &entry.document;
                 let is_stopped = document.stage == Stage::Ended || entry.is_stopped();
                 let is_wanted = document.retracting.as_ref().is_some_and(|due| !due.is_done);
-                let is_due = entry.unretracted.is_none_or(|retry| retry.due_ms <= now_ms);
+                let is_due = entry.unretracted.is_none_or(|retry| retry.is_due(now.steady));
                 is_stopped && is_wanted && is_due
             });
             due.map(|(name, _)| name.clone()).collect()
         };
         for broadcast in due {
             let done = self.take_back_now(&broadcast);
-            let noted = self.note_taken_back(&broadcast, done, now_ms);
+            let noted = self.note_taken_back(&broadcast, done, now);
             if let Err(refusal) = noted {
                 let error = refusal.sentence;
                 tracing::error!(broadcast, error, "what became of a retraction is not kept");
@@ -114,13 +115,13 @@ impl BroadcastDesk {
         &self,
         broadcast: &str,
         done: Result<(), BroadcastRefusal>,
-        now_ms: u64,
+        now: Now,
     ) -> Result<(), BroadcastRefusal> {
         let mut standing = self.standing();
         let entry = standing.entry(broadcast)?;
-        entry.unretracted = done.is_err().then(|| Retry::after(entry.unretracted, now_ms));
+        entry.unretracted = done.is_err().then(|| Retry::after(entry.unretracted, now.steady));
         let Some(known) = &entry.document.retracting else { return Ok(()) };
-        let is_late = now_ms.saturating_sub(known.at_ms) > TRIED_MS_MAX;
+        let is_late = entry.ages.retracting.since(known.at_ms, now) > TRIED_MS_MAX;
         let trouble = done.err().map(|refusal| refusal.sentence);
         let is_done = trouble.is_none() || is_late;
         if known.trouble == trouble && !is_done {
@@ -265,11 +266,11 @@ mod tests {
         cancel(&bench, &broadcast);
         bench.desk.take_back(&broadcast, "operator").expect("noted");
         bench.restart(|_| true);
-        let now_ms = clock::unix_ms();
-        bench.desk.take_back_due(now_ms);
+        let now = Now::read();
+        bench.desk.take_back_due(now);
         assert_eq!(document(&bench, &broadcast).retracting.expect("noted").broadcast, None);
-        bench.desk.look(now_ms).expect("its end is kept");
-        bench.desk.take_back_due(now_ms);
+        bench.desk.look(now.steady).expect("its end is kept");
+        bench.desk.take_back_due(now);
         let known = document(&bench, &broadcast).retracting.expect("noted");
         assert!(known.is_done && known.trouble.is_none(), "{known:?}");
         let new = known.broadcast.expect("it has one");
@@ -278,7 +279,7 @@ mod tests {
         assert_eq!(follower.ended.map(|end| end.life).as_deref(), Some(NOBODY));
         assert_eq!((follower.manifest.reqid.as_str(), follower.author.as_str()), ("r", "author"));
         bench.desk.take_back(&broadcast, "operator").expect("noted before");
-        bench.desk.take_back_due(now_ms + 600_000);
+        bench.desk.take_back_due(now.later(600_000));
         assert_eq!(document(&bench, &broadcast).retracting.expect("noted").broadcast, Some(new));
         assert_eq!(bench.desk.standing().broadcasts.len(), 2);
     }
@@ -292,12 +293,12 @@ mod tests {
         bench.desk.start(&other, &digest, recipients, "operator").expect("started");
         cancel(&bench, &broadcast);
         bench.desk.take_back(&broadcast, "operator").expect("noted");
-        let now_ms = clock::unix_ms();
-        bench.desk.look(now_ms).expect("its end is kept");
-        bench.desk.take_back_due(now_ms);
+        let now = Now::read();
+        bench.desk.look(now.steady).expect("its end is kept");
+        bench.desk.take_back_due(now);
         let known = document(&bench, &broadcast).retracting.expect("noted");
         assert!(!known.is_done && known.trouble.is_some_and(|why| why.contains("reqid")));
-        bench.desk.take_back_due(now_ms + TRIED_MS_MAX + 1);
+        bench.desk.take_back_due(now.later(TRIED_MS_MAX + 1));
         assert!(document(&bench, &broadcast).retracting.expect("noted").is_done, "given up");
     }
 
@@ -325,7 +326,7 @@ mod tests {
         bench.desk.start(&other, &digest, recipients, "operator").expect("started");
         deliver(bench, &broadcast);
         end(bench, &broadcast);
-        bench.desk.take_back_due(clock::unix_ms());
+        bench.desk.take_back_due(Now::read());
         let known = document(bench, &broadcast).retracting.expect("noted");
         assert!(!known.is_done, "another has its reqid");
         (broadcast, known.broadcast.expect("it has one"))
@@ -342,7 +343,7 @@ mod tests {
         cancel(bench, broadcast);
         bench.desk.take_back(broadcast, "operator").expect("noted");
         bench.engine.broadcasts.settle(bench.ordinal(broadcast));
-        bench.desk.look(clock::unix_ms()).expect("its end is kept");
+        bench.desk.look(Now::read().steady).expect("its end is kept");
     }
 
     #[test]
@@ -371,7 +372,7 @@ mod tests {
                 other.document.manifest.reqid = "free".to_owned();
             });
         }
-        bench.desk.take_back_due(clock::unix_ms() + 60_000);
+        bench.desk.take_back_due(Now::read().later(60_000));
         let known = document(&bench, &broadcast).retracting.expect("noted");
         assert!(known.is_done, "{known:?}");
         let follower = document(&bench, &new);
@@ -401,7 +402,7 @@ mod tests {
         put("Something that nobody has agreed to");
         deliver(&bench, &broadcast);
         end(&bench, &broadcast);
-        bench.desk.take_back_due(clock::unix_ms());
+        bench.desk.take_back_due(Now::read());
         let known = document(&bench, &broadcast).retracting.expect("noted");
         assert!(known.is_done, "{known:?}");
         let follower = document(&bench, &known.broadcast.expect("it has one"));

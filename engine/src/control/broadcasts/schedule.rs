@@ -6,7 +6,9 @@
 use super::desk::BroadcastDesk;
 use super::documents::{ScheduleDocument, Stage};
 use super::due::is_too_late;
+use super::now::Now;
 use super::turns::Retry;
+use wire::terms::time::SteadyMs;
 
 /// How a broadcast ended that was not started in its time.
 const MISSED: &str = "missed";
@@ -14,14 +16,15 @@ const MISSED: &str = "missed";
 impl BroadcastDesk {
     /// Starts what is due, and ends what was missed. A start that cannot be carried out is tried
     /// again later: what each try reads and makes, others may need the device for.
-    pub(super) fn start_due(&self, now_ms: u64) {
+    pub(super) fn start_due(&self, now: Now) {
+        let now_ms = now.wall_ms;
         let due: Vec<(String, ScheduleDocument, bool)> = {
             let standing = self.standing();
             let due = standing.broadcasts.values().filter_map(|entry| {
                 let document = &entry.document;
                 let due = document.scheduled.as_ref()?;
                 let is_missed = is_too_late(&document.manifest, due.due_ms, now_ms);
-                let waits = entry.unstarted.is_some_and(|retry| now_ms < retry.due_ms);
+                let waits = entry.unstarted.is_some_and(|retry| !retry.is_due(now.steady));
                 let is_due = document.stage == Stage::Scheduled
                     && due.due_ms <= now_ms
                     && (is_missed || !waits);
@@ -37,16 +40,16 @@ impl BroadcastDesk {
                 self.start(&broadcast, &due.digest, due.recipients, &due.by).map(drop)
             };
             if let Err(refusal) = done {
-                self.note_trouble(&broadcast, refusal.sentence, now_ms);
+                self.note_trouble(&broadcast, refusal.sentence, now.steady);
             }
         }
     }
 
     /// What keeps a start from being carried out is told once.
-    fn note_trouble(&self, broadcast: &str, sentence: String, now_ms: u64) {
+    fn note_trouble(&self, broadcast: &str, sentence: String, now: SteadyMs) {
         let mut standing = self.standing();
         let Ok(entry) = standing.entry(broadcast) else { return };
-        entry.unstarted = Some(Retry::after(entry.unstarted, now_ms));
+        entry.unstarted = Some(Retry::after(entry.unstarted, now));
         let Some(due) = &mut entry.document.scheduled else { return };
         if due.trouble.as_ref() != Some(&sentence) {
             tracing::error!(broadcast, error = sentence, "a start is due and is tried again");
@@ -58,13 +61,14 @@ impl BroadcastDesk {
 #[cfg(test)]
 mod tests {
     use super::super::documents::Stage;
+    use super::super::now::Now;
     use super::super::tests::{Bench, rfc3339};
-    use host::clock;
 
     #[test]
     fn a_start_that_cannot_be_carried_out_is_tried_less_and_less_and_burns_no_number() {
         let bench = Bench::new(1, 100);
-        let now_ms = clock::unix_ms();
+        let now = Now::read();
+        let now_ms = now.wall_ms;
         let begin = rfc3339(now_ms + 3_600_000);
         let more = format!(r#""start":"{begin}","too_late_after":86400,"#);
         let broadcast = bench.started("a", &more);
@@ -84,17 +88,17 @@ mod tests {
             let mut standing = bench.desk.standing();
             let next = standing.next_ordinal;
             let entry = standing.entry(&broadcast).expect("there");
-            (next, entry.document.stage, entry.unstarted.map(|retry| retry.due_ms))
+            (next, entry.document.stage, entry.unstarted.is_some())
         };
         let (next, ..) = state();
         for later_ms in [0, 200, 5_000, 9_999] {
-            bench.desk.start_due(now_ms + later_ms);
+            bench.desk.start_due(now.later(later_ms));
         }
-        assert_eq!(state(), (next, Stage::Scheduled, Some(now_ms + 10_000)));
-        bench.desk.start_due(now_ms + 10_000);
-        assert_eq!(state(), (next, Stage::Scheduled, Some(now_ms + 30_000)));
+        assert_eq!(state(), (next, Stage::Scheduled, true));
+        bench.desk.start_due(now.later(10_000));
+        assert_eq!(state(), (next, Stage::Scheduled, true));
         std::fs::rename(&hidden, &file).expect("moved back");
-        bench.desk.start_due(now_ms + 30_000);
+        bench.desk.start_due(now.later(30_000));
         assert_eq!((state().0, state().1), (next + 1, Stage::Started));
     }
 }

@@ -15,13 +15,14 @@ use super::figures::{
     Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures, Snapshot,
     TimeLeft, is_end,
 };
+use super::now::Now;
 use super::reach::ReachCurve;
 use super::refusal::BroadcastRefusal;
 use super::tally::{Part, Tally};
 use super::watched::state_of;
 use crate::broadcast::outcomes::Outcome;
 use crate::io::figures::Obstacle;
-use host::clock;
+use wire::terms::time::SteadyMs;
 
 /// Between two closer looks, so many times as long as the last took.
 const REST: u64 = 50;
@@ -190,7 +191,7 @@ impl Entry {
     }
 
     /// The figures of this moment.
-    fn snapshot(&self, has_no_room: bool, areas_max: usize, now_ms: u64) -> Snapshot {
+    fn snapshot(&self, has_no_room: bool, areas_max: usize, now: Now) -> Snapshot {
         let document = &self.document;
         let state = state_word(self).to_owned();
         let check = document.check.as_ref();
@@ -202,11 +203,11 @@ impl Entry {
         let rate = self.rate(&reach, of(Outcome::Delivered));
         let pace = document.pace_now();
         let paced = (pace.per_second, rate.now);
-        let stalls = (self.watched.stands_still(now_ms), has_no_room);
+        let stalls = (self.watched.stands_still(now.steady), has_no_room);
         let tally = self.watched.tally.as_deref();
         Snapshot {
             broadcast: document.broadcast.clone(),
-            at_ms: now_ms,
+            at_ms: now.wall_ms,
             since_ms: since_ms(document).or_else(|| self.watched.since_ms()),
             started_ms: document.started.as_ref().map(|start| start.at_ms),
             deadline_ms: document.started.as_ref().map(|start| start.deadline_ms),
@@ -262,29 +263,29 @@ fn since_ms(document: &BroadcastDocument) -> Option<u64> {
 impl BroadcastDesk {
     /// The newest closer look; another one where its time has come.
     fn tally(&self, broadcast: &str) -> Result<Option<Arc<Tally>>, BroadcastRefusal> {
-        let begun_ms = clock::unix_ms();
-        {
+        let begun = Now::read();
+        let was_over = {
             let mut standing = self.standing();
             let entry = standing.entry(broadcast)?;
             let is_over = entry.document.stage == Stage::Ended;
             let is_last = entry.watched.is_last_look;
-            let rests = entry.watched.tally.is_some() && begun_ms < entry.watched.next_look_ms;
+            let rests = entry.watched.tally.is_some() && begun.steady < entry.watched.next_look;
             let is_gone = entry.document.rows_are_gone || entry.document.started.is_none();
             if is_gone || is_last || !is_over && rests {
                 return Ok(entry.watched.tally.clone());
             }
             // Whoever else asks meanwhile gets the one before.
-            entry.watched.next_look_ms = u64::MAX;
-        }
+            entry.watched.next_look = SteadyMs::NEVER;
+            is_over
+        };
         let found = self.words(broadcast);
-        let tally = found.map(|(recipients, words)| Tally::of(&recipients, &words, begun_ms));
-        let took_ms = clock::unix_ms().saturating_sub(begun_ms);
+        let tally = found.map(|(recipients, words)| Tally::of(&recipients, &words, begun.wall_ms));
+        let took_ms = Now::read().steady.since(begun.steady);
         let mut standing = self.standing();
         let entry = standing.entry(broadcast)?;
-        entry.watched.next_look_ms = begun_ms + (took_ms * REST).max(REST_MS_MIN);
+        entry.watched.next_look = begun.steady + (took_ms * REST).max(REST_MS_MIN);
         let tally = Arc::new(tally?);
-        entry.watched.is_last_look = entry.document.stage == Stage::Ended
-            && entry.document.ended.as_ref().is_some_and(|end| end.at_ms <= begun_ms);
+        entry.watched.is_last_look = was_over;
         if entry.watched.is_resumed {
             entry.watched.reach.replace(tally.reach());
         }
@@ -317,6 +318,6 @@ impl BroadcastDesk {
         let areas_max = if with_all_areas { usize::MAX } else { AREAS_MAX };
         let mut standing = self.standing();
         let entry = standing.entry(broadcast)?;
-        Ok(Snapshot { acts, ..entry.snapshot(has_no_room, areas_max, clock::unix_ms()) })
+        Ok(Snapshot { acts, ..entry.snapshot(has_no_room, areas_max, Now::read()) })
     }
 }

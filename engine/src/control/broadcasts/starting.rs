@@ -10,6 +10,7 @@ use super::check::reqid_is_free;
 use super::desk::{BroadcastDesk, Standing, check_stage, holding_check};
 use super::documents::{BroadcastDocument, ScheduleDocument, Stage, StartDocument};
 use super::due::due_later;
+use super::now::Now;
 use super::refusal::{
     APPROVAL, BroadcastRefusal, CHECK_OUTDATED, NOT_EXPECTED, NOT_HIGHER, STATE, TOO_MANY_LIVE,
     refused,
@@ -98,7 +99,8 @@ impl BroadcastDesk {
             let document = Box::new(document);
             return Ok(if is_over { Begun::Done(document) } else { Begun::Again(document) });
         }
-        may_start(&standing, &document, ordered, now_ms)?;
+        let check_now_ms = standing.entry(ordered.broadcast)?.check_now_ms(Now::read());
+        may_start(&standing, &document, ordered, (now_ms, check_now_ms))?;
         if let Some(due_ms) = due_later(&document.manifest, now_ms)? {
             let document = self.schedule(&mut standing, document, due_ms, ordered)?;
             return Ok(Begun::Done(Box::new(document)));
@@ -148,7 +150,9 @@ impl BroadcastDesk {
         let known = standing.entry(ordered.broadcast)?.document.clone();
         let file = |document: &BroadcastDocument| document.check.as_ref().map(|c| c.file.clone());
         let is_same = known.manifest == seen.manifest && file(&known) == file(seen);
-        let may_start = may_start(&standing, &known, ordered, clock::unix_ms());
+        let check_now_ms = standing.entry(ordered.broadcast)?.check_now_ms(Now::read());
+        let times = (clock::unix_ms(), check_now_ms);
+        let may_start = may_start(&standing, &known, ordered, times);
         if may_start.is_ok() && !is_same {
             return Ok(Decided::Changed(Box::new(known)));
         }
@@ -158,7 +162,7 @@ impl BroadcastDesk {
                 let _ = fs::remove_file(self.shelf.outcomes_room(ordered.broadcast));
             }
         })?;
-        let ordinal = standing.next_ordinal;
+        let ordinal = standing.free_ordinal()?;
         // Before anything is done under it: an ordinal that is lost is no harm, one that is given
         // twice is.
         self.shelf.keep_next_ordinal(ordinal + 1)?;
@@ -213,11 +217,11 @@ fn may_start(
     standing: &Standing,
     document: &BroadcastDocument,
     ordered: &Ordered<'_>,
-    now_ms: u64,
+    (now_ms, check_now_ms): (u64, u64),
 ) -> Result<(), BroadcastRefusal> {
     check_stage(document, &[Stage::Checked, Stage::Approved, Stage::Scheduled])?;
     // What was ordered for a time is the dry run that held then.
-    let ordered_ms = document.scheduled.as_ref().map_or(now_ms, |due| due.ordered_ms);
+    let ordered_ms = document.scheduled.as_ref().map_or(check_now_ms, |due| due.ordered_ms);
     let check = holding_check(document, ordered.digest, ordered_ms)?;
     let own = (document.broadcast.as_str(), document.stage);
     reqid_is_free(standing, own, &document.manifest, now_ms)?;

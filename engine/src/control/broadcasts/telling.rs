@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::desk::{BroadcastDesk, Entry};
 use super::documents::Stage;
+use super::now::Now;
 use super::snapshot::state_word;
 use crate::broadcast::manifest::BroadcastNotify;
 use crate::broadcast::outcomes::Outcome;
 use crate::control::webhooks::{Callers, CallingWay, Webhook, Webhooks};
-use host::clock;
 use wire::terms::calendar;
 use wire::terms::ids::Xpid;
 
@@ -53,10 +53,10 @@ impl Entry {
     }
 
     /// The events that are due and were neither taken nor are on their way.
-    fn due_events(&self, now_ms: u64) -> Vec<&'static str> {
+    fn due_events(&mut self, now: Now) -> Vec<&'static str> {
         let document = &self.document;
         let ended_ms = document.ended.as_ref().map(|end| end.at_ms);
-        let is_old = ended_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) > END_TOLD_MS);
+        let is_old = ended_ms.is_some_and(|at_ms| self.ages.end.since(at_ms, now) > END_TOLD_MS);
         if document.started.is_none()
             || is_old
             || document.manifest.notify != BroadcastNotify::Summary
@@ -72,7 +72,7 @@ impl Entry {
         due.extend(reached.map(|(_, event)| event));
         let is_running = document.stage == Stage::Started && state_word(self) == "running";
         let waits = self.counts().get(Outcome::Waiting.word()).is_some_and(|rows| *rows > 0);
-        if is_running && waits && self.watched.stands_still(now_ms) {
+        if is_running && waits && self.watched.stands_still(now.steady) {
             due.push("stall");
         }
         if ended_ms.is_some() {
@@ -111,8 +111,7 @@ impl BroadcastDesk {
     /// Tells whoever wants to know what is due. One thread alone calls this.
     pub(super) fn tell(&self) {
         let Some(webhooks) = self.webhooks.get() else { return };
-        let now_ms = clock::unix_ms();
-        for due in self.due(now_ms) {
+        for due in self.due(Now::read()) {
             // Nobody waits for the desk meanwhile: the registry may be changing.
             if self.way_of(due.xpid).is_none() {
                 continue;
@@ -145,12 +144,12 @@ impl BroadcastDesk {
         }
     }
 
-    fn due(&self, now_ms: u64) -> Vec<Due> {
-        let standing = self.standing();
-        let entries = standing.broadcasts.values().filter_map(|entry| {
+    fn due(&self, now: Now) -> Vec<Due> {
+        let mut standing = self.standing();
+        let entries = standing.broadcasts.values_mut().filter_map(|entry| {
             let xpid = Xpid::parse(entry.document.manifest.xpid.as_bytes())?;
-            let events = entry.due_events(now_ms).into_iter();
-            let events = events.map(|event| (event, entry.body(event, now_ms))).collect();
+            let events = entry.due_events(now).into_iter();
+            let events = events.map(|event| (event, entry.body(event, now.wall_ms))).collect();
             Some(Due { broadcast: entry.document.broadcast.clone(), xpid, events })
         });
         entries.filter(|due| !due.events.is_empty()).collect()

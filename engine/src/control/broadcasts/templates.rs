@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 
+use super::audited;
 use super::desk::BroadcastDesk;
 use super::handling::{Answer, Desk, act};
 use super::refusal::{BroadcastRefusal, STATE, refused, unknown};
@@ -52,12 +53,25 @@ async fn put(
     IdentifierInPath(template): IdentifierInPath,
     Document(wanted): Document<TemplateWanted>,
 ) -> Answer {
-    let line = Act::new(format!("template put {template}"));
+    let line = desk.template_line(&template, &wanted);
     let work = move |desk: &BroadcastDesk, by: &str| desk.put_template(&template, wanted, by);
     Ok(reply_json(StatusCode::OK, &act(&caller, desk, line, work).await?))
 }
 
 impl BroadcastDesk {
+    /// What the audit has of another version of a template: no text, and what tells them apart.
+    fn template_line(&self, name: &str, wanted: &TemplateWanted) -> Act {
+        let before = {
+            let standing = self.standing();
+            let last = standing.templates.get(name).and_then(|known| known.versions.last());
+            last.map(|last| audited::template(last.version, &last.texts))
+        };
+        let act = Act::new(format!("template put {name}"));
+        let next = before.as_ref().map_or(1, |before| before.following(wanted));
+        let act = before.iter().fold(act, Act::before);
+        act.after(&audited::template(next, wanted))
+    }
+
     /// Keeps another version of a template; the same texts again are no other version.
     pub(super) fn put_template(
         &self,

@@ -3,6 +3,7 @@
 use super::desk::BroadcastDesk;
 use super::documents::{FollowerWanted, ListWanted, Stage, WantedLife};
 use super::lists::{ImportWanted, Piece};
+use super::now::Now;
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::{Manifest, OtherBroadcast, Texts};
@@ -267,10 +268,10 @@ fn what_a_shard_did_not_hear_is_told_again_by_itself() {
     let said = bench.desk.progress(&broadcast, false).expect("there").stopped_by;
     assert!(said.is_some_and(|said| said.contains("not in every shard")), "somebody can see it");
     bench.stand(1, false);
-    let now_ms = host::clock::unix_ms();
-    bench.desk.tell_untold(now_ms);
+    let now = Now::read().steady;
+    bench.desk.tell_untold(now);
     assert_eq!(bench.engine.broadcasts.lives(ordinal)[1], None, "it is too early");
-    bench.desk.tell_untold(now_ms + 60_000);
+    bench.desk.tell_untold(now + 60_000);
     assert_eq!(bench.engine.broadcasts.lives(ordinal)[1], Some(Life::Holding));
 }
 
@@ -359,7 +360,7 @@ fn an_end_that_cannot_be_kept_waits_longer_each_time_and_keeps_no_other_from_its
     for broadcast in [&stuck, &other] {
         bench.desk.order(broadcast, CANCEL).expect("cancelled");
     }
-    let now_ms = host::clock::unix_ms();
+    let now = Now::read().steady;
     let asked = || {
         let asked = bench.engine.broadcasts.words_asked.lock().expect("no panic");
         asked.get(&bench.ordinal(&stuck)).copied().unwrap_or_default()
@@ -368,17 +369,17 @@ fn an_end_that_cannot_be_kept_waits_longer_each_time_and_keeps_no_other_from_its
         let mut standing = bench.desk.standing();
         standing.entry(broadcast).expect("there").document.stage
     };
-    bench.desk.look(now_ms).expect_err("a folder is in the way");
+    bench.desk.look(now).expect_err("a folder is in the way");
     assert_eq!((stage(&stuck), stage(&other)), (Stage::Started, Stage::Ended));
     let tries = asked();
     for later_ms in [200, 5_000, 9_999] {
-        bench.desk.look(now_ms + later_ms).expect("nothing is tried");
+        bench.desk.look(now + later_ms).expect("nothing is tried");
     }
     assert_eq!(asked(), tries, "it is not tried again for ten seconds");
-    bench.desk.look(now_ms + 10_000).expect_err("still in the way");
-    bench.desk.look(now_ms + 29_999).expect("the second pause is twice the first");
+    bench.desk.look(now + 10_000).expect_err("still in the way");
+    bench.desk.look(now + 29_999).expect("the second pause is twice the first");
     std::fs::remove_dir(&outcomes).expect("removed");
-    bench.desk.look(now_ms + 30_000).expect("kept");
+    bench.desk.look(now + 30_000).expect("kept");
     assert_eq!(stage(&stuck), Stage::Ended);
 }
 
@@ -391,7 +392,7 @@ fn what_a_broadcast_needs_at_its_end_is_there_from_its_start_on() {
     let room = std::fs::metadata(folder.join("outcomes.room")).expect("there is room");
     assert_eq!(room.len(), 5_000 * 4 + 4);
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
-    bench.desk.look(host::clock::unix_ms()).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     let kept = std::fs::metadata(folder.join("outcomes")).expect("kept");
     assert_eq!((kept.ino(), kept.len()), (room.ino(), room.len()), "in the very place");
     let (_, words) = bench.desk.words(&broadcast).expect("readable");
@@ -435,7 +436,7 @@ fn a_retraction_has_nothing_of_what_would_keep_it_from_being_sent() {
     bench.deliver(&broadcast, 4);
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
     bench.settle(&broadcast);
-    bench.desk.look(now_ms).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     let new = BroadcastDesk::next_identifier();
     let made = bench.desk.retract((&broadcast, new), follower("b"), "author").expect("a draft");
     let manifest = &made.manifest;
@@ -457,7 +458,7 @@ fn the_version_that_a_retraction_stands_on_is_kept_when_others_go() {
     let broadcast = bench.started("a", r#""alertid":"flood","alertseq":0,"#);
     let draft = bench.checked("draft", "").0;
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
-    bench.desk.look(host::clock::unix_ms()).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     {
         let mut standing = bench.desk.standing();
         let document = &mut standing.entry(&draft).expect("there").document;
@@ -499,7 +500,7 @@ fn rows_go_when_their_time_is_over_and_the_report_stays() {
     let broadcast = bench.started("a", "");
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
     let now_ms = host::clock::unix_ms();
-    bench.desk.look(now_ms).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     let before = bench.desk.report(&broadcast).expect("a report");
     let folder = bench.directory.path().join("broadcasts").join(&broadcast);
     let files = || std::fs::read_dir(&folder).expect("there").count();
@@ -585,7 +586,7 @@ fn a_row_of_what_is_over_is_not_withdrawn_from_what_has_its_reqid_now() {
     let broadcast = bench.started("a", "");
     let ordinal = bench.ordinal(&broadcast);
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
-    bench.desk.look(host::clock::unix_ms()).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     let msn = Msn::parse(b"09000000000").expect("a phone");
     let refusal = bench.desk.withdraw(&broadcast, msn).expect_err("it is over");
     assert_eq!(refusal.code, wire::terms::code::Code::ALREADY_ENDED.number());

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use wire::terms::time::SteadyMs;
+
 /// Whose turn it is to tell the shards of a broadcast.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
@@ -30,8 +32,8 @@ impl Turns {
 /// What is tried again after a while, each time a longer one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Retry {
-    /// Not before, Unix milliseconds.
-    pub(super) due_ms: u64,
+    /// Not before.
+    due: SteadyMs,
     pause_ms: u64,
 }
 
@@ -42,10 +44,15 @@ impl Retry {
     const LONGEST_MS: u64 = 300_000;
 
     /// It failed at this time, after what failed before.
-    pub(super) fn after(before: Option<Self>, now_ms: u64) -> Self {
+    pub(super) fn after(before: Option<Self>, now: SteadyMs) -> Self {
         let pause_ms = before.map_or(Self::FIRST_MS, |before| before.pause_ms * 2);
         let pause_ms = pause_ms.min(Self::LONGEST_MS);
-        Self { due_ms: now_ms + pause_ms, pause_ms }
+        Self { due: now + pause_ms, pause_ms }
+    }
+
+    /// Whether it is time to try it again.
+    pub(super) fn is_due(&self, now: SteadyMs) -> bool {
+        self.due <= now
     }
 }
 

@@ -6,11 +6,13 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::now::Now;
 use super::reach::ReachCurve;
 use super::tally::Tally;
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::outcomes::Outcome;
 use crate::shard::SliceFigures;
+use wire::terms::time::SteadyMs;
 
 /// Looks that are remembered.
 const LOOKS_MAX: usize = 64;
@@ -24,7 +26,7 @@ const STALL_MS: u64 = 10_000;
 /// One look: when, and rows delivered in each shard, rows that ended in all.
 #[derive(Clone, Debug)]
 struct Look {
-    at_ms: u64,
+    at: SteadyMs,
     delivered: Vec<u64>,
     ended: u64,
 }
@@ -36,11 +38,11 @@ pub(super) struct Watched {
     pub(super) reach: ReachCurve,
     /// The state that was seen last, and since when, Unix milliseconds.
     state: Option<(&'static str, u64)>,
-    /// When a row ended last, Unix milliseconds.
-    moved_ms: u64,
+    /// When a row ended last.
+    moved: Option<SteadyMs>,
     pub(super) tally: Option<Arc<Tally>>,
-    /// No closer look before, Unix milliseconds.
-    pub(super) next_look_ms: u64,
+    /// No closer look before.
+    pub(super) next_look: SteadyMs,
     /// The look behind the broadcast's end was made.
     pub(super) is_last_look: bool,
     /// Events that are on their way to its push client's server.
@@ -61,12 +63,12 @@ pub(super) struct Speed {
 }
 
 impl Watched {
-    /// Another look at what runs since `start_ms`.
+    /// Another look at what has been running for `age_ms`.
     pub(super) fn look(
         &mut self,
         figures: &[SliceFigures],
         state: &'static str,
-        (start_ms, now_ms): (u64, u64),
+        (age_ms, now): (u64, Now),
     ) {
         let of = |outcome| {
             let rows = figures.iter().map(move |figures| u64::from(figures.counts.of(outcome)));
@@ -77,22 +79,22 @@ impl Watched {
         let open: u64 = figures.iter().map(|figures| u64::from(figures.counts.open())).sum();
         let ended = all - open;
         if self.state.is_none_or(|(before, _)| before != state) {
-            self.state = Some((state, now_ms));
+            self.state = Some((state, now.wall_ms));
         }
         if self.looks.back().is_none_or(|last| last.ended != ended) {
-            self.moved_ms = now_ms;
+            self.moved = Some(now.steady);
         }
         let is_paused = figures.iter().any(|figures| figures.life == Life::Paused);
         let reached = delivered.iter().sum();
-        self.reach.note(now_ms.saturating_sub(start_ms), reached, is_paused);
-        let is_old = |look: &Look| now_ms.saturating_sub(look.at_ms) > LOOKS_MS_MAX;
+        self.reach.note(age_ms, reached, is_paused);
+        let is_old = |look: &Look| now.steady.since(look.at) > LOOKS_MS_MAX;
         while self.looks.len() >= LOOKS_MAX || self.looks.front().is_some_and(is_old) {
             self.looks.pop_front();
         }
         // Looks that come close together say nothing about a rate.
-        let is_close = |last: &Look| now_ms.saturating_sub(last.at_ms) < LOOKS_MS_MAX / 100;
+        let is_close = |last: &Look| now.steady.since(last.at) < LOOKS_MS_MAX / 100;
         if !self.looks.back().is_some_and(is_close) {
-            self.looks.push_back(Look { at_ms: now_ms, delivered, ended });
+            self.looks.push_back(Look { at: now.steady, delivered, ended });
         }
     }
 
@@ -102,22 +104,22 @@ impl Watched {
     }
 
     /// Whether nothing has moved for too long.
-    pub(super) fn stands_still(&self, now_ms: u64) -> bool {
-        self.moved_ms > 0 && now_ms.saturating_sub(self.moved_ms) >= STALL_MS
+    pub(super) fn stands_still(&self, now: SteadyMs) -> bool {
+        self.moved.is_some_and(|moved| now.since(moved) >= STALL_MS)
     }
 
     /// How fast it goes.
     pub(super) fn speed(&self) -> Speed {
         let Some(last) = self.looks.back() else { return Speed::default() };
         let per_second = |from: &Look, to: &Look| {
-            let ms = to.at_ms.saturating_sub(from.at_ms).max(1);
+            let ms = to.at.since(from.at).max(1);
             let pairs = to.delivered.iter().zip(&from.delivered);
             let rows = pairs.map(|(now, before)| now.saturating_sub(*before) * 1_000 / ms);
             rows.collect::<Vec<u64>>()
         };
-        let back = |from: &Look, until_ms: u64| until_ms.saturating_sub(from.at_ms) >= RATE_MS;
+        let back = |from: &Look, until: SteadyMs| until.since(from.at) >= RATE_MS;
         let before = |until: &Look| {
-            let earlier = self.looks.iter().rev().find(|look| back(look, until.at_ms));
+            let earlier = self.looks.iter().rev().find(|look| back(look, until.at));
             earlier.map(|earlier| per_second(earlier, until))
         };
         let first = self.looks.front().unwrap_or(last);

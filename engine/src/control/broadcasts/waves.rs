@@ -7,6 +7,7 @@ use host::clock;
 
 use super::desk::{BroadcastDesk, Entry};
 use super::documents::{BroadcastDocument, Stage, WaveOpened};
+use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, refused};
 use super::watched::state_of;
 use crate::broadcast::slice::{Order, WaveFigures};
@@ -33,7 +34,7 @@ enum Due {
 }
 
 impl Entry {
-    fn due_wave(&self, now_ms: u64) -> Option<Due> {
+    fn due_wave(&mut self, now: Now) -> Option<Due> {
         let (document, figures) = (&self.document, &self.figures);
         let (open, all) = document.waves_open();
         let start = document.started.as_ref().filter(|_| document.stage == Stage::Started)?;
@@ -44,13 +45,15 @@ impl Entry {
             return Some(Due::Said { ordinal: start.ordinal, open });
         }
         let after = document.manifest.waves().get(usize::from(open))?.after()?;
-        let began_ms = start.at_ms + document.manifest.hold_seconds * 1_000;
-        let since_ms = document.waves.last().map_or(began_ms, |opened| opened.at_ms);
+        let held_ms = document.manifest.hold_seconds * 1_000;
+        let newest = document.waves.last().map(|opened| (opened.at_ms, 0));
+        let (began_ms, held_ms) = newest.unwrap_or((start.at_ms, held_ms));
+        let age_ms = self.ages.wave.since(began_ms, now).saturating_sub(held_ms);
         let sum = |of: fn(&WaveFigures) -> u32| {
             figures.iter().map(|figures| u64::from(of(&figures.wave))).sum::<u64>()
         };
         let reached = (sum(|wave| wave.reached), sum(|wave| wave.rows));
-        let is_due = after.is_due(now_ms.saturating_sub(since_ms), reached);
+        let is_due = after.is_due(age_ms, reached);
         is_due.then_some(Due::Next { wave: open + 1 })
     }
 
@@ -63,11 +66,11 @@ impl Entry {
 impl BroadcastDesk {
     /// Opens the waves that are due; what cannot be told is tried at the next look. One thread
     /// alone calls this.
-    pub(super) fn open_due_waves(&self, now_ms: u64) {
+    pub(super) fn open_due_waves(&self, now: Now) {
         let due: Vec<(String, Due)> = {
-            let standing = self.standing();
-            let all = standing.broadcasts.iter();
-            all.filter_map(|(name, entry)| Some((name.clone(), entry.due_wave(now_ms)?))).collect()
+            let mut standing = self.standing();
+            let all = standing.broadcasts.iter_mut();
+            all.filter_map(|(name, entry)| Some((name.clone(), entry.due_wave(now)?))).collect()
         };
         for (broadcast, due) in due {
             let opened = match due {
@@ -148,9 +151,9 @@ mod tests {
         bench.engine.order_broadcast(ordinal, &[Order::Start]).expect("every shard goes on");
     }
 
-    fn look(bench: &Bench, now_ms: u64) {
+    fn look(bench: &Bench, now: Now) {
         bench.desk.refresh().expect("figures");
-        bench.desk.open_due_waves(now_ms);
+        bench.desk.open_due_waves(now);
     }
 
     #[test]
@@ -160,22 +163,22 @@ mod tests {
         let broadcast = started(&bench, vec![first, wave(Some(3), None, true), rest]);
         let ordinal = bench.ordinal(&broadcast);
         hold_is_over(&bench, ordinal);
-        let now_ms = clock::unix_ms();
-        look(&bench, now_ms + 600_000);
+        let now = Now::read();
+        look(&bench, now.later(600_000));
         assert_eq!(open(&bench, ordinal), [1, 1], "it waits for its order");
         bench.desk.open_wave(&broadcast, 3, "operator").expect_err("another comes before it");
         bench.stand(1, true);
         bench.desk.open_wave(&broadcast, 2, "operator").expect_err("a shard stands");
         bench.stand(1, false);
         assert_eq!(open(&bench, ordinal), [2, 1]);
-        look(&bench, now_ms);
+        look(&bench, now);
         assert_eq!(open(&bench, ordinal), [2, 2]);
         bench.restart(|shard| shard == 0);
         assert_eq!(open(&bench, ordinal), [2, 2], "with the start");
         hold_is_over(&bench, ordinal);
-        look(&bench, now_ms);
+        look(&bench, now);
         assert_eq!(open(&bench, ordinal), [2, 2]);
-        look(&bench, clock::unix_ms() + 60_001);
+        look(&bench, Now::read().later(60_001));
         assert_eq!(open(&bench, ordinal), [3, 3], "by itself");
         let document = bench.desk.progress(&broadcast, false).expect("there").document;
         let by: Vec<&str> = document.waves.iter().map(|wave| wave.by.as_str()).collect();

@@ -4,6 +4,7 @@
 use super::super::desk::BroadcastDesk;
 use super::super::documents::Stage;
 use super::super::lists::{ImportWanted, Piece};
+use super::super::now::Now;
 use super::{Bench, CANCEL, DAY_MS, KEPT_DAYS, follower};
 use crate::broadcast::lists::reader::ReaderOptions;
 use hyper::body::Bytes;
@@ -58,7 +59,7 @@ fn who_was_on_a_suppression_list_stays_when_it_cannot_be_read() {
     let (broadcast, digest, recipients) = checked;
     bench.desk.start(&broadcast, &digest, recipients, "operator").expect_err("likewise");
     std::fs::write(&file, whole).expect("put back");
-    bench.desk.publish_suppression_again(host::clock::unix_ms() + 60_000);
+    bench.desk.publish_suppression_again(Now::read().steady + 60_000);
     assert_eq!(known(&bench), 32);
     bench.desk.start(&broadcast, &digest, recipients, "operator").expect("they are known");
 }
@@ -75,9 +76,9 @@ fn what_runs_waits_for_a_suppression_list_that_cannot_be_read() {
     let ordinal = bench.ordinal(&broadcast);
     assert_eq!(bench.engine.broadcasts.lives(ordinal), [None], "nothing is sent to them");
     std::fs::write(&file, whole).expect("put back");
-    let later_ms = host::clock::unix_ms() + 60_000;
-    bench.desk.publish_suppression_again(later_ms);
-    bench.desk.tell_untold(later_ms);
+    let later = Now::read().steady + 60_000;
+    bench.desk.publish_suppression_again(later);
+    bench.desk.tell_untold(later);
     assert!(bench.engine.broadcasts.lives(ordinal)[0].is_some());
 }
 
@@ -131,7 +132,7 @@ fn what_a_crash_left_of_what_went_goes_at_the_next_start() {
     let broadcast = bench.started("a", "");
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
     let now_ms = host::clock::unix_ms();
-    bench.desk.look(now_ms).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     let folder = bench.directory.path().join("broadcasts").join(&broadcast);
     let rows = |folder: &Path| {
         let files = std::fs::read_dir(folder).expect("there").flatten();
@@ -187,7 +188,7 @@ fn a_retraction_leaves_nobody_out_and_finds_its_lists_and_a_place() {
         let _ = bench.desk.create(BroadcastDesk::next_identifier(), manifest, "author");
     }
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
-    bench.desk.look(host::clock::unix_ms()).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     for list in [&except, &bench.list] {
         let refusal = bench.desk.remove_list(list).expect_err("it may have to be taken back");
         assert!(refusal.sentence.contains("taken back"), "{}", refusal.sentence);
@@ -203,7 +204,7 @@ fn damaged_outcomes_keep_nobody_from_seeing_how_it_ended() {
     let bench = Bench::new(1, 100);
     let broadcast = bench.started("a", "");
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
-    bench.desk.look(host::clock::unix_ms()).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     let folder = bench.directory.path().join("broadcasts").join(&broadcast);
     damage(&folder.join("outcomes"), true);
     let progress = bench.desk.progress(&broadcast, false).expect("shown");

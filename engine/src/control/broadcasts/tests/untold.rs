@@ -1,10 +1,10 @@
 //! What a shard did not take, what the device did not keep, and what orders come to all the same.
 
 use super::super::documents::Stage;
+use super::super::now::Now;
 use super::{Bench, CANCEL, is_stopped};
 use crate::broadcast::life::Life;
 use crate::broadcast::slice::Order;
-use host::clock;
 
 #[test]
 fn a_resume_that_a_shard_did_not_take_is_told_it_again() {
@@ -15,7 +15,7 @@ fn a_resume_that_a_shard_did_not_take_is_told_it_again() {
     bench.stand(1, true);
     bench.desk.order(&broadcast, Order::Resume).expect_err("a shard stands");
     bench.stand(1, false);
-    bench.desk.tell_untold(clock::unix_ms() + 60_000);
+    bench.desk.tell_untold(Now::read().steady + 60_000);
     let lives = bench.engine.broadcasts.lives(bench.ordinal(&broadcast));
     assert_eq!(lives, vec![Some(Life::Running); 2]);
 }
@@ -51,7 +51,7 @@ fn an_order_holds_on_a_full_device_and_is_kept_when_there_is_room() {
     let ordinal = bench.ordinal(&broadcast);
     assert_eq!(bench.engine.broadcasts.lives(ordinal), vec![Some(Life::Paused); 2]);
     std::fs::rename(&away, &folder).expect("moved back");
-    bench.desk.tell_untold(clock::unix_ms() + 60_000);
+    bench.desk.tell_untold(Now::read().steady + 60_000);
     bench.restart(|_| false);
     assert_eq!(bench.engine.broadcasts.lives(ordinal), vec![Some(Life::Paused); 2]);
 }
@@ -66,7 +66,7 @@ fn what_no_file_says_any_more_can_be_cancelled() {
     bench.desk.order(&broadcast, Order::Resume).expect_err("nothing can be sent");
     bench.desk.order(&broadcast, CANCEL).expect("whoever stops it is not refused");
     assert_eq!(stage(&bench, &broadcast), Stage::Ended, "and it holds no place any more");
-    bench.desk.tell_untold(clock::unix_ms());
+    bench.desk.tell_untold(Now::read().steady);
     let may_follow = bench.engine.broadcasts.may_follow.lock().expect("no panic").clone();
     assert_eq!(may_follow, Some(Vec::new()), "nor {ordinal} its records");
     bench.started("b", "");
@@ -77,7 +77,7 @@ fn one_broadcast_that_cannot_be_told_keeps_no_records_of_others() {
     let mut bench = Bench::new(2, 10);
     let [over, stuck] = ["a", "b"].map(|reqid| bench.started(reqid, ""));
     bench.desk.order(&over, CANCEL).expect("cancelled");
-    bench.desk.look(clock::unix_ms()).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     remove_recipients(&bench, &stuck);
     bench.restart(|_| false);
     let may_follow = bench.engine.broadcasts.may_follow.lock().expect("no panic").clone();
@@ -91,14 +91,14 @@ fn an_end_that_a_shard_did_not_hear_is_told_it_again() {
     let ordinal = bench.ordinal(&broadcast);
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
     bench.stand(1, true);
-    bench.desk.look(clock::unix_ms()).expect("kept");
+    bench.desk.look(Now::read().steady).expect("kept");
     let knows = |shard: usize| {
         let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
         (shards[shard].known.contains_key(&ordinal), shards[shard].past.contains(&ordinal))
     };
     assert_eq!((knows(0), knows(1)), ((false, true), (true, false)));
     bench.stand(1, false);
-    bench.desk.tell_untold(clock::unix_ms() + 60_000);
+    bench.desk.tell_untold(Now::read().steady + 60_000);
     assert_eq!(knows(1), (false, true));
 }
 
@@ -112,7 +112,7 @@ fn opt_outs_that_a_shard_did_not_take_are_told_it_again() {
     };
     assert_eq!((known(0), known(1)), (3, 0));
     bench.stand(1, false);
-    bench.desk.publish_suppression_again(clock::unix_ms() + 60_000);
+    bench.desk.publish_suppression_again(Now::read().steady + 60_000);
     assert_eq!(known(1), 3);
 }
 
