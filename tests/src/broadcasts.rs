@@ -169,7 +169,7 @@ impl<'a> Broadcaster<'a> {
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for line in text.lines().skip(1) {
             let fields: Vec<&str> = line.split(',').collect();
-            assert_eq!(fields.len(), 9, "{line:?}");
+            assert_eq!(fields.len(), 10, "{line:?}");
             found.entry(fields[4].to_owned()).or_default().push(fields[0].to_owned());
         }
         found

@@ -261,8 +261,13 @@ impl Site {
     /// When it is refused.
     #[track_caller]
     pub fn add_client(&self, xpid: &str, more: &[&str]) {
-        let arguments =
-            [&["client", "add", xpid, "--client", "tests", "--sender", "Hayauma"], more].concat();
+        let of_broadcasts = ["--broadcasts", "class"];
+        let arguments = [
+            &["client", "add", xpid, "--client", "tests", "--sender", "Hayauma"],
+            &of_broadcasts[..],
+            more,
+        ]
+        .concat();
         self.must(&arguments);
     }
 

@@ -56,6 +56,18 @@ fn an_emergency_is_agreed_on_by_two_and_every_row_has_its_end() {
     assert_eq!(results["skipped"], [msn(20)]);
     assert_eq!(results["delivered"].len(), 89);
     assert_eq!(engine.admin().figure("attempts"), 89);
+    let table = site.must(&["broadcast", "results", &broadcast]);
+    let row = |phone: &str| {
+        let line = table.lines().find(|line| line.starts_with(phone)).expect("a line");
+        line.split(',').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let header = "msn,area,lang,leg,outcome,code,segments,delivered,attempts,ended_at";
+    assert_eq!(table.lines().next(), Some(header));
+    let reached = row(&results["delivered"][0]);
+    assert_eq!(reached[6..9], ["1", "1", "1"], "{reached:?}");
+    let ended = wire::terms::rfc3339::parse_rfc3339(&reached[9]).expect("a time").ms();
+    assert!(ended.abs_diff(host::clock::unix_ms()) < 120_000, "{reached:?}");
+    assert_eq!(row(&msn(20))[6..9], ["0", "0", "0"], "it has no text");
     let unreached = site.must(&["broadcast", "results", &broadcast, "--unreached", "--json"]);
     assert_eq!(unreached.lines().count(), 11);
     engine.stop();

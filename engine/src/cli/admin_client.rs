@@ -170,6 +170,18 @@ impl AdminClient {
         self.document(request.send(ureq::SendBody::from_reader(file)))
     }
 
+    /// POSTs parts of a form, as a reader gives them.
+    pub(super) fn send_parts<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        boundary: &str,
+        parts: &mut dyn Read,
+    ) -> Result<T, CliError> {
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        let request = self.as_order(self.agent.post(self.url(path))).content_type(kind);
+        self.document(request.send(ureq::SendBody::from_reader(parts)))
+    }
+
     /// GETs a table of any length and hands it on as it comes.
     pub(crate) fn get_table(
         &self,

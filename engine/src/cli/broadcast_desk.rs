@@ -1,6 +1,7 @@
 //! What is done with broadcasts in a running engine: the admin door's requests as commands.
 
 use std::fs::File;
+use std::hash::BuildHasher as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +10,10 @@ use serde::de::DeserializeOwned;
 use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::Manifest;
 use crate::control::broadcasts::{
-    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, PaceWanted, ProgressDocument,
-    RecipientDocument, Retract, StartWanted, WaveWanted,
+    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, Forecast, PaceWanted,
+    ProgressDocument, RecipientDocument, Retract, StartWanted, UpdateWanted, WaveWanted,
 };
+use crate::gateway::broadcasting::People;
 use wire::json;
 
 use super::admin_client::AdminClient;
@@ -27,6 +29,16 @@ pub(super) enum DeskCommand {
     Create {
         /// The manifest, in JSON. `-`: from standard input.
         file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take a manifest and its recipients in, check them and start, in one request: where the
+    /// registration asks nobody to agree.
+    Send {
+        /// The manifest, in JSON, whose legs call the list `upload`.
+        manifest: PathBuf,
+        /// The recipients' file, as for `list check`.
+        list: PathBuf,
         #[command(flatten)]
         place: Place,
     },
@@ -102,11 +114,15 @@ pub(super) enum DeskCommand {
         /// The identifier, `bc-…`.
         broadcast: String,
         /// Rows a second; 0: as the network takes them.
-        #[arg(long, required_unless_present = "weight")]
+        #[arg(long, required_unless_present_any = ["weight", "deadline"])]
         per_second: Option<u32>,
         /// Its share beside other broadcasts of its class, 1 to 1000.
         #[arg(long)]
         weight: Option<u16>,
+        /// No attempt from then on, as 2026-11-28T19:00:00+09:00; a later one than it has takes an
+        /// approver.
+        #[arg(long, value_name = "TIME")]
+        deadline: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -129,11 +145,12 @@ pub(super) enum DeskCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Write a draft of its chain's next text, to the same audience.
+    /// Write a draft of its chain's next text, to the same audience or another.
     Update {
         /// The identifier, `bc-…`.
         broadcast: String,
-        /// JSON with `reqid`, `texts` and perhaps `lifetime`. `-`: from standard input.
+        /// JSON with `reqid`, `texts` or `legs`, and what else of the manifest is another. `-`: from
+        /// standard input.
         file: PathBuf,
         #[command(flatten)]
         place: Place,
@@ -211,7 +228,7 @@ pub(super) fn check(
 
 /// A body that says nothing.
 #[derive(serde::Serialize)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
 /// Does it.
 pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), CliError> {
@@ -221,6 +238,7 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
             let made: BroadcastDocument = running(place)?.post("/broadcasts", &manifest)?;
             output.print(&format!("{}\n", made.broadcast))
         }
+        DeskCommand::Send { manifest, list, place } => send((manifest, list), place, output),
         DeskCommand::Change { broadcast, file, place } => {
             let manifest: Manifest = document(file)?;
             let path = format!("/broadcasts/{broadcast}");
@@ -250,17 +268,18 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
             let why = CancelWanted { reason: reason.clone(), retract };
             order("cancel", broadcast, &why, place, output)
         }
-        DeskCommand::Pace { broadcast, per_second, weight, place } => {
-            set_pace((broadcast, *per_second, *weight), place, output)
+        DeskCommand::Pace { broadcast, per_second, weight, deadline, place } => {
+            let (per_second, weight, deadline) = (*per_second, *weight, deadline.clone());
+            set_pace(broadcast, &PaceWanted { per_second, weight, deadline }, place, output)
         }
         DeskCommand::Wave { broadcast, wave, place } => {
             order("wave", broadcast, &WaveWanted { wave: *wave }, place, output)
         }
         DeskCommand::Retract { broadcast, file, place } => {
-            follow(("retract", broadcast), file, place, output)
+            follow::<FollowerWanted>(("retract", broadcast), file, place, output)
         }
         DeskCommand::Update { broadcast, file, place } => {
-            follow(("update", broadcast), file, place, output)
+            follow::<UpdateWanted>(("update", broadcast), file, place, output)
         }
         DeskCommand::Recipient { broadcast, msn, json, place } => {
             recipient((broadcast, msn), *json, place, output)
@@ -272,16 +291,26 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
             status(broadcast.as_deref(), *json, place, output)
         }
         DeskCommand::Results { broadcast, outcome, area, unreached, json, place } => {
-            let mut path = format!("/broadcasts/{broadcast}/results?unreached={unreached}");
-            path += if *json { "&format=ndjson" } else { "&format=csv" };
-            for (name, value) in [("outcome", outcome), ("area", area)] {
-                path +=
-                    &value.as_ref().map_or_else(String::new, |value| format!("&{name}={value}"));
-            }
-            let mut take = |octets: &[u8]| output.print(&String::from_utf8_lossy(octets));
-            running(place)?.get_table(&path, &mut take)
+            let only = [("outcome", outcome), ("area", area)];
+            results(broadcast, only, (*unreached, *json), place, output)
         }
     }
+}
+
+fn results(
+    broadcast: &str,
+    only: [(&str, &Option<String>); 2],
+    (unreached, json): (bool, bool),
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let mut path = format!("/broadcasts/{broadcast}/results?unreached={unreached}");
+    path += if json { "&format=ndjson" } else { "&format=csv" };
+    for (name, value) in only {
+        path += &value.as_ref().map_or_else(String::new, |value| format!("&{name}={value}"));
+    }
+    let mut take = |octets: &[u8]| output.print(&String::from_utf8_lossy(octets));
+    running(place)?.get_table(&path, &mut take)
 }
 
 /// The octets of a file, one more than a manifest may have at most.
@@ -304,14 +333,37 @@ pub(super) fn document<T: DeserializeOwned>(file: &Path) -> Result<T, CliError> 
         .map_err(|error| CliError::new(format!("{name} is not what is wanted here ({error})")))
 }
 
+fn send(
+    (manifest, list): (&Path, &Path),
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let unreadable = |file: &Path, error: &std::io::Error| {
+        CliError::new(format!("{} cannot be read: {error}", file.display()))
+    };
+    let octets = read(manifest).map_err(|error| unreadable(manifest, &error))?;
+    let file = File::open(list).map_err(|error| unreadable(list, &error))?;
+    let chance = std::hash::RandomState::new().hash_one(host::clock::monotonic_ns());
+    let boundary = format!("hayauma-{chance:016x}");
+    let head = |name: &str| {
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n")
+    };
+    let front = [head("manifest").as_bytes(), &octets, b"\r\n", head("list").as_bytes()].concat();
+    let end = format!("\r\n--{boundary}--\r\n");
+    let mut parts = front.chain(file).chain(end.as_bytes());
+    let sent: BroadcastDocument =
+        running(place)?.send_parts("/broadcasts?start=yes", &boundary, &mut parts)?;
+    output.print(&format!("{} is started\n", sent.broadcast))
+}
+
 fn set_pace(
-    (broadcast, per_second, weight): (&str, Option<u32>, Option<u16>),
+    broadcast: &str,
+    wanted: &PaceWanted,
     place: &Place,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
     let path = format!("/broadcasts/{broadcast}/pace");
-    let wanted = PaceWanted { per_second, weight };
-    let progress: ProgressDocument = running(place)?.patch(&path, &wanted)?;
+    let progress: ProgressDocument = running(place)?.patch(&path, wanted)?;
     output.print(&text_of(&progress))
 }
 
@@ -361,13 +413,13 @@ fn order(
     output.print(&text_of(&progress))
 }
 
-fn follow(
+fn follow<T: serde::Serialize + DeserializeOwned>(
     (verb, broadcast): (&str, &str),
     file: &Path,
     place: &Place,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
-    let wanted: FollowerWanted = document(file)?;
+    let wanted: T = document(file)?;
     let path = format!("/broadcasts/{broadcast}/{verb}");
     let made: BroadcastDocument = running(place)?.post(&path, &wanted)?;
     output.print(&format!("{}\n", made.broadcast))
@@ -425,6 +477,19 @@ fn text_of_recipient(found: &RecipientDocument) -> String {
     )
 }
 
+fn text_of_forecast(forecast: &Forecast) -> String {
+    let mut text = String::new();
+    for (code, rows) in &forecast.skipped {
+        text += &format!("  skipped {code:<9} {rows}\n");
+    }
+    for (share, seconds) in &forecast.seconds {
+        let share = if share == "last" { share.clone() } else { format!("{share} %") };
+        text += &format!("  {share:<17} after {seconds} s\n");
+    }
+    let beside = forecast.beside.len() + forecast.beside_of_others;
+    text + &format!("  limited by {}, {beside} live beside it\n", forecast.limited_by)
+}
+
 fn text_of_check(document: &BroadcastDocument) -> String {
     let Some(check) = &document.check else { return String::new() };
     let found = &check.addressed;
@@ -438,10 +503,15 @@ fn text_of_check(document: &BroadcastDocument) -> String {
     for (language, rows) in &found.languages {
         text += &format!("  language {language:<8} {rows}\n");
     }
+    text += &check.cost.map_or_else(String::new, |yen| format!("  costs {yen} yen\n"));
+    text += &check.forecast.as_ref().map(text_of_forecast).unwrap_or_default();
     for warning in &check.warnings {
         text += &format!("  look: {warning}\n");
     }
-    let who =
-        if check.needs_approval { "somebody else has to approve it" } else { "nobody has to" };
+    let who = match check.people {
+        _ if !check.needs_approval => "nobody has to",
+        People::Two => "somebody else has to approve it",
+        People::One | People::None => "somebody has to approve it",
+    };
     text + &format!("approval: {who}\ndigest {}\n", check.digest)
 }

@@ -16,6 +16,7 @@ use crate::control::carriers::InDoubtSetting;
 use crate::control::certificates::digest_of_file;
 use crate::control::document::{ClientChange, ClientDocument};
 use crate::control::smpp_account::{SmppChange, TextAlphabet};
+use crate::gateway::broadcasting::BroadcastRule;
 use rendering::{render_list, render_one, warning_of_lost_token, warning_of_open};
 use wire::terms::ids::Xpid;
 
@@ -205,6 +206,15 @@ struct Fields {
     /// so that it may arrive twice, or never, so that its push ends as 6008 [default: resend]
     #[arg(long, value_name = "WORD")]
     in_doubt: Option<InDoubtSetting>,
+    /// Whether it may send broadcasts, and who has to agree to one: `no` sends none; `class` takes
+    /// another person for an emergency and for what goes everywhere; `two` takes one for each,
+    /// `one` somebody who may have written it, `none` nobody [default: no]
+    #[arg(long, value_name = "WORD", value_parser = BroadcastRule::parse)]
+    broadcasts: Option<BroadcastRule>,
+    /// What a short message costs it, in yen with two decimals at most: dry runs of broadcasts tell
+    /// the sum. Empty takes it away
+    #[arg(long, value_name = "YEN")]
+    segment_price: Option<String>,
     #[command(flatten)]
     smpp: SmppFields,
 }
@@ -418,6 +428,8 @@ impl Fields {
             national_tables: switched(self.national, self.no_national),
             line_state: self.line_state,
             in_doubt: self.in_doubt,
+            broadcasts: self.broadcasts,
+            segment_price: self.segment_price.clone(),
             smpp: self.smpp.change()?,
         })
     }

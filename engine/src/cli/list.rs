@@ -10,12 +10,12 @@ use crate::broadcast::lists::encoding::Charset;
 use crate::broadcast::lists::import::Import;
 use crate::broadcast::lists::reader::ReaderOptions;
 
-use super::broadcast_desk::running;
+use super::broadcast_desk::{Nothing, running};
 use super::output::Report;
 use super::sms::{json_of, shown};
 use super::table::{grouped, render};
 use super::{CliError, Output, Place};
-use crate::control::broadcasts::{ListDocument, ListWanted};
+use crate::control::broadcasts::{ForgetWanted, Forgotten, ListDocument, ListWanted};
 use simd_json::prelude::ValueObjectAccessAsScalar as _;
 
 /// Octets that are read at a time.
@@ -43,6 +43,10 @@ pub(super) enum ListCommand {
         /// A column that holds a parameter of the text; may be given eight times.
         #[arg(long = "parameter", value_name = "NAME")]
         parameters: Vec<String>,
+        /// An XPID that may use it; may be given several times. Without one all may, and no token
+        /// that is bound to XPIDs sees it.
+        #[arg(long = "xpid", value_name = "XPID")]
+        xpids: Vec<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -67,10 +71,49 @@ pub(super) enum ListCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Use a version of which too many lines were refused, as it is.
+    Take {
+        /// The list's identifier, `li-…`.
+        list: String,
+        /// The version.
+        version: u32,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print the lines of a version's file that were refused, as CSV.
+    Refused {
+        /// The list's identifier, `li-…`.
+        list: String,
+        /// The version.
+        version: u32,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show one phone's row in a version, as JSON.
+    Row {
+        /// The list's identifier, `li-…`.
+        list: String,
+        /// The version.
+        version: u32,
+        /// The number.
+        msn: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take one phone out of every list, every version, and what became of broadcasts.
+    Forget {
+        /// The number.
+        msn: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Show lists with their versions, as JSON.
     Show {
         /// One of them.
         list: Option<String>,
+        /// One of its versions, with what became of the lines of its file.
+        #[arg(long, requires = "list")]
+        version: Option<u32>,
         #[command(flatten)]
         place: Place,
     },
@@ -106,10 +149,11 @@ fn charset_of(name: &str) -> Result<Charset, String> {
 pub(super) fn run(command: &ListCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
     let arguments = match command {
         ListCommand::Check(arguments) => arguments,
-        ListCommand::Create { name, purpose, consent, parameters, place } => {
+        ListCommand::Create { name, purpose, consent, parameters, xpids, place } => {
             let (name, purpose) = (name.clone(), purpose.clone());
             let (consent, parameters) = (consent.clone(), parameters.clone());
-            let wanted = ListWanted { name, purpose, consent, parameters };
+            let xpids = xpids.clone();
+            let wanted = ListWanted { name, purpose, consent, parameters, xpids };
             let made: ListDocument = running(place)?.post("/lists", &wanted)?;
             return output.print(&format!("{}\n", made.list)).map(|()| ExitCode::SUCCESS);
         }
@@ -133,13 +177,53 @@ pub(super) fn run(command: &ListCommand, output: &mut Output<'_>) -> Result<Exit
             }
             return Ok(ExitCode::SUCCESS);
         }
-        ListCommand::Show { list, place } => {
-            let path = list.as_ref().map_or_else(|| "/lists".to_owned(), |l| format!("/lists/{l}"));
-            let shown: simd_json::OwnedValue = running(place)?.get(&path)?;
-            return output.print_json(&shown).map(|()| ExitCode::SUCCESS);
-        }
+        ListCommand::Forget { msn, place } => return forget(msn, place, output),
+        other => return look(other, output),
     };
     output.report_all("hayauma list", |report| check(arguments, report))
+}
+
+/// Looks into a running engine's lists, or has one of their versions used.
+fn look(command: &ListCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
+    match command {
+        ListCommand::Take { list, version, place } => {
+            let path = format!("/lists/{list}/versions/{version}/take");
+            let taken: ListDocument = running(place)?.post(&path, &Nothing {})?;
+            output.print_json(&taken).map(|()| ExitCode::SUCCESS)
+        }
+        ListCommand::Refused { list, version, place } => {
+            let path = format!("/lists/{list}/versions/{version}/refused");
+            let mut take = |octets: &[u8]| output.print(&String::from_utf8_lossy(octets));
+            running(place)?.get_table(&path, &mut take).map(|()| ExitCode::SUCCESS)
+        }
+        ListCommand::Row { list, version, msn, place } => {
+            let path = format!("/lists/{list}/versions/{version}/rows?msn={msn}");
+            let row: simd_json::OwnedValue = running(place)?.get(&path)?;
+            output.print_json(&row).map(|()| ExitCode::SUCCESS)
+        }
+        ListCommand::Show { list, version, place } => {
+            let mut path = "/lists".to_owned();
+            path += &list.as_ref().map_or_else(String::new, |list| format!("/{list}"));
+            path += &version.map_or_else(String::new, |version| format!("/versions/{version}"));
+            let shown: simd_json::OwnedValue = running(place)?.get(&path)?;
+            output.print_json(&shown).map(|()| ExitCode::SUCCESS)
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Where it is still, exit status 1 says.
+fn forget(msn: &str, place: &Place, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
+    let wanted = ForgetWanted { msn: msn.to_owned() };
+    let forgotten: Forgotten = running(place)?.post("/lists/forget", &wanted)?;
+    output.print_json(&forgotten)?;
+    if forgotten.remaining.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(CliError::new(format!(
+        "these broadcasts have it until they are over, forget it again then: {}",
+        forgotten.remaining.join(", ")
+    )))
 }
 
 fn check(arguments: &CheckArguments, report: &mut Report<'_>) {

@@ -68,6 +68,7 @@ use axum::routing::{delete, get, post};
 use tokio::sync::watch;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+use super::gauges::Gauges;
 use super::metrics::Metrics;
 use super::store::Store;
 use super::store_thread::StoreHandle;
@@ -88,7 +89,7 @@ pub use orders::{EngineStatus, ShardDocument};
 pub use paths::PATHS;
 pub use reading::{
     Document, FORM_WORD, Filled, FilledByStranger, IdentifierInPath, Parameters, RecipientInPath,
-    WarningInBody, XpidInPath,
+    VersionInPath, WarningInBody, XpidInPath,
 };
 pub use reply::{AdminError, reply_json};
 pub use sessions::{SignedIn, cookie_named};
@@ -112,11 +113,11 @@ impl AdminState {
         store: StoreHandle,
         control: Arc<dyn Engine>,
         access: caller::Access,
-        names: Vec<String>,
+        (names, gauges): (Vec<String>, Gauges),
     ) -> Self {
         Self {
             store,
-            metrics: Metrics::new(Arc::clone(&control)),
+            metrics: Metrics::new(Arc::clone(&control), gauges),
             control,
             access: Arc::new(access),
             paused: AtomicBool::new(false),
@@ -166,6 +167,8 @@ pub struct Keeping {
     pub tokens: Vec<AccessToken>,
     /// One that counts for as long as the engine runs.
     pub own_token: Option<AccessToken>,
+    /// Figures that other rooms have for the metrics.
+    pub gauges: Gauges,
 }
 
 /// The running admin doors.
@@ -198,10 +201,10 @@ impl AdminServer {
         let is_secure = doors.tls.is_some();
         let broadcasts = doors.broadcasts.first().map(address).transpose()?;
         let broadcasts = broadcasts.zip(Some(doors.broadcasts_tls.is_some()));
-        let Keeping { names, connections_max, listeners_max, tokens, own_token } = keeping;
+        let Keeping { names, connections_max, listeners_max, tokens, own_token, gauges } = keeping;
         let (store, store_thread) = StoreHandle::start(store, Arc::clone(&control))?;
         let access = caller::Access::new(own_token, tokens);
-        let state = Arc::new(AdminState::new(store, control, access, names));
+        let state = Arc::new(AdminState::new(store, control, access, (names, gauges)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let opened = {
             let _inside = runtime.enter();

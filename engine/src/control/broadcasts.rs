@@ -6,7 +6,10 @@
 //! | `GET`, `POST /lists` · `GET`, `DELETE /lists/LIST` | lists; a new one; one; removes it |
 //! | `PUT /lists/LIST/versions` | takes a whole version in by stream (CSV, NDJSON), and accounts for every line |
 //! | `POST /lists/LIST/versions?base=N` | version N with changes (NDJSON) |
+//! | `GET …/versions/N` · `…/refused` · `…/rows?msn=` · `POST …/take` | what became of its file's lines; those refused; one row; uses one that was refused |
+//! | `POST /lists/forget` | takes one phone out of lists and results |
 //! | `GET`, `POST /broadcasts` · `GET`, `PUT /broadcasts/ID` | broadcasts; a draft from a manifest; one at this moment; changes a draft |
+//! | `POST /broadcasts?start=yes` | a manifest and its list in parts: taken in, checked and started |
 //! | `POST …/check` · `…/approve` · `…/reject` | dry run; agreed to or not by somebody else, by its digest |
 //! | `POST …/start` · `…/pause` · `…/resume` · `…/cancel` | each answered when it is durable in every shard |
 //! | `POST …/wave` · `PATCH …/pace` | begins a wave; slower or faster |
@@ -31,6 +34,7 @@ mod answered;
 mod answers;
 mod areas;
 mod audited;
+mod beside;
 mod check;
 mod copying;
 mod desk;
@@ -41,8 +45,12 @@ mod due;
 mod figures;
 mod folders;
 mod followers;
+mod forecast;
 mod foreseen;
 mod foreseen_rows;
+mod foretelling;
+mod forgetting;
+mod gauges;
 mod handling;
 mod keeper;
 mod lists;
@@ -54,23 +62,28 @@ mod one_recipient;
 mod opted_out;
 mod orders;
 mod pacing;
+mod parts;
 mod reach;
 mod refusal;
 mod report;
 mod results;
 mod retracting;
 mod schedule;
+mod sending;
 mod settling;
 mod shelf;
 mod shown;
+mod sight;
 mod snapshot;
 mod sources;
 mod starting;
+mod taking_in;
 mod tally;
 mod telling;
 mod templates;
 mod turns;
 mod uploading;
+mod versions;
 mod warnings;
 mod watched;
 mod waves;
@@ -81,25 +94,29 @@ mod tests;
 pub use acts::{ActLine, AuditExtract};
 pub use answers::{LoggedDocument, WarningAnswer, WarningRemark};
 pub use areas::{MatchDocument, MatchWanted, MatchedArea};
+pub use beside::AnswersBeside;
 pub use copying::{CopiedBroadcasts, copy_broadcasts, copy_ends};
 pub use desk::{BroadcastDesk, live_broadcasts};
 pub use documents::{
     Approval, ApprovalWanted, BroadcastDocument, CancelWanted, CheckDocument, EndDocument,
-    FollowerWanted, ListDocument, ListWanted, OrderedDocument, PaceSet, PaceWanted,
-    ProgressDocument, Retract, RetractingDocument, ScheduleDocument, Stage, StartDocument,
-    StartWanted, VersionDocument, WantedLife, WaveOpened, WaveWanted,
+    FollowerWanted, ForgetWanted, Forgotten, ListDocument, ListWanted, OrderedDocument, PaceSet,
+    PaceWanted, ProgressDocument, ReleaseWanted, Retract, RetractingDocument, RowShown,
+    ScheduleDocument, Stage, StartDocument, StartWanted, UpdateWanted, VersionAccount,
+    VersionDocument, VersionShown, WantedLife, WaveOpened, WaveWanted,
 };
-pub use doing::{Follower, Halt, Judgement};
+pub use doing::{Halt, Judgement};
 pub use doors::router;
 pub use figures::{
     Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures,
     SNAPSHOT_OCTETS_MAX, Snapshot, TimeLeft,
 };
+pub use forecast::Forecast;
 pub use foreseen_rows::ForeseenRows;
 pub use keeper::BroadcastKeeper;
 pub use loaded::AreasLoaded;
 pub use one_recipient::RecipientDocument;
 pub use reach::ReachCurve;
 pub use refusal::BroadcastRefusal;
-pub use report::BroadcastReport;
+pub use report::{BilledRows, BroadcastReport};
 pub use shown::shown_to;
+pub use sight::{Sight, look as look_within_sight};

@@ -7,6 +7,7 @@ use super::acts;
 use super::admin::user_actor;
 use super::store::{Store, StoreError};
 use crate::control::document::ClientChange;
+use crate::gateway::broadcasting::BroadcastRule;
 use crate::gateway::registration::Registration;
 use host::unix_socket::ADMIN_SOCKET;
 use wire::terms::ids::{Msn, Xpid};
@@ -76,6 +77,7 @@ fn demo_registration() -> Registration {
         client: Some("Demo".to_owned()),
         classes: Some(["urgent", "emergency", "exercise"].map(str::to_owned).to_vec()),
         senders: Some(vec!["Hayauma".to_owned()]),
+        broadcasts: Some(BroadcastRule::Class),
         ..ClientChange::default()
     };
     let registration = Xpid::parse(DEMO_XPID.as_bytes()).map(|xpid| change.create(xpid));

@@ -14,7 +14,9 @@ use super::carriers::InDoubtSetting;
 use super::certificates::parse_certificates;
 use super::limits::{NOTIFY_CONNECTIONS_MAX, NOTIFY_DEPTH_MAX, TOKEN_OCTETS_MAX};
 use super::smpp_account::{SmppChange, SmppDocument};
+use crate::gateway::broadcasting::BroadcastRule;
 use crate::gateway::permissions::{ClassSet, KindSet};
+use crate::gateway::price::Price;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::token_sha256;
 use crate::gateway::smpp::PasswordDigest;
@@ -26,7 +28,8 @@ use wire::terms::svcinst::Svcinst;
 use wire::terms::time::WallMs;
 
 /// Fields to set on a registration; an absent one keeps its value, or its default on a new
-/// registration. An empty `token`, `notify_url`, `from` or `until` takes the value away.
+/// registration. An empty `token`, `notify_url`,
+/// `from`, `until` or `segment_price` takes the value away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientChange {
@@ -106,6 +109,12 @@ pub struct ClientChange {
     /// What becomes of an SMS that a carrier was sent and did not answer: sent again, or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_doubt: Option<InDoubtSetting>,
+    /// Whether it may send broadcasts, and who has to agree to one: no, class, two, one, none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broadcasts: Option<BroadcastRule>,
+    /// What a short message costs it, in yen with two decimals at most, such as `3.30`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment_price: Option<String>,
     /// Its account of SMPP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smpp: Option<SmppChange>,
@@ -174,6 +183,12 @@ pub struct ClientDocument {
     /// What becomes of an SMS that a carrier was sent and did not answer.
     #[serde(default)]
     pub in_doubt: InDoubtSetting,
+    /// Whether it may send broadcasts, and who has to agree to one.
+    #[serde(default)]
+    pub broadcasts: BroadcastRule,
+    /// What a short message costs it, in yen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_price: Option<String>,
     /// Its account of SMPP, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smpp: Option<SmppDocument>,
@@ -230,6 +245,11 @@ impl ClientChange {
         set(&mut registration.line_state, self.line_state);
         let fails = self.in_doubt.map(|in_doubt| in_doubt == InDoubtSetting::Fail);
         set(&mut registration.doubt_is_final, fails);
+        set(&mut registration.broadcasts, self.broadcasts);
+        if let Some(price) = &self.segment_price {
+            let is_given = !price.is_empty();
+            registration.segment_price = is_given.then(|| Price::parse(price)).transpose()?;
+        }
         if let Some(smpp) = &self.smpp {
             smpp.apply(registration, known)?;
         }
@@ -371,6 +391,8 @@ impl ClientDocument {
                 true => InDoubtSetting::Fail,
                 false => InDoubtSetting::Resend,
             },
+            broadcasts: registration.broadcasts,
+            segment_price: registration.segment_price.map(|price| price.to_string()),
             smpp: registration.smpp.as_ref().map(SmppDocument::of),
         }
     }

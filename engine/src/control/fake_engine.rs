@@ -14,6 +14,7 @@ use crate::broadcast::slice::{Order, Plan, Slice};
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
+use crate::gateway::broadcasting::BroadcastRule;
 use crate::gateway::permissions::ClassSet;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
@@ -466,6 +467,7 @@ impl FakeEngine {
         let mut registration = Registration::new(xpid, "somebody");
         registration.classes = ClassSet::ALL;
         registration.senders = vec!["Town".to_owned()];
+        registration.broadcasts = BroadcastRule::Class;
         registration
     }
 

@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::gauges::Gauges;
 use super::queue::QueueDocument;
 use crate::control::engine::Engine;
 use crate::io::figures::{FigureKind, ShardFigures};
@@ -27,13 +28,14 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics that ask `control` at every scrape.
-    pub fn new(control: Arc<dyn Engine>) -> Self {
+    /// Metrics that ask `control` at every scrape, and whoever else has some.
+    pub fn new(control: Arc<dyn Engine>, gauges: Gauges) -> Self {
         let mut registry = Registry::with_prefix("hayauma");
         registry.register_collector(Box::new(QueueCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(BuildCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(CarrierCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(ShardCollector { control }));
+        registry.register_collector(Box::new(gauges));
         registry.register_collector(Box::new(ProcessCollector));
         Self { registry }
     }

@@ -19,6 +19,7 @@ pub mod document;
 pub mod engine;
 #[cfg(test)]
 pub(crate) mod fake_engine;
+pub mod gauges;
 pub mod handle;
 pub mod import;
 pub mod limits;

@@ -35,9 +35,14 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{RawPathParams, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
-use super::broadcasts::BroadcastDesk;
+use super::broadcasts::{BroadcastDesk, look_within_sight};
+use frame::refusal_page;
+use reader::Reader;
 
 pub use hub::Hub;
 pub use tongue::Tongue;
@@ -76,7 +81,25 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .route("/broadcasts/{broadcast}/events", get(hub::events))
         .route("/broadcasts/{broadcast}/report", get(report::show))
         .route("/broadcasts/{broadcast}/report.json", get(report::json))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), within_sight))
         .with_state(Arc::new(PagesState { desk, hub }))
+}
+
+/// As `broadcasts::within_sight`, with a page for people.
+async fn within_sight(
+    State(desk): State<Arc<BroadcastDesk>>,
+    reader: Reader,
+    names: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    match look_within_sight(&desk, &names, &request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) if request.uri().path().starts_with("/dashboard") => {
+            refusal_page(&reader, &refusal, "/dashboard")
+        }
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -116,12 +116,10 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let (admin_tls, calling) = (doors.tls.clone(), config.calling_files());
     let broadcasts_tls = doors.broadcasts_tls.clone();
     obey(signals, &handle, Reloading { certified, admin_tls, broadcasts_tls, calling, outbound });
-    let keeping = Keeping {
-        connections_max: shares.admin as usize,
-        listeners_max: (shares.admin * BROADCAST_DOOR_SHARES) as usize,
-        ..keeping
-    };
     let (desk, keeper) = broadcasts(&config, &handle)?;
+    let listeners_max = (shares.admin * BROADCAST_DOOR_SHARES) as usize;
+    let (gauges, connections_max) = (desk.gauges(), shares.admin as usize);
+    let keeping = Keeping { gauges, connections_max, listeners_max, ..keeping };
     let engine: Arc<dyn Engine> = handle.clone();
     let routes = control::routes_of(&engine, &desk, member.is_some());
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), routes)

@@ -240,6 +240,7 @@ impl BroadcastDrill {
         let (xpid, url) = (format!("{XPID:011}"), sink.url());
         let client = ["client", "add", &xpid, "--client", "drill", "--sender", "Hayauma"];
         let classes = ["--class", "urgent", "--class", "emergency", "--notify-url", &url];
+        let classes = [&classes[..], &["--broadcasts", "class"]].concat();
         command(&[&client[..], &classes].concat())?;
         let imported = import(place.path(), data_dir, self.recipients)?;
         let recipients = grouped(self.recipients);

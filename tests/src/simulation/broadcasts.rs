@@ -267,6 +267,7 @@ impl Plan {
             alertseq: self.alertseq,
             on_doubt: self.on_doubt,
             pace: RunningPace {
+                deadline_ms: None,
                 per_second: self.per_second,
                 per_area: self.per_area,
                 ramp_seconds: 0,

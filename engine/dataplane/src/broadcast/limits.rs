@@ -6,6 +6,8 @@ pub const LIST_ROWS_MAX: u32 = 50_000_000;
 pub const LINE_OCTETS_MAX: usize = 4_096;
 /// Columns of parameters that a list may have.
 pub const PARAMETER_COLUMNS_MAX: usize = 8;
+/// XPIDs that a list may be bound to.
+pub const LIST_XPIDS_MAX: usize = 64;
 /// Columns of a file that are ignored and named; more are ignored.
 pub const IGNORED_COLUMNS_NAMED_MAX: usize = 32;
 /// Languages of one list.
@@ -31,6 +33,8 @@ pub const READINGS_MAX: usize = 4;
 pub const IMPORTS_MAX: usize = 2;
 /// Refused lines that an account names.
 pub const REFUSED_LINES_NAMED_MAX: usize = 100;
+/// All refused lines of a file that are kept, in octets.
+pub const REFUSED_OCTETS_MAX: usize = 8 << 20;
 /// Conflicts that an account names with their lines.
 pub const CONFLICTS_NAMED_MAX: usize = 100;
 /// Rows that an import holds in memory before it puts them into files, 16 octets each.

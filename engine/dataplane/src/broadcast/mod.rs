@@ -19,6 +19,7 @@ pub mod areas;
 pub mod audience;
 pub mod claims;
 pub mod control_sms;
+pub mod csv_field;
 pub mod life;
 pub mod limits;
 pub mod lists;

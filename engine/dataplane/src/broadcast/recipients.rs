@@ -36,6 +36,8 @@ const RUN_OCTETS: usize = 16;
 const WAVE_FROM: u32 = 16;
 const MSN_BITS: u32 = 34;
 const TEXT_BITS: u32 = 14;
+/// Rows that are copied at once.
+const ROWS_AT_ONCE: usize = 4_096;
 const NO_TEXT: u64 = (1 << TEXT_BITS) - 1;
 const _: () = assert!(TEXTS_MAX < NO_TEXT as usize && LEGS_MAX < 1 << WAVE_FROM);
 
@@ -371,6 +373,30 @@ impl Recipients {
         runs.find_map(|run| self.halve((run.first, run.first + run.rows), wanted, |place| place))
     }
 
+    /// Writes the same recipients without one of them; those behind it move up.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write_without(&self, number: u32, file: File) -> io::Result<()> {
+        let mut writer = RecipientsWriter::new(file)?;
+        let mut rows = Vec::new();
+        for run in &self.runs {
+            writer.begin_run((run.leg, run.wave), self.area(run.area));
+            for at in (run.first..run.first + run.rows).filter(|at| *at != number) {
+                let row = self.row(at);
+                let language = writer.language(self.language(row.language));
+                rows.push(Recipient { language, ..row });
+                if rows.len() == ROWS_AT_ONCE {
+                    writer.push(&rows)?;
+                    rows.clear();
+                }
+            }
+            writer.push(&rows)?;
+            rows.clear();
+        }
+        writer.finish()
+    }
+
     /// How many times a look-up halves something: what it costs.
     pub fn searches(&self) -> usize {
         if self.has_order { 1 } else { self.runs.len() }
@@ -510,6 +536,28 @@ mod tests {
             assert_eq!(recipients.row(found).msn, msn(number));
         }
         assert_eq!(recipients.find(msn(runs * of_run)), None);
+    }
+
+    #[test]
+    fn a_row_that_is_left_out_is_all_that_is() {
+        let whole = Recipients::of(Mapped::copied(written(40))).expect("whole");
+        let file = tempfile::tempfile().expect("a temporary file");
+        whole.write_without(41, file.try_clone().expect("another")).expect("written");
+        let rest = Recipients::open(&file).expect("whole");
+        assert_eq!(rest.rows(), whole.rows() - 1);
+        for number in (0..whole.rows()).filter(|number| *number != 41) {
+            let row = whole.row(number);
+            let found = rest.find(row.msn).expect("it is there");
+            assert_eq!(found, number - u32::from(number > 41));
+            let other = rest.row(found);
+            let language = rest.language(other.language);
+            assert_eq!((other.text, language), (row.text, whole.language(row.language)));
+        }
+        assert_eq!(rest.find(whole.row(41).msn), None);
+        let (areas, of): (Vec<_>, _) = ([0, 1].map(|at| rest.runs()[at]).to_vec(), whole.runs());
+        assert!(
+            areas.iter().zip(of).all(|(one, other)| one.leg_and_wave() == other.leg_and_wave())
+        );
     }
 
     #[test]

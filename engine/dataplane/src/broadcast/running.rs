@@ -83,6 +83,8 @@ pub struct RunningPace {
     pub weight: u16,
     /// Percent of the network's room that rows may take for it to begin some.
     pub share_max: u8,
+    /// No attempt from then on, Unix milliseconds, in place of what was so at the start.
+    pub deadline_ms: Option<u64>,
 }
 
 /// The rows of another broadcast that a leg is for, by what becomes of them: that is looked at when

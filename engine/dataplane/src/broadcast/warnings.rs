@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use wire::cap::area::{AreaCode, AreaSystem};
 use wire::cap::draft::{Draft, Variant, WarnedLeg, WarningAct};
 use wire::cap::{RefusalKind, Status, WarningRefusal, alertid, missing_prefix};
-use wire::terms::calendar;
-use wire::terms::time::WallMs;
+use wire::terms::rfc3339::rfc3339_of;
 
 use super::areas::AreaCatalogue;
 use super::areas::shapes::touched;
@@ -142,9 +141,9 @@ pub fn propose(
         legs,
         alertid: Some(chain.alertid.clone()),
         alertseq: Some(chain.alertseq),
-        deadline: draft.deadline.map(rfc3339),
+        deadline: draft.deadline.map(rfc3339_of),
         lifetime: None,
-        start: draft.start.map_or_else(|| "now".to_owned(), rfc3339),
+        start: draft.start.map_or_else(|| "now".to_owned(), rfc3339_of),
         too_late_after: 900,
         hold_seconds: terms.hold_seconds,
         pace: RowPace::default(),
@@ -372,14 +371,6 @@ fn rendered(text: &str, parameters: &BTreeMap<String, String>) -> String {
     let Ok(read) = Text::parse(text) else { return String::new() };
     let rendered = read.render(|name| Some(parameters.get(name).map_or("", String::as_str)));
     rendered.unwrap_or_default()
-}
-
-fn rfc3339(at: WallMs) -> String {
-    let jst = calendar::jst(at.ms());
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+09:00",
-        jst.year, jst.month, jst.day, jst.hour, jst.minute, jst.second
-    )
 }
 
 #[cfg(test)]

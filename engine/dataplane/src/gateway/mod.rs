@@ -8,6 +8,7 @@
 //! shards; a [`contracts::ContractTable`] belongs to one shard; nothing allocates per push.
 
 pub mod admit;
+pub mod broadcasting;
 pub mod certificate;
 mod contract_slots;
 pub mod contracts;
@@ -15,6 +16,7 @@ pub mod fingerprint;
 pub mod limits;
 pub mod meter;
 pub mod permissions;
+pub mod price;
 pub mod registration;
 pub mod registry;
 pub mod smpp;

@@ -1,11 +1,13 @@
 //! A push client's registration, keyed by XPID: what the operator and the push client agreed on.
 
+use super::broadcasting::BroadcastRule;
 use super::certificate::CertificateDigest;
 use super::limits::{
     CERTIFICATES_MAX, CLIENT_NAME_OCTETS_MAX, NETWORKS_MAX, RATE_PER_SECOND_MAX,
     SENDER_CHARACTERS_MAX, SENDERS_MAX, VOLUME_PER_DAY_MAX,
 };
 use super::permissions::{ClassSet, KindSet};
+use super::price::Price;
 use super::smpp::{SmppAccount, SmppAccountError};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -69,6 +71,10 @@ pub struct Registration {
     pub line_state: bool,
     /// What a carrier was sent of a push of its and did not answer is not sent again.
     pub doubt_is_final: bool,
+    /// Whether it may send broadcasts, and who has to agree to one.
+    pub broadcasts: BroadcastRule,
+    /// What a short message costs it, if that is said: a dry run of a broadcast tells the sum.
+    pub segment_price: Option<Price>,
     /// By what it binds over SMPP, if it may.
     pub smpp: Option<SmppAccount>,
 }
@@ -76,7 +82,7 @@ pub struct Registration {
 impl Registration {
     /// A registration with the defaults: no token, open term, standard class, both kinds, the
     /// XPID's own digits as its sender, segmentation on, notifications on but without a URL, no
-    /// limits.
+    /// limits, no broadcasts.
     pub fn new(xpid: Xpid, client: impl Into<String>) -> Self {
         Self {
             xpid,
@@ -103,6 +109,8 @@ impl Registration {
             national_tables: false,
             line_state: false,
             doubt_is_final: false,
+            broadcasts: BroadcastRule::No,
+            segment_price: None,
             smpp: None,
         }
     }

@@ -103,6 +103,8 @@ pub(super) struct Part {
     restored: usize,
     /// How far the message center was looked through for rows that are to end.
     sweep: Option<PushIndex>,
+    /// How far the rows in the message center have heard of another deadline.
+    respite: Option<PushIndex>,
     /// Octets of the journal that it needs, by segment.
     needed: BTreeMap<SegmentId, u64>,
     /// Records with outcomes so far.
@@ -317,10 +319,16 @@ impl<L: Log> Shard<L> {
         known.map(|()| self.await_journal())
     }
 
-    /// Makes a broadcast slower or faster, from the next row on; whether there is one. Nothing of
+    /// Makes a broadcast slower or faster, or gives it another deadline, from the next row on;
+    /// whether there is one. Nothing of
     /// it is written down here: whoever tells of it at a start knows its pace.
     pub fn pace_broadcast(&mut self, ordinal: u32, pace: RunningPace, now_ms: WallMs) -> bool {
+        let expires = pace.deadline_ms.map(|at_ms| self.pace.center(WallMs::new(at_ms)));
         let Some(part) = self.broadcasts.find_mut(ordinal) else { return false };
+        if let Some(expires) = expires.filter(|expires| *expires != part.expires) {
+            part.expires = expires;
+            part.respite = Some(0);
+        }
         let rows = (part.slice.words().len() as u32, part.broadcast.recipients.rows());
         part.bucket.set_pace(share_of(pace.per_second, rows));
         let class = class_place(part.broadcast.terms.class);
@@ -429,6 +437,7 @@ impl<L: Log> Shard<L> {
             parked: VecDeque::new(),
             restored: 0,
             sweep: None,
+            respite: None,
             needed,
             records,
             accepted,

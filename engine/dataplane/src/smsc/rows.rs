@@ -174,6 +174,15 @@ impl Core {
         }
     }
 
+    /// A row is not sent from another time on. Its timer, which runs until the earlier of the two
+    /// at the latest, looks again then.
+    pub fn set_row_expiry(&mut self, index: PushIndex, expires_ms: CenterMs) {
+        let push = &mut self.pushes[index];
+        if !push.state.is_final() {
+            push.set_expires_ms(expires_ms);
+        }
+    }
+
     /// A row that has ended, of which all is written down, leaves.
     ///
     /// # Panics

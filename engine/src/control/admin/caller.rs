@@ -52,6 +52,11 @@ impl Caller {
         Self { name, is_private, roles, xpids, store }
     }
 
+    /// The XPIDs it is bound to; none: to none.
+    pub fn xpids(&self) -> Arc<[Xpid]> {
+        Arc::clone(&self.xpids)
+    }
+
     /// Whether it may do what this role lets do.
     pub fn may(&self, role: Role) -> bool {
         self.roles.allow(role)

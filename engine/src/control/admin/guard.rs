@@ -124,7 +124,7 @@ fn check(
 
 fn check_role(caller: &Identity, rule: &PathRule) -> Result<(), AdminError> {
     match rule.needs {
-        Some(role) if !caller.roles.allow(role) => Err(forbidden(format!(
+        Some(role) if !caller.roles.allow(role) => Err(AdminError::lacks_role(format!(
             "{} has not the role {} that {} {} takes: ask an administrator of this engine",
             caller.name,
             role.word(),
@@ -141,6 +141,7 @@ fn check_scope(caller: &Identity, rule: &PathRule, uri: &Uri) -> Result<(), Admi
         return Ok(());
     }
     let named = match rule.scope {
+        PathScope::Own => return Ok(()),
         PathScope::Whole => None,
         PathScope::XpidInPath => uri.path().rsplit('/').next(),
         PathScope::XpidInQuery => {

@@ -14,6 +14,8 @@ pub enum PathScope {
     XpidInPath,
     /// What it names in the query as `xpid`.
     XpidInQuery,
+    /// What is theirs of lists and broadcasts: `control::broadcasts` has the rest not be there.
+    Own,
 }
 
 /// One row of the table.
@@ -55,14 +57,14 @@ const fn open(path: &'static str) -> PathRule {
 }
 
 const fn page(method: &'static str, path: &'static str, needs: Role) -> PathRule {
-    PathRule { method, path, needs: Some(needs), scope: Whole, is_page: true }
+    PathRule { method, path, needs: Some(needs), scope: Own, is_page: true }
 }
 
 const fn open_page(method: &'static str, path: &'static str) -> PathRule {
     PathRule { method, path, needs: None, scope: Whole, is_page: true }
 }
 
-use PathScope::{Whole, XpidInPath, XpidInQuery};
+use PathScope::{Own, Whole, XpidInPath, XpidInQuery};
 use Role::{Admin, Approver, Author, Numbers, Operator, Read, Source};
 
 /// Every path there is.
@@ -99,35 +101,41 @@ pub const PATHS: &[PathRule] = &[
     rule("GET", "/carriers", Operator, Whole),
     rule("POST", "/carriers", Admin, Whole),
     rule("POST", "/backups", Admin, Whole),
-    rule("GET", "/lists", Read, Whole),
-    rule("POST", "/lists", Author, Whole),
-    rule("GET", "/lists/{list}", Read, Whole),
-    rule("DELETE", "/lists/{list}", Admin, Whole),
-    rule("PUT", "/lists/{list}/versions", Author, Whole),
-    rule("POST", "/lists/{list}/versions", Author, Whole),
-    rule("GET", "/broadcasts", Read, Whole),
-    rule("POST", "/broadcasts", Author, Whole),
-    rule("GET", "/broadcasts/{broadcast}", Read, Whole),
-    rule("PUT", "/broadcasts/{broadcast}", Author, Whole),
-    rule("POST", "/broadcasts/{broadcast}/check", Author, Whole),
-    rule("POST", "/broadcasts/{broadcast}/approve", Approver, Whole),
-    rule("POST", "/broadcasts/{broadcast}/reject", Approver, Whole),
-    rule("POST", "/broadcasts/{broadcast}/start", Operator, Whole),
-    rule("POST", "/broadcasts/{broadcast}/pause", Operator, Whole),
-    rule("POST", "/broadcasts/{broadcast}/resume", Operator, Whole),
-    rule("POST", "/broadcasts/{broadcast}/cancel", Operator, Whole),
-    rule("PATCH", "/broadcasts/{broadcast}/pace", Operator, Whole),
-    rule("POST", "/broadcasts/{broadcast}/wave", Operator, Whole),
-    rule("POST", "/broadcasts/{broadcast}/retract", Author, Whole),
-    rule("POST", "/broadcasts/{broadcast}/update", Author, Whole),
-    rule("GET", "/broadcasts/{broadcast}/results", Numbers, Whole),
-    rule("GET", "/broadcasts/{broadcast}/recipients/{msn}", Numbers, Whole),
+    rule("GET", "/lists", Read, Own),
+    rule("POST", "/lists", Author, Own),
+    rule("GET", "/lists/{list}", Read, Own),
+    rule("DELETE", "/lists/{list}", Admin, Own),
+    rule("PUT", "/lists/{list}/versions", Author, Own),
+    rule("POST", "/lists/{list}/versions", Author, Own),
+    rule("GET", "/lists/{list}/versions/{version}", Read, Own),
+    rule("GET", "/lists/{list}/versions/{version}/refused", Numbers, Own),
+    rule("GET", "/lists/{list}/versions/{version}/rows", Numbers, Own),
+    rule("POST", "/lists/{list}/versions/{version}/take", Approver, Own),
+    // It is of all XPIDs' lists and results.
+    rule("POST", "/lists/forget", Admin, Whole),
+    rule("GET", "/broadcasts", Read, Own),
+    rule("POST", "/broadcasts", Author, Own),
+    rule("GET", "/broadcasts/{broadcast}", Read, Own),
+    rule("PUT", "/broadcasts/{broadcast}", Author, Own),
+    rule("POST", "/broadcasts/{broadcast}/check", Author, Own),
+    rule("POST", "/broadcasts/{broadcast}/approve", Approver, Own),
+    rule("POST", "/broadcasts/{broadcast}/reject", Approver, Own),
+    rule("POST", "/broadcasts/{broadcast}/start", Operator, Own),
+    rule("POST", "/broadcasts/{broadcast}/pause", Operator, Own),
+    rule("POST", "/broadcasts/{broadcast}/resume", Operator, Own),
+    rule("POST", "/broadcasts/{broadcast}/cancel", Operator, Own),
+    rule("PATCH", "/broadcasts/{broadcast}/pace", Operator, Own),
+    rule("POST", "/broadcasts/{broadcast}/wave", Operator, Own),
+    rule("POST", "/broadcasts/{broadcast}/retract", Author, Own),
+    rule("POST", "/broadcasts/{broadcast}/update", Author, Own),
+    rule("GET", "/broadcasts/{broadcast}/results", Numbers, Own),
+    rule("GET", "/broadcasts/{broadcast}/recipients/{msn}", Numbers, Own),
     // It is answered with what became of the number.
-    rule("DELETE", "/broadcasts/{broadcast}/recipients/{msn}", Operator, Whole),
+    rule("DELETE", "/broadcasts/{broadcast}/recipients/{msn}", Operator, Own),
     // Who is alarmed where follows from it.
-    rule("GET", "/areas", Read, Whole),
+    rule("GET", "/areas", Read, Own),
     rule("PUT", "/areas", Admin, Whole),
-    rule("POST", "/areas/match", Author, Whole),
+    rule("POST", "/areas/match", Author, Own),
     rule("GET", "/templates", Read, Whole),
     rule("GET", "/templates/{template}", Read, Whole),
     rule("PUT", "/templates/{template}", Author, Whole),
@@ -138,8 +146,8 @@ pub const PATHS: &[PathRule] = &[
     rule("POST", "/jmaxml", Source, Whole),
     rule("POST", "/lalert", Source, Whole),
     rule("GET", "/warnings", Read, Whole),
-    rule("GET", "/broadcasts/{broadcast}/events", Read, Whole),
-    rule("GET", "/broadcasts/{broadcast}/report.json", Read, Whole),
+    rule("GET", "/broadcasts/{broadcast}/events", Read, Own),
+    rule("GET", "/broadcasts/{broadcast}/report.json", Read, Own),
     page("GET", "/broadcasts/{broadcast}/report", Read),
     open_page("GET", "/"),
     open_page("GET", "/login"),

@@ -198,6 +198,24 @@ impl<S: Send + Sync> FromRequestParts<S> for IdentifierInPath {
     }
 }
 
+/// The identifier of a list and the number of a version in the path.
+pub struct VersionInPath(pub String, pub u32);
+
+impl<S: Send + Sync> FromRequestParts<S> for VersionInPath {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
+        let wrong = || AdminError::bad_request("the path names no list with a version behind it");
+        let Path((list, version)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| wrong())?;
+        let is_one = (1..=IDENTIFIER_OCTETS_MAX).contains(&list.len())
+            && list.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+        let version = version.parse().ok().filter(|_| is_one).ok_or_else(wrong)?;
+        Ok(Self(list, version))
+    }
+}
+
 /// The identifier of a broadcast and a phone's number in the path.
 pub struct RecipientInPath(pub String, pub Msn);
 

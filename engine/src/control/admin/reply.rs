@@ -15,17 +15,33 @@ pub struct AdminError {
     pub status: StatusCode,
     /// Cause and remedy.
     pub sentence: String,
+    /// Its code; 0 where it has none.
+    pub code: u16,
 }
 
 #[derive(Serialize)]
 struct ErrorDocument<'a> {
     error: &'a str,
+    #[serde(skip_serializing_if = "is_zero")]
+    code: u16,
 }
+
+fn is_zero(code: &u16) -> bool {
+    *code == 0
+}
+
+/// A role that the caller has not.
+pub(crate) const ROLE: u16 = 7112;
 
 impl AdminError {
     /// A refusal with this status.
     pub fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
-        Self { status, sentence: sentence.into() }
+        Self { status, sentence: sentence.into(), code: 0 }
+    }
+
+    /// 403: the caller has not the role for it.
+    pub fn lacks_role(sentence: impl Into<String>) -> Self {
+        Self { code: ROLE, ..Self::new(StatusCode::FORBIDDEN, sentence) }
     }
 
     /// 400: what was sent is wrong.
@@ -42,7 +58,8 @@ impl std::fmt::Display for AdminError {
 
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        let mut response = reply_json(self.status, &ErrorDocument { error: &self.sentence });
+        let document = ErrorDocument { error: &self.sentence, code: self.code };
+        let mut response = reply_json(self.status, &document);
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);

@@ -2,11 +2,14 @@
 
 mod access;
 mod acts;
+mod bound;
 mod browsers;
 mod contents;
 mod lists;
 mod once;
 mod secure;
+mod sending;
+mod versions;
 
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::Ordering;
@@ -49,6 +52,7 @@ impl Port {
         let socket = host::unix_socket::listen(directory.path(), "admin.sock").expect("a socket");
         let doors =
             Doors { socket: Some(socket), port: listen(), health: listen(), ..Doors::default() };
+        let desk = BroadcastDesk::open(directory.path(), control.clone(), 400).expect("a shelf");
         let change = TokenChange {
             name: "tests".to_owned(),
             roles: vec!["admin".to_owned()],
@@ -57,9 +61,9 @@ impl Port {
         let keeping = Keeping {
             connections_max: CONNECTIONS,
             own_token: change.token(SECRET, WallMs::ZERO).ok(),
+            gauges: desk.gauges(),
             ..Keeping::default()
         };
-        let desk = BroadcastDesk::open(directory.path(), control.clone(), 400).expect("a shelf");
         let engine_routes = crate::control::routes(&control).merge(further);
         let more = (engine_routes, crate::control::broadcast_routes(&desk));
         let server = AdminServer::start(doors, keeping, store, control, more).expect("started");
@@ -370,6 +374,11 @@ fn the_metrics_page_has_a_line_per_figure_and_shard() {
         assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
     }
     assert!(page.contains("hayauma_process_cpu_seconds_total "), "{page}");
+    let list = port.list("news");
+    port.draft(&list, "a");
+    let page = port.send("GET", "/metrics", "").1;
+    let line = r#"hayauma_broadcast_count{state="draft",class="standard"} 1"#;
+    assert!(page.contains(line), "{page}");
 }
 
 #[test]

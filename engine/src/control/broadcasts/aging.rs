@@ -1,5 +1,5 @@
 //! What is over goes after a while: drafts that nobody touches, what was never started, the rows of
-//! what was. The directory and the memory of an engine that runs for years have a bound.
+//! what was, versions of lists that nothing stands on. The directory and the memory of an engine that runs for years have a bound.
 //!
 //! **Invariants:** nothing goes that was not over for the days that the operator set; the report of
 //! what was started stays when its rows go.
@@ -11,6 +11,7 @@ use std::{fs, io};
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage};
 use super::refusal::{BroadcastRefusal, STATE, refused};
+use super::versions::of_version_word;
 
 /// How often it is looked for, in milliseconds.
 const LOOK_MS: u64 = 60_000;
@@ -91,7 +92,10 @@ impl BroadcastDesk {
         };
         for broadcast in &due {
             match self.let_go(broadcast) {
-                Ok(()) => tracing::info!(broadcast, "what is left of an old broadcast went"),
+                Ok(()) => tracing::info!(
+                    broadcast,
+                    "what is left of an old broadcast, or a list's old version, went"
+                ),
                 Err(refusal) => {
                     let error = refusal.sentence;
                     tracing::warn!(
@@ -107,6 +111,10 @@ impl BroadcastDesk {
     }
 
     fn let_go(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+        if let Some((list, version)) = of_version_word(broadcast) {
+            self.retire_versions(list, &[version]);
+            return Ok(());
+        }
         let document = self.standing().entry(broadcast)?.document.clone();
         match document.stage {
             Stage::Ended if document.started.is_some() => self.retire_rows(&document),
@@ -144,6 +152,7 @@ impl BroadcastDesk {
             since.is_some_and(|at| age_ms(at.as_millis() as u64) > UNSTARTED_KEPT_MS)
         };
         aged.extend(drafts.into_iter().filter(is_left));
+        aged.extend(self.old_versions(now_ms));
         aged
     }
 

@@ -20,6 +20,7 @@ use super::lists::Piece;
 use super::loaded::AreasLoaded;
 use super::refusal::{AREA, BroadcastRefusal, refused};
 use super::shelf::Part;
+use super::sight::Sight;
 use super::uploading::upload;
 use crate::broadcast::areas::features::{FeatureError, FeatureNames, FeatureReader};
 use crate::broadcast::areas::shapes::touched;
@@ -129,7 +130,8 @@ async fn match_areas(
 ) -> Result<Response, BroadcastRefusal> {
     let line = Act::new("areas match");
     caller.record(line).await?;
-    let found = beside(desk, move |desk| desk.match_areas(&wanted)).await?;
+    let sight = Sight::of(&caller);
+    let found = beside(desk, move |desk| desk.match_areas(&wanted, &sight)).await?;
     Ok(reply_json(StatusCode::OK, &found))
 }
 
@@ -197,7 +199,11 @@ impl BroadcastDesk {
         Ok(loaded)
     }
 
-    fn match_areas(&self, wanted: &MatchWanted) -> Result<MatchDocument, BroadcastRefusal> {
+    fn match_areas(
+        &self,
+        wanted: &MatchWanted,
+        sight: &Sight,
+    ) -> Result<MatchDocument, BroadcastRefusal> {
         let catalogue = self.catalogue();
         let (shape, warnings) = shape_of(wanted)?;
         let mut found: Vec<(String, f64)> = Vec::new();
@@ -211,7 +217,7 @@ impl BroadcastDesk {
         found.extend(reached.into_iter().map(|one| (one.code, one.share)));
         found.sort_by(|one, other| one.0.cmp(&other.0).then(other.1.total_cmp(&one.1)));
         found.dedup_by(|one, other| one.0 == other.0);
-        let lists = self.rows_of_lists(&catalogue, &wanted.lists)?;
+        let lists = self.rows_of_lists(&catalogue, &wanted.lists, sight)?;
         let count = |codes: &[String]| -> Result<Vec<u64>, BroadcastRefusal> {
             let counted = lists.iter().map(|rows| catalogue.count(codes, rows));
             let counted = counted.collect::<Result<Vec<u64>, _>>();
@@ -232,10 +238,12 @@ impl BroadcastDesk {
         &self,
         catalogue: &AreaCatalogue,
         lists: &[String],
+        sight: &Sight,
     ) -> Result<Vec<RowsByArea>, BroadcastRefusal> {
         let mut found = Vec::with_capacity(lists.len());
         for list in lists {
-            let version = self.open_version(list, None)?;
+            self.see_list(sight, list)?;
+            let version = self.open_version(None, list, None)?;
             found.push(catalogue.rows(version.pinned()?.view.areas()));
         }
         Ok(found)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::check::hexadecimal;
-use super::documents::FollowerWanted;
+use super::documents::{FollowerWanted, UpdateWanted};
 use crate::broadcast::manifest::{Manifest, Texts};
 use crate::broadcast::templates::TemplateWanted;
 
@@ -48,6 +48,16 @@ impl AuditedTemplate {
         let is_same = template(self.version, texts).digest == self.digest;
         if is_same { self.version } else { self.version + 1 }
     }
+}
+
+/// An update, without its texts.
+pub(super) fn update(wanted: &UpdateWanted) -> UpdateWanted {
+    let mut audited = wanted.clone();
+    audited.texts.iter_mut().for_each(hide);
+    audited.release.iter_mut().flat_map(|release| &mut release.texts).for_each(hide);
+    audited.legs.iter_mut().flatten().for_each(|leg| hide(&mut leg.texts));
+    audited.retraction.iter_mut().flat_map(|prepared| &mut prepared.texts).for_each(hide);
+    audited
 }
 
 /// What became of a list's file, without its lines.
@@ -97,6 +107,13 @@ mod tests {
         let whole = Manifest::read(text.as_bytes()).expect("a manifest");
         let said = simd_json::to_string(&manifest(&whole)).expect("JSON");
         assert!(!said.contains("SECRET") && said.contains("\"shelter\":\"sha256 "), "{said}");
+        let more = format!(
+            r#"{{"reqid":"r","legs":[{{"audience":{{"list":"l"}},"texts":{texts}}}],"texts":{texts},
+            "release":{{"texts":{texts}}},"retraction":{{"reqid":"s","texts":{texts}}}}}"#
+        );
+        let wanted: UpdateWanted = wire::json::read(&mut more.into_bytes()).expect("an update");
+        let said = simd_json::to_string(&update(&wanted)).expect("JSON");
+        assert!(!said.contains("SECRET") && said.contains("\"en\":\"sha256 "), "{said}");
         let mut octets = texts.as_bytes().to_vec();
         let texts: Texts = wire::json::read(&mut octets).expect("texts");
         let wanted = FollowerWanted { reqid: "r".to_owned(), texts: Some(texts), lifetime: None };

@@ -6,12 +6,12 @@ use std::fs::{self, File};
 use axum::http::StatusCode;
 
 use super::desk::{BroadcastDesk, Standing};
-use super::documents::{BroadcastDocument, CheckDocument, Stage};
+use super::documents::{BroadcastDocument, CheckDocument, ListDocument, Stage};
 use super::due::due_later;
 use super::refusal::{
     BroadcastRefusal, LIST_NOT_READY, REUSED, STATE, TOO_MANY_REFUSED, disk, refused,
 };
-use super::shelf::{Part, new_identifier};
+use super::shelf::{Part, RECIPIENTS, new_identifier};
 use crate::broadcast::audience::{Addressed, AddressedText, LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{
@@ -20,13 +20,13 @@ use crate::broadcast::manifest::{
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::RecipientsWriter;
 use crate::broadcast::running::RowsOf;
+use crate::gateway::broadcasting::People;
 use crate::shard::SliceFigures;
 use host::clock;
 use host::mapped::Mapped;
 use sha2::{Digest as _, Sha256};
-use wire::cap::missing_prefix;
+use wire::cap::foreign_script;
 use wire::sms::relay::OriginatingAddress;
-use wire::terms::ids::{Class, Kind};
 use wire::terms::ownership::shard_of;
 
 /// Broadcasts with the same text that a dry run names.
@@ -67,21 +67,22 @@ impl BroadcastDesk {
             }
             document.manifest.clone()
         };
-        self.check_manifest(broadcast, &manifest)?;
+        let people = self.check_manifest(broadcast, &manifest)?;
         let (written, templates) = self.written_out(&manifest)?;
         let catalogue = self.catalogue();
+        let newest = |list: &String| self.open_version(Some(manifest.xpid.as_str()), list, None);
         let (mut legs, mut of_live) = (Vec::new(), Vec::new());
         for leg in &written.legs {
             let audience = &leg.audience;
-            let except = audience.except.iter().map(|list| self.open_version(list, None));
+            let except = audience.except.iter().map(newest);
             let except = except.collect::<Result<Vec<_>, _>>()?;
             let only = audience.of.as_ref().map(|of| self.recipients_of(of)).transpose()?;
             let (only, live) = only.unzip();
             of_live.push(live.flatten());
-            let of_wave =
-                |wave: &Wave| wave.lists.iter().map(|list| self.open_version(list, None)).collect();
+            let of_wave = |wave: &Wave| wave.lists.iter().map(newest).collect();
             let waves = leg.waves.iter().map(of_wave).collect::<Result<Vec<Vec<_>>, _>>()?;
-            let list = self.open_version(&audience.list, audience.version)?;
+            let list =
+                self.open_version(Some(manifest.xpid.as_str()), &audience.list, audience.version)?;
             legs.push((list, except, only, waves));
         }
         let mut sources = Vec::new();
@@ -92,7 +93,7 @@ impl BroadcastDesk {
             sources.push(LegSources { list: list.pinned()?, except, only: only.take(), waves });
         }
         // Two checks that begin in one moment have files of their own.
-        let file = new_identifier("recipients");
+        let file = new_identifier(RECIPIENTS);
         let path = self.shelf.broadcast(broadcast).join(&file);
         let part = Part::of(&path)?;
         let mut writer = RecipientsWriter::new(part.file.try_clone()?)?;
@@ -105,8 +106,9 @@ impl BroadcastDesk {
         if of_live.iter().all(Option::is_none) {
             of_live.clear();
         }
-        let check = CheckDocument { templates, of: of_live, ..check };
-        let mut check = self.with_foreseen(&manifest, &path, check)?;
+        let needs_approval = people != People::None;
+        let check = CheckDocument { templates, of: of_live, people, needs_approval, ..check };
+        let mut check = self.with_foreseen((broadcast, &manifest), &path, check)?;
         check.warnings.extend(self.same_text_lately(broadcast, &manifest, &check.addressed));
         let mut before = None;
         let checked = self.alter(broadcast, |document| {
@@ -149,6 +151,7 @@ impl BroadcastDesk {
             let texts = simd_json::to_vec(&retraction_texts).unwrap_or_default();
             lists.push(("retraction".to_owned(), Sha256::digest(texts).into()));
         }
+        let addressed_segments = addressed.segments;
         let counts = [addressed.targeted, addressed.without_text, addressed.segments];
         let mut warnings = Vec::new();
         let mut warn = |holds: bool, sentence: &str| {
@@ -163,12 +166,7 @@ impl BroadcastDesk {
             manifest.deadline.is_none() && manifest.lifetime.is_none(),
             "no end is named: it ends after 72 hours",
         );
-        let is_exercise = manifest.class() == Some(Class::Exercise);
-        let mut texts = addressed.texts.iter().filter(|_| manifest.kind() == Kind::Text);
-        warn(
-            is_exercise && texts.any(|text| missing_prefix(&text.text, &text.language).is_some()),
-            "a text of the exercise does not begin with the word for it: 訓練, EXERCISE",
-        );
+        warnings.extend(foreign_scripts(manifest));
         let pinned = sources.iter().map(|source| {
             let list = &source.list;
             (list.list.clone(), list.version, hexadecimal(&list.digest))
@@ -179,9 +177,12 @@ impl BroadcastDesk {
             addressed,
             lists: pinned.collect(),
             templates: BTreeMap::new(),
-            needs_approval: manifest.asks_for_two(),
+            needs_approval: false,
+            people: People::default(),
             warnings,
+            cost: self.cost_of(manifest, addressed_segments),
             foreseen: None,
+            forecast: None,
             file,
             of: Vec::new(),
             retraction,
@@ -189,27 +190,17 @@ impl BroadcastDesk {
         }
     }
 
-    /// Broadcasts that have sent one of the texts within the manifest's window: whoever is in both
-    /// has it twice, unless the manifest skips that.
+    /// Broadcasts of the XPID that have sent one of the texts within the manifest's window: whoever
+    /// is in both has it twice, unless the manifest skips that.
     fn same_text_lately(
         &self,
         broadcast: &str,
         manifest: &Manifest,
         addressed: &Addressed,
     ) -> Vec<String> {
+        let texts: Vec<&str> = addressed.texts.iter().map(|text| text.text.as_str()).collect();
+        let same = self.with_the_same_text((broadcast, manifest), &texts, DUPLICATES_NAMED);
         let duplicates = &manifest.duplicates;
-        let window_ms = duplicates.window_seconds.saturating_mul(1_000);
-        let now_ms = clock::unix_ms();
-        let texts: BTreeSet<&str> = addressed.texts.iter().map(|text| text.text.as_str()).collect();
-        let standing = self.standing();
-        let documents = standing.broadcasts.values().map(|entry| &entry.document);
-        let same = documents.filter(|other| {
-            let started_ms = other.started.as_ref().map_or(0, |start| start.at_ms);
-            let sent = other.check.iter().flat_map(|check| &check.addressed.texts);
-            other.broadcast != broadcast
-                && now_ms.saturating_sub(started_ms) < window_ms
-                && sent.into_iter().any(|text| texts.contains(text.text.as_str()))
-        });
         let minutes = duplicates.window_seconds.div_ceil(60);
         let sentence = |other: &BroadcastDocument| {
             let broadcast = &other.broadcast;
@@ -224,11 +215,15 @@ impl BroadcastDesk {
                 ),
             }
         };
-        same.take(DUPLICATES_NAMED).map(sentence).collect()
+        same.iter().map(sentence).collect()
     }
 
-    /// What a manifest says against what there is beside it.
-    fn check_manifest(&self, broadcast: &str, manifest: &Manifest) -> Result<(), BroadcastRefusal> {
+    /// What a manifest says against what there is beside it; who has to agree to it.
+    fn check_manifest(
+        &self,
+        broadcast: &str,
+        manifest: &Manifest,
+    ) -> Result<People, BroadcastRefusal> {
         let wrong = |sentence: &str, place: &str| BroadcastRefusal {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             code: 0,
@@ -244,7 +239,7 @@ impl BroadcastDesk {
         }
         self.heeds_suppression(manifest)?;
         let now_ms = clock::unix_ms();
-        self.check_registration(manifest, now_ms)?;
+        let people = self.check_registration(manifest, now_ms)?;
         due_later(manifest, now_ms)?;
         let standing = self.standing();
         reqid_is_free(&standing, (broadcast, Stage::Draft), manifest, now_ms)?;
@@ -257,18 +252,25 @@ impl BroadcastDesk {
                 },
             )?;
         }
-        Ok(())
+        Ok(people)
     }
 
+    /// A version of a list; where it is for a broadcast, of one that its XPID may use.
     pub(super) fn open_version(
         &self,
+        xpid: Option<&str>,
         list: &str,
         version: Option<u32>,
     ) -> Result<OpenVersion, BroadcastRefusal> {
         let version = {
             let standing = self.standing();
-            let not_there = || refused(LIST_NOT_READY, format!("{list}: there is no such list"));
-            let document = standing.lists.get(list).ok_or_else(not_there)?;
+            let not_there = || {
+                let whose = xpid.map(|xpid| format!(" that {xpid} may use"));
+                let whose = whose.unwrap_or_default();
+                refused(LIST_NOT_READY, format!("{list}: there is no such list{whose}"))
+            };
+            let is_for = |document: &&ListDocument| xpid.is_none_or(|xpid| document.is_for(xpid));
+            let document = standing.lists.get(list).filter(is_for).ok_or_else(not_there)?;
             let found = match version {
                 Some(version) => document.versions.iter().find(|known| known.version == version),
                 // Where all were refused, the last says so.
@@ -335,6 +337,16 @@ impl BroadcastDesk {
     }
 }
 
+/// Texts that are written in a script that their language is not.
+fn foreign_scripts(manifest: &Manifest) -> BTreeSet<String> {
+    let variants = manifest.legs.iter().flat_map(|leg| &leg.texts.variants);
+    let foreign = variants.filter_map(|(language, text)| {
+        let script = foreign_script(text, language)?;
+        Some(format!("the text in {language} is written in {script}: look at its language"))
+    });
+    foreign.collect()
+}
+
 /// Refuses a reqid that another broadcast of the XPID was started with, or is to be: each is sent
 /// once. The dry run says so early; the start asks again, as two drafts may have been checked.
 pub(super) fn reqid_is_free(
@@ -369,7 +381,7 @@ fn is_ordered(stage: Stage) -> bool {
 /// The first thing of a manifest that nobody carries out: its place, and what to do. What is not
 /// done is refused, and never passed over.
 fn not_carried_out(manifest: &Manifest) -> Option<(&'static str, &'static str)> {
-    let Manifest { pace, retry, notify, expect, .. } = manifest;
+    let Manifest { pace, retry, notify, .. } = manifest;
     let asked = [
         (
             pace.per_carrier > 0,
@@ -395,11 +407,6 @@ fn not_carried_out(manifest: &Manifest) -> Option<(&'static str, &'static str)> 
             *notify == BroadcastNotify::Each,
             "/notify",
             "recipients are not notified of one by one yet: give summary",
-        ),
-        (
-            expect.cost_max.is_some(),
-            "/expect/cost_max",
-            "no price is registered, so no cost can be told: expect recipients and segments",
         ),
     ];
     asked.into_iter().find(|(is_asked, ..)| *is_asked).map(|(_, place, sentence)| (place, sentence))
@@ -434,7 +441,6 @@ mod tests {
                 "/retry/first_attempts_before_retries",
             ),
             (r#""notify":"each","#, "/notify"),
-            (r#""expect":{"cost_max":5},"#, "/expect/cost_max"),
         ] {
             assert_eq!(not_carried_out(&manifest(more)).map(|(place, _)| place), Some(place));
         }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::acts::Acts;
 use super::answered::Answered;
+use super::beside::Answers;
 use super::documents::{
     Approval, BroadcastDocument, CheckDocument, ListDocument, Stage, StartDocument, WantedLife,
 };
@@ -28,6 +29,7 @@ use crate::broadcast::running::{RunningBroadcast, RunningTerms};
 use crate::broadcast::templates::TemplateDocument;
 use crate::control::engine::Engine;
 use crate::control::webhooks::Webhooks;
+use crate::gateway::broadcasting::People;
 use crate::io::figures::ControlError;
 use crate::shard::SliceFigures;
 use host::clock;
@@ -49,6 +51,8 @@ pub(super) struct Entry {
     /// Where it stands in each shard, as of the last look.
     pub(super) figures: Vec<SliceFigures>,
     pub(super) watched: Watched,
+    /// Answers to single pushes when it was started, if that was in this life of the engine.
+    pub(super) answers_before: Option<Answers>,
     /// Whose turn it is to tell the shards.
     pub(super) turns: Arc<Turns>,
     /// A shard may not have heard all of it.
@@ -74,6 +78,7 @@ impl Entry {
             running: None,
             figures: Vec::new(),
             watched: Watched::default(),
+            answers_before: None,
             turns: Arc::default(),
             untold: None,
             orders: 0,
@@ -297,6 +302,7 @@ impl BroadcastDesk {
             standing: Mutex::new(standing),
         });
         desk.sweep_gone();
+        desk.settle_forgotten();
         desk.publish_suppression(Now::read().steady);
         desk.note_all_told();
         desk.remember_past();
@@ -341,7 +347,7 @@ impl BroadcastDesk {
             sender: manifest.sender.clone(),
             started_ms: start.at_ms,
             hold_ms: manifest.hold_seconds * 1_000,
-            deadline_ms: start.deadline_ms,
+            deadline_ms: document.deadline_now().unwrap_or(start.deadline_ms),
             alertseq: manifest.alertseq.unwrap_or_default(),
             on_doubt: manifest.on_doubt(),
             pace: document.pace_now(),
@@ -414,6 +420,7 @@ impl BroadcastDesk {
             started: None,
             ordered: None,
             pace: None,
+            paces: Vec::new(),
             waves: Vec::new(),
             retracting: None,
             ended: None,
@@ -454,7 +461,8 @@ impl BroadcastDesk {
         Ok(self.standing().entry(broadcast)?.check_now_ms(Now::read()))
     }
 
-    /// The dry run was approved, by somebody who neither wrote nor changed it.
+    /// The dry run was approved; by somebody who neither wrote nor changed it, unless its
+    /// registration says that one is enough.
     pub(super) fn approve(
         &self,
         broadcast: &str,
@@ -464,8 +472,11 @@ impl BroadcastDesk {
         let (now_ms, check_now_ms) = (clock::unix_ms(), self.check_now_ms(broadcast)?);
         self.alter(broadcast, |document| {
             check_stage(document, &[Stage::Checked, Stage::Approved])?;
-            holding_check(document, digest, check_now_ms)?;
-            if document.author == by || document.changed_by.iter().any(|other| other == by) {
+            let check = holding_check(document, digest, check_now_ms)?;
+            let is_of_two = check.people != People::One;
+            let is_own =
+                document.author == by || document.changed_by.iter().any(|other| other == by);
+            if is_of_two && is_own {
                 let sentence = "whoever wrote or changed a broadcast does not approve it: ask \
                                 somebody else";
                 return Err(refused(APPROVAL, sentence));

@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::AnswersBeside;
 use super::figures::Snapshot;
+use super::forecast::Forecast;
 use super::foreseen_rows::ForeseenRows;
 use super::reach::ReachCurve;
 use crate::broadcast::audience::{Addressed, AddressedText};
-use crate::broadcast::manifest::{Manifest, Texts};
+use crate::broadcast::manifest::{
+    Doubt, Duplicates, Expect, Leg, Manifest, PreparedRetraction, Retry, RowPace, Suppression,
+    Texts,
+};
 use crate::broadcast::running::RowsOf;
+use crate::gateway::broadcasting::People;
 
 /// A list to be made.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -23,6 +29,9 @@ pub struct ListWanted {
     pub consent: String,
     /// Names of the columns that texts may ask for.
     pub parameters: Vec<String>,
+    /// The XPIDs that may use it; none: all, for tokens that are bound to none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub xpids: Vec<String>,
 }
 
 /// A list.
@@ -38,11 +47,19 @@ pub struct ListDocument {
     pub consent: String,
     /// Names of the columns that texts may ask for.
     pub parameters: Vec<String>,
+    /// The XPIDs that may use it; none: all, for tokens that are bound to none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub xpids: Vec<String>,
     /// Its versions, oldest first.
     pub versions: Vec<VersionDocument>,
 }
 
 impl ListDocument {
+    /// Whether broadcasts of this XPID may stand on it.
+    pub fn is_for(&self, xpid: &str) -> bool {
+        self.xpids.is_empty() || self.xpids.iter().any(|known| known == xpid)
+    }
+
     /// The version that is used where none is named: the newest that is not refused.
     pub fn newest(&self) -> Option<&VersionDocument> {
         self.versions.iter().rev().find(|version| !version.is_refused)
@@ -66,6 +83,99 @@ pub struct VersionDocument {
     pub by: String,
     /// When, in Japan.
     pub at: String,
+    /// The same in Unix milliseconds; 0 where an earlier program wrote it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub at_ms: u64,
+    /// Who has taken it as it is, though too many lines were refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What became of the lines of the file that a version is of; no line of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VersionAccount {
+    /// Lines of the file.
+    pub lines: u64,
+    /// Records: lines, or lines that quotes hold together, other than header and blank ones.
+    pub records: u64,
+    /// Blank lines.
+    pub blank: u64,
+    /// Records of an msn that a later one has too.
+    pub duplicates: u64,
+    /// Those of them that say something else than the next.
+    pub conflicts: u64,
+    /// Numbers whose leading zero was put back.
+    pub repaired: u64,
+    /// How often each way of writing was taken off.
+    pub spellings: BTreeMap<String, u64>,
+    /// Refused records by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Recipients by area.
+    pub areas: BTreeMap<String, u64>,
+    /// Recipients by language.
+    pub languages: BTreeMap<String, u64>,
+    /// Columns that are not read.
+    pub ignored_columns: Vec<String>,
+}
+
+/// A version with what became of its file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VersionShown {
+    /// The list.
+    pub list: String,
+    /// The version.
+    #[serde(flatten)]
+    pub version: VersionDocument,
+    /// The lines of its file; `None` where an earlier program took it in.
+    pub account: Option<VersionAccount>,
+}
+
+/// A row of a version.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RowShown {
+    /// The list.
+    pub list: String,
+    /// The version.
+    pub version: u32,
+    /// Its number, from 0.
+    pub row: u32,
+    /// The phone.
+    pub msn: String,
+    /// Its area; empty where that is unknown.
+    pub area: String,
+    /// Its language; empty for none.
+    pub lang: String,
+    /// Its own values of the list's parameters.
+    pub params: BTreeMap<String, String>,
+}
+
+/// Whoever has a phone forgotten says which.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetWanted {
+    /// The phone.
+    pub msn: String,
+}
+
+/// Where a phone was forgotten.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Versions of lists that had it, as `li-…@3`.
+    pub versions: Vec<String>,
+    /// Suppression lists among them: it is kept from no broadcast any more.
+    pub suppression: Vec<String>,
+    /// Broadcasts whose results had it.
+    pub broadcasts: Vec<String>,
+    /// Drafts whose dry run had it: they are to be checked again.
+    pub drafts: Vec<String>,
+    /// Broadcasts that have it still, as they are under way or about to be: again when they are
+    /// over.
+    pub remaining: Vec<String>,
 }
 
 /// How far the people are with a broadcast.
@@ -101,13 +211,22 @@ pub struct CheckDocument {
     /// The templates that its texts are of, with their versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<String, u32>,
-    /// Whether somebody else has to approve it.
+    /// Whether somebody has to approve it.
     pub needs_approval: bool,
+    /// How many people stand behind it, as its registration says.
+    #[serde(default, skip_serializing_if = "People::are_two")]
+    pub people: People,
     /// What somebody should look at.
     pub warnings: Vec<String>,
     /// How many get nothing, as things stood then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreseen: Option<ForeseenRows>,
+    /// What its short messages cost, in yen, where its registration has a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u64>,
+    /// How long it would take, as things stood then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// The file of recipients.
     pub file: String,
     /// By leg, of which rows of a live broadcast it is; empty where no leg is of one.
@@ -209,6 +328,9 @@ pub struct PaceSet {
     pub per_second: u32,
     /// Its share beside other broadcasts of its class.
     pub weight: u16,
+    /// No attempt from then on, Unix milliseconds; `None`: as it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
     /// When, Unix milliseconds.
     pub at_ms: u64,
     /// Who.
@@ -240,6 +362,9 @@ pub struct EndDocument {
     /// How many were reached when.
     #[serde(default)]
     pub reach: ReachCurve,
+    /// Answers to single pushes meanwhile; `None` where the engine was started in between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_beside: Option<AnswersBeside>,
 }
 
 /// A broadcast.
@@ -274,6 +399,9 @@ pub struct BroadcastDocument {
     /// The pace that somebody set while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<PaceSet>,
+    /// All that were set, the newest last, as many as are remembered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paces: Vec<PaceSet>,
     /// The waves behind the first that were opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<WaveOpened>,
@@ -348,6 +476,9 @@ pub struct PaceWanted {
     /// Its share beside other broadcasts of its class, 1 to 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u16>,
+    /// No attempt from then on: RFC 3339. A later one than it has takes an approver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
 }
 
 /// Whoever opens a wave says which.
@@ -386,7 +517,76 @@ impl Retract {
     }
 }
 
-/// A retraction, or an update: what is sent next, to whom a broadcast was, or may have come.
+/// An update: what of the manifest is another than before. What is left out stays, but for a start,
+/// a retraction and an end, which are of the one before alone.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpdateWanted {
+    /// In place of a reqid.
+    pub reqid: String,
+    /// What is said to the same audience; or `legs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texts: Option<Texts>,
+    /// Other audiences, each with its texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legs: Option<Vec<Leg>>,
+    /// What those are told who have the text before, or may have it, and are not addressed any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseWanted>,
+    /// Seconds until its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<u64>,
+    /// Its end, instead: RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+    /// `01`, `02`, `03`, `09`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Who phones show as its sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// A time, instead of now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Seconds between the start and the first attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_seconds: Option<u64>,
+    /// How fast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pace: Option<RowPace>,
+    /// When what fails is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// What becomes of rows that a crash leaves in doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_doubt: Option<Doubt>,
+    /// What the check has to find.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// The same text to the same phone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<Duplicates>,
+    /// Whether opt-outs count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppression: Option<Suppression>,
+    /// Short messages that a text may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments_max: Option<u8>,
+    /// What takes it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retraction: Option<PreparedRetraction>,
+}
+
+/// That it is over for those whom an update does not address.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleaseWanted {
+    /// What is said; what the broadcast's template has for it, if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texts: Option<Texts>,
+}
+
+/// A retraction: what is sent next, to whom a broadcast has come, or may have.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FollowerWanted {

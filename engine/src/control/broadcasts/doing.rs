@@ -7,17 +7,19 @@ use super::audited;
 use super::desk::BroadcastDesk;
 use super::documents::{
     ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, PaceWanted, ProgressDocument,
-    Retract, StartWanted, WaveWanted,
+    Retract, StartWanted, UpdateWanted, WaveWanted,
 };
 use super::figures::Snapshot;
 use super::handling::{act, beside, stopping};
 use super::refusal::BroadcastRefusal;
+use super::sight::Sight;
 use super::snapshot::state_word;
 use crate::broadcast::life::End;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::slice::Order;
 use crate::control::admin::Caller;
 use crate::control::audit::Act;
+use crate::control::roles::Role;
 use wire::terms::ids::Msn;
 
 type Done = Result<BroadcastDocument, BroadcastRefusal>;
@@ -42,15 +44,6 @@ pub enum Halt {
     Cancel(CancelWanted),
 }
 
-/// What follows a broadcast.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Follower {
-    /// A text to those who have it.
-    Retraction,
-    /// The chain's next text.
-    Update,
-}
-
 impl BroadcastDesk {
     /// Writes a draft.
     ///
@@ -59,7 +52,12 @@ impl BroadcastDesk {
     pub async fn do_create(self: Arc<Self>, caller: &Caller, manifest: Manifest) -> Done {
         let new = Self::next_identifier();
         let line = Act::new(format!("broadcast create {new}")).after(&audited::manifest(&manifest));
-        act(caller, self, line, move |desk, by| desk.create(new, manifest, by)).await
+        let sight = Sight::of(caller);
+        let work = move |desk: &Self, by: &str| {
+            desk.may_name(&sight, &manifest)?;
+            desk.create(new, manifest, by)
+        };
+        act(caller, self, line, work).await
     }
 
     /// Changes a draft.
@@ -78,7 +76,12 @@ impl BroadcastDesk {
             Err(_) => line,
         };
         let line = line.after(&audited::manifest(&manifest));
-        act(caller, self, line, move |desk, by| desk.change(&broadcast, manifest, by)).await
+        let sight = Sight::of(caller);
+        let work = move |desk: &Self, by: &str| {
+            desk.may_name(&sight, &manifest)?;
+            desk.change(&broadcast, manifest, by)
+        };
+        act(caller, self, line, work).await
     }
 
     /// Makes a dry run.
@@ -195,10 +198,10 @@ impl BroadcastDesk {
         act(caller, self, line, move |desk, by| desk.open_wave(&broadcast, wanted.wave, by)).await
     }
 
-    /// Makes it slower or faster while it runs.
+    /// Makes it slower or faster while it runs, or gives it another deadline.
     ///
     /// # Errors
-    /// It is not running; a shard does not answer.
+    /// It is not running; the deadline may not be moved there; a shard does not answer.
     pub async fn do_pace(
         self: Arc<Self>,
         caller: &Caller,
@@ -206,7 +209,10 @@ impl BroadcastDesk {
         wanted: PaceWanted,
     ) -> Result<(), BroadcastRefusal> {
         let line = Act::new(format!("broadcast pace {broadcast}")).after(&wanted);
-        act(caller, self, line, move |desk, by| desk.set_pace(&broadcast, &wanted, by)).await
+        let may_postpone = caller.may(Role::Approver);
+        let work =
+            move |desk: &Self, by: &str| desk.set_pace(&broadcast, &wanted, (by, may_postpone));
+        act(caller, self, line, work).await
     }
 
     /// Withdraws one recipient's row.
@@ -224,27 +230,41 @@ impl BroadcastDesk {
         act(caller, self, line, move |desk, _| desk.withdraw(&broadcast, msn)).await
     }
 
-    /// Writes the draft of what follows it.
+    /// Writes the draft of what takes it back.
     ///
     /// # Errors
     /// It was never started; as [`Self::do_create`].
-    pub async fn do_follow(
+    pub async fn do_retract(
         self: Arc<Self>,
         caller: &Caller,
-        (follower, broadcast): (Follower, String),
+        broadcast: String,
         wanted: FollowerWanted,
     ) -> Done {
-        let new = Self::next_identifier();
-        let verb = match follower {
-            Follower::Retraction => "retract",
-            Follower::Update => "update",
-        };
-        let line = Act::new(format!("broadcast {verb} {broadcast} by {new}"));
+        let (new, sight) = (Self::next_identifier(), Sight::of(caller));
+        let line = Act::new(format!("broadcast retract {broadcast} by {new}"));
         let line = line.after(&audited::follower(&wanted));
-        let work = move |desk: &Self, by: &str| match follower {
-            Follower::Retraction => desk.retract((&broadcast, new), wanted, by),
-            Follower::Update => desk.update((&broadcast, new), wanted, by),
+        let work = move |desk: &Self, by: &str| {
+            wanted.texts.as_ref().map_or(Ok(()), |texts| sight.may_say(texts))?;
+            desk.retract((&broadcast, new), wanted, by)
         };
+        act(caller, self, line, work).await
+    }
+
+    /// Writes the draft of its chain's next text.
+    ///
+    /// # Errors
+    /// As [`Self::do_retract`].
+    pub async fn do_update(
+        self: Arc<Self>,
+        caller: &Caller,
+        broadcast: String,
+        wanted: UpdateWanted,
+    ) -> Done {
+        let (new, sight) = (Self::next_identifier(), Sight::of(caller));
+        let line = Act::new(format!("broadcast update {broadcast} by {new}"));
+        let line = line.after(&audited::update(&wanted));
+        let work =
+            move |desk: &Self, by: &str| desk.update((&broadcast, new), wanted, (by, &sight));
         act(caller, self, line, work).await
     }
 
@@ -260,12 +280,16 @@ impl BroadcastDesk {
         beside(self, move |desk| desk.progress(&broadcast, with_all_areas)).await
     }
 
-    /// Every broadcast at this moment.
+    /// Every broadcast that the caller sees, at this moment.
     ///
     /// # Errors
     /// A shard does not answer.
-    pub async fn look_at_all(self: Arc<Self>) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
-        beside(self, Self::all).await
+    pub async fn look_at_all(
+        self: Arc<Self>,
+        caller: &Caller,
+    ) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
+        let sight = Sight::of(caller);
+        beside(self, move |desk| desk.all(&sight)).await
     }
 
     /// The figures of a broadcast at this moment.

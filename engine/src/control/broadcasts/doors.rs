@@ -4,30 +4,28 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::desk::BroadcastDesk;
 use super::documents::{
-    ApprovalWanted, CancelWanted, FollowerWanted, ListWanted, PaceWanted, StartWanted, WaveWanted,
+    ApprovalWanted, CancelWanted, FollowerWanted, ListWanted, PaceWanted, StartWanted,
+    UpdateWanted, WaveWanted,
 };
-use super::doing::{Follower, Halt, Judgement};
-use super::handling::{Answer, Desk, act, beside, stopping};
-use super::lists::ImportWanted;
-use super::memory::SUPPRESSION;
+use super::doing::{Halt, Judgement};
+use super::handling::{Answer, Desk, act, beside, may_fill};
 use super::once::once;
-use super::refusal::{BroadcastRefusal, ROLE, refused};
+use super::parts::{Parts, boundary_of};
 use super::results::{self, ResultsQuery};
+use super::sending::{CreateQuery, send};
 use super::shown::shown_to;
-use super::uploading::upload;
-use super::{areas, sources, templates, warnings};
-use crate::broadcast::limits::{IMPORTS_MAX, READINGS_MAX};
-use crate::broadcast::lists::encoding::Charset;
-use crate::broadcast::lists::reader::ReaderOptions;
+use super::sight::{Sight, within_sight};
+use super::taking_in::{ImportQuery, place_in, take_version};
+use super::{areas, forgetting, sources, templates, versions, warnings};
+use crate::broadcast::limits::READINGS_MAX;
 use crate::broadcast::manifest::Manifest;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Document, IdentifierInPath, Parameters, RecipientInPath};
@@ -56,15 +54,18 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .route("/broadcasts/{broadcast}/recipients/{msn}", get(show_row).delete(withdraw_row))
         .route("/broadcasts/{broadcast}/results", get(show_results))
         .with_state(Arc::clone(&desk))
+        .merge(versions::router(Arc::clone(&desk)))
+        .merge(forgetting::router(Arc::clone(&desk)))
         .merge(areas::router(Arc::clone(&desk)))
         .merge(templates::router(Arc::clone(&desk)))
         .merge(sources::router())
         .merge(warnings::router(Arc::clone(&desk)))
-        .route_layer(axum::middleware::from_fn_with_state(desk, once))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&desk), once))
+        .route_layer(axum::middleware::from_fn_with_state(desk, within_sight))
 }
 
-async fn show_lists(State(desk): Desk) -> Response {
-    reply_json(StatusCode::OK, &desk.lists())
+async fn show_lists(State(desk): Desk, caller: Caller) -> Response {
+    reply_json(StatusCode::OK, &desk.lists(&Sight::of(&caller)))
 }
 
 async fn make_list(
@@ -73,6 +74,7 @@ async fn make_list(
     Document(wanted): Document<ListWanted>,
 ) -> Answer {
     may_fill(&caller, &wanted.purpose)?;
+    let wanted = Sight::of(&caller).own(wanted)?;
     let line = Act::new("list create").after(&wanted);
     let made = act(&caller, desk, line, move |desk, _| desk.make_list(wanted)).await?;
     Ok(reply_json(StatusCode::CREATED, &made))
@@ -88,48 +90,9 @@ async fn remove_list(
     IdentifierInPath(list): IdentifierInPath,
 ) -> Answer {
     let line = Act::new(format!("list remove {list}")).before(&desk.list(&list)?);
-    let removed = act(&caller, desk, line, move |desk, _| desk.remove_list(&list)).await?;
+    let sight = Sight::of(&caller);
+    let removed = act(&caller, desk, line, move |desk, _| desk.remove_list(&list, &sight)).await?;
     Ok(reply_json(StatusCode::OK, &removed))
-}
-
-/// Who may make and fill lists of a purpose: those on a suppression list get no broadcast, an
-/// emergency neither, so whoever may only write drafts fills none.
-fn may_fill(caller: &Caller, purpose: &str) -> Result<(), BroadcastRefusal> {
-    if purpose != SUPPRESSION || caller.may(Role::Operator) {
-        return Ok(());
-    }
-    let sentence = "a suppression list takes the role operator or admin: use such a token";
-    Err(refused(ROLE, sentence))
-}
-
-/// How the file of a list is read.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImportQuery {
-    charset: Option<String>,
-    repair: Option<String>,
-    /// The version that is changed.
-    base: Option<u32>,
-    /// A version without any row is meant.
-    #[serde(default)]
-    empty: bool,
-}
-
-impl ImportQuery {
-    fn options(&self) -> Result<ReaderOptions, AdminError> {
-        let charset = match self.charset.as_deref() {
-            None => Charset::default(),
-            Some(name) => Charset::from_name(name).ok_or_else(|| {
-                AdminError::bad_request("charset is utf-8, shift_jis, euc-jp or iso-8859-1")
-            })?,
-        };
-        match self.repair.as_deref() {
-            None | Some("leading-zero") => {}
-            Some(_) => return Err(AdminError::bad_request("repair is leading-zero or nothing")),
-        }
-        let puts_zero_back = self.repair.is_some();
-        Ok(ReaderOptions { charset, puts_zero_back, ..ReaderOptions::default() })
-    }
 }
 
 async fn import(
@@ -143,7 +106,8 @@ async fn import(
         let sentence = "PUT brings a whole list: send changes of a version by POST";
         return Err(AdminError::bad_request(sentence).into());
     }
-    take_version(desk, caller, (list, None), &query, body).await
+    let imported = take_version(desk, caller, (list, None), &query, body).await?;
+    Ok(reply_json(StatusCode::CREATED, &imported))
 }
 
 async fn change_list(
@@ -157,59 +121,32 @@ async fn change_list(
         let sentence = "POST brings changes: say of which version, as ?base=3";
         return Err(AdminError::bad_request(sentence).into());
     };
-    take_version(desk, caller, (list, Some(base)), &query, body).await
-}
-
-/// Hands the body to an import of its own thread, which stands back behind everything else.
-async fn take_version(
-    desk: Arc<BroadcastDesk>,
-    caller: Caller,
-    (list, base): (String, Option<u32>),
-    query: &ImportQuery,
-    body: Body,
-) -> Answer {
-    let (options, may_be_empty) = (query.options()?, query.empty);
-    may_fill(&caller, &desk.list(&list)?.purpose)?;
-    let Some(place) = place_in(&desk.imports, caller.may(Role::Operator)) else {
-        let sentence = format!("{IMPORTS_MAX} lists are being taken in: wait until one is");
-        return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
-    };
-    caller.record(Act::new(format!("list import {list} begins"))).await?;
-    let by = caller.name.clone();
-    let wanted = ImportWanted { list: list.clone(), base, may_be_empty, options, by };
-    // It has its place until it is over, and its end is a line, whether the sender is still there
-    // or not.
-    let task = tokio::spawn(async move {
-        let _place = place;
-        let work = move |pieces| desk.import(wanted, pieces);
-        let imported = upload("hayauma-import", body, work).await;
-        let line = match &imported {
-            Ok(imported) => Act::new(format!("list import {list} ends")).after(&imported.audited()),
-            Err(refusal) => Act::new(format!("list import {list}")).failed(&refusal.sentence),
-        };
-        caller.note(line).await?;
-        imported
-    });
-    let imported = task.await.unwrap_or_else(|_| Err(stopping()))?;
+    let imported = take_version(desk, caller, (list, Some(base)), &query, body).await?;
     Ok(reply_json(StatusCode::CREATED, &imported))
 }
 
-/// A place among those of one kind; the last one is kept for operators, whose lists and tables
-/// others must not keep waiting.
-fn place_in(places: &Arc<Semaphore>, is_operator: bool) -> Option<OwnedSemaphorePermit> {
-    let place = Arc::clone(places).try_acquire_owned().ok()?;
-    (is_operator || places.available_permits() > 0).then_some(place)
-}
-
 async fn show_all(State(desk): Desk, caller: Caller) -> Answer {
-    Ok(reply_json(StatusCode::OK, &shown_to(&caller, desk.look_at_all().await?)))
+    let all = desk.look_at_all(&caller).await?;
+    Ok(reply_json(StatusCode::OK, &shown_to(&caller, all)))
 }
 
+/// A draft, or with its recipients a broadcast that starts.
 async fn create(
     State(desk): Desk,
     caller: Caller,
-    Document(manifest): Document<Manifest>,
+    Parameters(query): Parameters<CreateQuery>,
+    request: Request,
 ) -> Answer {
+    if let Some(boundary) = boundary_of(request.headers()) {
+        let parts = Parts::new(request.into_body(), &boundary);
+        let sent = send(desk, caller, &query, parts).await?;
+        return Ok(reply_json(StatusCode::ACCEPTED, &sent));
+    }
+    if query.is_for_parts() {
+        let sentence = "?start=yes takes parts: -F manifest=@FILE -F list=@FILE";
+        return Err(AdminError::bad_request(sentence).into());
+    }
+    let Document(manifest) = Document::<Manifest>::from_request(request, &()).await?;
     Ok(reply_json(StatusCode::CREATED, &desk.do_create(&caller, manifest).await?))
 }
 
@@ -335,18 +272,16 @@ async fn retract(
     IdentifierInPath(broadcast): IdentifierInPath,
     Document(wanted): Document<FollowerWanted>,
 ) -> Answer {
-    let of = (Follower::Retraction, broadcast);
-    Ok(reply_json(StatusCode::CREATED, &desk.do_follow(&caller, of, wanted).await?))
+    Ok(reply_json(StatusCode::CREATED, &desk.do_retract(&caller, broadcast, wanted).await?))
 }
 
 async fn update(
     State(desk): Desk,
     caller: Caller,
     IdentifierInPath(broadcast): IdentifierInPath,
-    Document(wanted): Document<FollowerWanted>,
+    Document(wanted): Document<UpdateWanted>,
 ) -> Answer {
-    let of = (Follower::Update, broadcast);
-    Ok(reply_json(StatusCode::CREATED, &desk.do_follow(&caller, of, wanted).await?))
+    Ok(reply_json(StatusCode::CREATED, &desk.do_update(&caller, broadcast, wanted).await?))
 }
 
 async fn show_row(State(desk): Desk, RecipientInPath(broadcast, msn): RecipientInPath) -> Answer {
@@ -375,29 +310,10 @@ async fn show_results(
         let sentence = format!("{READINGS_MAX} tables are being read: wait until one is");
         return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
     };
-    let (recipients, words) = beside(desk, move |desk| desk.words(&broadcast)).await?;
+    let table = beside(desk, move |desk| desk.table(&broadcast)).await?;
     let (media_type, body): (&str, Body) =
-        results::stream(recipients, words, wanted, (place, results::PATIENCE));
+        results::stream(table, wanted, (place, results::PATIENCE));
     let media_type = HeaderValue::from_str(media_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     Ok(([(header::CONTENT_TYPE, media_type)], body).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_place_is_an_operators() {
-        let places = Arc::new(Semaphore::new(2));
-        let first = place_in(&places, false);
-        assert!(first.is_some());
-        assert!(place_in(&places, false).is_none(), "it is kept");
-        assert!(place_in(&places, false).is_none(), "and was given back");
-        let operators = place_in(&places, true);
-        assert!(operators.is_some());
-        assert!(place_in(&places, true).is_none());
-        drop(first);
-        assert!(place_in(&places, true).is_some());
-    }
 }

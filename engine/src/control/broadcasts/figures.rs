@@ -153,6 +153,15 @@ pub struct Snapshot {
     pub rate: RateFigures,
     /// What holds it back.
     pub pace: PaceFigures,
+    /// Attempts behind the first of a row, in a second, between the last two closer looks.
+    #[serde(default)]
+    pub retries_per_second: u64,
+    /// Pushes and rows that wait for their turn, by class, as of the last count.
+    #[serde(default)]
+    pub lanes: BTreeMap<String, u64>,
+    /// When the dry run foretold 85 % of their first attempts, in milliseconds since the start.
+    #[serde(default)]
+    pub goal_ms: Option<u64>,
     /// What is left.
     pub left: Option<TimeLeft>,
     /// How many were reached when.

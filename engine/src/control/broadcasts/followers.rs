@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::desk::{BroadcastDesk, DAMAGED_REMEDY, Entry};
-use super::documents::{BroadcastDocument, FollowerWanted, ProgressDocument, Stage};
+use super::documents::{
+    BroadcastDocument, FollowerWanted, ProgressDocument, ReleaseWanted, Stage, UpdateWanted,
+};
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
-use crate::broadcast::manifest::{Areas, Expect, Manifest, OtherBroadcast, Texts};
+use super::sight::Sight;
+use crate::broadcast::manifest::{Areas, Expect, Leg, Manifest, OtherBroadcast, Texts};
 use crate::broadcast::templates::TemplatePart;
 use crate::broadcast::warnings::MAY_HAVE_IT;
 use crate::control::admin::reply::AdminError;
@@ -45,42 +48,95 @@ impl BroadcastDesk {
         }
         let templates = self.templates_of(broadcast)?;
         for leg in &mut manifest.legs {
-            leg.waves.clear();
             leg.texts = match &wanted.texts {
                 Some(texts) => with_fallback(texts, &leg.texts),
                 None => retraction_of(&leg.texts, &templates)?,
             };
-            // Whoever has it gets this, in whatever language.
-            leg.audience.languages.clear();
-            leg.audience.conditions.clear();
-            // Whom the lists that are left out kept from it does not have it; whoever was put on
-            // one since has it all the same.
-            leg.audience.except.clear();
-            leg.audience.of = Some(OtherBroadcast {
-                broadcast: broadcast.to_owned(),
-                outcomes: MAY_HAVE_IT.to_vec(),
-            });
-            leg.audience.areas = Some(Areas::Word("everywhere".to_owned()));
+            to_whoever_may_have_it(leg, broadcast);
         }
         Ok(manifest)
     }
 
-    /// A draft of the chain's next text, to the same audience.
+    /// A draft of the chain's next text: to the same audience, or to another.
     pub(super) fn update(
         &self,
         (broadcast, new): (&str, String),
-        wanted: FollowerWanted,
-        by: &str,
+        wanted: UpdateWanted,
+        (by, sight): (&str, &Sight),
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
-        let mut manifest = self.next_of_chain(broadcast, &wanted)?;
-        let Some(texts) = wanted.texts else {
-            let sentence = "an update says something else: give its texts, or another template";
+        let has_legs = wanted.legs.is_some();
+        if has_legs == wanted.texts.is_some() {
+            let sentence = "an update says something else: give its texts, or legs with theirs";
             return Err(AdminError::bad_request(sentence).into());
-        };
-        for leg in &mut manifest.legs {
-            leg.texts = texts.clone();
+        }
+        let release = wanted.release.clone();
+        let released = release.iter().filter_map(|release| release.texts.as_ref());
+        wanted.texts.iter().chain(released).try_for_each(|texts| sight.may_say(texts))?;
+        let mut manifest = self.manifest_of_update(broadcast, wanted)?;
+        if has_legs {
+            self.may_name(sight, &manifest)?;
+        }
+        if let Some(release) = release {
+            // A recipient of several legs gets the first one's text: these are the last.
+            manifest.legs.extend(self.released_legs(broadcast, &release)?);
         }
         self.create_follower(new, manifest, by)
+    }
+
+    /// Legs to those who have a broadcast's text, or may have it, and are told that it is over.
+    fn released_legs(
+        &self,
+        broadcast: &str,
+        release: &ReleaseWanted,
+    ) -> Result<Vec<Leg>, BroadcastRefusal> {
+        let templates = self.templates_of(broadcast)?;
+        let next = FollowerWanted { reqid: String::new(), texts: None, lifetime: None };
+        let mut legs = self.next_of_chain(broadcast, &next)?.legs;
+        for leg in &mut legs {
+            leg.texts = match &release.texts {
+                Some(texts) => with_fallback(texts, &leg.texts),
+                None => part_of(&leg.texts, &templates, TemplatePart::Release)?,
+            };
+            to_whoever_may_have_it(leg, broadcast);
+        }
+        Ok(legs)
+    }
+
+    fn manifest_of_update(
+        &self,
+        broadcast: &str,
+        wanted: UpdateWanted,
+    ) -> Result<Manifest, BroadcastRefusal> {
+        let next = FollowerWanted {
+            reqid: wanted.reqid,
+            texts: None,
+            lifetime: wanted.lifetime.filter(|_| wanted.deadline.is_none()),
+        };
+        let mut manifest = self.next_of_chain(broadcast, &next)?;
+        if let Some(deadline) = wanted.deadline {
+            // Both are refused as both of a manifest's are.
+            (manifest.deadline, manifest.lifetime) = (Some(deadline), wanted.lifetime);
+        }
+        match (wanted.texts, wanted.legs) {
+            (Some(texts), _) => {
+                manifest.legs.iter_mut().for_each(|leg| leg.texts = texts.clone());
+            }
+            (None, Some(legs)) => manifest.legs = legs,
+            (None, None) => {}
+        }
+        set(&mut manifest.class, wanted.class);
+        set(&mut manifest.sender, wanted.sender);
+        set(&mut manifest.start, wanted.start);
+        set(&mut manifest.hold_seconds, wanted.hold_seconds);
+        set(&mut manifest.pace, wanted.pace);
+        set(&mut manifest.retry, wanted.retry);
+        set(&mut manifest.expect, wanted.expect);
+        set(&mut manifest.duplicates, wanted.duplicates);
+        set(&mut manifest.segments_max, wanted.segments_max);
+        manifest.on_doubt = wanted.on_doubt.or(manifest.on_doubt);
+        manifest.suppression = wanted.suppression.or(manifest.suppression);
+        manifest.retraction = wanted.retraction;
+        Ok(manifest)
     }
 
     /// The versions of the templates that a started broadcast's texts are of.
@@ -124,13 +180,36 @@ impl BroadcastDesk {
         Ok(manifest)
     }
 
-    /// Every broadcast at this moment.
-    pub(super) fn all(&self) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
+    /// Every broadcast that somebody sees, at this moment. Of one whose document cannot be read
+    /// nobody knows whose it is.
+    pub(super) fn all(&self, sight: &Sight) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
         self.refresh()?;
         let standing = self.standing();
-        let damaged = standing.damaged.iter();
+        let damaged = standing.damaged.iter().filter(|_| sight.is_whole());
         let damaged = damaged.filter_map(|(broadcast, why)| damaged_progress(broadcast, why));
-        Ok(standing.broadcasts.values().map(Entry::progress).chain(damaged).collect())
+        let seen = standing.broadcasts.values();
+        let seen = seen.filter(|entry| sight.sees_broadcast(&entry.document));
+        Ok(seen.map(Entry::progress).chain(damaged).collect())
+    }
+}
+
+/// A leg of a broadcast to those of its audience who have its text, or may have it.
+fn to_whoever_may_have_it(leg: &mut Leg, broadcast: &str) {
+    leg.waves.clear();
+    // Whoever has it gets this, in whatever language.
+    leg.audience.languages.clear();
+    leg.audience.conditions.clear();
+    // Whom the lists that are left out kept from it does not have it; whoever was put on one since
+    // has it all the same.
+    leg.audience.except.clear();
+    leg.audience.of =
+        Some(OtherBroadcast { broadcast: broadcast.to_owned(), outcomes: MAY_HAVE_IT.to_vec() });
+    leg.audience.areas = Some(Areas::Word("everywhere".to_owned()));
+}
+
+fn set<T>(field: &mut T, wanted: Option<T>) {
+    if let Some(wanted) = wanted {
+        *field = wanted;
     }
 }
 
@@ -150,6 +229,7 @@ fn damaged_progress(broadcast: &str, why: &str) -> Option<ProgressDocument> {
         started: None,
         ordered: None,
         pace: None,
+        paces: Vec::new(),
         waves: Vec::new(),
         retracting: None,
         ended: None,
@@ -186,15 +266,21 @@ pub(super) fn retraction_of(
     texts: &Texts,
     versions: &BTreeMap<String, u32>,
 ) -> Result<Texts, BroadcastRefusal> {
+    part_of(texts, versions, TemplatePart::Retraction)
+}
+
+/// Another part of the template of these texts, of the version that was sent.
+fn part_of(
+    texts: &Texts,
+    versions: &BTreeMap<String, u32>,
+    part: TemplatePart,
+) -> Result<Texts, BroadcastRefusal> {
     let Some(template) = &texts.template else {
-        let sentence = "the broadcast is of no template that has a retraction: give its texts";
+        let sentence = "the broadcast is of no template that has a retraction or a release: give \
+                        its texts";
         return Err(AdminError::bad_request(sentence).into());
     };
     let name = template.split('@').next().unwrap_or_default();
     let version = versions.get(name).map(|version| format!("{name}@{version}"));
-    Ok(Texts {
-        template: Some(version.unwrap_or_else(|| template.clone())),
-        part: TemplatePart::Retraction,
-        ..texts.clone()
-    })
+    Ok(Texts { template: Some(version.unwrap_or_else(|| template.clone())), part, ..texts.clone() })
 }

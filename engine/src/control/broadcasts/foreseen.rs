@@ -13,20 +13,22 @@ use super::desk::BroadcastDesk;
 use super::documents::CheckDocument;
 use super::foreseen_rows::ForeseenRows;
 use super::refusal::{BroadcastRefusal, broken};
+use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::Manifest;
-use crate::broadcast::recipients::Recipients;
+use crate::broadcast::recipients::{Recipient, Recipients};
+use crate::gateway::broadcasting::People;
 use wire::terms::ids::{Msn, Xpid};
 use wire::terms::time::WallMs;
 
 /// Rows that are looked at.
 const LOOKED_AT_MAX: u32 = 1 << 16;
 impl BroadcastDesk {
-    /// Refuses what the registration would stop at its first row.
+    /// Refuses what the registration would stop at its first row; who has to agree to it.
     pub(super) fn check_registration(
         &self,
         manifest: &Manifest,
         now_ms: u64,
-    ) -> Result<(), BroadcastRefusal> {
+    ) -> Result<People, BroadcastRefusal> {
         let xpid = &manifest.xpid;
         let wrong = |place: &str, sentence: String| BroadcastRefusal {
             status: StatusCode::UNPROCESSABLE_ENTITY,
@@ -65,16 +67,37 @@ impl BroadcastDesk {
             let sentence = format!("{xpid} may not send this kind (2006): allow it");
             return Err(wrong("/xpid", sentence));
         }
-        Ok(())
+        if manifest.expect.cost_max.is_some() && registration.segment_price.is_none() {
+            let sentence = format!(
+                "no price of {xpid} is registered, so no cost can be told: hayauma client set \
+                 {xpid} --segment-price YEN, or leave it out"
+            );
+            return Err(wrong("/expect/cost_max", sentence));
+        }
+        let people = registration.broadcasts.people(manifest.asks_for_two());
+        people.ok_or_else(|| {
+            let sentence = format!(
+                "{xpid} may not send broadcasts (2006): allow it by hayauma client set {xpid} \
+                 --broadcasts class"
+            );
+            wrong("/xpid", sentence)
+        })
     }
 
     /// Looks at the rows of a file of recipients as their turns would.
-    fn foresee(&self, manifest: &Manifest, file: &Path) -> Result<ForeseenRows, BroadcastRefusal> {
+    fn foresee(
+        &self,
+        (broadcast, manifest): (&str, &Manifest),
+        addressed: &Addressed,
+        file: &Path,
+    ) -> Result<ForeseenRows, BroadcastRefusal> {
         let recipients = Recipients::open(&File::open(file)?);
         let recipients = recipients.map_err(|error| broken(error.to_string()))?;
         let step = recipients.rows().div_ceil(LOOKED_AT_MAX).max(1);
         let rows = (0..recipients.rows()).step_by(step as usize);
-        let mut msns: Vec<Msn> = rows.map(|number| recipients.row(number).msn).collect();
+        let rows: Vec<Recipient> = rows.map(|number| recipients.row(number)).collect();
+        let had_it = self.had_it((broadcast, manifest), addressed, &rows)?;
+        let mut msns: Vec<Msn> = rows.iter().map(|row| row.msn).collect();
         let looked_at = msns.len() as u64;
         if !manifest.ignores_suppression() {
             self.retain_unsuppressed(&mut msns);
@@ -82,26 +105,34 @@ impl BroadcastDesk {
         let suppressed = looked_at - msns.len() as u64;
         let (Some(xpid), Some(class)) = (Xpid::parse(manifest.xpid.as_bytes()), manifest.class())
         else {
-            return Ok(ForeseenRows { looked_at, suppressed, ..ForeseenRows::default() });
+            return Ok(ForeseenRows { looked_at, suppressed, had_it, ..ForeseenRows::default() });
         };
         let (uncontracted, by_carrier) = self.engine.foresee(xpid, class, &msns)?;
-        Ok(ForeseenRows { looked_at, suppressed, uncontracted, by_carrier })
+        Ok(ForeseenRows { looked_at, suppressed, uncontracted, had_it, by_carrier })
     }
 
     /// A dry run with what it foresees. What is refused leaves no file.
     pub(super) fn with_foreseen(
         &self,
-        manifest: &Manifest,
+        (broadcast, manifest): (&str, &Manifest),
         file: &Path,
         mut check: CheckDocument,
     ) -> Result<CheckDocument, BroadcastRefusal> {
-        let foreseen = self.foresee(manifest, file);
+        let foreseen = self.foresee((broadcast, manifest), &check.addressed, file);
         let foreseen = foreseen.and_then(|foreseen| foreseen.judge(manifest).map(|()| foreseen));
         let foreseen = foreseen.inspect_err(|_| drop(fs::remove_file(file)))?;
         check.warnings.extend(foreseen.warnings());
         check.warnings.extend(self.volume_warning(manifest, check.addressed.targeted));
+        check.forecast = Some(self.foretell((broadcast, manifest), &check.addressed, &foreseen));
         check.foreseen = Some(foreseen);
         Ok(check)
+    }
+
+    /// What so many short messages cost, in yen, where the registration has a price.
+    pub(super) fn cost_of(&self, manifest: &Manifest, segments: u64) -> Option<u64> {
+        let xpid = Xpid::parse(manifest.xpid.as_bytes())?;
+        let price = self.engine.calling_for(xpid)?.0.segment_price?;
+        Some(price.yen_of(segments))
     }
 
     /// What somebody should know of the volume of the day.
@@ -120,6 +151,8 @@ impl BroadcastDesk {
 #[cfg(test)]
 mod tests {
     use super::super::tests::Bench;
+    use crate::gateway::broadcasting::BroadcastRule;
+    use crate::gateway::price::Price;
     use crate::gateway::registration::Registration;
     use wire::terms::ids::Xpid;
 
@@ -148,8 +181,55 @@ mod tests {
         assert!(sentence.contains("it has Hayauma"), "{sentence}");
         publish(|registration| registration.classes = Default::default());
         assert_eq!(refusal(&bench, "").0, "/class");
+        publish(|registration| registration.broadcasts = BroadcastRule::No);
+        assert!(refusal(&bench, "").1.contains("may not send broadcasts (2006)"));
         publish(|_| {});
         bench.desk.check(&bench.draft("b", "")).expect("a dry run");
+    }
+
+    #[test]
+    fn an_exercise_says_so_in_every_text_and_a_text_in_another_script_is_warned_of() {
+        let bench = Bench::new(1, 10);
+        let texts = |class: &str, reqid: &str| {
+            let mut manifest = bench.manifest(reqid, "");
+            manifest.class = class.to_owned();
+            let variants = &mut manifest.legs[0].texts.variants;
+            variants.insert("en".to_owned(), "Leave".to_owned());
+            variants.insert("ja".to_owned(), "Это не по-японски".to_owned());
+            let new = super::BroadcastDesk::next_identifier();
+            let draft = bench.desk.create(new, manifest, "author").expect("a draft").broadcast;
+            let check = bench.desk.check(&draft).expect("a dry run").check.expect("a dry run");
+            let texts = check.addressed.texts.iter().map(|text| text.text.clone());
+            (texts.collect::<Vec<_>>(), check.warnings)
+        };
+        let (real, warnings) = texts("01", "real");
+        assert!(real.contains(&"Leave".to_owned()), "{real:?}");
+        assert!(warnings.iter().any(|line| line.contains("in ja is written in")), "{warnings:?}");
+        let (drill, _) = texts("09", "drill");
+        assert!(drill.contains(&"EXERCISE: Leave".to_owned()), "{drill:?}");
+    }
+
+    #[test]
+    fn a_dry_run_tells_the_cost_and_what_costs_more_than_is_expected_does_not_start() {
+        let bench = Bench::new(1, 10);
+        assert_eq!(refusal(&bench, r#""expect":{"cost_max":5},"#).0, "/expect/cost_max");
+        let xpid = Xpid::parse(b"00100000001").expect("an XPID");
+        let mut registration = bench.engine.registration(xpid);
+        registration.segment_price = Some(Price::parse("3.3").expect("a price"));
+        *bench.engine.published.lock().expect("no panic") = vec![registration];
+        for (most, may_start) in [(32, false), (33, true)] {
+            let more = format!(r#""expect":{{"cost_max":{most}}},"#);
+            let (broadcast, digest, recipients) = bench.checked(&format!("r{most}"), &more);
+            let cost = {
+                let mut standing = bench.desk.standing();
+                let entry = standing.entry(&broadcast).expect("there");
+                entry.document.check.as_ref().expect("a dry run").cost
+            };
+            assert_eq!(cost, Some(33), "ten short messages");
+            let started = bench.desk.start(&broadcast, &digest, recipients, "operator");
+            assert_eq!(started.is_ok(), may_start, "{most}");
+            assert!(may_start || started.is_err_and(|refusal| refusal.code == 7106));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::refusal::{BroadcastRefusal, NOT_EXPECTED, refused};
 use crate::broadcast::manifest::Manifest;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// From so many percent on somebody has to look at those who get nothing.
 const NAMED_PERCENT: u64 = 1;
@@ -20,6 +21,9 @@ pub struct ForeseenRows {
     pub suppressed: u64,
     /// Without a contract: 2005.
     pub uncontracted: u64,
+    /// Had the same text within the manifest's window, and are skipped for that: 7003.
+    #[serde(default)]
+    pub had_it: u64,
     /// Their route is a carrier: 6012.
     pub by_carrier: u64,
 }
@@ -38,6 +42,22 @@ impl ForeseenRows {
         named.map(move |(rows, what)| {
             format!("{rows} of {all} recipients that were looked at {what}")
         })
+    }
+
+    /// How many of so many are skipped, by code: those that were looked at stand for all.
+    pub(super) fn skipped(&self, targeted: u64, without_text: u64) -> BTreeMap<String, u64> {
+        let of_all = |rows: u64| {
+            let rows = u128::from(rows) * u128::from(targeted);
+            (rows / u128::from(self.looked_at.max(1))) as u64
+        };
+        let counted = [
+            ("2005", of_all(self.uncontracted)),
+            ("7001", without_text),
+            ("7002", of_all(self.suppressed)),
+            ("7003", of_all(self.had_it)),
+        ];
+        let counted = counted.into_iter().filter(|(_, rows)| *rows > 0);
+        counted.map(|(code, rows)| (code.to_owned(), rows)).collect()
     }
 
     /// What nobody can mean is refused.

@@ -7,10 +7,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::desk::BroadcastDesk;
-use super::refusal::BroadcastRefusal;
+use super::memory::SUPPRESSION;
+use super::refusal::{BroadcastRefusal, ROLE, refused};
 use crate::control::admin::Caller;
 use crate::control::admin::reply::AdminError;
 use crate::control::audit::Act;
+use crate::control::roles::Role;
 
 /// What every handler is given.
 pub(super) type Desk = State<Arc<BroadcastDesk>>;
@@ -50,4 +52,14 @@ pub(super) async fn act<T: Send + 'static>(
         let said = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
         said.unwrap_or_else(|| error.into())
     })
+}
+
+/// Who may make and fill lists of a purpose: those on a suppression list get no broadcast, an
+/// emergency neither, so whoever may only write drafts fills none.
+pub(super) fn may_fill(caller: &Caller, purpose: &str) -> Result<(), BroadcastRefusal> {
+    if purpose != SUPPRESSION || caller.may(Role::Operator) {
+        return Ok(());
+    }
+    let sentence = "a suppression list takes the role operator or admin: use such a token";
+    Err(refused(ROLE, sentence))
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use super::beside::Answers;
 use super::desk::{BroadcastDesk, Entry};
 use super::documents::{BroadcastDocument, EndDocument, ProgressDocument, Stage};
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, broken, refused};
-use super::shelf::Part;
+use super::shelf::{Part, octets_of_outcomes};
 use super::snapshot;
 use super::tally::Tally;
 use super::turns::Retry;
@@ -152,14 +153,16 @@ impl BroadcastDesk {
             *codes.entry(format!("{:04}", word.code)).or_default() += 1;
         }
         debug_assert_eq!(recipients.rows() as usize, words.len());
-        let (figures, reach) = {
+        let now = Answers::of(&self.engine.figures());
+        let (figures, reach, answers_beside) = {
             let mut standing = self.standing();
             let entry = standing.entry(broadcast)?;
             let seen = entry.watched.reach.clone();
             // What was seen before this start of the engine is in the rows alone.
             let is_whole = !entry.watched.is_resumed;
             let reach = if is_whole { seen } else { Tally::of(&recipients, &words, 0).reach() };
-            (entry.figures.clone(), reach)
+            let beside = entry.answers_before.as_ref().map(|before| now.since(before));
+            (entry.figures.clone(), reach, beside)
         };
         let counted = counts_of(&words);
         let end = EndDocument {
@@ -169,6 +172,7 @@ impl BroadcastDesk {
             codes,
             doubts: figures.iter().map(|figures| u64::from(figures.doubts)).sum(),
             reach,
+            answers_beside,
         };
         // Nobody tells the shards of it from here on.
         let turns = self.turns_of(broadcast)?;
@@ -206,9 +210,7 @@ impl BroadcastDesk {
             return Ok(());
         }
         let mut part = Part::in_room(&self.shelf.outcomes_room(broadcast), &path)?;
-        let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let checksum = crc32c::crc32c(&octets);
-        octets.extend_from_slice(&checksum.to_le_bytes());
+        let octets = octets_of_outcomes(words);
         part.file.write_all(&octets)?;
         part.file.set_len(octets.len() as u64)?;
         part.file.sync_all()?;

@@ -1,5 +1,6 @@
 //! Lists: made, filled with versions by streams, shown, removed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 
 use hyper::body::Bytes;
@@ -8,13 +9,16 @@ use tokio::sync::mpsc::Receiver;
 
 use super::audited::AuditedImport;
 use super::check::hexadecimal;
-use super::desk::{BroadcastDesk, CHECK_HOLDS_MS};
-use super::documents::{BroadcastDocument, ListDocument, ListWanted, Stage, VersionDocument};
+use super::desk::{BroadcastDesk, CHECK_HOLDS_MS, Standing};
+use super::documents::{
+    BroadcastDocument, ListDocument, ListWanted, Stage, VersionAccount, VersionDocument,
+};
 use super::memory::SUPPRESSION;
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, TOO_MANY_REFUSED, refused, unknown};
 use super::shelf::{Part, new_identifier};
-use crate::broadcast::limits::PARAMETER_COLUMNS_MAX;
+use super::sight::Sight;
+use crate::broadcast::limits::{LIST_XPIDS_MAX, PARAMETER_COLUMNS_MAX};
 use crate::broadcast::lists::account::Account;
 use crate::broadcast::lists::columns::is_own_column;
 use crate::broadcast::lists::delta::{Changes, Delta};
@@ -25,6 +29,7 @@ use crate::control::admin::reply::AdminError;
 use host::clock;
 use host::mapped::Mapped;
 use wire::terms::calendar;
+use wire::terms::ids::Xpid;
 
 /// Versions of a list that are kept beside those that a live broadcast stands on.
 const VERSIONS_KEPT: usize = 5;
@@ -55,6 +60,11 @@ pub(super) struct Imported {
 }
 
 impl Imported {
+    /// Whether it is not used.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
     /// The same without lines of the file.
     pub(super) fn audited(&self) -> AuditedImport {
         AuditedImport {
@@ -84,9 +94,10 @@ fn wrong(sentence: impl Into<String>) -> BroadcastRefusal {
 }
 
 impl BroadcastDesk {
-    /// All lists, in the order in which they were made.
-    pub(crate) fn lists(&self) -> Vec<ListDocument> {
-        self.standing().lists.values().cloned().collect()
+    /// All lists that somebody sees, in the order in which they were made.
+    pub(crate) fn lists(&self, sight: &Sight) -> Vec<ListDocument> {
+        let standing = self.standing();
+        standing.lists.values().filter(|list| sight.sees_list(list)).cloned().collect()
     }
 
     /// One list.
@@ -96,7 +107,7 @@ impl BroadcastDesk {
 
     /// Makes a list without versions.
     pub(super) fn make_list(&self, wanted: ListWanted) -> Result<ListDocument, BroadcastRefusal> {
-        let ListWanted { name, purpose, consent, parameters } = wanted;
+        let ListWanted { name, purpose, consent, parameters, xpids } = wanted;
         if name.is_empty() || name.chars().nth(100).is_some() || name.chars().any(is_hidden) {
             return Err(wrong("give the list a name of 1 to 100 characters that can be seen"));
         }
@@ -113,19 +124,24 @@ impl BroadcastDesk {
                             list of those who want none, or another word";
             return Err(wrong(sentence));
         }
+        check_xpids(&xpids, &purpose)?;
         let mut standing = self.standing();
         if standing.lists.len() >= LISTS_MAX {
             return Err(refused(STATE, format!("there are {LISTS_MAX} lists: remove one")));
         }
         let (list, versions) = (new_identifier("li"), Vec::new());
-        let document = ListDocument { list, name, purpose, consent, parameters, versions };
+        let document = ListDocument { list, name, purpose, consent, parameters, xpids, versions };
         self.shelf.begin_list(&document.list, &document)?;
         standing.lists.insert(document.list.clone(), document.clone());
         Ok(document)
     }
 
     /// Removes a list, unless a broadcast stands on it that is live or may have to be taken back.
-    pub(super) fn remove_list(&self, list: &str) -> Result<ListDocument, BroadcastRefusal> {
+    pub(super) fn remove_list(
+        &self,
+        list: &str,
+        sight: &Sight,
+    ) -> Result<ListDocument, BroadcastRefusal> {
         let mut standing = self.standing();
         let document = standing.lists.get(list).cloned().ok_or_else(|| unknown("list"))?;
         let now_ms = clock::unix_ms();
@@ -133,7 +149,8 @@ impl BroadcastDesk {
         let mut pinning = documents
             .filter(|document| stands_on_lists(document, now_ms) && names_list(document, list));
         if let Some(document) = pinning.next() {
-            let broadcast = &document.broadcast;
+            let is_seen = sight.sees_broadcast(document);
+            let broadcast = if is_seen { document.broadcast.as_str() } else { "a broadcast" };
             let sentence = match document.stage {
                 Stage::Ended => format!(
                     "{broadcast} stands on the list and may have to be taken back: remove it seven \
@@ -192,7 +209,7 @@ impl BroadcastDesk {
             return Err(refused(STATE, "another import of the list came first: import again"));
         }
         part.keep()?;
-        let mut longer = list.clone();
+        let (mut longer, now_ms) = (list.clone(), clock::unix_ms());
         longer.versions.push(VersionDocument {
             version: number,
             digest: digest.clone(),
@@ -200,43 +217,43 @@ impl BroadcastDesk {
             refused: account.refused_count(),
             is_refused,
             by: wanted.by,
-            at: calendar::jst_text(clock::unix_ms()),
+            at: calendar::jst_text(now_ms),
+            at_ms: now_ms,
+            taken_by: None,
         });
-        self.shelf.keep_list(&wanted.list, &longer).inspect_err(|_| {
+        let (refused, kept) = (account.refused_lines.table(), account_of(&account));
+        let kept = self.shelf.keep_account((&wanted.list, number), &kept, &refused);
+        kept.and_then(|()| self.shelf.keep_list(&wanted.list, &longer)).inspect_err(|_| {
             // A version that no document names takes no room.
-            let _ = fs::remove_file(&path);
+            self.shelf.remove_version(&wanted.list, number);
         })?;
         *list = longer;
         drop(standing);
-        self.retire_versions(&wanted.list);
+        self.retire_versions(&wanted.list, &[]);
         self.publish_suppression(Now::read().steady);
         let list = wanted.list;
         Ok(Imported { list, version: number, digest, is_refused, account, changes })
     }
 
     /// Removes the oldest versions, but those that something stands on. Refused ones take no place
-    /// of those that are used: the last of all versions is kept, refused or not.
-    fn retire_versions(&self, list: &str) {
+    /// of those that are used: the last of all versions is kept, refused or not. Those that are old
+    /// go however few there are.
+    pub(super) fn retire_versions(&self, list: &str, old: &[u32]) {
         let mut standing = self.standing();
-        let pinned: Vec<u32> = standing
-            .broadcasts
-            .values()
-            .filter(|entry| stands_on_lists(&entry.document, clock::unix_ms()))
-            .filter_map(|entry| entry.document.check.as_ref())
-            .flat_map(|check| &check.lists)
-            .filter(|(known, ..)| known == list)
-            .map(|(_, version, _)| *version)
-            .collect();
+        let pinned = pinned_versions(&standing, list, clock::unix_ms());
         let Some(document) = standing.lists.get_mut(list) else { return };
         let usable = document.versions.iter().filter(|version| !version.is_refused).count();
         let too_many = usable.saturating_sub(VERSIONS_KEPT);
         let last = document.versions.last().map(|last| last.version);
+        let newest = document.newest().map(|newest| newest.version);
         let (mut place, mut gone) = (0, Vec::new());
         let mut shorter = document.clone();
         shorter.versions.retain(|version| {
             place += usize::from(!version.is_refused);
-            let is_over = version.is_refused || place <= too_many;
-            let is_kept = last == Some(version.version) || pinned.contains(&version.version);
+            let is_old = old.contains(&version.version);
+            let is_over = version.is_refused || is_old || place <= too_many;
+            let is_kept = [last, newest].contains(&Some(version.version))
+                || pinned.contains(&version.version);
             let goes = is_over && !is_kept;
             if goes {
                 gone.push(version.version);
@@ -252,8 +269,52 @@ impl BroadcastDesk {
         }
         *document = shorter;
         for version in gone {
-            let _ = fs::remove_file(self.shelf.version(list, version));
+            self.shelf.remove_version(list, version);
         }
+    }
+}
+
+fn check_xpids(xpids: &[String], purpose: &str) -> Result<(), BroadcastRefusal> {
+    if let Some(xpid) = xpids.iter().find(|xpid| Xpid::parse(xpid.as_bytes()).is_none()) {
+        return Err(wrong(format!("{xpid:?} is no XPID: give 11 digits")));
+    }
+    if xpids.len() > LIST_XPIDS_MAX {
+        return Err(wrong(format!(
+            "a list is of {LIST_XPIDS_MAX} XPIDs at most: name none for all"
+        )));
+    }
+    if !xpids.is_empty() && purpose == SUPPRESSION {
+        return Err(wrong("a suppression list holds for all XPIDs: name none"));
+    }
+    Ok(())
+}
+
+/// Versions of a list that something stands on.
+pub(super) fn pinned_versions(standing: &Standing, list: &str, now_ms: u64) -> Vec<u32> {
+    let documents = standing.broadcasts.values().map(|entry| &entry.document);
+    let standing_on = documents.filter(|document| stands_on_lists(document, now_ms));
+    let lists = standing_on.filter_map(|document| document.check.as_ref());
+    let lists = lists.flat_map(|check| &check.lists).filter(|(known, ..)| known == list);
+    lists.map(|(_, version, _)| *version).collect()
+}
+
+/// What is kept of an account: nobody's number.
+fn account_of(account: &Account) -> VersionAccount {
+    let owned = |counts: &BTreeMap<&'static str, u64>| {
+        counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+    };
+    VersionAccount {
+        lines: account.lines,
+        records: account.records,
+        blank: account.blank,
+        duplicates: account.duplicates,
+        conflicts: account.conflicts,
+        repaired: account.repaired,
+        spellings: owned(&account.spellings),
+        refused: owned(&account.refused),
+        areas: account.areas.clone(),
+        languages: account.languages.clone(),
+        ignored_columns: account.ignored_columns.clone(),
     }
 }
 

@@ -126,6 +126,12 @@ impl BroadcastDesk {
         told.retry = (!is_done).then(|| Retry::after(told.retry, now));
     }
 
+    /// As [`Self::publish_suppression`], where a version is another than it was.
+    pub(super) fn read_suppression_anew(&self, now: SteadyMs) {
+        self.suppression().files = None;
+        self.publish_suppression(now);
+    }
+
     /// Takes those away who want no broadcasts.
     pub(super) fn retain_unsuppressed(&self, msns: &mut Vec<Msn>) {
         let known = Arc::clone(&self.suppression().known);

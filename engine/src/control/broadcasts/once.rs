@@ -23,6 +23,7 @@ use super::check::hexadecimal;
 use super::desk::BroadcastDesk;
 use super::handling::{Desk, beside, stopping};
 use super::now::Now;
+use super::parts::boundary_of;
 use super::refusal::{BroadcastRefusal, REUSED, refused};
 use crate::control::admin::Caller;
 use crate::control::admin::reading::{next_octets, whole_octets};
@@ -32,6 +33,8 @@ use crate::control::limits::{ANSWER_KEPT_OCTETS_MAX, IDEMPOTENCY_KEY_OCTETS_MAX}
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Whose bodies are files: they are heard as they pass.
 const FILES: &str = "/lists/{list}/versions";
+/// And those where they have parts.
+const WITH_FILES: &str = "/broadcasts";
 
 /// Answers a request that has a key, as it was answered before if it was.
 pub(super) async fn once(State(desk): Desk, request: Request, next: Next) -> Response {
@@ -153,7 +156,9 @@ impl Hearing {
 }
 
 fn is_file(parts: &Parts) -> bool {
-    parts.extensions.get::<MatchedPath>().is_some_and(|path| path.as_str() == FILES)
+    let of_parts = boundary_of(&parts.headers).is_some();
+    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    path == Some(FILES) || path == Some(WITH_FILES) && of_parts
 }
 
 /// Hears a body that is to be read by somebody else.

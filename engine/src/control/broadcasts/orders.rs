@@ -365,6 +365,7 @@ fn ended_as(life: &str) -> EndDocument {
         codes: BTreeMap::new(),
         doubts: 0,
         reach: ReachCurve::default(),
+        answers_beside: None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::broadcast::life::IllegalStep;
 use crate::broadcast::lists::delta::DeltaError;
 use crate::broadcast::lists::import::ImportError;
 use crate::broadcast::manifest::ManifestError;
+pub(super) use crate::control::admin::reply::ROLE;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::io::figures::ControlError;
 
@@ -34,9 +35,6 @@ pub(super) const REUSED: u16 = 7109;
 pub(super) const TOO_MANY_LIVE: u16 = 7110;
 /// The alertseq is not higher than the chain's.
 pub(super) const NOT_HIGHER: u16 = 7111;
-
-/// A role that the caller has not.
-pub(super) const ROLE: u16 = 7112;
 
 /// A refusal.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,13 +88,13 @@ impl IntoResponse for BroadcastRefusal {
 
 impl From<AdminError> for BroadcastRefusal {
     fn from(error: AdminError) -> Self {
-        Self { status: error.status, code: 0, sentence: error.sentence, place: None }
+        Self { status: error.status, code: error.code, sentence: error.sentence, place: None }
     }
 }
 
 impl From<BroadcastRefusal> for AdminError {
     fn from(refusal: BroadcastRefusal) -> Self {
-        Self { status: refusal.status, sentence: refusal.sentence }
+        Self { status: refusal.status, sentence: refusal.sentence, code: refusal.code }
     }
 }
 

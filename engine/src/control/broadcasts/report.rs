@@ -15,6 +15,7 @@ use super::figures::{ReasonFigures, Snapshot};
 use super::handling::beside;
 use super::refusal::{BroadcastRefusal, STATE, refused};
 use super::snapshot;
+use crate::broadcast::outcomes::Outcome;
 
 /// A report.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -33,10 +34,25 @@ pub struct BroadcastReport {
     pub reasons: Vec<ReasonFigures>,
     /// Rows by attempts; from 15 on they count as 15.
     pub attempts: BTreeMap<u8, u64>,
+    /// What carried its octets: `uring` or `poll`.
+    #[serde(default)]
+    pub driver: String,
+    /// What of it stands in the books.
+    #[serde(default)]
+    pub billed: BilledRows,
     /// Whether the closer look and the outcomes are as many as the targeted, both.
     pub adds_up: bool,
     /// Lines of the audit, and what proves them.
     pub audit: AuditExtract,
+}
+
+/// What of a broadcast is a push for the books: who was skipped, or had no turn, is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct BilledRows {
+    /// Recipients.
+    pub recipients: u64,
+    /// Short messages that arrived.
+    pub segments: u64,
 }
 
 impl BroadcastDesk {
@@ -72,6 +88,12 @@ impl BroadcastDesk {
             .map(|((outcome, code), rows)| snapshot::reason(*outcome, *code, *rows))
             .collect();
         let attempts = tally.iter().flat_map(|tally| (0..).zip(tally.attempts));
+        let unbilled = |outcome: &Outcome| matches!(outcome, Outcome::Waiting | Outcome::Skipped);
+        let of_outcomes = tally.iter().flat_map(|tally| &tally.reasons);
+        let billed =
+            of_outcomes.filter(|((outcome, _), _)| !unbilled(outcome)).map(|(_, rows)| rows);
+        let billed = billed.sum();
+        let snapshot_segments = tally.as_ref().map_or(0, |tally| tally.segments);
         let counted: u64 = reasons.iter().map(|reason| reason.rows).sum();
         Ok(BroadcastReport {
             program: format!("hayauma {}", env!("CARGO_PKG_VERSION")),
@@ -79,6 +101,8 @@ impl BroadcastDesk {
             shards: self.engine.shards(),
             adds_up: snapshot.adds_up && counted == snapshot.targeted,
             audit: self.acts.extract(&self.names_of(broadcast)?)?,
+            driver: self.engine.driver().word().to_owned(),
+            billed: BilledRows { recipients: billed, segments: snapshot_segments },
             attempts: attempts.filter(|(_, rows)| *rows > 0).collect(),
             document,
             snapshot,

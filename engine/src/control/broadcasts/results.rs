@@ -11,9 +11,14 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::desk::BroadcastDesk;
+use super::refusal::BroadcastRefusal;
+use crate::broadcast::csv_field::csv_field;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
 use crate::control::admin::reply::AdminError;
+use wire::terms::rfc3339::rfc3339_of;
+use wire::terms::time::WallMs;
 
 /// Rows that are put together at once.
 const ROWS_AT_ONCE: u32 = 4_096;
@@ -21,7 +26,7 @@ const ROWS_AT_ONCE: u32 = 4_096;
 const PIECES_WAITING_MAX: usize = 4;
 /// A reader that takes no piece for so long is given up: others wait for its place.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-const HEADER: &str = "msn,area,lang,leg,outcome,code,segments,attempts,seconds\n";
+const HEADER: &str = "msn,area,lang,leg,outcome,code,segments,delivered,attempts,ended_at\n";
 
 /// Which rows, and how.
 #[derive(Deserialize)]
@@ -68,10 +73,19 @@ impl ResultsWanted {
     }
 }
 
+/// What became of the rows of a broadcast.
+pub(super) struct Table {
+    pub(super) recipients: Arc<Recipients>,
+    pub(super) words: Vec<u32>,
+    /// Short messages of each text.
+    pub(super) segments: Vec<u8>,
+    /// When it was started, Unix milliseconds.
+    pub(super) started_ms: u64,
+}
+
 /// The table, and its media type; its place is given back when it has been read.
 pub(super) fn stream(
-    recipients: Arc<Recipients>,
-    words: Vec<u32>,
+    table: Table,
     wanted: ResultsWanted,
     (place, patience): (OwnedSemaphorePermit, Duration),
 ) -> (&'static str, Body) {
@@ -81,25 +95,24 @@ pub(super) fn stream(
     let reader = Reader { pieces, patience, runtime: Handle::current() };
     // A reader that goes away ends it, and so does one that takes nothing for too long.
     tokio::task::spawn_blocking(move || {
-        make(&recipients, &words, &wanted, &reader);
+        make(&table, &wanted, &reader);
         drop(place);
     });
     (media_type, Body::new(Made(made)))
 }
 
-fn make(
-    recipients: &Recipients,
-    words: &[u32],
-    wanted: &ResultsWanted,
-    reader: &Reader,
-) -> Option<()> {
+fn make(table: &Table, wanted: &ResultsWanted, reader: &Reader) -> Option<()> {
+    let recipients = &table.recipients;
+    let mut moments = Moments { started_ms: table.started_ms, last: (u32::MAX, String::new()) };
     let mut text = if wanted.is_json { String::new() } else { HEADER.to_owned() };
     for run in recipients.runs() {
         let area = recipients.area(run.area);
         for number in run.first..run.first + run.rows {
-            let word = RowWord::from_bits(*words.get(number as usize)?)?;
+            let word = RowWord::from_bits(*table.words.get(number as usize)?)?;
             if wanted.takes(word, area) {
-                put(recipients, (number, run.leg), (word, area), wanted.is_json, &mut text).ok()?;
+                let ended_at = moments.of(word);
+                let row = Row { number, leg: run.leg, word, area, ended_at };
+                put(table, &row, wanted.is_json, &mut text).ok()?;
             }
             if number % ROWS_AT_ONCE == 0 && !text.is_empty() {
                 reader.take(std::mem::take(&mut text))?;
@@ -107,6 +120,19 @@ fn make(
         }
     }
     reader.take(text)
+}
+
+impl BroadcastDesk {
+    /// What became of the rows of a broadcast that was started.
+    pub(super) fn table(&self, broadcast: &str) -> Result<Table, BroadcastRefusal> {
+        let (recipients, words) = self.words(broadcast)?;
+        let mut standing = self.standing();
+        let document = &standing.entry(broadcast)?.document;
+        let texts = document.check.iter().flat_map(|check| &check.addressed.texts);
+        let segments = texts.map(|text| text.segments).collect();
+        let started_ms = document.started.as_ref().map_or(0, |start| start.at_ms);
+        Ok(Table { recipients, words, segments, started_ms })
+    }
 }
 
 /// Whoever reads a table, seen from the thread that makes it.
@@ -124,16 +150,43 @@ impl Reader {
     }
 }
 
-fn put(
-    recipients: &Recipients,
-    (number, leg): (u32, u32),
-    (word, area): (RowWord, &str),
-    is_json: bool,
-    text: &mut String,
-) -> std::fmt::Result {
+/// When rows ended, as text: most end in the second of the one before.
+struct Moments {
+    started_ms: u64,
+    last: (u32, String),
+}
+
+impl Moments {
+    /// Empty where it has not ended.
+    fn of(&mut self, word: RowWord) -> &str {
+        if !word.outcome.is_final() {
+            return "";
+        }
+        if self.last.0 != word.seconds {
+            let at_ms = self.started_ms + u64::from(word.seconds) * 1_000;
+            self.last = (word.seconds, rfc3339_of(WallMs::new(at_ms)));
+        }
+        &self.last.1
+    }
+}
+
+/// A line of the table.
+struct Row<'a> {
+    number: u32,
+    leg: u32,
+    word: RowWord,
+    area: &'a str,
+    ended_at: &'a str,
+}
+
+fn put(table: &Table, row: &Row<'_>, is_json: bool, text: &mut String) -> std::fmt::Result {
+    let Row { number, leg, word, area, ended_at } = *row;
+    let recipients = &table.recipients;
     let row = recipients.row(number);
     let (msn, language) = (row.msn, recipients.language(row.language));
-    let RowWord { outcome, code, segments, attempts, seconds } = word;
+    let segments = row.text.and_then(|text| table.segments.get(usize::from(text)));
+    let segments = segments.copied().unwrap_or_default();
+    let RowWord { outcome, code, segments: delivered, attempts, .. } = word;
     let outcome = outcome.word();
     // An area's code is what somebody wrote into a list.
     if is_json {
@@ -142,13 +195,14 @@ fn put(
             text,
             "{{\"msn\":\"{msn}\",\"area\":{area},\"lang\":\"{language}\",\"leg\":{leg},\
              \"outcome\":\"{outcome}\",\"code\":\"{code:04}\",\"segments\":{segments},\
-             \"attempts\":{attempts},\"seconds\":{seconds}}}"
+             \"delivered\":{delivered},\"attempts\":{attempts},\"ended_at\":\"{ended_at}\"}}"
         )
     } else {
-        let area = in_csv(area);
+        let area = csv_field(area);
         writeln!(
             text,
-            "{msn},{area},{language},{leg},{outcome},{code:04},{segments},{attempts},{seconds}"
+            "{msn},{area},{language},{leg},{outcome},{code:04},{segments},{delivered},{attempts},\
+             {ended_at}"
         )
     }
 }
@@ -156,17 +210,6 @@ fn put(
 /// A text as JSON has it.
 fn in_json(text: &str) -> Cow<'static, str> {
     simd_json::to_string(text).map_or(Cow::Borrowed("\"\""), Cow::Owned)
-}
-
-/// A text as a field of CSV (RFC 4180). What a spreadsheet would take for a formula stands behind
-/// an apostrophe.
-fn in_csv(text: &str) -> Cow<'_, str> {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if !is_formula && !text.contains([',', '"', '\n', '\r', ';']) {
-        return Cow::Borrowed(text);
-    }
-    let front = if is_formula { "'" } else { "" };
-    Cow::Owned(format!("\"{front}{}\"", text.replace('"', "\"\"")))
 }
 
 /// Octets that somebody reads as they are made.
@@ -204,7 +247,9 @@ mod tests {
         let patience = Duration::from_millis(50);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.expect("a runtime").block_on(async {
-            let (_, unread) = stream(recipients, words, wanted, (place, patience));
+            let (segments, started_ms) = (vec![1], 0);
+            let table = Table { recipients, words, segments, started_ms };
+            let (_, unread) = stream(table, wanted, (place, patience));
             // It comes back although the answer is still held.
             let again = tokio::time::timeout(Duration::from_secs(30), places.acquire()).await;
             assert!(again.is_ok(), "it comes back");
@@ -213,11 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_one_field_whatever_is_in_it() {
-        assert_eq!(in_csv("13101"), "13101");
-        assert_eq!(in_csv("x:a,b"), "\"x:a,b\"");
-        assert_eq!(in_csv("x:\"y"), "\"x:\"\"y\"");
-        assert_eq!(in_csv("=HYPERLINK(1):1"), "\"'=HYPERLINK(1):1\"");
+    fn a_text_in_json_ends_where_it_ends() {
         assert_eq!(in_json("x:1\",\"outcome\":\"y"), r#""x:1\",\"outcome\":\"y""#);
     }
 }

@@ -229,6 +229,7 @@ impl BroadcastDesk {
             }
             let Some(check) = &mut follower.check else { return Ok(()) };
             check.needs_approval = before.is_none_or(|before| before.needs_approval);
+            check.people = before.map(|before| before.people).unwrap_or_default();
             let digest = &check.digest;
             let agreed = |known: &Approval| Approval { digest: digest.clone(), ..known.clone() };
             follower.approvals = document.approvals.iter().map(agreed).collect();

@@ -31,6 +31,12 @@ const REPORT: &str = "report.json";
 /// What says which ordinals were given.
 pub(super) const ORDINALS: &str = "ordinals.json";
 const OUTCOMES: &str = "outcomes";
+const FORGOTTEN: &str = "forgotten";
+/// What the names of files of recipients begin with.
+pub(super) const RECIPIENTS: &str = "recipients";
+/// How the names of what is kept beside a version's rows end.
+const ACCOUNT: &str = "account";
+const REFUSED: &str = "refused";
 /// How the name of a file ends that is there so that there is room.
 pub(super) const ROOM: &str = "room";
 /// How the name of a file ends that is being written.
@@ -64,6 +70,45 @@ impl Shelf {
         self.list(list).join(format!("v{version:08}.list"))
     }
 
+    /// What became of the lines of the file that a version is of.
+    pub(super) fn account(&self, list: &str, version: u32) -> PathBuf {
+        self.version(list, version).with_extension(ACCOUNT)
+    }
+
+    /// The lines of it that are no rows, as a table.
+    pub(super) fn refused_lines(&self, list: &str, version: u32) -> PathBuf {
+        self.version(list, version).with_extension(REFUSED)
+    }
+
+    /// What is kept of a file beside its rows.
+    pub(super) fn keep_account(
+        &self,
+        (list, version): (&str, u32),
+        account: &impl Serialize,
+        refused: &str,
+    ) -> io::Result<()> {
+        write(&self.account(list, version), &octets_of(account)?)?;
+        write(&self.refused_lines(list, version), refused.as_bytes())
+    }
+
+    pub(super) fn read_account<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        version: u32,
+    ) -> io::Result<T> {
+        document(&self.account(list, version))
+    }
+
+    /// Removes all of a version; what cannot be costs room and nothing else.
+    pub(super) fn remove_version(&self, list: &str, version: u32) {
+        let files = [
+            self.version(list, version),
+            self.account(list, version),
+            self.refused_lines(list, version),
+        ];
+        files.iter().for_each(|file| drop(fs::remove_file(file)));
+    }
+
     /// The document of a broadcast.
     pub(super) fn broadcast_document(&self, broadcast: &str) -> PathBuf {
         self.broadcast(broadcast).join(BROADCAST_DOCUMENT)
@@ -81,6 +126,32 @@ impl Shelf {
     /// The file of what became of a broadcast's rows.
     pub(super) fn outcomes(&self, broadcast: &str) -> PathBuf {
         self.broadcast(broadcast).join(OUTCOMES)
+    }
+
+    /// What is to stand in its place, as one of the rows is forgotten.
+    pub(super) fn other_outcomes(&self, broadcast: &str) -> PathBuf {
+        self.broadcast(broadcast).join(OUTCOMES).with_extension(FORGOTTEN)
+    }
+
+    pub(super) fn write_other_outcomes(&self, broadcast: &str, words: &[u32]) -> io::Result<()> {
+        write(&self.other_outcomes(broadcast), &octets_of_outcomes(words))
+    }
+
+    pub(super) fn use_other_outcomes(&self, broadcast: &str) -> io::Result<()> {
+        fs::rename(self.other_outcomes(broadcast), self.outcomes(broadcast))?;
+        sync(&self.broadcast(broadcast))
+    }
+
+    /// Removes files of recipients that a document does not name.
+    pub(super) fn remove_other_recipients(&self, document: &BroadcastDocument) {
+        let own = document.check.as_ref().map(|check| check.file.as_str());
+        let files = fs::read_dir(self.broadcast(&document.broadcast)).into_iter().flatten();
+        for file in files.flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.starts_with(RECIPIENTS) && Some(name.as_str()) != own {
+                let _ = fs::remove_file(file.path());
+            }
+        }
     }
 
     /// The room for that, while it is live.
@@ -297,7 +368,9 @@ fn is_left_over(folder: &Path, document: &str) -> bool {
     let names: Vec<String> =
         files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
     let is_own = |name: &String| {
-        name.starts_with("recipients") || name.starts_with(OUTCOMES) || name.ends_with(".list")
+        name.starts_with(RECIPIENTS)
+            || name.starts_with(OUTCOMES)
+            || [".list", ".account", ".refused"].iter().any(|end| name.ends_with(end))
     };
     !names.iter().any(|name| name == document) && names.iter().all(is_own)
 }
@@ -318,6 +391,14 @@ fn make_room(file: &File, octets: u64) -> io::Result<()> {
         Err(Errno::OPNOTSUPP) => Ok(()),
         made => Ok(made?),
     }
+}
+
+/// The words of all rows as they are kept: with a checksum behind them.
+pub(super) fn octets_of_outcomes(words: &[u32]) -> Vec<u8> {
+    let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let checksum = crc32c::crc32c(&octets);
+    octets.extend_from_slice(&checksum.to_le_bytes());
+    octets
 }
 
 /// Writes a whole file in the place of another.

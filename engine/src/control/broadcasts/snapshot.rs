@@ -21,7 +21,9 @@ use super::refusal::BroadcastRefusal;
 use super::tally::{Part, Tally};
 use super::watched::state_of;
 use crate::broadcast::outcomes::Outcome;
+use crate::control::queue::QueueDocument;
 use crate::io::figures::Obstacle;
+use crate::shard::{CLASSES, WaitingTally};
 use wire::terms::time::SteadyMs;
 
 /// Between two closer looks, so many times as long as the last took.
@@ -42,6 +44,10 @@ const WARNINGS_MAX: usize = 3;
 const SHARDS_MAX: usize = 16;
 /// Percent of the recipients whose time is told.
 const MARKS: [u64; 5] = [50, 85, 90, 95, 99];
+/// The state of what waits for its turn.
+const QUEUED: &str = "queued";
+/// Percent of the recipients whose foretold time is shown.
+const GOAL: &str = "85";
 /// A rate is held back by the pace from so many percent of it on.
 const AT_PACE_PERCENT: u64 = 85;
 
@@ -80,6 +86,26 @@ fn marks(reach: &ReachCurve, of: u64, is_over: bool) -> Vec<Mark> {
     let reached = reach.points().last().map_or(0, |(_, reached)| *reached);
     let last = reach.first_at(reached).filter(|_| is_over);
     shares.chain([mark("last".to_owned(), last)]).collect()
+}
+
+/// What waits for its turn in all shards, by class.
+fn lanes_of(tallies: &[WaitingTally]) -> BTreeMap<String, u64> {
+    let tallies: Vec<(usize, WaitingTally)> = tallies.iter().cloned().enumerate().collect();
+    let queue = QueueDocument::of(&tallies);
+    let queued = queue.total.rows.iter().filter(|row| row.state == QUEUED);
+    let mut lanes = BTreeMap::new();
+    for row in queued {
+        for (class, pushes) in CLASSES.iter().zip(row.by_class) {
+            *lanes.entry(class.word().to_owned()).or_default() += pushes;
+        }
+    }
+    lanes
+}
+
+/// When its dry run foretold [`GOAL`] percent, in milliseconds since the start.
+fn goal_of(document: &BroadcastDocument) -> Option<u64> {
+    let forecast = document.check.as_ref()?.forecast.as_ref()?;
+    forecast.seconds.get(GOAL).map(|seconds| seconds * 1_000)
 }
 
 pub(super) fn reason(outcome: Outcome, code: u16, rows: u64) -> ReasonFigures {
@@ -210,7 +236,7 @@ impl Entry {
             at_ms: now.wall_ms,
             since_ms: since_ms(document).or_else(|| self.watched.since_ms()),
             started_ms: document.started.as_ref().map(|start| start.at_ms),
-            deadline_ms: document.started.as_ref().map(|start| start.deadline_ms),
+            deadline_ms: document.deadline_now(),
             class: document.manifest.class.clone(),
             digest: check.map(|check| check.digest.clone()),
             targeted,
@@ -227,6 +253,9 @@ impl Entry {
                 )
                 .to_owned(),
             },
+            lanes: BTreeMap::new(),
+            retries_per_second: self.watched.retries_per_second,
+            goal_ms: goal_of(document),
             left: self.time_left(&counts, &state),
             reach: ReachFigures {
                 curve: reach.points().to_vec(),
@@ -289,7 +318,7 @@ impl BroadcastDesk {
         if entry.watched.is_resumed {
             entry.watched.reach.replace(tally.reach());
         }
-        entry.watched.tally = Some(Arc::clone(&tally));
+        entry.watched.note_tally(Arc::clone(&tally));
         Ok(Some(tally))
     }
 
@@ -314,10 +343,12 @@ impl BroadcastDesk {
         let has_no_room = self.engine.obstacles().iter().any(|obstacle| {
             matches!(obstacle, Obstacle::StorageFull | Obstacle::Overload | Obstacle::DataLost)
         });
+        let lanes = lanes_of(&self.engine.waiting());
         let acts = self.acts.newest(&self.names_of(broadcast)?, ACTS_MAX)?;
         let areas_max = if with_all_areas { usize::MAX } else { AREAS_MAX };
         let mut standing = self.standing();
         let entry = standing.entry(broadcast)?;
-        Ok(Snapshot { acts, ..entry.snapshot(has_no_room, areas_max, Now::read()) })
+        let snapshot = entry.snapshot(has_no_room, areas_max, Now::read());
+        Ok(Snapshot { acts, lanes, ..snapshot })
     }
 }

@@ -6,8 +6,9 @@
 use std::fs;
 use std::sync::Arc;
 
+use super::beside::Answers;
 use super::check::reqid_is_free;
-use super::desk::{BroadcastDesk, Standing, check_stage, holding_check};
+use super::desk::{BroadcastDesk, Standing, check_stage, holding_check, takes_none_back};
 use super::documents::{BroadcastDocument, ScheduleDocument, Stage, StartDocument};
 use super::due::due_later;
 use super::now::Now;
@@ -18,6 +19,7 @@ use super::refusal::{
 use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::running::RunningBroadcast;
+use crate::gateway::broadcasting::People;
 use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
 use wire::terms::rfc3339::parse_rfc3339;
@@ -75,14 +77,32 @@ impl BroadcastDesk {
         Ok(document)
     }
 
-    /// What was not started yet stands on lists that can be read.
+    /// What was not started yet stands on lists that can be read, and on a registration that lets
+    /// it be sent and asks for no more people than agreed.
     fn may_begin(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
-        let manifest = {
+        let (manifest, people) = {
             let mut standing = self.standing();
+            let takes_back = takes_none_back(&standing, broadcast).is_err();
             let document = &standing.entry(broadcast)?.document;
-            document.started.is_none().then(|| document.manifest.clone())
+            if document.started.is_some() {
+                return Ok(());
+            }
+            // What was agreed to for a time, or with another, is held against no later rule.
+            let is_new = matches!(document.stage, Stage::Checked | Stage::Approved) && !takes_back;
+            let people = document.check.as_ref().filter(|_| is_new).map(|check| match check {
+                check if check.needs_approval => check.people,
+                _ => People::None,
+            });
+            (document.manifest.clone(), people)
         };
-        manifest.map_or(Ok(()), |manifest| self.heeds_suppression(&manifest))
+        if let Some(people) = people
+            && self.check_registration(&manifest, clock::unix_ms())? > people
+        {
+            let sentence = "its registration asks for more people than at the dry run: check it \
+                            again";
+            return Err(refused(CHECK_OUTDATED, sentence));
+        }
+        self.heeds_suppression(&manifest)
     }
 
     /// Looks at what was ordered.
@@ -146,6 +166,7 @@ impl BroadcastDesk {
         read: Result<RunningBroadcast, BroadcastRefusal>,
         ordered: &Ordered<'_>,
     ) -> Result<Decided, BroadcastRefusal> {
+        let before = Answers::of(&self.engine.figures());
         let mut standing = self.standing();
         let known = standing.entry(ordered.broadcast)?.document.clone();
         let file = |document: &BroadcastDocument| document.check.as_ref().map(|c| c.file.clone());
@@ -182,6 +203,7 @@ impl BroadcastDesk {
         let entry = standing.entry(ordered.broadcast)?;
         entry.document = document.clone();
         entry.running = Some(Arc::new(running));
+        entry.answers_before = Some(before);
         Ok(Decided::Started(Box::new(document)))
     }
 
@@ -227,8 +249,11 @@ fn may_start(
     reqid_is_free(standing, own, &document.manifest, now_ms)?;
     let is_approved = document.approvals.iter().any(|approval| approval.digest == ordered.digest);
     if check.needs_approval && !is_approved {
-        let sentence = "somebody who neither wrote nor changed it has to approve it first";
-        return Err(refused(APPROVAL, sentence));
+        let who = match check.people {
+            People::Two => "somebody who neither wrote nor changed it",
+            People::One | People::None => "somebody",
+        };
+        return Err(refused(APPROVAL, format!("{who} has to approve it first")));
     }
     let found = check.addressed.targeted;
     if found != ordered.recipients {
@@ -250,6 +275,12 @@ fn may_start(
     let segments = check.addressed.texts.iter().map(|text| text.segments).max().unwrap_or(0);
     if expect.segments_max.is_some_and(|most| segments > most) {
         let sentence = format!("a text takes {segments} short messages, more than is expected");
+        return Err(refused(NOT_EXPECTED, sentence));
+    }
+    if let (Some(cost), Some(most)) = (check.cost, expect.cost_max)
+        && cost > most
+    {
+        let sentence = format!("it costs {cost} yen, and {most} are expected at most");
         return Err(refused(NOT_EXPECTED, sentence));
     }
     let live = standing.started().filter(|(other, _)| other.stage == Stage::Started).count();

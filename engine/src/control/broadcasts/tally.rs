@@ -48,6 +48,14 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Attempts behind the first of a row.
+    pub(super) fn retries(&self) -> u64 {
+        (0..)
+            .zip(self.attempts)
+            .map(|(attempts, rows): (u64, u64)| attempts.saturating_sub(1) * rows)
+            .sum()
+    }
+
     /// Counts the words of these recipients.
     pub(super) fn of(recipients: &Recipients, words: &[u32], at_ms: u64) -> Self {
         let mut tally = Self { at_ms, ..Self::default() };

@@ -22,7 +22,9 @@ use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Document, IdentifierInPath};
 use crate::control::audit::Act;
 use host::clock;
+use wire::cap::missing_prefix;
 use wire::terms::calendar;
+use wire::terms::ids::Class;
 
 /// The routes of templates.
 pub(super) fn router(desk: Arc<BroadcastDesk>) -> Router {
@@ -56,6 +58,15 @@ async fn put(
     let line = desk.template_line(&template, &wanted);
     let work = move |desk: &BroadcastDesk, by: &str| desk.put_template(&template, wanted, by);
     Ok(reply_json(StatusCode::OK, &act(&caller, desk, line, work).await?))
+}
+
+/// Puts the word for an exercise in front of texts that do not begin with it.
+fn say_exercise(texts: &mut Texts) {
+    for (language, text) in &mut texts.variants {
+        if let Some(prefix) = missing_prefix(text, language) {
+            text.insert_str(0, prefix);
+        }
+    }
 }
 
 impl BroadcastDesk {
@@ -121,8 +132,8 @@ impl BroadcastDesk {
         found.cloned()
     }
 
-    /// A manifest with the texts of its templates written out, which is what is checked, approved
-    /// and sent; and the templates' versions.
+    /// A manifest with the texts of its templates written out, and the word for an exercise in front
+    /// of those of one, which is what is checked, approved and sent; and the templates' versions.
     pub(super) fn written_out(
         &self,
         manifest: &Manifest,
@@ -135,6 +146,9 @@ impl BroadcastDesk {
                 versions.insert(name, version);
                 leg.texts = texts;
             }
+        }
+        if manifest.class() == Some(Class::Exercise) {
+            manifest.legs.iter_mut().for_each(|leg| say_exercise(&mut leg.texts));
         }
         Ok((manifest, versions))
     }

@@ -1,9 +1,10 @@
 //! The desk over shards that only know where each broadcast stands.
 
 use super::desk::BroadcastDesk;
-use super::documents::{FollowerWanted, ListWanted, Stage, WantedLife};
+use super::documents::{FollowerWanted, ListWanted, Stage, UpdateWanted, WantedLife};
 use super::lists::{ImportWanted, Piece};
 use super::now::Now;
+use super::sight::Sight;
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::{Manifest, OtherBroadcast, Texts};
@@ -16,7 +17,9 @@ use std::sync::{Arc, Barrier};
 use tempfile::TempDir;
 use wire::terms::ids::{Msn, Xpid};
 
+mod agreeing;
 mod damaged;
+mod forgetting;
 mod untold;
 
 const KEPT_DAYS: u32 = 400;
@@ -143,7 +146,7 @@ impl Bench {
     }
 
     /// The first shard delivers so many rows.
-    fn deliver(&self, broadcast: &str, rows: u32) {
+    pub(super) fn deliver(&self, broadcast: &str, rows: u32) {
         self.begin_in(broadcast, &[0]);
         let ordinal = self.ordinal(broadcast);
         self.with_slice(ordinal, |slice| slice.claim(rows));
@@ -448,8 +451,79 @@ fn a_retraction_has_nothing_of_what_would_keep_it_from_being_sent() {
     let start = started.expect("it can be started").started.expect("started");
     assert!(start.deadline_ms > now_ms + 23 * hour_ms, "and has its time");
     let new = BroadcastDesk::next_identifier();
-    let made = bench.desk.update((&broadcast, new), follower("c"), "author").expect("a draft");
+    let wanted = UpdateWanted {
+        reqid: "c".to_owned(),
+        texts: follower("c").texts,
+        ..UpdateWanted::default()
+    };
+    let by = ("author", &Sight::whole());
+    let made = bench.desk.update((&broadcast, new), wanted, by).expect("a draft");
     bench.desk.check(&made.broadcast).expect("an update can be checked too");
+}
+
+/// The phones of a broadcast's rows with this outcome.
+fn outcomes_of(bench: &Bench, broadcast: &str, outcome: Outcome) -> Vec<u64> {
+    let (recipients, words) = bench.desk.words(broadcast).expect("readable");
+    let word = |bits: u32| crate::broadcast::outcomes::RowWord::from_bits(bits).expect("a word");
+    let rows = (0..).zip(words).filter(|(_, bits)| word(*bits).outcome == outcome);
+    rows.map(|(number, _)| recipients.row(number).msn.value()).collect()
+}
+
+#[test]
+fn an_update_has_other_parts_of_the_manifest_where_it_says_so_and_the_rest_as_before() {
+    let bench = Bench::new(1, 10);
+    let more = r#""alertid":"flood","alertseq":4,"pace":{"per_second":5},"hold_seconds":9,"#;
+    let broadcast = bench.started("a", more);
+    let update = |text: &str| {
+        let wanted: UpdateWanted = wire::json::read_exact(&mut text.as_bytes().to_vec())
+            .unwrap_or_else(|error| panic!("{error}: {text}"));
+        let new = BroadcastDesk::next_identifier();
+        bench.desk.update((&broadcast, new), wanted, ("author", &Sight::whole()))
+    };
+    let (list, texts) = (&bench.list, r#"{"variants":{"en":"y"},"fallback":["en"]}"#);
+    let legs = format!(r#"[{{"audience":{{"list":"{list}","areas":["13101"]}},"texts":{texts}}}]"#);
+    let deadline = rfc3339(host::clock::unix_ms() + 3_600_000);
+    let made = update(&format!(
+        r#"{{"reqid":"b","legs":{legs},"class":"03","pace":{{"per_second":7}},
+        "deadline":"{deadline}","expect":{{"recipients":[1,20]}}}}"#
+    ));
+    let made = made.expect("a draft");
+    let manifest = &made.manifest;
+    assert_eq!((manifest.alertseq, manifest.class.as_str()), (Some(5), "03"));
+    assert_eq!((manifest.pace.per_second, manifest.hold_seconds), (7, 9));
+    assert_eq!((manifest.deadline.as_ref(), manifest.lifetime), (Some(&deadline), None));
+    assert_eq!(manifest.legs[0].texts.variants["en"], "y");
+    let codes = vec!["13101".to_owned()];
+    let areas = Some(crate::broadcast::manifest::Areas::Codes(codes));
+    assert_eq!((&manifest.legs[0].audience.areas, manifest.legs.len()), (&areas, 1));
+    assert_eq!(bench.agreed(&made.broadcast).1, 10);
+    // Whom only the older one reached, and this one does not address, is told that it is over.
+    bench.deliver(&broadcast, 4);
+    let few = "msn,area\n09000000000,13101\n09000000099,13101\n";
+    let other = bench.desk.make_list(ListWanted { name: "few".to_owned(), ..Default::default() });
+    let other = other.expect("a list").list;
+    bench.import_into(&other, few);
+    let made = update(&format!(
+        r#"{{"reqid":"r","legs":{},"release":{{"texts":{{"variants":{{"en":"over"}}}}}}}}"#,
+        legs.replace(list.as_str(), &other)
+    ));
+    let made = made.expect("a draft").broadcast;
+    let found = bench.desk.check(&made).expect("a dry run").check.expect("a dry run").addressed;
+    let had = outcomes_of(&bench, &broadcast, Outcome::Delivered);
+    let over = had.iter().filter(|phone| **phone != 9_000_000_000).count() as u64;
+    let open = outcomes_of(&bench, &broadcast, Outcome::Waiting);
+    let may_come = open.iter().filter(|phone| **phone != 9_000_000_000).count() as u64;
+    assert_eq!((found.legs[0], found.legs[1]), (2, over + may_come));
+    let made = update(&format!(r#"{{"reqid":"c","texts":{texts}}}"#)).expect("a draft");
+    assert_eq!((made.manifest.pace.per_second, made.manifest.class.as_str()), (5, "02"));
+    for wrong in [
+        r#"{"reqid":"d"}"#.to_owned(),
+        format!(r#"{{"reqid":"d","texts":{texts},"legs":{legs}}}"#),
+        format!(r#"{{"reqid":"d","texts":{texts},"class":"04"}}"#),
+        format!(r#"{{"reqid":"d","texts":{texts},"lifetime":5,"deadline":"{deadline}"}}"#),
+    ] {
+        assert!(update(&wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub(super) struct Watched {
     /// When a row ended last.
     moved: Option<SteadyMs>,
     pub(super) tally: Option<Arc<Tally>>,
+    /// Attempts behind the first of a row, in a second, between the last two closer looks.
+    pub(super) retries_per_second: u64,
     /// No closer look before.
     pub(super) next_look: SteadyMs,
     /// The look behind the broadcast's end was made.
@@ -63,6 +65,16 @@ pub(super) struct Speed {
 }
 
 impl Watched {
+    /// A closer look, behind the one before.
+    pub(super) fn note_tally(&mut self, tally: Arc<Tally>) {
+        if let Some(before) = &self.tally {
+            let took_ms = tally.at_ms.saturating_sub(before.at_ms).max(1);
+            let retries = tally.retries().saturating_sub(before.retries());
+            self.retries_per_second = retries * 1_000 / took_ms;
+        }
+        self.tally = Some(tally);
+    }
+
     /// Another look at what has been running for `age_ms`.
     pub(super) fn look(
         &mut self,

@@ -14,8 +14,8 @@ use super::reader::Reader;
 use crate::broadcast::manifest::Texts;
 use crate::control::admin::{AdminError, Caller, Filled, IdentifierInPath};
 use crate::control::broadcasts::{
-    ApprovalWanted, BroadcastRefusal, CancelWanted, Follower, FollowerWanted, Halt, Judgement,
-    PaceWanted, Retract, StartWanted, WaveWanted,
+    ApprovalWanted, BroadcastRefusal, CancelWanted, FollowerWanted, Halt, Judgement, PaceWanted,
+    Retract, StartWanted, WaveWanted,
 };
 use crate::control::roles::Role;
 
@@ -203,7 +203,7 @@ pub(super) async fn set_pace(
     IdentifierInPath(broadcast): IdentifierInPath,
     Filled(form): Filled<PaceForm>,
 ) -> Response {
-    let wanted = PaceWanted { per_second: Some(form.per_second), weight: None };
+    let wanted = PaceWanted { per_second: Some(form.per_second), ..PaceWanted::default() };
     let paced = Arc::clone(&state.desk).do_pace(&caller, broadcast.clone(), wanted).await;
     done(&reader, &broadcast, paced)
 }
@@ -265,7 +265,7 @@ async fn cancel_and_retract(
     }
     if !caller.may(Role::Author) {
         let sentence = "a retraction is a draft, and takes the role author: cancel it, and ask one";
-        return Err(AdminError::new(StatusCode::FORBIDDEN, sentence).into());
+        return Err(AdminError::lacks_role(sentence).into());
     }
     let why = CancelWanted { reason: form.reason, ..CancelWanted::default() };
     Arc::clone(desk).do_halt(caller, broadcast.to_owned(), Halt::Cancel(why)).await?;
@@ -275,8 +275,8 @@ async fn cancel_and_retract(
     let fallback = variants.keys().cloned().collect();
     let texts = Texts { variants, fallback, ..Texts::default() };
     let wanted = FollowerWanted { reqid: form.reqid, texts: Some(texts), lifetime: None };
-    let of = (Follower::Retraction, broadcast.to_owned());
-    Ok(Arc::clone(desk).do_follow(caller, of, wanted).await?.broadcast)
+    let draft = Arc::clone(desk).do_retract(caller, broadcast.to_owned(), wanted).await?;
+    Ok(draft.broadcast)
 }
 
 #[cfg(test)]

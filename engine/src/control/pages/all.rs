@@ -12,7 +12,7 @@ use super::frame::{Page, Tone, refusal_page};
 use super::reader::Reader;
 use super::tongue::{moment, number, percent};
 use super::words;
-use crate::control::admin::Parameters;
+use crate::control::admin::{Caller, Parameters};
 use crate::control::broadcasts::{ProgressDocument, Stage};
 use crate::control::roles::Role;
 
@@ -32,9 +32,10 @@ pub(super) struct AllQuery {
 pub(super) async fn show(
     State(state): State<Arc<PagesState>>,
     reader: Reader,
+    caller: Caller,
     Parameters(query): Parameters<AllQuery>,
 ) -> Response {
-    let all = match Arc::clone(&state.desk).look_at_all().await {
+    let all = match Arc::clone(&state.desk).look_at_all(&caller).await {
         Ok(all) => all,
         Err(refusal) => return refusal_page(&reader, &refusal, "/dashboard"),
     };

@@ -17,6 +17,7 @@ use super::words;
 use crate::broadcast::outcomes::Outcome;
 use crate::control::admin::{AdminError, FORM_WORD, IdentifierInPath, Parameters};
 use crate::control::broadcasts::{BroadcastDocument, ProgressDocument};
+use crate::gateway::broadcasting::People;
 
 /// A reqid has at most so many characters.
 const REQID_CHARACTERS_MAX: usize = 23;
@@ -117,12 +118,20 @@ fn approve(reader: &Reader, document: &BroadcastDocument) -> Asked {
         false => reader.say("Approve this REAL broadcast?", "この実配信を承認しますか"),
     };
     let digest = html! { input type="hidden" name="digest" value=(digest_of(document)); };
-    let body = html! {
-        p .lead { (reader.say(
+    let is_of_one = document.check.as_ref().is_some_and(|check| check.people == People::One);
+    let what = match is_of_one {
+        true => reader.say(
+            "You agree to exactly this dry run. Approving starts nothing.",
+            "この事前確認の内容に同意します。承認しても配信は始まりません。",
+        ),
+        false => reader.say(
             "You agree to exactly this dry run. Whoever wrote it cannot approve it. Approving \
              starts nothing.",
             "この事前確認の内容に同意します。作成者は承認できません。承認しても配信は始まりません。",
-        )) }
+        ),
+    };
+    let body = html! {
+        p .lead { (what) }
         (facts(reader, document))
         div .actions {
             (form(

@@ -77,6 +77,9 @@ pub(super) fn picture(tongue: Tongue, snapshot: &Snapshot) -> Markup {
                         line .goal x1="0" y1=(y) x2=(WIDTH) y2=(y) {}
                     }
                     @if !snapshot.reach.curve.is_empty() { path .reach d=(path) {} }
+                    @if let Some(at_ms) = snapshot.goal_ms.filter(|at_ms| *at_ms <= scale.end_ms) {
+                        line .goal x1=(scale.x(at_ms)) y1="0" x2=(scale.x(at_ms)) y2=(HEIGHT) {}
+                    }
                     @for at_ms in marks.filter_map(|mark| mark.after_ms) {
                         line .when x1=(scale.x(at_ms)) y1="0" x2=(scale.x(at_ms)) y2=(HEIGHT) {}
                     }

@@ -18,7 +18,7 @@ use super::tongue::number;
 use super::words;
 use crate::broadcast::manifest::Manifest;
 use crate::control::admin::{AdminError, Caller, FORM_WORD, Filled, Parameters};
-use crate::control::broadcasts::ListDocument;
+use crate::control::broadcasts::{ListDocument, Sight};
 
 const PATH: &str = "/dashboard/new";
 /// What a reqid is made of.
@@ -45,6 +45,7 @@ pub(super) struct DraftForm {
 pub(super) async fn show(
     State(state): State<Arc<PagesState>>,
     reader: Reader,
+    caller: Caller,
     Parameters(_): Parameters<PageQuery>,
 ) -> Response {
     let title = reader.say("New draft", "新規下書き");
@@ -60,7 +61,7 @@ pub(super) async fn show(
                     )
                 )
             }
-            (form(&reader, &state.desk.lists()))
+            (form(&reader, &state.desk.lists(&Sight::of(&caller))))
         }
     };
     Page { reader: &reader, title, tone: Tone::Plain, is_live: false, body }.ok()

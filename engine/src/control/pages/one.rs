@@ -17,9 +17,10 @@ use super::words;
 use crate::broadcast::manifest::{Areas, Manifest};
 use crate::control::admin::{FORM_WORD, HeldAdmission, IdentifierInPath, Parameters};
 use crate::control::broadcasts::{
-    BroadcastDocument, BroadcastRefusal, ProgressDocument, Snapshot, Stage,
+    BroadcastDocument, BroadcastRefusal, CheckDocument, ProgressDocument, Snapshot, Stage,
 };
 use crate::control::roles::Role;
+use crate::gateway::broadcasting::People;
 
 /// Codes of areas that are named one by one.
 const AREAS_NAMED_MAX: usize = 12;
@@ -406,6 +407,43 @@ pub(super) fn texts_are_for(reader: &Reader) -> Markup {
     }
 }
 
+/// What a dry run found, beside whom.
+fn facts_of(reader: &Reader, check: &CheckDocument) -> Markup {
+    html! {
+        dl .facts {
+            dt { (reader.say("Short messages", "SMS通数")) }
+            dd { (number(check.addressed.segments)) }
+            @if let Some(cost) = check.cost {
+                dt { (reader.say("Cost in yen", "費用（円）")) } dd { (number(cost)) }
+            }
+            dt { (reader.say("Without a text", "文面なし")) }
+            dd { (number(check.addressed.without_text)) }
+            @if let Some(forecast) = &check.forecast {
+                @for (share, seconds) in &forecast.seconds {
+                    dt {
+                        @if share == "last" { (reader.say("The last after", "最後まで")) }
+                        @else { (share) " % " (reader.say("after", "まで")) }
+                    }
+                    dd { (reader.tongue.duration(seconds * 1_000)) }
+                }
+                @for (code, rows) in &forecast.skipped {
+                    dt { (reader.say("Skipped", "除外")) " " (code) } dd { (number(*rows)) }
+                }
+            }
+            dt { (reader.say("Needs approval", "承認")) }
+            dd {
+                @if check.needs_approval && check.people == People::One {
+                    (reader.say("yes", "必要"))
+                } @else if check.needs_approval {
+                    (reader.say("yes, by somebody else", "必要（作成者以外）"))
+                } @else { (reader.say("no", "不要")) }
+            }
+            dt { (reader.say("Checked at", "確認時刻")) }
+            dd { (clock_time(check.at_ms)) " · " (reader.say("holds 15 min", "15 分有効")) }
+        }
+    }
+}
+
 fn before_start(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Markup {
     let heading = |english, japanese| {
         html! {
@@ -433,23 +471,7 @@ fn before_start(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Ma
                         @for warning in &check.warnings {
                             p .note .warn { (words::warning(reader.tongue, warning)) }
                         }
-                        dl .facts {
-                            dt { (reader.say("Short messages", "SMS通数")) }
-                            dd { (number(check.addressed.segments)) }
-                            dt { (reader.say("Without a text", "文面なし")) }
-                            dd { (number(check.addressed.without_text)) }
-                            dt { (reader.say("Needs approval", "承認")) }
-                            dd {
-                                @if check.needs_approval {
-                                    (reader.say("yes, by somebody else", "必要（作成者以外）"))
-                                } @else { (reader.say("no", "不要")) }
-                            }
-                            dt { (reader.say("Checked at", "確認時刻")) }
-                            dd {
-                                (clock_time(check.at_ms)) " · "
-                                (reader.say("holds 15 min", "15 分有効"))
-                            }
-                        }
+                        (facts_of(reader, check))
                     }
                 }
             }
@@ -508,7 +530,8 @@ fn particulars(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Mar
                     dt { (reader.say("Started by", "開始者")) }
                     dd { (start.by) " · " (clock_time(start.at_ms)) }
                     dt { (reader.say("No attempt after", "送信期限")) }
-                    dd { (super::tongue::moment(start.deadline_ms)) }
+                    @let deadline_ms = document.deadline_now().unwrap_or(start.deadline_ms);
+                    dd { (super::tongue::moment(deadline_ms)) }
                 }
                 dt { (reader.say("Identifier", "識別子")) } dd { code { (document.broadcast) } }
                 dt { "XPID" } dd { code { (document.manifest.xpid) } }

@@ -188,6 +188,11 @@ fn marks(tongue: Tongue, snapshot: &Snapshot) -> Markup {
     let time = |at_ms: Option<u64>| at_ms.map_or_else(|| "–".to_owned(), |ms| tongue.duration(ms));
     let pairs = snapshot.reach.of_targeted.iter().zip(&snapshot.reach.of_reachable);
     html! {
+        @if let Some(goal_ms) = snapshot.goal_ms {
+            p .muted .small {
+                (tongue.say("Foretold for 85 %: ", "85 % の見込み: ")) (tongue.duration(goal_ms))
+            }
+        }
         table .marks {
             caption { (tongue.say("Until this share was reached", "到達までの時間")) }
             thead { tr {

@@ -78,6 +78,14 @@ fn body(reader: &Reader, report: &BroadcastReport, tone: Tone, back: &str) -> Ma
                 (reader.say("As JSON, for the proof", "JSON（検証用）"))
             }
         }
+        @if document.manifest.ignores_suppression() {
+            p .note .warn {
+                (reader.say(
+                    "Suppression lists were ignored: it went to those who want no broadcasts too.",
+                    "配信停止リストを無視して送信しました。",
+                ))
+            }
+        }
         (part("p-notes"))
         div .big { (part("p-big")) }
         section .card { (heading("Timeline", "経過")) (timeline(reader, report)) }
@@ -126,6 +134,17 @@ fn timeline(reader: &Reader, report: &BroadcastReport) -> Markup {
                 rows.push((start.at_ms + after_ms, share));
             }
         }
+    }
+    for set in &document.paces {
+        let what = reader.say("another pace or deadline by", "速度・期限の変更");
+        let per_second = match set.per_second {
+            0 => String::new(),
+            rate => format!(", {} {}", number(u64::from(rate)), reader.say("a second", "件/秒")),
+        };
+        rows.push((set.at_ms, format!("{what} {}{per_second}", set.by)));
+    }
+    for wave in &document.waves {
+        rows.push((wave.at_ms, format!("{} {}", reader.say("a wave by", "次の波"), wave.by)));
     }
     if let Some(end) = &document.ended {
         rows.push((end.at_ms, words::state(reader.tongue, &end.life).to_owned()));
@@ -192,6 +211,15 @@ fn proof(reader: &Reader, report: &BroadcastReport) -> Markup {
                     report.snapshot.breakdown.as_ref().map_or(0, |breakdown| breakdown.segments)
                 ))
             }
+            @if let Some(beside) = document.ended.as_ref().and_then(|end| end.answers_beside) {
+                dt { (reader.say("Single pushes answered meanwhile", "同時間帯の個別送信の応答")) }
+                dd {
+                    (number(beside.answers)) ", p50 ≤ " (number(beside.p50_us)) " µs, p99 ≤ "
+                    (number(beside.p99_us)) " µs"
+                }
+            }
+            dt { (reader.say("In the books", "課金対象")) }
+            dd { (number(report.billed.recipients)) " " (reader.say("recipients", "件")) }
             dt { (reader.say("Digest", "ダイジェスト")) }
             dd { code .digest { (report.snapshot.digest.as_deref().unwrap_or("–")) } }
             @for (list, version, digest) in document.check.iter().flat_map(|check| &check.lists) {

@@ -126,6 +126,11 @@ fn full() -> Snapshot {
         adds_up: true,
         rate: RateFigures { now: 655_000, mean: 655_000, shards: vec![32_000; 16] },
         pace: pace(),
+        lanes: ["emergency", "urgent", "standard", "exercise"]
+            .map(|class| (class.to_owned(), 10_000_000))
+            .into(),
+        retries_per_second: 655_000,
+        goal_ms: Some(12_345_678),
         left: Some(TimeLeft { seconds: 62, least: 50, most: Some(80) }),
         reach: ReachFigures {
             curve: (0..90).map(|at| (at * 1_234_567, at * 94_650)).collect(),

@@ -126,6 +126,13 @@ pub(super) fn warning(tongue: Tongue, english: &str) -> Cow<'_, str> {
         };
         return format!("確認した {all} 件のうち {rows} 件は{what}").into();
     }
+    if let Some(rest) = english.strip_prefix("the text in ")
+        && let Some((language, rest)) = rest.split_once(" is written in ")
+    {
+        let script = rest.split(':').next().unwrap_or_default();
+        return format!("{language} の文面が {script} で書かれています。言語を確認してください")
+            .into();
+    }
     let japanese = match english {
         "nobody is addressed" => "宛先がありません",
         "some recipients have no text in their language (7001)" => {
@@ -133,9 +140,6 @@ pub(super) fn warning(tongue: Tongue, english: &str) -> Cow<'_, str> {
         }
         "some recipients are of no known area" => "一部の宛先は地域が不明です",
         "no end is named: it ends after 72 hours" => "終了時刻が未設定です（72 時間で終了）",
-        "a text of the exercise does not begin with the word for it: 訓練, EXERCISE" => {
-            "訓練の文面が「訓練」で始まっていません"
-        }
         other => other,
     };
     japanese.into()

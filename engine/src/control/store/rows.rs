@@ -7,6 +7,8 @@ use super::{StoreError, integer, xpid_of};
 use crate::control::certificates::parse_certificates;
 use crate::control::document::{parse_classes, parse_kinds, parse_networks, parse_svcinst, words};
 use crate::control::smpp_account;
+use crate::gateway::broadcasting::BroadcastRule;
+use crate::gateway::price::Price;
 use crate::gateway::registration::Registration;
 use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::Secret;
@@ -28,12 +30,12 @@ pub(super) fn write(
             valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
             notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables,
             second_token_sha256, networks, certificate, notify_secrets,
-            smpp, line_state, doubt_is_final)
+            smpp, line_state, doubt_is_final, broadcasts, segment_price)
          VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
             :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
             :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
             :national_tables, :second_token_sha256, :networks, :certificate, :notify_secrets,
-            :smpp, :line_state, :doubt_is_final)",
+            :smpp, :line_state, :doubt_is_final, :broadcasts, :segment_price)",
     )?;
     let networks: Vec<String> = registration.networks.iter().map(ToString::to_string).collect();
     let certificates: Vec<String> =
@@ -69,6 +71,8 @@ pub(super) fn write(
         ":smpp": registration.smpp.as_ref().map(smpp_account::to_text),
         ":line_state": registration.line_state,
         ":doubt_is_final": registration.doubt_is_final,
+        ":broadcasts": registration.broadcasts.word(),
+        ":segment_price": registration.segment_price.map(Price::hundredths),
     })?;
     Ok(())
 }
@@ -123,6 +127,10 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.national_tables = row.get("national_tables")?;
     registration.line_state = row.get("line_state")?;
     registration.doubt_is_final = row.get("doubt_is_final")?;
+    let broadcasts: String = row.get("broadcasts")?;
+    registration.broadcasts = BroadcastRule::parse(&broadcasts).map_err(damaged)?;
+    let price: Option<u32> = row.get("segment_price")?;
+    registration.segment_price = price.and_then(Price::from_hundredths);
     registration.check().map_err(|error| damaged(error.to_string()))?;
     Ok(registration)
 }

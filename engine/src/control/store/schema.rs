@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -119,6 +119,11 @@ ALTER TABLE client ADD COLUMN line_state INTEGER NOT NULL DEFAULT 0 CHECK (line_
     "
 ALTER TABLE client ADD COLUMN doubt_is_final INTEGER NOT NULL DEFAULT 0
     CHECK (doubt_is_final IN (0, 1));
+",
+    // Who is registered by then may go on with what was for everybody.
+    "
+ALTER TABLE client ADD COLUMN broadcasts TEXT NOT NULL DEFAULT 'class';
+ALTER TABLE client ADD COLUMN segment_price INTEGER;
 ",
 ];
 

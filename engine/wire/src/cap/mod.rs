@@ -31,6 +31,7 @@ pub use judge::{Rules, alertid};
 pub use message::{Format, Reference, Scope, Status, Warning, Warnings};
 pub use profile::Profile;
 pub use refusal::{RefusalKind, WarningRefusal};
+pub use script::foreign as foreign_script;
 pub use variant::missing_prefix;
 
 use document::Element;

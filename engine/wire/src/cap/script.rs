@@ -19,7 +19,7 @@ enum Script {
 
 /// The script of most letters, where it is none that `language` is written in: its name. `None`
 /// where it fits, where there are no letters, and for languages that are not known here.
-pub(super) fn foreign(text: &str, language: &str) -> Option<&'static str> {
+pub fn foreign(text: &str, language: &str) -> Option<&'static str> {
     let primary = language.split('-').next().unwrap_or_default().to_ascii_lowercase();
     let fitting: &[Script] = match primary.as_str() {
         // Words of the Latin alphabet stand in Japanese texts, but not alone.

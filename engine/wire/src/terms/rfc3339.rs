@@ -2,7 +2,7 @@
 //!
 //! **Never here:** a local time. A time without an offset names no instant and is not read.
 
-use super::calendar::{days_of_valid_date, number};
+use super::calendar::{days_of_valid_date, jst, number};
 use super::time::WallMs;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -36,6 +36,15 @@ pub fn parse_rfc3339(text: &str) -> Option<WallMs> {
     Some(WallMs::new(u64::try_from(seconds).ok()? * 1000 + u64::from(milliseconds)))
 }
 
+/// Writes an instant as it is read, to the second, in Japan.
+pub fn rfc3339_of(at: WallMs) -> String {
+    let jst = jst(at.ms());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+09:00",
+        jst.year, jst.month, jst.day, jst.hour, jst.minute, jst.second
+    )
+}
+
 /// The milliseconds of `.5`, if it stands there, and what stands behind.
 fn fraction(rest: &[u8]) -> Option<(u32, &[u8])> {
     let Some(digits) = rest.strip_prefix(b".") else { return Some((0, rest)) };
@@ -67,6 +76,13 @@ fn offset_seconds(text: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let at = WallMs::new(1_795_946_874_000);
+        assert_eq!(parse_rfc3339(&rfc3339_of(at)), Some(at));
+        assert_eq!(rfc3339_of(WallMs::new(0)), "1970-01-01T09:00:00+09:00");
+    }
 
     #[test]
     fn one_instant_is_read_from_every_offset() {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::number::{NotAnMsn, Spelling};
+use super::refused::RefusedLines;
 use crate::broadcast::limits::{
     CONFLICTS_NAMED_MAX, IGNORED_COLUMNS_NAMED_MAX, REFUSED_LINES_FREE, REFUSED_LINES_NAMED_MAX,
     REFUSED_PERCENT_MAX,
@@ -121,6 +122,9 @@ pub struct Account {
     pub refused: BTreeMap<&'static str, u64>,
     /// The first of them.
     pub refused_named: Vec<RefusedLine>,
+    /// As many of them as are kept.
+    #[serde(skip)]
+    pub refused_lines: RefusedLines,
     /// Recipients by area.
     pub areas: BTreeMap<String, u64>,
     /// Recipients by language.
@@ -157,6 +161,7 @@ impl Account {
     pub(super) fn refuse(&mut self, line: u64, refusal: Refusal, text: &[u8]) {
         const SHOWN_CHARACTERS_MAX: usize = 40;
         *self.refused.entry(refusal.name()).or_default() += 1;
+        self.refused_lines.put(line, (refusal.name(), &refusal.to_string()), text);
         if self.refused_named.len() < REFUSED_LINES_NAMED_MAX {
             let shown = &text[..text.len().min(4 * SHOWN_CHARACTERS_MAX)];
             self.refused_named.push(RefusedLine {

@@ -18,6 +18,7 @@ mod order;
 mod pieces;
 pub mod reader;
 mod records;
+pub mod refused;
 pub mod view;
 mod writer;
 

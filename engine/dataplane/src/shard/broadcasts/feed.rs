@@ -108,12 +108,33 @@ impl<L: Log> Shard<L> {
         if now >= part.expires && matches!(life, Life::Holding | Life::Running | Life::Paused) {
             part.slice.order(Order::End(End::Expired));
         }
-        match part.slice.life() {
-            Life::Closing(end) => self.sweep(part, end, now_ms),
-            // Before that they would only be parked again.
-            Life::Running if part.slice.is_awake() => self.return_parked(part, network, now_ms),
-            _ => false,
+        let tells = self.tell_deadline(part);
+        tells
+            | match part.slice.life() {
+                Life::Closing(end) => self.sweep(part, end, now_ms),
+                // Before that they would only be parked again.
+                Life::Running if part.slice.is_awake() => self.return_parked(part, network, now_ms),
+                _ => false,
+            }
+    }
+
+    /// The rows in the message center hear of another deadline, some in a turn.
+    fn tell_deadline(&mut self, part: &mut Part) -> bool {
+        let Some(from) = part.respite.map(|from| from as usize) else { return false };
+        let to = (from + SWEPT_PER_TURN_MAX).min(self.core.indices_used());
+        for index in from as PushIndex..to as PushIndex {
+            if self.is_row_of(index, part) {
+                self.core.set_row_expiry(index, part.expires);
+            }
         }
+        part.respite = (to < self.core.indices_used()).then_some(to as PushIndex);
+        part.respite.is_some()
+    }
+
+    fn is_row_of(&self, index: PushIndex, part: &Part) -> bool {
+        self.core.live_at(index).is_some_and(|push| {
+            row_at(push.position).is_some_and(|(ordinal, _)| ordinal == part.ordinal())
+        })
     }
 
     /// Ends the rows in the message center of a broadcast that ends, some in a turn.
@@ -139,10 +160,7 @@ impl<L: Log> Shard<L> {
         let from = part.sweep.unwrap_or_default() as usize;
         let to = (from + SWEPT_PER_TURN_MAX).min(self.core.indices_used());
         for index in from as PushIndex..to as PushIndex {
-            let is_its = self.core.live_at(index).is_some_and(|push| {
-                row_at(push.position).is_some_and(|(ordinal, _)| ordinal == part.ordinal())
-            });
-            if is_its {
+            if self.is_row_of(index, part) {
                 self.core.withdraw_row(index, why, now);
             }
         }

@@ -60,6 +60,7 @@ pub(super) fn body_of(rule: &PathRule) -> &'static str {
         ("POST", "/tokens") => r#"{"name":"another","roles":["read"]}"#,
         ("POST", "/backups") => r#"{"target":"/mnt/copy"}"#,
         ("POST", "/lists") => r#"{"name":"All","purpose":"warnings","consent":"the law"}"#,
+        ("POST", "/lists/forget") => r#"{"msn":"09012345678"}"#,
         ("PUT" | "POST", "/lists/{list}/versions") => "msn\n09012345678\n",
         ("POST", "/broadcasts") | ("PUT", "/broadcasts/{broadcast}") => MANIFEST,
         ("POST", path) if path.ends_with("/approve") || path.ends_with("/reject") => {
@@ -90,10 +91,11 @@ pub(super) fn target_of(rule: &PathRule) -> String {
     let path = rule.path.replace("{xpid}", "00100000001").replace("{name}", "another");
     let path = path.replace("{list}", "li-1").replace("{broadcast}", "br-1");
     let path = path.replace("{template}", "flood").replace("{source}", "town");
-    let path = path.replace("{msn}", "09012345678");
+    let path = path.replace("{msn}", "09012345678").replace("{version}", "1");
     match rule.path {
         "/lists/{list}/versions" if rule.method == "POST" => path + "?base=1",
         "/warnings" => path + "?source=town",
+        "/lists/{list}/versions/{version}/rows" => path + "?msn=09012345678",
         "/pushes" => path + "?msn=09012345678",
         "/notifications/discard" => path + "?xpid=00100000001",
         _ => path,
@@ -134,6 +136,7 @@ fn every_path_is_let_through_to_its_roles_and_refused_to_all_others() {
             } else {
                 assert_eq!(status, 403, "{what}: {text}");
                 assert!(text.contains("caller") && text.contains(needs.word()), "{what}: {text}");
+                assert!(text.contains(r#""code":7112"#), "{what}: {text}");
             }
         }
     }
@@ -176,7 +179,7 @@ fn every_route_of_the_doors_has_a_rule_and_no_rule_is_of_a_path_that_is_not_ther
     let desk = BroadcastDesk::open(directory.path(), control.clone(), 400).expect("a shelf");
     let (store, _thread) = StoreHandle::start(store, control.clone()).expect("a thread");
     let access = caller::Access::new(None, Vec::new());
-    let state = Arc::new(AdminState::new(store, control.clone(), access, Vec::new()));
+    let state = Arc::new(AdminState::new(store, control.clone(), access, Default::default()));
     let router = routes(&state)
         .merge(crate::control::routes(&control))
         .merge(crate::control::broadcast_routes(&desk));

@@ -225,6 +225,8 @@ fn act_of(rule: &PathRule) -> String {
         ("POST", "/lists") => "list create",
         ("DELETE", "/lists/{list}") => "list remove li-1",
         (_, "/lists/{list}/versions") => "list import li-1 begins",
+        (_, "/lists/forget") => "list forget begins",
+        (_, "/lists/{list}/versions/{version}/take") => "list take li-1 version 1",
         ("POST", "/broadcasts") => "broadcast create",
         ("PUT", "/broadcasts/{broadcast}") => "broadcast change br-1",
         ("PUT", "/areas") => "areas load begins",

@@ -32,8 +32,12 @@ impl Port {
         document.versions.iter().map(|version| (version.version, version.rows)).collect()
     }
 
-    /// A draft with this reqid, checked; its identifier, digest and recipients.
-    fn checked(&self, list: &str, reqid: &str, more: &str) -> (String, String, u64) {
+    /// A draft with this reqid.
+    pub(super) fn draft(&self, list: &str, reqid: &str) -> String {
+        self.draft_with(list, reqid, "")
+    }
+
+    fn draft_with(&self, list: &str, reqid: &str, more: &str) -> String {
         let manifest = format!(
             r#"{{"xpid":"00100000001","sender":"Town","class":"01","reqid":"{reqid}",{more}
             "legs":[{{"audience":{{"list":"{list}","areas":["13101"]}},
@@ -41,7 +45,12 @@ impl Port {
         );
         let (status, text) = self.send("POST", "/broadcasts", manifest);
         assert_eq!(status, 201, "{text}");
-        let broadcast = read::<BroadcastDocument>(&text).broadcast;
+        read::<BroadcastDocument>(&text).broadcast
+    }
+
+    /// The same, checked; its identifier, digest and recipients.
+    fn checked(&self, list: &str, reqid: &str, more: &str) -> (String, String, u64) {
+        let broadcast = self.draft_with(list, reqid, more);
         let (status, text) = self.send("POST", &format!("/broadcasts/{broadcast}/check"), "");
         assert_eq!(status, 200, "{text}");
         let check = read::<BroadcastDocument>(&text).check.expect("a dry run");
@@ -54,7 +63,7 @@ impl Port {
         self.send("POST", &format!("/broadcasts/{broadcast}/start"), wanted)
     }
 
-    fn is_suppressed(&self, msn: &str) -> bool {
+    pub(super) fn is_suppressed(&self, msn: &str) -> bool {
         let msn = Msn::parse(msn.as_bytes()).expect("an msn");
         self.engine.suppressed.lock().expect("no panic").contains(msn)
     }

@@ -1,0 +1,216 @@
+//! What a dry run can say of the time ahead: what went lately, what goes beside it, who had the
+//! text already.
+//!
+//! **Never here:** how that is put together (`forecast`). **Invariant:** a broadcast of another XPID
+//! is counted and not named.
+
+use std::collections::BTreeSet;
+
+use super::desk::{BroadcastDesk, Entry};
+use super::documents::{BroadcastDocument, Stage};
+use super::forecast::{Bounds, Forecast};
+use super::foreseen_rows::ForeseenRows;
+use super::refusal::BroadcastRefusal;
+use super::snapshot::reach_of;
+use crate::broadcast::audience::Addressed;
+use crate::broadcast::manifest::{DuplicateAction, Manifest};
+use crate::broadcast::outcomes::{Outcome, RowWord};
+use crate::broadcast::recipients::Recipient;
+use host::clock;
+
+/// What went longer ago says nothing of the network today, in milliseconds.
+const TODAY_MS: u64 = 24 * 3_600 * 1_000;
+/// Fewer recipients that were reached say nothing of a rate.
+const REACHED_MIN: u64 = 1_000;
+/// A shorter time neither, in milliseconds.
+const RAN_MS_MIN: u64 = 500;
+/// Broadcasts with the same text that are looked into.
+const LOOKED_INTO_MAX: usize = 5;
+/// Those beside it that are named.
+const NAMED_MAX: usize = 20;
+
+impl BroadcastDesk {
+    /// How long it would take.
+    pub(super) fn foretell(
+        &self,
+        (broadcast, manifest): (&str, &Manifest),
+        addressed: &Addressed,
+        foreseen: &ForeseenRows,
+    ) -> Forecast {
+        let now_ms = clock::unix_ms();
+        let skipped = foreseen.skipped(addressed.targeted, addressed.without_text);
+        let standing = self.standing();
+        let is_other = |entry: &&Entry| entry.document.broadcast != broadcast;
+        let others = || standing.broadcasts.values().filter(is_other);
+        let network = others().filter_map(|entry| rate_of(entry, now_ms));
+        let beside: Vec<&BroadcastDocument> = others()
+            .filter(|entry| entry.document.stage == Stage::Started && !entry.is_stopped())
+            .map(|entry| &entry.document)
+            .filter(|document| document.manifest.class == manifest.class)
+            .collect();
+        let weight = |document: &BroadcastDocument| f64::from(document.pace_now().weight);
+        let (own, of_others) = (
+            f64::from(manifest.pace.weight),
+            beside.iter().map(|other| weight(other)).sum::<f64>(),
+        );
+        let bounds = Bounds {
+            per_second: manifest.pace.per_second,
+            per_area: manifest.pace.per_area,
+            ramp_seconds: manifest.pace.ramp_seconds,
+            network: network.reduce(f64::max),
+            share: own / (own + of_others),
+            areas: addressed.areas.values().copied().collect(),
+            skipped: skipped.values().sum(),
+            hold_seconds: manifest.hold_seconds,
+        };
+        let is_own = |other: &&&BroadcastDocument| other.manifest.xpid == manifest.xpid;
+        let named = beside.iter().filter(is_own).take(NAMED_MAX);
+        Forecast {
+            beside: named.map(|other| other.broadcast.clone()).collect(),
+            beside_of_others: beside.iter().filter(|other| !is_own(other)).count(),
+            skipped,
+            ..bounds.forecast()
+        }
+    }
+
+    /// How many of these rows are skipped because their phones had the same text.
+    pub(super) fn had_it(
+        &self,
+        (broadcast, manifest): (&str, &Manifest),
+        addressed: &Addressed,
+        rows: &[Recipient],
+    ) -> Result<u64, BroadcastRefusal> {
+        let duplicates = &manifest.duplicates;
+        if duplicates.action != DuplicateAction::Skip {
+            return Ok(0);
+        }
+        let texts: Vec<&str> = addressed.texts.iter().map(|text| text.text.as_str()).collect();
+        let same = self.with_the_same_text((broadcast, manifest), &texts, LOOKED_INTO_MAX);
+        let mut had: BTreeSet<u64> = BTreeSet::new();
+        for other in same {
+            let own = other.check.iter().flat_map(|check| &check.addressed.texts);
+            let own: Vec<&str> = own.map(|text| text.text.as_str()).collect();
+            // What cannot be read is not told of: a dry run goes on without it.
+            let Ok((recipients, words)) = self.words(&other.broadcast) else { continue };
+            for row in rows {
+                let Some(number) = recipients.find(row.msn) else { continue };
+                let word = words.get(number as usize).and_then(|word| RowWord::from_bits(*word));
+                let has_it = word.is_some_and(|word| may_have_it(word.outcome));
+                let text = text_of(row.text, &texts);
+                let is_same = text.is_some() && text_of(recipients.row(number).text, &own) == text;
+                if has_it && is_same {
+                    had.insert(row.msn.value());
+                }
+            }
+        }
+        Ok(had.len() as u64)
+    }
+
+    /// Broadcasts of the XPID that have sent one of these texts within the manifest's window.
+    pub(super) fn with_the_same_text(
+        &self,
+        (broadcast, manifest): (&str, &Manifest),
+        texts: &[&str],
+        most: usize,
+    ) -> Vec<BroadcastDocument> {
+        let window_ms = manifest.duplicates.window_seconds.saturating_mul(1_000);
+        let (now_ms, texts) = (clock::unix_ms(), texts.iter().copied().collect::<BTreeSet<_>>());
+        let standing = self.standing();
+        let documents = standing.broadcasts.values().map(|entry| &entry.document);
+        let same = documents.filter(|other| {
+            let started_ms = other.started.as_ref().map_or(0, |start| start.at_ms);
+            let mut sent = other.check.iter().flat_map(|check| &check.addressed.texts);
+            other.broadcast != broadcast
+                && other.manifest.xpid == manifest.xpid
+                && now_ms.saturating_sub(started_ms) < window_ms
+                && sent.any(|text| texts.contains(text.text.as_str()))
+        });
+        same.take(most).cloned().collect()
+    }
+}
+
+/// The text of this number.
+fn text_of<'a>(number: Option<u16>, of: &[&'a str]) -> Option<&'a str> {
+    of.get(usize::from(number?)).copied()
+}
+
+/// A row with this outcome keeps another with the same text from its phone.
+fn may_have_it(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Delivered
+            | Outcome::Partial
+            | Outcome::InFlight
+            | Outcome::Held
+            | Outcome::InDoubt
+    )
+}
+
+/// Rows a second that the network took of a broadcast that nothing else held back.
+fn rate_of(entry: &Entry, now_ms: u64) -> Option<f64> {
+    let document = &entry.document;
+    let start = document.started.as_ref()?;
+    let pace = document.pace_now();
+    let is_paced = pace.per_second > 0 || pace.per_area > 0;
+    let has_waves = !document.manifest.waves().is_empty();
+    if now_ms.saturating_sub(start.at_ms) > TODAY_MS || is_paced || has_waves {
+        return None;
+    }
+    let reach = reach_of(entry);
+    let reached = reach.points().last().map_or(0, |(_, reached)| *reached);
+    // The last few come by retries, which say nothing of the network's rate.
+    let most = reached * 9 / 10;
+    let hold_ms = document.manifest.hold_seconds * 1_000;
+    let ran_ms = reach.running_ms(reach.first_at(most)?).saturating_sub(hold_ms);
+    (reached >= REACHED_MIN && ran_ms >= RAN_MS_MIN).then(|| most as f64 * 1_000.0 / ran_ms as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reach::ReachCurve;
+    use super::super::tests::Bench;
+    use super::*;
+
+    fn checked(bench: &Bench, reqid: &str, more: &str) -> Forecast {
+        let draft = bench.draft(reqid, more);
+        let check = bench.desk.check(&draft).expect("a dry run").check.expect("a dry run");
+        check.forecast.expect("it was foretold")
+    }
+
+    #[test]
+    fn a_dry_run_says_how_long_it_would_take_what_goes_beside_it_and_who_is_skipped() {
+        let bench = Bench::new(1, 1_000);
+        bench.contract(0..900);
+        bench.suppress(0..100);
+        let forecast = checked(&bench, "a", r#""pace":{"per_second":10},"#);
+        assert_eq!(forecast.skipped, [("2005".into(), 100), ("7002".into(), 100)].into());
+        assert_eq!((forecast.limited_by.as_str(), forecast.seconds["last"]), ("pace", 80));
+        assert_eq!((forecast.beside.len(), forecast.network_per_second), (0, None));
+        let live = bench.started("live", r#""pace":{"weight":3},"#);
+        let forecast = checked(&bench, "b", "");
+        assert_eq!(forecast.beside, [live.clone()]);
+        assert_eq!((forecast.limited_by.as_str(), forecast.seconds.len()), ("unknown", 0));
+        // It has shown what the network takes: a thousand a second until the last tenth.
+        {
+            let mut standing = bench.desk.standing();
+            let entry = standing.entry(&live).expect("there");
+            entry.watched.reach = ReachCurve::of(vec![(0, 0), (1_000, 1_000), (2_000, 2_000)]);
+        }
+        let forecast = checked(&bench, "c", "");
+        assert_eq!(forecast.network_per_second, Some(1_000));
+        // It would have a quarter of that beside the other.
+        assert_eq!(forecast.limited_by, "other_broadcasts");
+        assert_eq!(forecast.seconds["last"], 3, "800 at 250 a second");
+    }
+
+    #[test]
+    fn those_who_had_the_text_are_counted_where_they_are_skipped() {
+        let bench = Bench::new(1, 100);
+        let before = bench.started("before", "");
+        bench.deliver(&before, 30);
+        let skips = r#""duplicates":{"window_seconds":600,"action":"skip"},"#;
+        let forecast = checked(&bench, "a", skips);
+        assert_eq!(forecast.skipped.get("7003"), Some(&30));
+        assert_eq!(checked(&bench, "b", "").skipped.get("7003"), None, "they are sent to again");
+    }
+}

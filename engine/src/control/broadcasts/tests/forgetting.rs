@@ -1,0 +1,103 @@
+//! A phone that is forgotten, and versions of lists that grow old.
+
+use super::*;
+use crate::broadcast::outcomes::RowWord;
+
+fn phone(number: u64) -> Msn {
+    msn(number)
+}
+
+/// The rows of a broadcast, each with its outcome.
+fn outcomes(bench: &Bench, broadcast: &str) -> Vec<(u64, Outcome)> {
+    let (recipients, words) = bench.desk.words(broadcast).expect("readable");
+    let word = |number: u32| RowWord::from_bits(words[number as usize]).expect("a word").outcome;
+    let mut found: Vec<(u64, Outcome)> = (0..recipients.rows())
+        .map(|number| (recipients.row(number).msn.value(), word(number)))
+        .collect();
+    found.sort_unstable_by_key(|(msn, _)| *msn);
+    found
+}
+
+fn ended(bench: &Bench) -> String {
+    let broadcast = bench.started("a", "");
+    bench.deliver(&broadcast, 4);
+    bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    bench.settle(&broadcast);
+    bench.desk.look(Now::read().steady).expect("kept");
+    broadcast
+}
+
+#[test]
+fn what_became_of_a_forgotten_phone_is_not_known_and_of_all_others_as_before() {
+    let mut bench = Bench::new(1, 10);
+    let broadcast = ended(&bench);
+    let running = bench.started("b", "");
+    let before = outcomes(&bench, &broadcast);
+    let forgotten = bench.desk.forget(phone(3)).expect("forgotten");
+    assert_eq!(forgotten.broadcasts, [broadcast.clone()]);
+    assert_eq!(forgotten.remaining, [running.clone()], "what runs keeps its rows, and is named");
+    let rest: Vec<_> = before.into_iter().filter(|(msn, _)| *msn != phone(3).value()).collect();
+    assert_eq!(outcomes(&bench, &broadcast), rest);
+    bench.restart(|_| true);
+    assert_eq!(outcomes(&bench, &broadcast), rest);
+    assert_eq!(bench.desk.recipient(&broadcast, phone(3)).expect_err("gone").code, 3002);
+    bench.desk.recipient(&broadcast, phone(4)).expect("it is there");
+    assert!(bench.desk.report(&broadcast).expect("a report").adds_up);
+    let names = std::fs::read_dir(bench.directory.path().join("broadcasts").join(&broadcast));
+    assert_eq!(names.expect("there").count(), 3, "document, recipients, outcomes");
+}
+
+#[test]
+fn a_crash_while_a_row_is_forgotten_leaves_all_of_a_broadcast_or_all_but_that() {
+    let mut bench = Bench::new(1, 10);
+    let broadcast = ended(&bench);
+    let whole = outcomes(&bench, &broadcast);
+    let folder = bench.directory.path().join("broadcasts").join(&broadcast);
+    let before = std::fs::read(folder.join("outcomes")).expect("readable");
+    // It died before the document named the others.
+    std::fs::write(folder.join("outcomes.forgotten"), [0; 40]).expect("written");
+    bench.restart(|_| true);
+    assert!(!folder.join("outcomes.forgotten").exists());
+    assert_eq!(outcomes(&bench, &broadcast), whole);
+    // And behind that: the document has the recipients without it, the outcomes lack their name.
+    bench.desk.forget(phone(3)).expect("forgotten");
+    let rest = outcomes(&bench, &broadcast);
+    std::fs::rename(folder.join("outcomes"), folder.join("outcomes.forgotten")).expect("renamed");
+    std::fs::write(folder.join("outcomes"), before).expect("written");
+    std::fs::write(folder.join("recipients-OLD"), "its number").expect("written");
+    bench.restart(|_| true);
+    assert_eq!(outcomes(&bench, &broadcast), rest);
+    assert!(!folder.join("recipients-OLD").exists());
+}
+
+#[test]
+fn a_version_goes_a_month_after_another_took_its_place_unless_something_stands_on_it() {
+    let bench = Bench::new(1, 10);
+    let numbers = || {
+        let list = bench.desk.list(&bench.list).expect("there");
+        list.versions.iter().map(|version| version.version).collect::<Vec<_>>()
+    };
+    let file = "msn,area\n09000000001,13101\n";
+    bench.import(file);
+    // It stands on the second.
+    bench.started("a", "");
+    bench.import(file);
+    assert_eq!(numbers(), [1, 2, 3]);
+    let now_ms = host::clock::unix_ms();
+    let retire = |days: u64, even: u64| bench.desk.retire(now_ms + days * DAY_MS, even * DAY_MS);
+    retire(29, 0);
+    retire(29, 2);
+    assert_eq!(numbers(), [1, 2, 3]);
+    retire(31, 3);
+    assert_eq!(numbers(), [1, 2, 3], "the clock may have made a step");
+    retire(32, 4);
+    assert_eq!(numbers(), [2, 3]);
+    let folder = bench.directory.path().join("lists").join(&bench.list);
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .expect("there")
+        .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    files.retain(|name| name.starts_with("v00000001"));
+    assert_eq!(files, [""; 0], "nothing of it is left");
+}
