@@ -20,9 +20,8 @@ use std::ops::{Add, Sub};
 macro_rules! times {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Deserialize, Serialize,
-        )]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+        #[derive(Deserialize, Serialize)]
         #[repr(transparent)]
         pub struct $name(u64);
 
