@@ -2,11 +2,12 @@
 //! time, from the specification and not with the engine's own code.
 
 use crate::tls::NAME;
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -354,7 +355,23 @@ impl Esme {
     /// When nobody listens.
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a listener");
+        Self::plain(TcpStream::connect(address).expect("a listener"))
+    }
+
+    /// Connects from an address of this host.
+    ///
+    /// # Panics
+    /// When nobody listens, or the address is none of this host.
+    #[track_caller]
+    pub fn connect_from(from: IpAddr, address: SocketAddr) -> Self {
+        let family = if from.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = socket(family, SocketType::STREAM, None).expect("a socket");
+        bind(&socket, &SocketAddr::new(from, 0)).expect("an address of this host");
+        connect(&socket, &address).expect("a listener");
+        Self::plain(TcpStream::from(socket))
+    }
+
+    fn plain(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket");
         stream.set_read_timeout(Some(LOOK)).expect("a socket");
         Self::on(Line::Plain(stream))

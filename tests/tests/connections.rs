@@ -12,6 +12,8 @@ use tests::site::Site;
 use tests::wait;
 
 const MSN: &str = "09000000001";
+/// The XPID of a client with a token.
+const OTHER: &str = "00100000002";
 
 fn site() -> Site {
     let site = Site::new(tests::programs!());
@@ -163,6 +165,34 @@ fn clients_that_never_ask_anything_make_room_for_one_that_does() {
     let mut octet = [0];
     silent[0].set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
     assert_eq!(silent[0].read(&mut octet).unwrap_or(0), 0, "the first is closed");
+    engine.stop();
+}
+
+#[test]
+fn clients_that_ask_what_nobody_registered_may_ask_make_room_for_one_that_does() {
+    let mut site = site();
+    let token = site.token_file("the-right-one");
+    site.must(&["client", "add", OTHER, "--client", "other", "--token-file", &token]);
+    site.set("--connections-max", "8");
+    let engine = site.start();
+    let mut spoken = engine.connect();
+    assert_eq!(spoken.ask(&Body::push(MSN, "first").request()).code(), "0000");
+    let page = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
+    let push = Body::push(MSN, "never").with("svcid", OTHER);
+    let asked = [page, push.request_with_token("wrong"), push.request()];
+    for (round, octets) in asked.iter().enumerate() {
+        let mut strangers = connect(&engine, 7);
+        for stranger in &mut strangers {
+            stranger.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
+            stranger.write_all(octets).expect("a peer that takes octets");
+            assert!(stranger.read(&mut [0; 1024]).is_ok_and(|octets| octets > 0), "an answer");
+        }
+        let begun = Instant::now();
+        assert_served(&engine, &format!("behind-{round}"));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{round}: {:?}", begun.elapsed());
+    }
+    let again = spoken.ask(&Body::push(MSN, "first").request()).code();
+    assert_eq!(again, "0001", "who is known stays");
     engine.stop();
 }
 

@@ -1,6 +1,8 @@
 //! What is no SMPP, what is SMPP filled badly, and too much of it.
 
 use crate::office::{ID, Office, PASSWORD, msn};
+use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tests::esme::{Esme, Pdu, Submit, command, pdu};
 use tests::wait;
@@ -102,6 +104,51 @@ fn connections_that_do_not_bind_have_few_places_and_little_time() {
     let took = begun.elapsed();
     assert!(took > Duration::from_secs(9) && took < Duration::from_secs(15), "{took:?}");
     office.bind().unbind();
+    engine.stop();
+}
+
+#[test]
+fn strangers_who_do_not_bind_keep_no_customer_out_however_many_come() {
+    let office = Office::new();
+    let engine = office.start();
+    // As many as there are places for, from as many sources as it takes, and they come again.
+    let stranger = |number: usize| {
+        let from = IpAddr::from([127, 0, 1 + (number % 2) as u8, 2 + (number % 16) as u8]);
+        Esme::connect_from(from, office.smpp)
+    };
+    let mut strangers: VecDeque<Esme> = (0..65).map(stranger).collect();
+    wait::until_true("every place taken", || engine.admin().figure("smpp_turned_away") == 1);
+    for round in 0..20 {
+        let begun = Instant::now();
+        let mut esme = office.bind();
+        assert!(begun.elapsed() < Duration::from_secs(5), "{round}: {:?}", begun.elapsed());
+        esme.accepted(&Submit::text(&msn(round), "hello"));
+        esme.unbind();
+        for number in 0..8 {
+            strangers.pop_front();
+            strangers.push_back(stranger(number));
+        }
+    }
+    engine.stop();
+}
+
+#[test]
+fn whoever_is_in_no_accounts_networks_is_closed_at_accept() {
+    let office = Office::with(&["--network", "127.0.0.1/32"]);
+    let engine = office.start();
+    let outside: IpAddr = [127, 0, 0, 2].into();
+    for _ in 0..100 {
+        assert_eq!(Esme::connect_from(outside, office.smpp).await_end(), []);
+    }
+    wait::until_true("counted", || engine.admin().figure("smpp_turned_away") == 100);
+    office.bind().accepted(&Submit::text(&msn(1), "hello"));
+    let log = engine.log();
+    let told = log.matches("no account's networks have its address").count();
+    assert!(told == 1 && log.contains("127.0.0.2"), "{log}");
+    // Another account may bind from there, and the door is open.
+    office.add_customer("00100000002", "other", "secret", &["--network", "127.0.0.2/32"]);
+    let mut esme = Esme::connect_from(outside, office.smpp);
+    assert_eq!(esme.bind(command::BIND_TRANSCEIVER, "other", "secret", 0x34).status, 0);
     engine.stop();
 }
 

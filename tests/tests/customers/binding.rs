@@ -1,6 +1,7 @@
 //! Who may bind, and how.
 
 use crate::office::{ID, Office, PASSWORD, msn};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tests::esme::{Esme, Submit, command, tag};
 use tests::push::XPID;
@@ -83,6 +84,36 @@ fn whoever_may_not_bind_is_told_why_and_after_the_same_second() {
 }
 
 #[test]
+fn where_how_and_when_one_binds_is_looked_at_before_the_password() {
+    let office = Office::with(&["--bind-type", "transceiver"]);
+    let local = "127.0.0.0/8";
+    office.add_customer("00100000002", "far", "secret", &["--network", "192.0.2.0/24"]);
+    office.add_customer("00100000003", "off", "secret", &["--network", local, "--suspended"]);
+    let engine = office.start();
+    let (transceiver, receiver) = (command::BIND_TRANSCEIVER, command::BIND_RECEIVER);
+    let cases =
+        [("far", "secret", transceiver), ("off", "secret", transceiver), (ID, PASSWORD, receiver)];
+    for (number, (id, right, kind)) in cases.into_iter().enumerate() {
+        for password in [right, "guess"] {
+            let begun = Instant::now();
+            let from = IpAddr::from([127, 0, 0, 2 + number as u8]);
+            let mut esme = Esme::connect_from(from, office.smpp);
+            let status = esme.bind(kind, id, password, 0x34).status;
+            assert_eq!(status, BIND_FAILED, "{id} by {password}: it learns nothing of it");
+            assert!(begun.elapsed() >= Duration::from_secs(1), "{id}: {:?}", begun.elapsed());
+        }
+    }
+    // They count as any other that fail.
+    let from: IpAddr = [127, 0, 0, 2].into();
+    for _ in 0..3 {
+        let mut esme = Esme::connect_from(from, office.smpp);
+        assert_eq!(esme.bind(transceiver, "far", "secret", 0x34).status, BIND_FAILED);
+    }
+    assert_eq!(Esme::connect_from(from, office.smpp).await_end(), [], "refused at accept");
+    engine.stop();
+}
+
+#[test]
 fn the_fifth_failure_within_a_minute_is_the_last() {
     let office = Office::new();
     let engine = office.start();
@@ -100,6 +131,7 @@ fn the_fifth_failure_within_a_minute_is_the_last() {
 #[test]
 fn a_password_follows_another_without_a_gap_and_an_account_can_be_taken_away() {
     let office = Office::new();
+    office.add_customer("00100000002", "other", "secret", &["--network", "127.0.0.0/8"]);
     let engine = office.start();
     let set = |passwords: &str| {
         let file = office.path("passwords");

@@ -135,6 +135,9 @@ fn a_registration_that_names_a_certificate_is_bound_to_with_it_alone() {
     let engine = office.site.start();
     for shown in [None, Some(&other)] {
         assert_eq!(office.bind(&server, shown).1, BIND_FAILED, "{shown:?}");
+        let mut esme = office.connect(&server, shown).expect("a handshake");
+        let guessed = esme.bind(command::BIND_TRANSCEIVER, ID, "guess", 0x34);
+        assert_eq!(guessed.status, BIND_FAILED, "{shown:?}: it learns nothing of the password");
     }
     let (mut esme, status) = office.bind(&server, Some(&own));
     assert_eq!(status, 0);

@@ -15,6 +15,7 @@ pub mod contracts;
 pub mod fingerprint;
 pub mod limits;
 pub mod meter;
+mod networks;
 pub mod permissions;
 pub mod price;
 pub mod registration;

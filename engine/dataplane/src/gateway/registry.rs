@@ -4,6 +4,7 @@
 use super::certificate::CertificateDigest;
 use super::limits::AUTHORIZATION_OCTETS_MAX;
 use super::meter::Meter;
+use super::networks::Networks;
 use super::registration::{Registration, RegistrationError};
 use super::smpp::{Seats, SmppAccountError};
 use sha2::{Digest, Sha256};
@@ -77,6 +78,8 @@ pub struct Registry {
     client_by_token: HashMap<[u8; 32], u32>,
     client_by_certificate: HashMap<CertificateDigest, u32>,
     by_system_id: HashMap<String, u32>,
+    /// Where some account may bind from.
+    binders: Networks,
     refused: Vec<(Xpid, RegistrationError)>,
     /// Tells snapshots apart: no two of a process have the same.
     snapshot: u64,
@@ -116,6 +119,11 @@ impl Registry {
         Some(&self.registered[*index as usize])
     }
 
+    /// Whether any account may be bound to over SMPP from this address.
+    pub fn may_bind_from(&self, peer: IpAddr) -> bool {
+        self.binders.contain(peer)
+    }
+
     /// The name of the client that has this bearer token. Hashes the token: for once per
     /// connection.
     pub fn client_of_token(&self, token: &[u8]) -> Option<&str> {
@@ -151,6 +159,7 @@ impl Registry {
             client_by_token: HashMap::new(),
             client_by_certificate: HashMap::new(),
             by_system_id: HashMap::new(),
+            binders: Networks::default(),
             refused: Vec::new(),
             snapshot: SNAPSHOTS.fetch_add(1, Ordering::Relaxed),
         };
@@ -202,6 +211,7 @@ impl Registry {
         self.by_xpid.insert(registration.xpid, index);
         if let Some(account) = &registration.smpp {
             self.by_system_id.insert(account.system_id.clone(), index);
+            self.binders.add(&registration.networks);
         }
         let is_guarded = !registration.networks.is_empty() || !registration.certificates.is_empty();
         self.registered.push(Registered {
@@ -255,6 +265,7 @@ pub struct Credential {
     client: Option<u32>,
     peer: Option<IpAddr>,
     certificate: Option<CertificateDigest>,
+    is_known: bool,
 }
 
 impl Credential {
@@ -266,6 +277,13 @@ impl Credential {
     /// A connection from this address; an IPv4 one that came in as IPv6 counts as what it is.
     pub fn of_peer(peer: Option<IpAddr>) -> Self {
         Self { peer: peer.map(|peer| peer.to_canonical()), ..Self::default() }
+    }
+
+    /// Whether a request of a registered client came on the connection, with all that its
+    /// registration asks for: whether that is in force is another matter.
+    #[inline]
+    pub fn is_known(&self) -> bool {
+        self.is_known
     }
 
     /// The connection has proved to have this certificate, or none.
@@ -345,6 +363,7 @@ pub fn identify<'r>(
     if registered.is_guarded {
         credential.check(registry, registration)?;
     }
+    credential.is_known = true;
     if !registration.is_in_force(now_ms) {
         return Err(Code::SUSPENDED_CLIENT);
     }

@@ -31,7 +31,7 @@ pub(super) fn start(
 ) -> std::io::Result<JoinHandle<()>> {
     for listener in &listeners {
         listener.set_nonblocking(true)?;
-        // The kernel cuts this down to what `net.core.somaxconn` allows; they began with 128.
+        // The kernel cuts this down to what `net.core.somaxconn` allows.
         listen(listener, LISTEN_BACKLOG)?;
     }
     let acceptor = Acceptor { listeners, places, wakers, turn: 0, is_failing: false };

@@ -253,8 +253,14 @@ impl Connection {
     }
 
     /// Whether the peer has not asked anything yet.
-    pub(super) fn is_silent(&self) -> bool {
+    fn is_new(&self) -> bool {
         self.first_number == 0 && self.answers.is_empty()
+    }
+
+    /// Whether the peer has asked nothing yet that a registered client may ask: requests of nobody,
+    /// and of those whose proof is wrong, are as good as none.
+    pub(super) fn is_unknown(&self) -> bool {
+        !self.credential.is_known()
     }
 
     /// The client can be heard from now on: its time for a first request begins.
@@ -302,7 +308,7 @@ impl Connection {
             }
             match ahead.next(|ahead| self.look_ahead(ahead, &octets[at..], desk)) {
                 Sight::Partial => return at,
-                Sight::Refused(_) if self.is_silent() && octets[at] == TLS_HANDSHAKE => {
+                Sight::Refused(_) if self.is_new() && octets[at] == TLS_HANDSHAKE => {
                     self.output.extend_from_slice(SPEAKS_TLS);
                     self.ends_after_answers = true;
                 }

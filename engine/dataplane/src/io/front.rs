@@ -60,9 +60,9 @@ pub(super) struct Visits {
     pub(super) taken: u64,
     /// Closed unserved, because the engine drains.
     pub(super) refused: u64,
-    /// Closed before their first request to make room for others.
+    /// Closed before a registered client's first request to make room for others.
     pub(super) evicted: u64,
-    /// Closed because no first request came in time.
+    /// Closed because no such request came in time.
     pub(super) silent: u64,
     /// Closed because their answers were not taken in time.
     pub(super) stuck: u64,

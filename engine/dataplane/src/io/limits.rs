@@ -116,7 +116,7 @@ pub(super) const FULL_PAUSE_MS: i64 = 10;
 pub(super) const ROOM_PAUSE_MS: i64 = 1;
 /// A client is not asked to make room before it has been silent for so long.
 pub(super) const SILENT_MS_MIN: u64 = 1_000;
-/// How long a client may take to its first request.
+/// How long a client may take to its first request: one of a registered client.
 pub(super) const FIRST_REQUEST_MS: u64 = 60_000;
 /// The same while three quarters of the places are taken.
 pub(super) const FIRST_REQUEST_CROWDED_MS: u64 = 10_000;
@@ -235,11 +235,13 @@ pub const SMPP_SESSIONS_MAX: usize = 1024;
 /// Connections of SMPP of one shard that have not bound...
 pub(super) const UNBOUND_MAX: usize = 64;
 /// ...and of these those from one source.
-pub(super) const UNBOUND_PER_SOURCE_MAX: u32 = 8;
+pub(super) const UNBOUND_PER_SOURCE_MAX: usize = 8;
 /// How long a bind that is refused waits for its answer, whatever was wrong with it.
 pub(super) const BIND_REFUSED_AFTER_MS: u64 = 1_000;
 /// Refused binds of a shard that wait for their answers.
 pub(super) const REFUSALS_MAX: usize = 1024;
+/// How often it is told that somebody came who can be no customer.
+pub(super) const OUTSIDER_TOLD_EVERY_MS: u64 = 60_000;
 /// Binds that fail within this time...
 pub(super) const BINDS_FAILED_MS: u64 = 60_000;
 /// ...until their source is refused at accept for as long.

@@ -44,9 +44,12 @@ pub const VISITS: [(&str, &str); 9] = [
     ("connections_refused", "Push clients' connections closed unserved in a drain"),
     (
         "connections_evicted",
-        "Connections closed before their first request to make room for others",
+        "Connections closed before a registered client's first request to make room for others",
     ),
-    ("connections_silent", "Connections closed because their first request did not come in time"),
+    (
+        "connections_silent",
+        "Connections closed because no request of a registered client came in time",
+    ),
     ("connections_stuck", "Connections closed because their answers were not taken in time"),
     ("tls_handshakes", "TLS handshakes of push clients completed"),
     ("tls_resumed", "Of these those by a ticket of an earlier one"),
@@ -60,7 +63,11 @@ pub const CUSTOMERS: [(&str, bool, &str); 13] = [
     ("smpp_sessions", false, "Sessions that customers have bound"),
     ("smpp_binds", true, "Binds of customers that were taken"),
     ("smpp_bind_refusals", true, "Binds of customers that were refused"),
-    ("smpp_turned_away", true, "Connections of customers closed at accept"),
+    (
+        "smpp_turned_away",
+        true,
+        "Connections to the SMPP port closed at accept, or unbound to make room",
+    ),
     ("smpp_tls_failed", true, "TLS handshakes of customers that failed"),
     ("smpp_submits", true, "submit_sm and data_sm of customers"),
     ("smpp_queries", true, "query_sm of customers"),

@@ -94,6 +94,10 @@ impl<S: ServedSession> ServedSessions<S> {
         index
     }
 
+    pub(super) fn get(&self, index: u32) -> Option<&Link<S>> {
+        self.links.get(index)
+    }
+
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Link<S>> {
         self.links.get_mut(index)
     }

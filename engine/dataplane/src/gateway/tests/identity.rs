@@ -24,6 +24,26 @@ fn code_of(registry: &Registry, authorization: Option<&str>, xpid: Xpid, now_ms:
         .unwrap_or(Code::ACCEPTED)
 }
 
+#[test]
+fn a_connection_is_known_from_a_request_on_that_a_registered_client_may_send() {
+    let suspended = Registration { suspended: true, ..with_token(2, "fire", "f") };
+    let registry = Registry::new(vec![with_token(1, "water", "w"), suspended]);
+    let mut credential = Credential::new();
+    let mut is_known = |authorization: Option<&str>, number| {
+        let authorization = authorization.map(str::as_bytes);
+        let now_ms = WallMs::new(NOW_MS);
+        let _ = identify(&registry, authorization, &mut credential, xpid(number), now_ms);
+        credential.is_known()
+    };
+    for (authorization, number) in
+        [(None, 1), (Some("Bearer x"), 1), (Some("Bearer w"), 9), (Some("Bearer f"), 1)]
+    {
+        assert!(!is_known(authorization, number), "{authorization:?} for {number}");
+    }
+    assert!(is_known(Some("Bearer f"), 2), "its registration is not in force, and it is known");
+    assert!(is_known(None, 9), "it stays so");
+}
+
 //= push right identity
 #[test]
 fn each_way_to_be_someone_else_has_its_code() {

@@ -1,5 +1,9 @@
 //! Push clients as they come: dealt by the acceptor, given time to their first request, and closed
 //! for others where places are rare.
+//!
+//! A first request is one of a registered client, with what its registration asks for. Whoever asks
+//! anything else has the time of one that asks nothing, from when it came, so that nobody keeps a
+//! place by what costs nothing.
 
 use super::Front;
 use crate::io::connection::Connection;
@@ -68,7 +72,7 @@ impl Front {
         self.note_silent(name);
     }
 
-    /// A client can be heard from now on, and has not asked anything.
+    /// A client can be heard from now on, and nobody knows it.
     pub(super) fn note_silent(&mut self, name: (u32, u32)) {
         if self.silent.len() >= 2 * self.limits.connections_max {
             // Those that have spoken, or are gone, stand behind one that has not.
@@ -126,7 +130,7 @@ impl Front {
     }
 }
 
-/// Whether the client has not asked anything yet, and still may.
+/// Whether no registered client has asked anything on it yet, and one still may.
 fn is_silent(link: &Link<Connection>) -> bool {
-    link.session.is_silent() && !link.stream.is_closing()
+    link.session.is_unknown() && !link.stream.is_closing()
 }

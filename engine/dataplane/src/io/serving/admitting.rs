@@ -5,15 +5,12 @@ use super::Customers;
 use super::binding::Verdict;
 use super::desk::{Refusal, put_refusal};
 use super::placed::Applicant;
-use super::session::Serving;
-use crate::gateway::certificate::CertificateDigest;
-use crate::gateway::registry::Registered;
-use crate::gateway::smpp::{PasswordDigest, SmppAccount};
+use super::rights::{account_of, judge};
+use crate::gateway::smpp::PasswordDigest;
 use crate::io::limits::BIND_REFUSED_AFTER_MS;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::parts::Parts;
-use std::net::IpAddr;
 use wire::smpp::status::Status;
 
 impl Customers {
@@ -95,49 +92,4 @@ impl Customers {
         }
         busy
     }
-}
-
-/// The account of whoever wants to bind, if it is there still.
-fn account_of(parts: &Parts, applicant: Applicant) -> Option<(&Registered, &SmppAccount)> {
-    let registered = parts.registry().find(applicant.xpid)?;
-    Some((registered, registered.registration.smpp.as_ref()?))
-}
-
-/// Whether a customer whose password is right may bind; takes its seat.
-fn judge(
-    parts: &Parts,
-    applicant: Applicant,
-    (source, certificate): (Option<IpAddr>, Option<CertificateDigest>),
-    by: &PasswordDigest,
-    now: Now,
-) -> Result<(), Status> {
-    let (registered, account) = account_of(parts, applicant).ok_or(Status::INVALID_SYSTEM_ID)?;
-    // It may have been taken away while it was looked at.
-    if !account.passwords.contains(by) {
-        return Err(Status::INVALID_PASSWORD);
-    }
-    let registration = &registered.registration;
-    let comes_from = source.is_some_and(|source| registration.may_come_from(source));
-    let has_its = registration.takes_certificate(certificate);
-    let may = account.kinds.contains(applicant.kind) && registration.is_in_force(now.wall_ms);
-    if !comes_from || !has_its || !may {
-        return Err(Status::BIND_FAILED);
-    }
-    if registered.seats.take(account.binds_max) { Ok(()) } else { Err(Status::ALREADY_BOUND) }
-}
-
-/// Whether who has bound still has an account, and might bind so now: by that password, from
-/// there, with that certificate and in that way.
-pub(super) fn may_stay(session: &Serving, parts: &Parts) -> bool {
-    let Some(member) = &session.member else { return true };
-    let registered = parts.registry().find(member.xpid);
-    let Some(registration) = registered.map(|registered| &registered.registration) else {
-        return false;
-    };
-    registration.smpp.as_ref().is_some_and(|account| {
-        account.passwords.contains(&member.by)
-            && account.kinds.contains(member.kind)
-            && session.source.is_some_and(|source| registration.may_come_from(source))
-            && registration.takes_certificate(session.certificate)
-    })
 }

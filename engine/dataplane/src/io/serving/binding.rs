@@ -3,7 +3,8 @@
 //!
 //! A shard asks over a bounded channel and finds the verdict in a queue of its own. A password that
 //! was right before is known by a digest under a key of this process, so a customer that binds
-//! again and again costs one check. Whoever fails five times within a minute is refused at accept
+//! again and again costs one check, and waits for nobody's. Of the others each source has its turn.
+//! Whoever fails five times within a minute is refused at accept
 //! for a minute: the thread writes that into a small table of atomics, which shards read.
 //!
 //! **Never here:** a session. A password is kept nowhere.
@@ -14,50 +15,20 @@ use crate::io::limits::{
     BINDS_ASKED_MAX, BINDS_FAILED_MAX, BINDS_FAILED_MS, BINDS_KNOWN_MAX, REFUSED_SOURCES,
     SOURCES_WATCHED_MAX,
 };
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crate::io::serving::question::{Password, Question};
+use crate::io::serving::source::Source;
+use crate::io::serving::turns::Waiting;
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use crossbeam::queue::ArrayQueue;
 use host::clock;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use wire::terms::mix::mix;
 use wire::terms::time::SteadyMs;
-
-/// Octets of the longest password that a bind carries.
-const PASSWORD_OCTETS: usize = wire::smpp::limits::PASSWORD_OCTETS_MAX - 1;
-
-/// A password on its way to be checked.
-#[derive(Clone, Copy)]
-pub(super) struct Password {
-    octets: [u8; PASSWORD_OCTETS],
-    length: u8,
-}
-
-impl Password {
-    /// `None` where it is longer than any.
-    pub(super) fn new(octets: &[u8]) -> Option<Self> {
-        let mut password = Self { octets: [0; PASSWORD_OCTETS], length: octets.len() as u8 };
-        password.octets.get_mut(..octets.len())?.copy_from_slice(octets);
-        Some(password)
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.octets[..usize::from(self.length)]
-    }
-}
-
-/// A bind whose password is to be checked.
-pub(super) struct Question {
-    pub(super) shard: usize,
-    /// Index and generation of the session.
-    pub(super) session: (u32, u32),
-    pub(super) source: Option<IpAddr>,
-    pub(super) digests: Vec<PasswordDigest>,
-    pub(super) password: Password,
-}
 
 /// What the thread found.
 #[derive(Clone, Debug)]
@@ -103,15 +74,6 @@ impl Blocklist {
     }
 }
 
-/// A source's number: of IPv6 the first 64 bits are one source.
-fn number_of(source: IpAddr) -> u64 {
-    let bits = match source.to_canonical() {
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64 | 1 << 63,
-    };
-    mix(bits.wrapping_add(1))
-}
-
 /// A shard's way to the thread.
 pub(in crate::io) struct Doorman {
     shard: usize,
@@ -150,8 +112,8 @@ impl Doorman {
     }
 
     /// Whether connections from here are refused at this moment.
-    pub(super) fn refuses(&self, source: IpAddr, now_ms: SteadyMs) -> bool {
-        self.gate.is_refused(number_of(source), now_ms)
+    pub(super) fn refuses(&self, source: Source, now_ms: SteadyMs) -> bool {
+        self.gate.is_refused(source.number(), now_ms)
     }
 }
 
@@ -181,21 +143,9 @@ pub(in crate::io) fn start(
     let thread = std::thread::Builder::new().name("binds".to_owned()).spawn(move || {
         host::cpus::leave_cpus(&shard_cpus);
         let wakers = wakers.recv().unwrap_or_default();
-        let mut checker =
-            Checker { gate, known: HashSet::new(), failures: HashMap::new(), key: key() };
-        while let Ok(asked) = asked.recv() {
-            match asked {
-                Asked::Failed(source) => checker.note_failed(source, now()),
-                Asked::Check(question) => {
-                    let verdict = checker.check(&question);
-                    // There is a place for each session that can ask.
-                    let _ = verdicts[question.shard].push(verdict);
-                    if let Some(waker) = wakers.get(question.shard) {
-                        waker.wake();
-                    }
-                }
-            }
-        }
+        let checker = Checker { gate, known: HashSet::new(), failures: HashMap::new(), key: key() };
+        let mut desk = Desk { checker, waiting: Waiting::default(), verdicts, wakers };
+        while desk.work(&asked) {}
     })?;
     Ok((doormen, thread))
 }
@@ -204,13 +154,55 @@ fn now() -> SteadyMs {
     SteadyMs::from_ns(clock::monotonic_ns())
 }
 
-/// What tells one process from another.
+/// What tells one process from another, and nobody guesses.
 fn key() -> [u8; 16] {
-    let numbers = [clock::unix_ms(), clock::monotonic_ns()].map(|number| mix(number).to_le_bytes());
     let mut key = [0; 16];
-    key[..8].copy_from_slice(&numbers[0]);
-    key[8..].copy_from_slice(&numbers[1]);
+    for part in key.chunks_exact_mut(8) {
+        part.copy_from_slice(&RandomState::new().hash_one(0u8).to_le_bytes());
+    }
     key
+}
+
+/// What the thread works with.
+struct Desk {
+    checker: Checker,
+    waiting: Waiting,
+    verdicts: Vec<Arc<ArrayQueue<Verdict>>>,
+    wakers: Vec<Waker>,
+}
+
+impl Desk {
+    /// Takes in what is asked, and checks one password; `false`: nobody asks any more.
+    fn work(&mut self, asked: &Receiver<Asked>) -> bool {
+        while self.waiting.len() < BINDS_ASKED_MAX {
+            let next = match self.waiting.len() {
+                0 => asked.recv().map_err(|_| TryRecvError::Disconnected),
+                _ => asked.try_recv(),
+            };
+            match next {
+                Ok(Asked::Failed(source)) => self.checker.note_failed(source, now()),
+                Ok(Asked::Check(question)) => match self.checker.know(&question) {
+                    Some(verdict) => self.tell(question.shard, verdict),
+                    None => self.waiting.put(question),
+                },
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        if let Some(question) = self.waiting.next() {
+            let verdict = self.checker.check(&question);
+            self.tell(question.shard, verdict);
+        }
+        true
+    }
+
+    fn tell(&self, shard: usize, verdict: Verdict) {
+        // There is a place for each session that can ask.
+        let _ = self.verdicts[shard].push(verdict);
+        if let Some(waker) = self.wakers.get(shard) {
+            waker.wake();
+        }
+    }
 }
 
 /// The thread's own part.
@@ -224,13 +216,27 @@ struct Checker {
 }
 
 impl Checker {
-    fn check(&mut self, question: &Question) -> Verdict {
-        let source = question.source.map(number_of);
-        // One that was connected before it was refused has no more tries than the others.
-        let is_refused = source.is_some_and(|source| self.gate.is_refused(source, now()));
+    /// What is to be said without a check: a password that was right before, or a source that was
+    /// refused since it has connected and has no more tries than the others.
+    fn know(&mut self, question: &Question) -> Option<Verdict> {
+        if let Some(source) = question.source
+            && self.gate.is_refused(Source::of(source).number(), now())
+        {
+            self.note_failed(source, now());
+            return Some(Verdict { session: question.session, by: None });
+        }
         let password = question.password.as_bytes();
-        let digests = if is_refused { &[][..] } else { &question.digests };
-        let by = digests.iter().find(|digest| self.is_of(digest, password)).cloned();
+        let is_known = |digest: &&PasswordDigest| self.known.contains(&self.mark(digest, password));
+        let by = question.digests.iter().find(is_known).cloned()?;
+        Some(Verdict { session: question.session, by: Some(by) })
+    }
+
+    fn check(&mut self, question: &Question) -> Verdict {
+        if let Some(verdict) = self.know(question) {
+            return verdict;
+        }
+        let password = question.password.as_bytes();
+        let by = question.digests.iter().find(|digest| self.is_of(digest, password)).cloned();
         if by.is_none()
             && let Some(source) = question.source
         {
@@ -239,13 +245,18 @@ impl Checker {
         Verdict { session: question.session, by }
     }
 
-    fn is_of(&mut self, digest: &PasswordDigest, password: &[u8]) -> bool {
+    /// What a digest and a password that go together are known by.
+    fn mark(&self, digest: &PasswordDigest, password: &[u8]) -> [u8; 32] {
         let mut both = Sha256::new();
         both.update(self.key);
         both.update(digest.as_str());
         both.update([0]);
         both.update(password);
-        let both: [u8; 32] = both.finalize().into();
+        both.finalize().into()
+    }
+
+    fn is_of(&mut self, digest: &PasswordDigest, password: &[u8]) -> bool {
+        let both = self.mark(digest, password);
         if self.known.contains(&both) {
             return true;
         }
@@ -264,7 +275,7 @@ impl Checker {
         if self.failures.len() >= SOURCES_WATCHED_MAX {
             self.failures.retain(|_, (_, since_ms)| !is_over(*since_ms));
         }
-        let number = number_of(source);
+        let number = Source::of(source).number();
         if self.failures.len() >= SOURCES_WATCHED_MAX && !self.failures.contains_key(&number) {
             // A flood from everywhere: each has failed within a minute, and is refused for one.
             self.gate.refuse(number, now_ms + BINDS_FAILED_MS);
@@ -300,12 +311,15 @@ mod tests {
         IpAddr::from([192, 0, 2, last])
     }
 
+    fn number_of(last: u8) -> u64 {
+        Source::of(source(last)).number()
+    }
+
     #[test]
     fn the_fifth_failure_within_a_minute_closes_the_door_for_a_minute() {
         let mut checker = checker();
         let at = |ms: u64| SteadyMs::new(1_000_000 + ms);
-        let is_refused =
-            |checker: &Checker, ms: u64| checker.gate.is_refused(number_of(source(1)), at(ms));
+        let is_refused = |checker: &Checker, ms: u64| checker.gate.is_refused(number_of(1), at(ms));
         (0..4).for_each(|step| checker.note_failed(source(1), at(step)));
         assert!(!is_refused(&checker, 4));
         // The minute is over: it is counted anew.
@@ -314,16 +328,7 @@ mod tests {
         (1..5).for_each(|step| checker.note_failed(source(1), at(60_000 + step)));
         assert!(is_refused(&checker, 60_005) && is_refused(&checker, 120_003));
         assert!(!is_refused(&checker, 120_004));
-        assert!(!checker.gate.is_refused(number_of(source(2)), at(60_005)), "another source");
-    }
-
-    #[test]
-    fn an_address_of_ipv4_is_one_source_however_it_is_written() {
-        let mapped: IpAddr = "::ffff:192.0.2.1".parse().expect("an address");
-        assert_eq!(number_of(mapped), number_of(source(1)));
-        let [one, two, other] = ["2001:db8::1", "2001:db8::2", "2001:db8:1::1"]
-            .map(|text| number_of(text.parse().expect("an address")));
-        assert!(one == two && one != other);
+        assert!(!checker.gate.is_refused(number_of(2), at(60_005)), "another source");
     }
 
     #[test]
@@ -333,5 +338,36 @@ mod tests {
         assert!(checker.is_of(&digest, b"secret08") && checker.known.len() == 1);
         assert!(checker.is_of(&digest, b"secret08") && !checker.is_of(&digest, b"secret09"));
         assert_eq!(checker.known.len(), 1);
+    }
+
+    #[test]
+    fn a_customer_that_has_bound_before_waits_for_no_check_of_anothers_password() {
+        let digest = PasswordDigest::make("secret08", [1; 16]).expect("legal");
+        let mut checker = checker();
+        assert!(checker.is_of(&digest, b"secret08"));
+        let verdicts = vec![Arc::new(ArrayQueue::new(16))];
+        let mut desk = Desk { checker, waiting: Waiting::default(), verdicts, wakers: Vec::new() };
+        let (asks, asked) = bounded(16);
+        let ask = |session: u32, last: u8, password: &[u8]| {
+            let password = Password::new(password).expect("short enough");
+            let (digests, source) = (vec![digest.clone()], Some(source(last)));
+            let question = Question { shard: 0, session: (session, 0), source, digests, password };
+            asks.send(Asked::Check(question)).expect("room");
+        };
+        (0..6).for_each(|session| ask(session, 1, b"guess"));
+        ask(6, 2, b"secret08");
+        assert!(desk.work(&asked));
+        let said = |desk: &Desk| {
+            let verdict = desk.verdicts[0].pop()?;
+            Some((verdict.session.0, verdict.by.is_some()))
+        };
+        assert_eq!(said(&desk), Some((6, true)));
+        assert_eq!((said(&desk), said(&desk)), (Some((0, false)), None), "one check at a time");
+        (1..6).for_each(|_| assert!(desk.work(&asked)));
+        assert!((1..6).all(|session| said(&desk) == Some((session, false))));
+        // Five failed: the sixth had no check any more.
+        assert!(desk.checker.gate.is_refused(number_of(1), now()));
+        drop(asks);
+        assert!(!desk.work(&asked));
     }
 }

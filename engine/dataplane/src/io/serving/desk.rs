@@ -10,12 +10,13 @@ use crate::io::now::Now;
 use crate::io::parts::Parts;
 use crate::io::portions::Portion;
 use crate::io::serving::Counts;
-use crate::io::serving::binding::{Doorman, Password};
+use crate::io::serving::binding::Doorman;
 use crate::io::serving::placed::{Applicant, PlacedAnswer, Settled};
+use crate::io::serving::question::Password;
 use crate::io::serving::reqids::Reqids;
+use crate::io::serving::rights::{Proved, may_bind};
 use crate::io::waits::Moment;
 use crate::shard::{FoundPush, Reply, Seek};
-use std::net::IpAddr;
 use wire::smpp::address::{Address, Country, msn_of};
 use wire::smpp::customer::{Room, Terms, submission};
 use wire::smpp::id::OwnId;
@@ -113,33 +114,35 @@ impl CustomerDesk<'_> {
         self.settled.answered.push((token, status));
     }
 
-    /// Looks who wants to bind, and has the password checked; `None`: it will be refused.
-    pub(super) fn ask_to_bind(
-        &mut self,
-        bind: &Bind<'_>,
-        source: Option<IpAddr>,
-    ) -> Option<Applicant> {
+    /// Looks who wants to bind and whether it may, and only then has the password checked; `None`:
+    /// it will be refused.
+    pub(super) fn ask_to_bind(&mut self, bind: &Bind<'_>, proved: Proved) -> Option<Applicant> {
         let registered = self.parts.registry().of_system_id(bind.system_id);
         let account = registered.and_then(|one| Some((one, one.registration.smpp.as_ref()?)));
-        let doorman = self.means.doorman.as_ref();
-        let (Some((registered, account)), Some(doorman)) = (account, doorman) else {
-            doorman.inspect(|doorman| doorman.note_failed(source));
-            self.refuse(Status::INVALID_SYSTEM_ID);
+        let Some(doorman) = self.means.doorman.as_ref() else {
+            self.refuse(Status::SYSTEM_ERROR);
             return None;
         };
-        let (xpid, since_ms) = (registered.registration.xpid, self.now.steady_ms);
-        let applicant = Applicant { xpid, kind: bind.kind, since_ms };
-        let digests = account.passwords.clone();
-        let Some(password) = Password::new(bind.password) else {
-            doorman.note_failed(source);
-            self.refuse(Status::INVALID_PASSWORD);
-            return None;
+        let asked = account.ok_or(Status::INVALID_SYSTEM_ID).and_then(|its| {
+            if !may_bind(its, bind.kind, proved, self.now) {
+                return Err(Status::BIND_FAILED);
+            }
+            let password = Password::new(bind.password).ok_or(Status::INVALID_PASSWORD)?;
+            Ok((its.0.registration.xpid, its.1.passwords.clone(), password))
+        });
+        let (xpid, digests, password) = match asked {
+            Ok(asked) => asked,
+            Err(status) => {
+                doorman.note_failed(proved.0);
+                self.refuse(status);
+                return None;
+            }
         };
-        if !doorman.ask(self.session, source, digests, password) {
+        if !doorman.ask(self.session, proved.0, digests, password) {
             self.refuse(Status::SYSTEM_ERROR);
             return None;
         }
-        Some(applicant)
+        Some(Applicant { xpid, kind: bind.kind, since_ms: self.now.steady_ms })
     }
 
     fn refuse(&mut self, status: Status) {

@@ -7,18 +7,24 @@
 //!
 //! Never here: a decision about a push, a password. Invariants: a session has at most as many
 //! requests unanswered as its account's window; connections that have not bound have few places, of
-//! all and of one source; every bind that is refused is answered after the same second. A
-//! registration that names a certificate is bound to with that certificate alone.
+//! all and of one source, of which whoever has most gives one up; every bind that is refused is
+//! answered after the same second. A registration that names a certificate is bound to with that
+//! certificate alone.
 
 mod admitting;
 pub(super) mod binding;
 mod desk;
 mod multi;
 mod placed;
+mod question;
 pub(super) mod receipts;
 mod reqids;
+mod rights;
 mod secured;
 mod session;
+mod source;
+mod turns;
+mod unbound;
 mod visitors;
 
 use crate::io::budget::Budget;
@@ -33,16 +39,16 @@ use crate::io::places::Door;
 use crate::io::served::ServedSessions;
 use crate::io::waits::{Moment, Waits};
 use crate::shard::FoundPush;
-use admitting::may_stay;
 use binding::Doorman;
 use desk::Means;
 use host::clock;
 use receipts::{Receipts, Rings};
+use rights::may_stay;
 use secured::Securing;
 use session::Serving;
 use std::rc::Rc;
 use std::sync::Arc;
-use visitors::Unbound;
+use unbound::Unbound;
 use wire::push::response::Answer;
 use wire::smpp::session::CloseReason;
 use wire::terms::time::SteadyMs;
@@ -81,6 +87,8 @@ pub(super) struct Customers {
     means: Means,
     receipts: Receipts,
     unbound: Unbound,
+    /// When it may be told again that somebody came who can be no customer.
+    outsider_told_ms: Option<SteadyMs>,
     draining: bool,
     securing: Securing,
 }
@@ -104,6 +112,7 @@ impl Customers {
             means: Means::new(thread, doorman, now),
             receipts: Receipts::new(thread, rings),
             unbound: Unbound::default(),
+            outsider_told_ms: None,
             draining: false,
             securing: Securing::default(),
         }
@@ -112,7 +121,7 @@ impl Customers {
     /// What customers did until now.
     pub(super) fn counts(&self) -> Counts {
         Counts {
-            sessions: (self.sessions.len() - self.unbound.len()) as u64,
+            sessions: self.sessions.len().saturating_sub(self.unbound.len()) as u64,
             receipts: self.receipts.sent_in_all,
             receipts_acknowledged: self.receipts.acknowledged,
             receipts_failed: self.receipts.failed,
@@ -140,7 +149,7 @@ impl Customers {
     ) -> bool {
         let mut busy = false;
         if self.door.is_some() {
-            busy |= self.take_visitors(driver, now);
+            busy |= self.take_visitors(driver, parts, now);
             busy |= self.take_verdicts(parts, mesh, now);
             busy |= self.refuse_due(now);
         }
@@ -299,7 +308,7 @@ impl Customers {
                 || link.is_stuck(now.steady_ms, SEND_PROGRESS_MS_MAX)
             {
                 self.sessions.dismiss(index);
-            } else if is_due || is_sent_away || !may_stay(&link.session, parts) {
+            } else if is_due || is_sent_away || !stays(&link.session, parts) {
                 if !is_due {
                     link.session.unbind(now.steady_ms);
                 }
@@ -354,3 +363,11 @@ impl Customers {
 
 /// How long a drain waits for customers in all: for answers, and for an unbind to be answered.
 const DRAINED_MS_MAX: u64 = DRAIN_SILENCE_MS + wire::smpp::limits::UNBIND_MS;
+
+/// Whether who has bound might still bind so.
+fn stays(session: &Serving, parts: &Parts) -> bool {
+    session.member.as_ref().is_none_or(|member| {
+        let bound = (member.xpid, member.kind, &member.by);
+        may_stay(parts, bound, (session.source, session.certificate))
+    })
+}

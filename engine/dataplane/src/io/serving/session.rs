@@ -83,9 +83,6 @@ pub(super) struct Serving {
     /// Reading stopped at a bound of ours.
     blocked: bool,
     last_octet_ms: SteadyMs,
-    pub(super) opened_ms: SteadyMs,
-    /// Counts among the connections that have not bound.
-    pub(super) counts_as_unbound: bool,
     /// Its end was taken note of.
     pub(super) has_parted: bool,
     lists: Lists,
@@ -109,16 +106,9 @@ impl Serving {
             peer_done: false,
             blocked: false,
             last_octet_ms: now_ms,
-            opened_ms: now_ms,
-            counts_as_unbound: false,
             has_parted: false,
             lists: Lists::default(),
         }
-    }
-
-    /// Whether nobody has bound, and still may.
-    pub(super) fn is_unbound(&self) -> bool {
-        self.member.is_none() && self.closed.is_none()
     }
 
     /// Why it is over; `None` while it is not.
@@ -293,7 +283,7 @@ impl Serving {
     }
 
     fn handle_bind(&mut self, bind: &Bind<'_>, desk: &mut CustomerDesk<'_>) {
-        self.applicant = desk.ask_to_bind(bind, self.source);
+        self.applicant = desk.ask_to_bind(bind, (self.source, self.certificate));
     }
 }
 
