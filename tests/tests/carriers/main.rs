@@ -9,6 +9,7 @@ mod live;
 mod pace;
 mod peers;
 mod references;
+mod shares;
 mod trial;
 
 use std::net::SocketAddr;

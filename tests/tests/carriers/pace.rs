@@ -13,7 +13,7 @@ const PHONES: u64 = 1_000;
 const MANY_PHONES: u64 = 100_000;
 
 /// Pushes these; what the engine has no room for at a moment comes again.
-fn push_all(engine: &Engine, numbers: std::ops::Range<u64>, phones: u64) {
+pub(super) fn push_all(engine: &Engine, numbers: std::ops::Range<u64>, phones: u64) {
     let mut connection = engine.connect();
     for first in numbers.clone().step_by(100) {
         let mut left: Vec<u64> = (first..(first + 100).min(numbers.end)).collect();
@@ -82,6 +82,25 @@ fn a_push_that_goes_whole_takes_of_the_rate_as_many_sms_as_it_has_segments() {
     engine.stop();
 }
 
+/// How many turns took longer than each bound of the metrics, of those that any exceeded.
+fn turns(engine: &Engine) -> String {
+    let metrics = engine.admin().request("GET", "/metrics", "").text();
+    let buckets = metrics.lines().filter(|line| line.starts_with("hayauma_turn_seconds_bucket"));
+    let buckets: Vec<(&str, u64)> = buckets
+        .filter_map(|line| {
+            let bound = line.split_once("le=\"")?.1.split_once('"')?.0;
+            Some((bound, line.rsplit(' ').next()?.parse().ok()?))
+        })
+        .collect();
+    let all = buckets.iter().map(|&(_, count)| count).max().unwrap_or(0);
+    let over = buckets.iter().filter(|&&(bound, count)| {
+        count < all && bound.parse::<f64>().is_ok_and(|bound| bound >= 0.0005)
+    });
+    let over: Vec<String> =
+        over.map(|(bound, count)| format!("{} over {bound} s", all - count)).collect();
+    format!("{all}: {}", over.join(", "))
+}
+
 /// Pushes that are handed over when the engine ends; `HAYAUMA_TEST_HANDED` says otherwise.
 fn handed() -> u64 {
     let said = std::env::var("HAYAUMA_TEST_HANDED").ok();
@@ -104,6 +123,7 @@ fn a_carrier_is_bound_soon_after_a_start_however_much_is_handed_over() {
         (engine.admin().figure("pushes_handed_over") == handed).then_some(())
     });
     engine.admin().await_durable();
+    println!("{handed} handed over: turns {}", turns(&engine));
     engine.kill();
     let engine = site.start();
     let began = Instant::now();
@@ -111,6 +131,7 @@ fn a_carrier_is_bound_soon_after_a_start_however_much_is_handed_over() {
     println!("{handed} handed over: bound {:?} after the start", began.elapsed());
     assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(carrier_figure(&engine, "alpha", "receipts_awaited"), handed);
+    println!("{handed} handed over: turns since the start {}", turns(&engine));
     let first = smsc.sms()[0].id.clone();
     smsc.send_receipt(&first, "DELIVRD");
     recorder.await_count(1);

@@ -11,6 +11,7 @@ use crate::network::port::{
     ALL_SEGMENTS, Asked, AttemptToken, AwaitedSegment, CarrierQuestion, CarrierReceipt, Network,
     ReceiptSays,
 };
+use crate::smsc::by_push::ByPush;
 use crate::smsc::core::Core;
 use crate::smsc::handed::Receipt;
 use crate::smsc::handing_over::Elsewhere;
@@ -81,19 +82,19 @@ impl PushIds {
 /// The ids of what carriers have of a shard's pushes.
 #[derive(Default)]
 pub(super) struct Ids {
-    pushes: HashMap<PushIndex, PushIds>,
+    pushes: ByPush<PushIds>,
 }
 
 impl Ids {
     pub(super) fn note(&mut self, index: PushIndex, carrier: u8, taken_mask: u16, ids: &[u8]) {
-        self.pushes.entry(index).or_default().note(carrier, taken_mask, ids);
+        self.pushes.entry(index).note(carrier, taken_mask, ids);
     }
 
     /// The push has ended.
     #[inline]
     pub(super) fn forget(&mut self, index: PushIndex) {
         if !self.pushes.is_empty() {
-            self.pushes.remove(&index);
+            self.pushes.remove(index);
         }
     }
 }
@@ -134,7 +135,7 @@ impl ReadIds {
                 continue;
             };
             if let Some(known) = self.pushes.remove(&push.push_id) {
-                ids.pushes.insert(index, known);
+                *ids.pushes.entry(index) = known;
             }
         }
         ids
@@ -151,7 +152,7 @@ impl<L: Log> Shard<L> {
         now_ms: WallMs,
     ) {
         self.counted.segments_taken += u64::from(taken_mask.count_ones());
-        let known = self.ids.pushes.get(&index);
+        let known = self.ids.pushes.get(index);
         let (mask, ids) =
             known.map(|known| known.as_recorded(carrier, taken_mask)).unwrap_or_default();
         self.append_handed(index, carrier, (mask, &ids), now_ms);
@@ -169,7 +170,7 @@ impl<L: Log> Shard<L> {
         if self.core.handing(index).is_none() || self.core.push(index).state.is_final() {
             return;
         }
-        let known = self.ids.pushes.get(&index).cloned().unwrap_or_default();
+        let known = self.ids.pushes.get(index).cloned().unwrap_or_default();
         if self.core.avoided(index) != 0 {
             self.append_elsewhere(index, 0, now_ms);
         }
@@ -186,7 +187,7 @@ impl<L: Log> Shard<L> {
     /// What a carrier could not deliver of the push goes by another.
     pub(super) fn journal_elsewhere(&mut self, index: PushIndex, mask: u16, now_ms: WallMs) {
         self.counted.pushes_elsewhere += 1;
-        if let Some(known) = self.ids.pushes.get_mut(&index) {
+        if let Some(known) = self.ids.pushes.get_mut(index) {
             known.drop_segments(mask);
         }
         self.append_elsewhere(index, mask, now_ms);
@@ -211,7 +212,7 @@ impl<L: Log> Shard<L> {
 
     /// Asks the carriers that have segments of the push about each of which no receipt came.
     pub(super) fn ask_carriers(&mut self, index: PushIndex, asked: Asked) {
-        let (Some(known), Some(push)) = (self.ids.pushes.get(&index), self.core.live_at(index))
+        let (Some(known), Some(push)) = (self.ids.pushes.get(index), self.core.live_at(index))
         else {
             return;
         };
@@ -369,7 +370,7 @@ impl<L: Log> Shard<L> {
 
     /// At a start: the carriers are told which receipts are awaited.
     pub(super) fn await_receipts(&mut self, network: &mut impl Network) {
-        for (&index, known) in &self.ids.pushes {
+        for (index, known) in self.ids.pushes.iter() {
             let push = self.core.push(index);
             let token = AttemptToken { partition: self.number as u32, push: index };
             for SegmentId { segment, carrier, id } in &known.ids {

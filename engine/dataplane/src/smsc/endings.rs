@@ -286,7 +286,7 @@ impl Core {
         self.pushes[index].set_end_number(self.ends);
         // What was handed over left the queue then.
         let head = if was_handed {
-            self.handings.leave();
+            self.handings.leave(index, self.pushes[index].client);
             None
         } else {
             self.queues.remove(&mut self.pushes, index)

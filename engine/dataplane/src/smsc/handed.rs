@@ -1,9 +1,14 @@
 //! What carriers have of pushes: which segments each took, and which of those will not arrive.
 //!
+//! Those that are handed over stand in lists, one for each push client, so that whoever has most of
+//! them is found, and the oldest of those.
+//!
 //! Never here: what becomes of a push; `handing_over` decides that.
 
-use crate::smsc::pushes::PushIndex;
-use std::collections::{HashMap, VecDeque};
+use crate::smsc::by_push::ByPush;
+use crate::smsc::clients::ByClient;
+use crate::smsc::pushes::{NONE, PushIndex};
+use crate::smsc::shares::Shares;
 use wire::terms::code::Code;
 
 /// How long after a push's expiry its receipts are awaited.
@@ -21,7 +26,7 @@ pub enum Receipt {
 }
 
 /// What carriers have of one push.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Handing {
     /// One bit per segment that a carrier took.
     pub(super) taken_mask: u16,
@@ -33,17 +38,44 @@ pub(super) struct Handing {
     pub(super) avoided: u8,
     /// Its carriers have been asked what became of it, since no receipt came.
     pub(super) asked: bool,
+    /// While it is handed over: its client's pushes that were before and after it.
+    previous: PushIndex,
+    next: PushIndex,
+}
+
+impl Default for Handing {
+    fn default() -> Self {
+        Self {
+            taken_mask: 0,
+            failed_mask: 0,
+            code: None,
+            avoided: 0,
+            asked: false,
+            previous: NONE,
+            next: NONE,
+        }
+    }
+}
+
+/// The pushes of one client that are handed over, in the order in which they were.
+#[derive(Clone, Copy)]
+struct List {
+    oldest: PushIndex,
+    newest: PushIndex,
+}
+
+impl List {
+    const EMPTY: Self = Self { oldest: NONE, newest: NONE };
 }
 
 /// The pushes of which carriers have segments.
 pub(super) struct Handings {
-    entries: HashMap<PushIndex, Handing>,
-    /// Pushes in the order in which they were handed over, and some that have ended since.
-    pub(super) order: VecDeque<(PushIndex, u64)>,
-    /// Pushes that are handed over.
-    pub(super) handed: usize,
-    /// How many may be.
-    pub(super) handed_max: usize,
+    entries: ByPush<Handing>,
+    /// Those that are handed over, by client, and how many each has.
+    lists: ByClient<List>,
+    shares: Shares,
+    /// How many may be handed over.
+    handed_max: usize,
     /// Whether there are carriers that can be asked.
     pub(super) asks: bool,
 }
@@ -51,14 +83,19 @@ pub(super) struct Handings {
 impl Handings {
     /// At most so many pushes are handed over at a time.
     pub(super) fn new(handed_max: usize) -> Self {
-        let handed_max = handed_max.max(1);
-        Self { entries: HashMap::new(), order: VecDeque::new(), handed: 0, handed_max, asks: false }
+        Self {
+            entries: ByPush::default(),
+            lists: ByClient::default(),
+            shares: Shares::default(),
+            handed_max: handed_max.max(1),
+            asks: false,
+        }
     }
 
     /// Whether a carrier has or had anything of the push.
     #[inline]
     pub(super) fn has(&self, index: PushIndex) -> bool {
-        !self.entries.is_empty() && self.entries.contains_key(&index)
+        !self.entries.is_empty() && self.entries.get(index).is_some()
     }
 
     /// What carriers have of the push.
@@ -66,7 +103,7 @@ impl Handings {
         if self.entries.is_empty() {
             return Handing::default();
         }
-        self.entries.get(&index).copied().unwrap_or_default()
+        self.entries.get(index).copied().unwrap_or_default()
     }
 
     /// The segments that are not to be sent: taken, or failed.
@@ -77,13 +114,13 @@ impl Handings {
 
     /// A carrier took these segments.
     pub(super) fn take(&mut self, index: PushIndex, taken_mask: u16) {
-        self.entries.entry(index).or_default().taken_mask |= taken_mask;
+        self.entries.entry(index).taken_mask |= taken_mask;
     }
 
     /// These segments will not arrive.
     pub(super) fn fail(&mut self, index: PushIndex, failed_mask: u16, code: Code) {
         if failed_mask != 0 {
-            let handing = self.entries.entry(index).or_default();
+            let handing = self.entries.entry(index);
             handing.failed_mask |= failed_mask;
             handing.code = Some(code);
         }
@@ -97,7 +134,7 @@ impl Handings {
         failed: u16,
         code: Option<Code>,
     ) {
-        let handing = self.entries.entry(index).or_default();
+        let handing = self.entries.entry(index);
         handing.taken_mask |= taken;
         handing.failed_mask |= failed;
         handing.code = code.or(handing.code);
@@ -105,7 +142,7 @@ impl Handings {
 
     /// These segments go by another carrier than this one, which could not deliver them.
     pub(super) fn send_elsewhere(&mut self, index: PushIndex, mask: u16, carrier: u8) {
-        let handing = self.entries.entry(index).or_default();
+        let handing = self.entries.entry(index);
         handing.taken_mask &= !mask;
         handing.failed_mask &= !mask;
         handing.code = handing.code.filter(|_| handing.failed_mask != 0);
@@ -114,25 +151,59 @@ impl Handings {
 
     /// Its carriers are asked; whether they have not been before.
     pub(super) fn ask(&mut self, index: PushIndex) -> bool {
-        !std::mem::replace(&mut self.entries.entry(index).or_default().asked, true)
+        !std::mem::replace(&mut self.entries.entry(index).asked, true)
     }
 
     /// The push has left the slab.
     #[inline]
     pub(super) fn forget(&mut self, index: PushIndex) {
         if !self.entries.is_empty() {
-            self.entries.remove(&index);
+            self.entries.remove(index);
         }
     }
 
-    /// A push is handed over.
-    pub(super) fn enter(&mut self, index: PushIndex, push_id: u64) {
-        self.handed += 1;
-        self.order.push_back((index, push_id));
+    /// Pushes that are handed over.
+    pub(super) fn handed(&self) -> usize {
+        self.shares.total()
     }
 
-    /// A push that was handed over has ended.
-    pub(super) fn leave(&mut self) {
-        self.handed -= 1;
+    /// A push of this client is handed over.
+    pub(super) fn enter(&mut self, index: PushIndex, client: u16) {
+        self.lists.reach(client, List::EMPTY);
+        let before = std::mem::replace(&mut self.lists[client].newest, index);
+        let handing = self.entries.entry(index);
+        (handing.previous, handing.next) = (before, NONE);
+        self.join(client, before, index);
+        self.shares.add(client);
+    }
+
+    /// A push that was handed over has ended, or goes on.
+    pub(super) fn leave(&mut self, index: PushIndex, client: u16) {
+        let Handing { previous, next, .. } = self.get(index);
+        self.join(client, previous, next);
+        match self.entries.get_mut(next) {
+            Some(handing) => handing.previous = previous,
+            None => self.lists[client].newest = previous,
+        }
+        self.shares.take(client);
+    }
+
+    /// Behind the one stands the other from now on; behind nobody: it is the oldest.
+    fn join(&mut self, client: u16, previous: PushIndex, next: PushIndex) {
+        match self.entries.get_mut(previous) {
+            Some(handing) => handing.next = next,
+            None => self.lists[client].oldest = next,
+        }
+    }
+
+    /// Where too many are handed over: the push that goes so that this client has one more, the
+    /// oldest of whoever has most.
+    pub(super) fn goes_for(&self, client: u16) -> Option<PushIndex> {
+        if self.shares.total() <= self.handed_max {
+            return None;
+        }
+        let oldest = self.lists[self.shares.gives_up(client)?].oldest;
+        assert_ne!(oldest, NONE, "whoever has most has one");
+        Some(oldest)
     }
 }

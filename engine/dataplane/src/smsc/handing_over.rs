@@ -5,8 +5,8 @@
 //! go, and its receipts decide. One whose receipts do not come ends an hour after its expiry.
 //!
 //! Invariants: a push that is handed over awaits a receipt; pushes that are handed over take at
-//! most half of the slab: beyond that the oldest ends early, so that a carrier that sends no
-//! receipts stops no delivery.
+//! most half of the slab: beyond that the oldest of the push client that has most ends early, so
+//! that a carrier that sends no receipts stops no delivery, and no client's flood ends another's.
 
 use crate::smsc::core::{Core, Effect};
 use crate::smsc::handed::{ASKED_MS, Handing, RECEIPT_GRACE_MS, Receipt};
@@ -28,13 +28,14 @@ pub struct Elsewhere {
     pub route: u8,
 }
 
-/// Places that one push which comes to be handed over may have to make.
+/// Places that one push which comes to be handed over may have to make: one, or more where a start
+/// found too many.
 const GIVEN_UP_AT_ONCE_MAX: usize = 2;
 
 impl Core {
     /// Pushes that are handed over and wait for receipts.
     pub fn handed(&self) -> usize {
-        self.handings.handed
+        self.handings.handed()
     }
 
     /// The segments of the push that are not to be sent again.
@@ -121,7 +122,7 @@ impl Core {
         }
         let mask = failed_mask & !self.pushes[index].delivered_mask | bit;
         self.handings.send_elsewhere(index, mask, elsewhere.carrier);
-        self.handings.leave();
+        self.handings.leave(index, self.pushes[index].client);
         let push = &mut self.pushes[index];
         push.state = push.state.moved_to(State::Accepted);
         push.set_route(elsewhere.route);
@@ -174,17 +175,17 @@ impl Core {
     pub(super) fn hand_over(&mut self, index: PushIndex, now_ms: CenterMs) {
         let push = &mut self.pushes[index];
         push.state = push.state.moved_to(State::Handed);
-        let (push_id, due_ms) = (push.push_id, push.expires_ms() + RECEIPT_GRACE_MS);
+        let (client, due_ms) = (push.client, push.expires_ms() + RECEIPT_GRACE_MS);
         self.start_timer(index, due_ms.max(now_ms));
         let head = self.queues.remove(&mut self.pushes, index);
-        self.handings.enter(index, push_id);
+        self.handings.enter(index, client);
         if let Some(head) = head {
             self.make_ready(head);
         }
         if self.awaited_mask(index) == 0 {
             return self.end_handed(index, now_ms);
         }
-        self.give_up_oldest(now_ms);
+        self.give_up_oldest(client, now_ms);
     }
 
     /// Nothing more of the push is to be sent while a carrier has some of its segments: the others
@@ -228,31 +229,12 @@ impl Core {
         true
     }
 
-    /// Beyond the bound the push that was handed over first ends without its receipts.
-    fn give_up_oldest(&mut self, now_ms: CenterMs) {
-        let mut given_up = 0;
-        while given_up < GIVEN_UP_AT_ONCE_MAX {
-            let Some(&(index, push_id)) = self.handings.order.front() else { return };
-            let waits = self
-                .pushes
-                .find(index)
-                .is_some_and(|push| push.push_id == push_id && push.state == State::Handed);
-            if waits && self.handings.handed <= self.handings.handed_max {
-                break;
-            }
-            self.handings.order.pop_front();
-            if waits {
-                given_up += 1;
-                self.give_up_receipts(index, now_ms);
-            }
-        }
-        // Behind one that waits for long others come and go.
-        if self.handings.order.len() > 2 * self.handings.handed + BLOCK {
-            let pushes = &self.pushes;
-            self.handings.order.retain(|&(index, push_id)| {
-                let push = pushes.find(index);
-                push.is_some_and(|push| push.push_id == push_id && push.state == State::Handed)
-            });
+    /// Beyond the bound the oldest push of whoever has most ends without its receipts, so that this
+    /// client has one more.
+    fn give_up_oldest(&mut self, client: u16, now_ms: CenterMs) {
+        for _ in 0..GIVEN_UP_AT_ONCE_MAX {
+            let Some(index) = self.handings.goes_for(client) else { return };
+            self.give_up_receipts(index, now_ms);
         }
     }
 
@@ -332,17 +314,14 @@ impl Core {
     /// A push that was handed over before this start.
     pub(super) fn restore_handed(&mut self, index: PushIndex, now_ms: CenterMs) {
         let push = &self.pushes[index];
-        let (push_id, due_ms) = (push.push_id, push.expires_ms() + RECEIPT_GRACE_MS);
-        self.handings.enter(index, push_id);
+        let (client, due_ms) = (push.client, push.expires_ms() + RECEIPT_GRACE_MS);
+        self.handings.enter(index, client);
         if self.awaited_mask(index) == 0 {
             return self.end_handed(index, now_ms);
         }
         self.start_timer(index, due_ms.max(now_ms));
     }
 }
-
-/// Stale entries of the order that are kept before they are looked for.
-const BLOCK: usize = 1024;
 
 #[cfg(test)]
 mod tests;

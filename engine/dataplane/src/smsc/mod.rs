@@ -6,6 +6,7 @@
 
 pub mod alerts;
 mod attempts;
+pub mod by_push;
 mod cancels;
 mod clients;
 pub mod closed_alerts;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod ended;
+mod handed;
 mod recovery;
 
 use crate::gateway::tests::allocations::octets_held;

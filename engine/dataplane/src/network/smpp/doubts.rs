@@ -4,7 +4,7 @@
 //! A late answer is known by what the SMS was sent with; a receipt by user_message_reference, which
 //! is 16 bits of the push's number, and the phone. What is kept has a bound in number and time.
 
-use crate::network::smpp::receipts::Awaited;
+use crate::network::smpp::awaited::Awaited;
 use crate::network::smpp::submit::reference_of;
 use std::collections::VecDeque;
 use wire::terms::time::SteadyMs;

@@ -8,9 +8,9 @@
 
 use crate::network::port::{AttemptSlot, CarrierQuestion, CarrierReceipt, ReceiptReply};
 use crate::network::routes::Routes;
+use crate::network::smpp::awaited::Awaited;
 use crate::network::smpp::carrier::{Carrier, permits_max};
 use crate::network::smpp::outcome::Verdict;
-use crate::network::smpp::receipts::Awaited;
 use crossbeam::queue::ArrayQueue;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,8 @@ pub(super) struct Permit {
 
 /// What a shard awaits at its start: the carrier's id of a segment, and whose it is.
 pub(super) type Announced = (Box<[u8]>, Awaited);
+/// So many of them are taken in one turn of the home, and have memory together.
+pub(super) const ANNOUNCED_TOGETHER: usize = 512;
 
 /// Pushes that a shard wants back.
 struct Recalls {
@@ -74,7 +76,7 @@ struct Lane {
     reachable: ArrayQueue<Msn>,
     recalls: Recalls,
     /// What the shard awaits at its start, once; taken by the home.
-    awaited: Mutex<Option<Vec<Announced>>>,
+    awaited: Mutex<Option<Vec<Vec<Announced>>>>,
 }
 
 macro_rules! figures {
@@ -362,13 +364,13 @@ impl Exchange {
     }
 
     /// Shard `owner` has started: these it awaits.
-    pub(super) fn announce(&self, owner: usize, awaited: Vec<Announced>) {
+    pub(super) fn announce(&self, owner: usize, awaited: Vec<Vec<Announced>>) {
         let mut place = self.lanes[owner].awaited.lock().unwrap_or_else(PoisonError::into_inner);
         *place = Some(awaited);
     }
 
     /// What a shard awaits, once it has said so.
-    pub(super) fn take_announced(&self, owner: usize) -> Option<Vec<Announced>> {
+    pub(super) fn take_announced(&self, owner: usize) -> Option<Vec<Vec<Announced>>> {
         self.lanes[owner].awaited.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

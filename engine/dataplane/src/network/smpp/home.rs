@@ -18,12 +18,13 @@ mod receiving;
 mod tests;
 
 use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
+use crate::network::smpp::awaited::Awaited;
 use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::doubts::Doubts;
-use crate::network::smpp::exchange::{Exchange, KnownCarrier, Permit};
+use crate::network::smpp::exchange::{Announced, Exchange, KnownCarrier, Permit};
 use crate::network::smpp::outcome::failure_of;
 pub use crate::network::smpp::receipts::IdMutation;
-use crate::network::smpp::receipts::{Awaited, Receipts};
+use crate::network::smpp::receipts::Receipts;
 use crate::network::smpp::submit::{Submit, TLVS_OCTETS_MAX, next_of};
 use crate::smsc::outcome::Failure;
 use questions::{Questions, is_question};
@@ -103,6 +104,8 @@ pub struct Home {
     places: Vec<Place>,
     /// Shards that have not said yet what they await.
     unannounced: Vec<usize>,
+    /// What others said, as far as it is not taken in yet.
+    announced: VecDeque<Vec<Announced>>,
     receipts: Receipts,
     doubts: Doubts,
     questions: Questions,
@@ -129,6 +132,7 @@ impl Home {
             free: Vec::new(),
             places: (0..sessions).map(|_| Place::default()).collect(),
             unannounced: (0..shards).collect(),
+            announced: VecDeque::new(),
             receipts: Receipts::new(carrier.ids, awaited_max),
             doubts: Doubts::default(),
             questions: Questions::default(),
@@ -341,7 +345,8 @@ impl Home {
         let resumes_ms = self.pace.paused_until(now_ms.ms()).map(SteadyMs::new);
         let expires_ms = waits.then_some(self.expires_ms);
         let early_ms = self.receipts.next_due_ms();
-        [paced_ms, resumes_ms, expires_ms, early_ms].into_iter().flatten().min()
+        let announced_ms = (!self.announced.is_empty()).then_some(now_ms);
+        [paced_ms, resumes_ms, expires_ms, early_ms, announced_ms].into_iter().flatten().min()
     }
 
     /// The answer to a submit_sm. Whether its session is to be bound anew.

@@ -12,6 +12,7 @@
 //!
 //! Never here: sockets, clocks, the journal. Nothing is allocated for a push but the carrier's ids.
 
+mod awaited;
 pub mod carrier;
 mod doubts;
 pub mod exchange;

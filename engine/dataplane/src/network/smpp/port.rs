@@ -13,10 +13,12 @@ use crate::network::port::{
     ReceiptReply, Reports,
 };
 use crate::network::routes::{CarrierChoice, MEMBERS_MAX};
+use crate::network::smpp::awaited::Awaited;
 use crate::network::smpp::carrier::Carrier;
-use crate::network::smpp::exchange::{Announced, CarrierPlan, Exchange, KnownCarrier, Permit};
+use crate::network::smpp::exchange::{
+    ANNOUNCED_TOGETHER, Announced, CarrierPlan, Exchange, KnownCarrier, Permit,
+};
 use crate::network::smpp::outcome::Verdict;
-use crate::network::smpp::receipts::Awaited;
 use std::sync::Arc;
 use wire::terms::domain::Domain;
 use wire::terms::ids::Msn;
@@ -41,7 +43,7 @@ struct End {
     filling: Option<Box<Permit>>,
     /// A receipt that came before all outcomes were taken.
     held: Option<CarrierReceipt>,
-    announced: Vec<Announced>,
+    announced: Vec<Vec<Announced>>,
 }
 
 impl End {
@@ -54,6 +56,17 @@ impl End {
             filling: None,
             held: None,
             announced: Vec::new(),
+        }
+    }
+
+    fn announce(&mut self, awaited: Announced) {
+        match self.announced.last_mut().filter(|some| some.len() < ANNOUNCED_TOGETHER) {
+            Some(some) => some.push(awaited),
+            None => {
+                let mut some = Vec::with_capacity(ANNOUNCED_TOGETHER);
+                some.push(awaited);
+                self.announced.push(some);
+            }
         }
     }
 
@@ -396,7 +409,7 @@ impl CarrierPort {
         let AwaitedSegment { token, push_id, msn, carrier, segment, id } = segment;
         let end = self.ends.iter_mut().rfind(|end| end.exchange.number() == carrier);
         if let Some(end) = end {
-            end.announced.push((id.into(), Awaited { token, push_id, segment, msn }));
+            end.announce((id.into(), Awaited { token, push_id, segment, msn }));
         }
     }
 

@@ -24,15 +24,17 @@ impl Home {
         let mut unannounced = std::mem::take(&mut self.unannounced);
         unannounced.retain(|&shard| match exchange.take_announced(shard) {
             Some(awaited) => {
-                for (id, awaited) in awaited {
-                    self.receipts.await_id(&id, awaited);
-                }
+                self.announced.extend(awaited);
                 false
             }
             None => true,
         });
         self.unannounced = unannounced;
-        self.unannounced.is_empty()
+        // Some a turn: there may be millions.
+        for (id, awaited) in self.announced.pop_front().into_iter().flatten() {
+            self.receipts.await_id(&id, awaited);
+        }
+        self.unannounced.is_empty() && self.announced.is_empty()
     }
 
     /// A message of the carrier, which `reply` would answer. Whether it is to be answered at once;
