@@ -14,8 +14,9 @@ use std::time::Duration;
 
 /// Longest host name, in octets (RFC 1123, section 2.1).
 const NAME_OCTETS_MAX: usize = 253;
-/// Connections that a listener keeps until they are taken; the kernel cuts it down.
-const BACKLOG: i32 = 128;
+/// Connections that a listener keeps until they are taken; the kernel cuts it down to what
+/// `net.core.somaxconn` allows.
+const BACKLOG: i32 = 65_535;
 /// How long one of several addresses of a name may take to answer a try.
 const TRY_WITHIN: Duration = Duration::from_secs(2);
 

@@ -29,7 +29,7 @@ use host::clock;
 /// Calls that wait.
 const WAITING_MAX: usize = 2_048;
 /// Calls on their way.
-const CALLS_MAX: usize = 16;
+pub(crate) const CALLS_MAX: usize = 16;
 /// How long a server may take to a whole call.
 #[cfg(not(test))]
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,11 +1,15 @@
 //! How the process's descriptors are shared out, so that no kind of connection takes what files or
 //! another kind need.
 //!
-//! Files come first: every segment of the journal may be open. Of the rest the admin doors have a
+//! Files come first: every segment of the journal may be open. So do the engine's own calls: to
+//! carriers, which may be added while it runs, and to servers of broadcasts. Of the rest the admin
+//! doors have a
 //! small share, customers of SMPP an eighth where there is a port for them, and notification
 //! connections a quarter; push clients have what is left, up to `--connections-max`.
 
+use crate::control::webhooks::CALLS_MAX;
 use crate::io::limits::SMPP_SESSIONS_MAX;
+use crate::network::smpp::carrier::{CARRIERS_MAX, SESSIONS_MAX};
 use crate::start::config::Config;
 
 /// Descriptors of the process itself: its store, logs, ports, threads.
@@ -14,6 +18,9 @@ const PROCESS_FILES: u64 = 40;
 const THREAD_FILES: u64 = 10;
 /// Descriptors of one partition beside its segments: billing logs.
 const PARTITION_FILES: u64 = 6;
+/// Sockets of all the carriers that there can be, a transmitter and a receiver for each session,
+/// and of the calls to servers that are told of broadcasts.
+const OUTGOING: u64 = (CARRIERS_MAX * SESSIONS_MAX as usize * 2 + CALLS_MAX) as u64;
 /// Connections of each admin door where there are descriptors enough.
 const ADMIN_CONNECTIONS_MAX: u64 = 64;
 /// The door of broadcasts has so many times as many: pages listen for long.
@@ -88,7 +95,7 @@ fn admin_doors(config: &Config) -> u64 {
 fn files_of(config: &Config) -> u64 {
     let segments = config.queue_octets.div_ceil(config.segment_octets.max(1));
     let threads = THREAD_FILES * config.shards as u64;
-    PROCESS_FILES + threads + PARTITION_FILES * config.partitions as u64 + segments
+    PROCESS_FILES + threads + PARTITION_FILES * config.partitions as u64 + segments + OUTGOING
 }
 
 #[cfg(test)]
@@ -137,7 +144,10 @@ mod tests {
                 let connections = shares.push_per_shard + shares.notification_per_shard;
                 let connections = u64::from(connections + shares.customers_per_shard);
                 let admin = admin_doors(&config) * u64::from(shares.admin);
-                let all = files_of(&config) + connections * shards as u64 + admin;
+                let segments = config.queue_octets / config.segment_octets;
+                // Seven carriers of eight sessions in pairs, and the calls of broadcasts.
+                let others = 40 + 16 * shards as u64 + segments + 7 * 16 + 16;
+                let all = others + connections * shards as u64 + admin;
                 assert!(all <= descriptors, "{all} of {descriptors}: {shares:?}");
                 assert!(shares.push_per_shard >= shares.notification_per_shard, "{shares:?}");
             }
