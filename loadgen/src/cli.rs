@@ -411,6 +411,7 @@ fn cpus(cpus: Option<Cpus>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory as _;
 
     fn refusal(arguments: &[&str]) -> String {
         let all = std::iter::once("hayauma-load").chain(arguments.iter().copied());
@@ -419,8 +420,32 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    /// Arguments whose values would be secrets that everybody on the host sees.
+    fn shown_secrets(command: &clap::Command) -> Vec<String> {
+        let of_subcommands = command.get_subcommands().flat_map(shown_secrets);
+        let own = command.get_arguments().filter(|argument| argument.get_action().takes_values());
+        let own = own.filter_map(|argument| {
+            let values: Vec<&str> = argument
+                .get_value_names()
+                .unwrap_or_default()
+                .iter()
+                .map(|name| name.as_str())
+                .collect();
+            let text = format!("{} {values:?}", argument.get_id()).to_lowercase();
+            let words = ["token", "password", "secret", "key", "credential"];
+            let is_secret = words.iter().any(|word| text.contains(word));
+            let is_named = values == ["FILE"] || values == ["VARIABLE"];
+            (is_secret && !is_named).then(|| format!("{} {text}", command.get_name()))
+        });
+        of_subcommands.chain(own).collect()
+    }
+
+    #[test]
+    fn no_command_takes_a_secret_but_from_a_file_or_a_variable() {
+        assert_eq!(shown_secrets(&Arguments::command()), Vec::<String>::new());
     }
 
     #[test]
@@ -438,7 +463,7 @@ mod tests {
             (&["push", "--mix", "tutti"], "is no mix"),
             (&["smsc", "--fault", "fly=1%"], "is no fault"),
             (&["smsc", "--at", "10"], "COUNT=ACT"),
-            (&["smsc", "--account", "load"], "ID:PASSWORD"),
+            (&["smsc", "--account", "load:secret"], "--account"),
             (&["smsc", "--receipt-ids", "roman"], "text, hex, decimal"),
             (&["smpp", "--system-id", "x", "--window", "0"], "--window"),
             (&["fly"], "fly"),

@@ -32,8 +32,10 @@ fn number(value: &OwnedValue, path: &[&str]) -> u64 {
 fn an_smsc_and_a_client_are_started_and_both_write_their_books() {
     let directory = tempfile::tempdir().expect("a directory");
     let place = |name: &str| directory.path().join(name);
+    std::fs::write(place("accounts"), "other:word\nload:secret\n").expect("written");
     let mut smsc = Command::new(BINARY)
-        .args(["smsc", "--listen", "127.0.0.1:0", "--account", "load:secret", "--rate", "2000"])
+        .args(["smsc", "--listen", "127.0.0.1:0", "--rate", "2000", "--account-file"])
+        .arg(place("accounts"))
         .args(["--fault", "status:0x45=10%", "--response-ids", "hex", "--receipt-ids", "decimal"])
         .args(["--first-id", "48879", "--receipt-form", "text", "--json"])
         .arg(place("book.json"))
@@ -71,4 +73,21 @@ fn an_smsc_and_a_client_are_started_and_both_write_their_books() {
     assert_eq!(number(&book, &["receipts_taken"]), number(&run, &["ledger", "notified"]));
     let refused = number(&run, &["smpp_statuses", "ESME_RSUBMITFAIL"]);
     assert_eq!((accepted + refused, number(&book, &["unbinds"])), (300, 2));
+}
+
+#[test]
+fn a_file_of_accounts_that_cannot_be_used_is_refused_without_showing_what_it_holds() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("accounts");
+    for (text, says) in [("good:word\nlost-secret\n", "line 2 of"), ("\n", "names nobody")] {
+        std::fs::write(&path, text).expect("written");
+        let run = Command::new(BINARY)
+            .args(["smsc", "--listen", "127.0.0.1:0", "--account-file"])
+            .arg(&path)
+            .output()
+            .expect("the program starts");
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(!run.status.success() && said.contains(says), "{said}");
+        assert!(said.contains("ID:PASSWORD") && !said.contains("lost-secret"), "{said}");
+    }
 }

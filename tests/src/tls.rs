@@ -86,6 +86,18 @@ impl Authority {
         Certified { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// A certificate for a server with this name, for a key that is there already, PEM.
+    ///
+    /// # Panics
+    /// When that is none, or the name.
+    pub fn certify_key(&self, name: &str, key: &str) -> Certified {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let pair = KeyPair::from_pem(key).expect("a key");
+        let certificate = params.signed_by(&pair, &self.issuer).expect("a certificate");
+        Certified { certificate: certificate.pem(), key: key.to_owned() }
+    }
+
     /// What a server is set up with that has this certificate, and asks for one of this authority's
     /// clients where one is named.
     ///

@@ -88,7 +88,7 @@ pub(super) struct ChangeCommand {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// Environment variable that holds our password
-    #[arg(long, value_name = "NAME", conflicts_with = "password_file")]
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "password_file")]
     password_env: Option<String>,
     /// What kind of system we are
     #[arg(long, value_name = "TYPE")]

@@ -558,3 +558,28 @@ fn every_command_that_changes_something_leaves_a_line_of_the_audit() {
         assert!(run_in(path, &["audit", "verify"]).contains("1 file:"));
     }
 }
+
+/// Arguments whose values would be secrets that everybody on the host sees.
+fn shown_secrets(command: &clap::Command) -> Vec<String> {
+    let of_subcommands = command.get_subcommands().flat_map(shown_secrets);
+    let own = command.get_arguments().filter(|argument| argument.get_action().takes_values());
+    let own = own.filter_map(|argument| {
+        let values: Vec<&str> = argument
+            .get_value_names()
+            .unwrap_or_default()
+            .iter()
+            .map(|name| name.as_str())
+            .collect();
+        let text = format!("{} {values:?}", argument.get_id()).to_lowercase();
+        let words = ["token", "password", "secret", "key", "credential"];
+        let is_secret = words.iter().any(|word| text.contains(word));
+        let is_named = values == ["FILE"] || values == ["VARIABLE"];
+        (is_secret && !is_named).then(|| format!("{} {text}", command.get_name()))
+    });
+    of_subcommands.chain(own).collect()
+}
+
+#[test]
+fn no_command_takes_a_secret_but_from_a_file_or_a_variable() {
+    assert_eq!(shown_secrets(&Arguments::command()), Vec::<String>::new());
+}

@@ -14,7 +14,7 @@ use clap::Args;
 use host::log;
 use host::log::Stream;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use wire::smpp::id::{IdForm, IdForms};
@@ -73,9 +73,10 @@ pub(super) struct SmscArguments {
     /// CPUs to run on
     #[arg(long, value_name = "LIST", value_parser = cpu_list)]
     cpu: Option<Cpus>,
-    /// Who may bind; may be given several times [default: everybody]
-    #[arg(long, value_name = "ID:PASSWORD", value_parser = account)]
-    account: Vec<(String, String)>,
+    /// File that says who may bind, a line ID:PASSWORD each, - for standard input [default:
+    /// everybody]
+    #[arg(long, value_name = "FILE")]
+    account_file: Option<PathBuf>,
     /// Sessions that an account may have at once; 0: any number
     #[arg(long, value_name = "N", default_value_t = 0)]
     binds: usize,
@@ -170,7 +171,7 @@ impl SmscArguments {
         let mut script = self.at.clone();
         script.sort_by_key(|(at, _)| *at);
         Ok(Settings {
-            accounts: self.account.clone(),
+            accounts: self.account_file.as_deref().map_or(Ok(Vec::new()), accounts)?,
             binds_max: self.binds,
             window: self.window,
             rate_per_s: self.rate,
@@ -259,10 +260,28 @@ fn last_words(report: &Report) -> String {
     )
 }
 
-fn account(text: &str) -> Result<(String, String), String> {
-    let (id, password) = text
-        .split_once(':')
-        .ok_or_else(|| format!("\"{text}\" is not an account: write ID:PASSWORD."))?;
+/// The accounts in a file, or in standard input for `-`: others see the command line.
+fn accounts(path: &Path) -> Result<Vec<(String, String)>, String> {
+    let read = match path == Path::new("-") {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(path),
+    };
+    let text =
+        read.map_err(|error| format!("{} cannot be read ({error}): name a file.", path.display()))?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty());
+    let accounts: Vec<_> =
+        lines.map(|(number, line)| account(path, number, line)).collect::<Result<_, _>>()?;
+    if accounts.is_empty() {
+        return Err(format!("{} names nobody: write lines ID:PASSWORD.", path.display()));
+    }
+    Ok(accounts)
+}
+
+/// One line of such a file, which is a secret itself.
+fn account(path: &Path, number: usize, line: &str) -> Result<(String, String), String> {
+    let (id, password) = line.split_once(':').ok_or_else(|| {
+        format!("line {number} of {} is not an account: write ID:PASSWORD.", path.display())
+    })?;
     Ok((id.to_owned(), password.to_owned()))
 }
 

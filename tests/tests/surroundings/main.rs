@@ -8,6 +8,7 @@ mod doors;
 mod full_acts;
 mod full_load;
 mod names;
+mod secrets;
 mod start;
 
 use std::net::SocketAddr;

@@ -236,3 +236,28 @@ fn an_admin_port_for_other_hosts_wants_a_certificate_or_says_that_it_is_open() {
     assert!(engine.log().contains("speaks plain text to other hosts"), "{}", engine.log());
     engine.stop();
 }
+
+#[test]
+fn an_admin_port_for_other_hosts_is_not_opened_while_nobody_has_a_token_for_it() {
+    let authority = Authority::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let certified = good(&authority).write(directory.path(), "admin");
+    let pair = [("--admin-tls-cert", &certified.0), ("--admin-tls-key", &certified.1)];
+    for is_secure in [false, true] {
+        let mut site = Site::new(tests::programs!());
+        site.set("--admin", &format!("0.0.0.0:{}", tests::ports::free_address().port()));
+        match is_secure {
+            true => pair.iter().for_each(|(name, path)| {
+                site.set(name, &path.display().to_string());
+            }),
+            false => drop(site.set("--admin-open", "true")),
+        }
+        let refused = site.serve_and_fail(&[]);
+        assert_eq!(refused.status, Some(10), "{refused:?}");
+        for part in ["nobody has a token for it", "hayauma token add"] {
+            assert!(refused.refusal().contains(part), "{refused:?}");
+        }
+        site.must(&["token", "add", "boss", "--role", "admin"]);
+        site.start().stop();
+    }
+}

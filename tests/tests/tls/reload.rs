@@ -91,3 +91,25 @@ fn what_notifications_are_sent_with_is_read_anew() {
     recorder.await_about("told", 1);
     engine.stop();
 }
+
+#[test]
+fn an_rsa_key_is_warned_of_at_the_start_and_at_a_reload_and_serves() {
+    const RSA_KEY: &str = include_str!("rsa_key.pem");
+    const SLOW: &str = "the key of the certificate is an RSA key";
+    let authority = Authority::new();
+    let mut site = site(&authority);
+    let engine = site.start();
+    assert!(!engine.log().contains(SLOW), "{}", engine.log());
+    use_certificate(&mut site, &authority.certify_key(NAME, RSA_KEY));
+    engine.signal(libc::SIGHUP);
+    wait::until_true("a word about it", || engine.log().contains(SLOW));
+    engine.stop();
+    let engine = site.start();
+    let log = engine.log();
+    let warned = log.lines().find(|line| line.contains(SLOW)).unwrap_or_else(|| panic!("{log}"));
+    assert!(warned.contains("WARN") && warned.contains("ms on this host"), "{warned}");
+    let client = authority.client(None);
+    let mut client = Secure::open(engine.push_address(), &client).expect("a handshake");
+    assert_eq!(client.ask(&Body::push(MSN, "rsa").request()).code(), "0000");
+    engine.stop();
+}
