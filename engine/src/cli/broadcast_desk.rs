@@ -149,8 +149,8 @@ pub(super) enum DeskCommand {
     Update {
         /// The identifier, `bc-…`.
         broadcast: String,
-        /// JSON with `reqid`, `texts` or `legs`, and what else of the manifest is another. `-`: from
-        /// standard input.
+        /// JSON with `reqid`, `texts` or `legs`, and what else of the manifest is another. `-`:
+        /// from standard input.
         file: PathBuf,
         #[command(flatten)]
         place: Place,

@@ -119,4 +119,4 @@ pub use reach::ReachCurve;
 pub use refusal::BroadcastRefusal;
 pub use report::{BilledRows, BroadcastReport};
 pub use shown::shown_to;
-pub use sight::{Sight, look as look_within_sight};
+pub use sight::{XpidSight, look as look_within_sight};

@@ -1,5 +1,6 @@
 //! What is over goes after a while: drafts that nobody touches, what was never started, the rows of
-//! what was, versions of lists that nothing stands on. The directory and the memory of an engine that runs for years have a bound.
+//! what was, versions of lists that nothing stands on. The directory and the memory of an engine
+//! that runs for years have a bound.
 //!
 //! **Invariants:** nothing goes that was not over for the days that the operator set; the report of
 //! what was started stays when its rows go.

@@ -20,7 +20,7 @@ use super::lists::Piece;
 use super::loaded::AreasLoaded;
 use super::refusal::{AREA, BroadcastRefusal, refused};
 use super::shelf::Part;
-use super::sight::Sight;
+use super::sight::XpidSight;
 use super::uploading::upload;
 use crate::broadcast::areas::features::{FeatureError, FeatureNames, FeatureReader};
 use crate::broadcast::areas::shapes::touched;
@@ -130,7 +130,7 @@ async fn match_areas(
 ) -> Result<Response, BroadcastRefusal> {
     let line = Act::new("areas match");
     caller.record(line).await?;
-    let sight = Sight::of(&caller);
+    let sight = XpidSight::of(&caller);
     let found = beside(desk, move |desk| desk.match_areas(&wanted, &sight)).await?;
     Ok(reply_json(StatusCode::OK, &found))
 }
@@ -202,7 +202,7 @@ impl BroadcastDesk {
     fn match_areas(
         &self,
         wanted: &MatchWanted,
-        sight: &Sight,
+        sight: &XpidSight,
     ) -> Result<MatchDocument, BroadcastRefusal> {
         let catalogue = self.catalogue();
         let (shape, warnings) = shape_of(wanted)?;
@@ -238,7 +238,7 @@ impl BroadcastDesk {
         &self,
         catalogue: &AreaCatalogue,
         lists: &[String],
-        sight: &Sight,
+        sight: &XpidSight,
     ) -> Result<Vec<RowsByArea>, BroadcastRefusal> {
         let mut found = Vec::with_capacity(lists.len());
         for list in lists {

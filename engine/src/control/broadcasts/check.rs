@@ -102,12 +102,9 @@ impl BroadcastDesk {
         part.keep()?;
         let from = (&sources[..], &*catalogue);
         let retraction = self.check_retraction((broadcast, &manifest), &templates, from)?;
-        let check = self.check_of(&written, &sources, (addressed, retraction), file);
-        if of_live.iter().all(Option::is_none) {
-            of_live.clear();
-        }
-        let needs_approval = people != People::None;
-        let check = CheckDocument { templates, of: of_live, people, needs_approval, ..check };
+        let check = self.check_of((&written, people), &sources, (addressed, retraction), file);
+        let of = if of_live.iter().all(Option::is_none) { Vec::new() } else { of_live };
+        let check = CheckDocument { templates, of, ..check };
         let mut check = self.with_foreseen((broadcast, &manifest), &path, check)?;
         check.warnings.extend(self.same_text_lately(broadcast, &manifest, &check.addressed));
         let mut before = None;
@@ -133,7 +130,7 @@ impl BroadcastDesk {
 
     fn check_of(
         &self,
-        manifest: &Manifest,
+        (manifest, people): (&Manifest, People),
         sources: &[LegSources<'_>],
         (addressed, retraction): (Addressed, (Vec<AddressedText>, Vec<Texts>)),
         file: String,
@@ -177,8 +174,8 @@ impl BroadcastDesk {
             addressed,
             lists: pinned.collect(),
             templates: BTreeMap::new(),
-            needs_approval: false,
-            people: People::default(),
+            needs_approval: people != People::None,
+            people,
             warnings,
             cost: self.cost_of(manifest, addressed_segments),
             foreseen: None,

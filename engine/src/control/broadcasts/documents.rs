@@ -530,7 +530,7 @@ pub struct UpdateWanted {
     /// Other audiences, each with its texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub legs: Option<Vec<Leg>>,
-    /// What those are told who have the text before, or may have it, and are not addressed any more.
+    /// What those are told who have the text before, or may have it, and are addressed no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseWanted>,
     /// Seconds until its end.

@@ -12,7 +12,7 @@ use super::documents::{
 use super::figures::Snapshot;
 use super::handling::{act, beside, stopping};
 use super::refusal::BroadcastRefusal;
-use super::sight::Sight;
+use super::sight::XpidSight;
 use super::snapshot::state_word;
 use crate::broadcast::life::End;
 use crate::broadcast::manifest::Manifest;
@@ -52,7 +52,7 @@ impl BroadcastDesk {
     pub async fn do_create(self: Arc<Self>, caller: &Caller, manifest: Manifest) -> Done {
         let new = Self::next_identifier();
         let line = Act::new(format!("broadcast create {new}")).after(&audited::manifest(&manifest));
-        let sight = Sight::of(caller);
+        let sight = XpidSight::of(caller);
         let work = move |desk: &Self, by: &str| {
             desk.may_name(&sight, &manifest)?;
             desk.create(new, manifest, by)
@@ -76,7 +76,7 @@ impl BroadcastDesk {
             Err(_) => line,
         };
         let line = line.after(&audited::manifest(&manifest));
-        let sight = Sight::of(caller);
+        let sight = XpidSight::of(caller);
         let work = move |desk: &Self, by: &str| {
             desk.may_name(&sight, &manifest)?;
             desk.change(&broadcast, manifest, by)
@@ -240,7 +240,7 @@ impl BroadcastDesk {
         broadcast: String,
         wanted: FollowerWanted,
     ) -> Done {
-        let (new, sight) = (Self::next_identifier(), Sight::of(caller));
+        let (new, sight) = (Self::next_identifier(), XpidSight::of(caller));
         let line = Act::new(format!("broadcast retract {broadcast} by {new}"));
         let line = line.after(&audited::follower(&wanted));
         let work = move |desk: &Self, by: &str| {
@@ -260,7 +260,7 @@ impl BroadcastDesk {
         broadcast: String,
         wanted: UpdateWanted,
     ) -> Done {
-        let (new, sight) = (Self::next_identifier(), Sight::of(caller));
+        let (new, sight) = (Self::next_identifier(), XpidSight::of(caller));
         let line = Act::new(format!("broadcast update {broadcast} by {new}"));
         let line = line.after(&audited::update(&wanted));
         let work =
@@ -288,7 +288,7 @@ impl BroadcastDesk {
         self: Arc<Self>,
         caller: &Caller,
     ) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
-        let sight = Sight::of(caller);
+        let sight = XpidSight::of(caller);
         beside(self, move |desk| desk.all(&sight)).await
     }
 

@@ -22,7 +22,7 @@ use super::parts::{Parts, boundary_of};
 use super::results::{self, ResultsQuery};
 use super::sending::{CreateQuery, send};
 use super::shown::shown_to;
-use super::sight::{Sight, within_sight};
+use super::sight::{XpidSight, within_sight};
 use super::taking_in::{ImportQuery, place_in, take_version};
 use super::{areas, forgetting, sources, templates, versions, warnings};
 use crate::broadcast::limits::READINGS_MAX;
@@ -65,7 +65,7 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
 }
 
 async fn show_lists(State(desk): Desk, caller: Caller) -> Response {
-    reply_json(StatusCode::OK, &desk.lists(&Sight::of(&caller)))
+    reply_json(StatusCode::OK, &desk.lists(&XpidSight::of(&caller)))
 }
 
 async fn make_list(
@@ -74,7 +74,7 @@ async fn make_list(
     Document(wanted): Document<ListWanted>,
 ) -> Answer {
     may_fill(&caller, &wanted.purpose)?;
-    let wanted = Sight::of(&caller).own(wanted)?;
+    let wanted = XpidSight::of(&caller).own(wanted)?;
     let line = Act::new("list create").after(&wanted);
     let made = act(&caller, desk, line, move |desk, _| desk.make_list(wanted)).await?;
     Ok(reply_json(StatusCode::CREATED, &made))
@@ -90,7 +90,7 @@ async fn remove_list(
     IdentifierInPath(list): IdentifierInPath,
 ) -> Answer {
     let line = Act::new(format!("list remove {list}")).before(&desk.list(&list)?);
-    let sight = Sight::of(&caller);
+    let sight = XpidSight::of(&caller);
     let removed = act(&caller, desk, line, move |desk, _| desk.remove_list(&list, &sight)).await?;
     Ok(reply_json(StatusCode::OK, &removed))
 }

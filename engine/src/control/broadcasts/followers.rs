@@ -7,7 +7,7 @@ use super::documents::{
     BroadcastDocument, FollowerWanted, ProgressDocument, ReleaseWanted, Stage, UpdateWanted,
 };
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
-use super::sight::Sight;
+use super::sight::XpidSight;
 use crate::broadcast::manifest::{Areas, Expect, Leg, Manifest, OtherBroadcast, Texts};
 use crate::broadcast::templates::TemplatePart;
 use crate::broadcast::warnings::MAY_HAVE_IT;
@@ -62,7 +62,7 @@ impl BroadcastDesk {
         &self,
         (broadcast, new): (&str, String),
         wanted: UpdateWanted,
-        (by, sight): (&str, &Sight),
+        (by, sight): (&str, &XpidSight),
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let has_legs = wanted.legs.is_some();
         if has_legs == wanted.texts.is_some() {
@@ -182,7 +182,7 @@ impl BroadcastDesk {
 
     /// Every broadcast that somebody sees, at this moment. Of one whose document cannot be read
     /// nobody knows whose it is.
-    pub(super) fn all(&self, sight: &Sight) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
+    pub(super) fn all(&self, sight: &XpidSight) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
         self.refresh()?;
         let standing = self.standing();
         let damaged = standing.damaged.iter().filter(|_| sight.is_whole());

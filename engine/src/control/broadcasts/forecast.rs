@@ -1,4 +1,5 @@
-//! How long a broadcast would take as everything stands at its dry run, and what holds it back most.
+//! How long a broadcast would take as everything stands at its dry run, and what holds it back
+//! most.
 //!
 //! **Never here:** the desk, a file or a clock. **Invariant:** no time is told where nothing bounds
 //! the rate: what nobody measured is not guessed.

@@ -1,8 +1,8 @@
 //! What a dry run can say of the time ahead: what went lately, what goes beside it, who had the
 //! text already.
 //!
-//! **Never here:** how that is put together (`forecast`). **Invariant:** a broadcast of another XPID
-//! is counted and not named.
+//! **Never here:** how that is put together (`forecast`). **Invariant:** a broadcast of another
+//! XPID is counted and not named.
 
 use std::collections::BTreeSet;
 

@@ -17,7 +17,7 @@ use super::memory::SUPPRESSION;
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, TOO_MANY_REFUSED, refused, unknown};
 use super::shelf::{Part, new_identifier};
-use super::sight::Sight;
+use super::sight::XpidSight;
 use crate::broadcast::limits::{LIST_XPIDS_MAX, PARAMETER_COLUMNS_MAX};
 use crate::broadcast::lists::account::Account;
 use crate::broadcast::lists::columns::is_own_column;
@@ -95,7 +95,7 @@ fn wrong(sentence: impl Into<String>) -> BroadcastRefusal {
 
 impl BroadcastDesk {
     /// All lists that somebody sees, in the order in which they were made.
-    pub(crate) fn lists(&self, sight: &Sight) -> Vec<ListDocument> {
+    pub(crate) fn lists(&self, sight: &XpidSight) -> Vec<ListDocument> {
         let standing = self.standing();
         standing.lists.values().filter(|list| sight.sees_list(list)).cloned().collect()
     }
@@ -140,7 +140,7 @@ impl BroadcastDesk {
     pub(super) fn remove_list(
         &self,
         list: &str,
-        sight: &Sight,
+        sight: &XpidSight,
     ) -> Result<ListDocument, BroadcastRefusal> {
         let mut standing = self.standing();
         let document = standing.lists.get(list).cloned().ok_or_else(|| unknown("list"))?;

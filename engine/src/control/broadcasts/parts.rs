@@ -1,8 +1,8 @@
 //! A body of several parts (multipart/form-data, RFC 7578), read as it comes: one part at a time,
 //! in the order in which they were sent.
 //!
-//! **Never here:** what a part says. **Invariants:** memory is bounded by one piece of the body, one
-//! head and one delimiter, whatever is sent; a part without its delimiter is said to be cut off,
+//! **Never here:** what a part says. **Invariants:** memory is bounded by one piece of the body,
+//! one head and one delimiter, whatever is sent; a part without its delimiter is said to be cut off,
 //! never to have ended.
 
 use std::pin::Pin;
@@ -236,7 +236,8 @@ mod tests {
 
     const BODY: &str = "preamble\r\n--b\r\nContent-Disposition: form-data; name=\"manifest\"\r\n\
         Content-Type: application/json\r\n\r\n{\"a\":1}\r\n--b\r\n\
-        content-disposition: form-data; filename=\"l.csv\"; name=list\r\n\r\nmsn\r\n--bx\r\n-\r\n--b--\r\n";
+        content-disposition: form-data; filename=\"l.csv\"; name=list\r\n\r\n\
+        msn\r\n--bx\r\n-\r\n--b--\r\n";
 
     /// A body that comes in pieces of so many octets.
     struct Pieces(Vec<u8>, usize);

@@ -17,7 +17,7 @@ use super::handling::{act, beside, stopping};
 use super::lists::{ImportWanted, Imported};
 use super::parts::Parts;
 use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, ROLE, TOO_MANY_REFUSED, refused};
-use super::sight::Sight;
+use super::sight::XpidSight;
 use super::taking_in::{options_of, take_in};
 use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::{Leg, Manifest};
@@ -89,7 +89,7 @@ pub(super) async fn send(
         return Err(wrong("the part behind the manifest is the list: -F list=@FILE"));
     }
     let manifest = Manifest::read(&octets)?;
-    let sight = Sight::of(&caller);
+    let sight = XpidSight::of(&caller);
     let judged = manifest.clone();
     let wanted = beside(Arc::clone(&desk), move |desk| desk.may_send(&sight, &judged)).await?;
     let line = Act::new("list create").after(&wanted);
@@ -101,8 +101,9 @@ pub(super) async fn send(
         let sent = start(&desk, &caller, (manifest, wanted), parts.rest()).await;
         if sent.is_err() {
             let line = Act::new(format!("list remove {list}"));
-            let removed =
-                act(&caller, desk, line, move |desk, _| desk.remove_list(&list, &Sight::whole()));
+            let removed = act(&caller, desk, line, move |desk, _| {
+                desk.remove_list(&list, &XpidSight::whole())
+            });
             if let Err(refusal) = removed.await {
                 let error = refusal.sentence;
                 tracing::warn!(error, "the list of a broadcast that did not start stays");
@@ -157,7 +158,11 @@ async fn check_and_start(
 
 impl BroadcastDesk {
     /// Refuses what cannot be sent by one request, before its list is read; that list.
-    fn may_send(&self, sight: &Sight, manifest: &Manifest) -> Result<ListWanted, BroadcastRefusal> {
+    fn may_send(
+        &self,
+        sight: &XpidSight,
+        manifest: &Manifest,
+    ) -> Result<ListWanted, BroadcastRefusal> {
         if !manifest.legs.iter().any(|leg| leg.audience.list == UPLOAD) {
             let place = Some("/legs/0/audience/list".to_owned());
             let sentence = "the list that comes with it is called upload: name it in a leg";

@@ -22,12 +22,12 @@ use wire::terms::ids::Xpid;
 
 /// What somebody sees.
 #[derive(Clone, Debug)]
-pub struct Sight {
+pub struct XpidSight {
     /// Of these XPIDs; none: of all.
     xpids: Arc<[Xpid]>,
 }
 
-impl Sight {
+impl XpidSight {
     /// Of whoever was let in.
     pub fn of(caller: &Caller) -> Self {
         Self { xpids: caller.xpids() }
@@ -110,7 +110,7 @@ pub fn look(
     request: &Request,
 ) -> Result<(), BroadcastRefusal> {
     let Some(caller) = request.extensions().get::<Caller>() else { return Ok(()) };
-    let sight = Sight::of(caller);
+    let sight = XpidSight::of(caller);
     for (kind, name) in names {
         match kind {
             "list" => desk.see_list(&sight, name)?,
@@ -124,14 +124,14 @@ pub fn look(
 impl BroadcastDesk {
     /// # Errors
     /// It is not there, for this one.
-    pub(super) fn see_list(&self, sight: &Sight, list: &str) -> Result<(), BroadcastRefusal> {
+    pub(super) fn see_list(&self, sight: &XpidSight, list: &str) -> Result<(), BroadcastRefusal> {
         let standing = self.standing();
         // Who sees everything is told by whoever looks for it.
         let is_seen = standing.lists.get(list).is_some_and(|list| sight.sees_list(list));
         if is_seen || sight.is_whole() { Ok(()) } else { Err(unknown("list")) }
     }
 
-    fn see_broadcast(&self, sight: &Sight, broadcast: &str) -> Result<(), BroadcastRefusal> {
+    fn see_broadcast(&self, sight: &XpidSight, broadcast: &str) -> Result<(), BroadcastRefusal> {
         let standing = self.standing();
         let entry = standing.broadcasts.get(broadcast);
         let is_seen = entry.is_some_and(|entry| sight.sees_broadcast(&entry.document));
@@ -141,7 +141,7 @@ impl BroadcastDesk {
     /// Refuses a manifest that names what its writer does not see.
     pub(super) fn may_name(
         &self,
-        sight: &Sight,
+        sight: &XpidSight,
         manifest: &Manifest,
     ) -> Result<(), BroadcastRefusal> {
         if !sight.has(&manifest.xpid) {
@@ -166,7 +166,7 @@ impl BroadcastDesk {
 
     fn may_name_in(
         &self,
-        sight: &Sight,
+        sight: &XpidSight,
         leg: &Leg,
     ) -> Result<(), (&'static str, BroadcastRefusal)> {
         let audience = &leg.audience;

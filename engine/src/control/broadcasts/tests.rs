@@ -4,7 +4,7 @@ use super::desk::BroadcastDesk;
 use super::documents::{FollowerWanted, ListWanted, Stage, UpdateWanted, WantedLife};
 use super::lists::{ImportWanted, Piece};
 use super::now::Now;
-use super::sight::Sight;
+use super::sight::XpidSight;
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::{Manifest, OtherBroadcast, Texts};
@@ -456,7 +456,7 @@ fn a_retraction_has_nothing_of_what_would_keep_it_from_being_sent() {
         texts: follower("c").texts,
         ..UpdateWanted::default()
     };
-    let by = ("author", &Sight::whole());
+    let by = ("author", &XpidSight::whole());
     let made = bench.desk.update((&broadcast, new), wanted, by).expect("a draft");
     bench.desk.check(&made.broadcast).expect("an update can be checked too");
 }
@@ -478,7 +478,7 @@ fn an_update_has_other_parts_of_the_manifest_where_it_says_so_and_the_rest_as_be
         let wanted: UpdateWanted = wire::json::read_exact(&mut text.as_bytes().to_vec())
             .unwrap_or_else(|error| panic!("{error}: {text}"));
         let new = BroadcastDesk::next_identifier();
-        bench.desk.update((&broadcast, new), wanted, ("author", &Sight::whole()))
+        bench.desk.update((&broadcast, new), wanted, ("author", &XpidSight::whole()))
     };
     let (list, texts) = (&bench.list, r#"{"variants":{"en":"y"},"fallback":["en"]}"#);
     let legs = format!(r#"[{{"audience":{{"list":"{list}","areas":["13101"]}},"texts":{texts}}}]"#);

@@ -18,7 +18,7 @@ use super::tongue::number;
 use super::words;
 use crate::broadcast::manifest::Manifest;
 use crate::control::admin::{AdminError, Caller, FORM_WORD, Filled, Parameters};
-use crate::control::broadcasts::{ListDocument, Sight};
+use crate::control::broadcasts::{ListDocument, XpidSight};
 
 const PATH: &str = "/dashboard/new";
 /// What a reqid is made of.
@@ -61,7 +61,7 @@ pub(super) async fn show(
                     )
                 )
             }
-            (form(&reader, &state.desk.lists(&Sight::of(&caller))))
+            (form(&reader, &state.desk.lists(&XpidSight::of(&caller))))
         }
     };
     Page { reader: &reader, title, tone: Tone::Plain, is_live: false, body }.ok()

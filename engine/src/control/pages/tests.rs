@@ -88,6 +88,11 @@ fn pace() -> PaceFigures {
     PaceFigures { per_second: 33_333, weight: 1, waves: (1, 1), limited_by }
 }
 
+fn lanes() -> BTreeMap<String, u64> {
+    let classes = ["emergency", "urgent", "standard", "exercise"];
+    classes.map(|class| (class.to_owned(), 10_000_000)).into()
+}
+
 /// A broadcast to ten million, with all that it can have.
 fn full() -> Snapshot {
     let reason = |outcome: Outcome, code: usize| ReasonFigures {
@@ -103,14 +108,11 @@ fn full() -> Snapshot {
         open: 100_000,
         lost: 100_000,
     };
-    let mark = |share: &str| Mark {
-        share: share.to_owned(),
-        after_ms: Some(123_456_789),
-        running_ms: Some(123_456_789),
-    };
+    let after_ms = Some(123_456_789);
+    let mark = |share: &str| Mark { share: share.to_owned(), after_ms, running_ms: after_ms };
     let marks: Vec<Mark> = ["50", "85", "90", "95", "99", "last"].map(mark).into();
-    let mut counts: BTreeMap<String, u64> =
-        OUTCOMES.into_iter().map(|outcome| (outcome.word().to_owned(), 123_456)).collect();
+    let words = OUTCOMES.into_iter().map(|outcome| (outcome.word().to_owned(), 123_456));
+    let mut counts: BTreeMap<String, u64> = words.collect();
     counts.insert("delivered".to_owned(), 10_000_000 - 12 * 123_456);
     Snapshot {
         broadcast: "bc-01234567890123456789012345".to_owned(),
@@ -126,9 +128,7 @@ fn full() -> Snapshot {
         adds_up: true,
         rate: RateFigures { now: 655_000, mean: 655_000, shards: vec![32_000; 16] },
         pace: pace(),
-        lanes: ["emergency", "urgent", "standard", "exercise"]
-            .map(|class| (class.to_owned(), 10_000_000))
-            .into(),
+        lanes: lanes(),
         retries_per_second: 655_000,
         goal_ms: Some(12_345_678),
         left: Some(TimeLeft { seconds: 62, least: 50, most: Some(80) }),

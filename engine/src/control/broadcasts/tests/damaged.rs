@@ -108,7 +108,7 @@ fn a_damaged_document_keeps_nothing_else_from_going_on() {
         let refusal = bench.desk.progress(broadcast, false).expect_err("nobody can say");
         assert!(refusal.sentence.contains("damaged"), "{}", refusal.sentence);
     }
-    let all = bench.desk.all(&super::Sight::whole()).expect("shown");
+    let all = bench.desk.all(&super::XpidSight::whole()).expect("shown");
     let damaged = all.iter().filter(|progress| progress.state == "damaged");
     assert_eq!(damaged.count(), broken.len(), "and somebody sees that");
     let may_follow = bench.engine.broadcasts.may_follow.lock().expect("no panic").clone();
@@ -192,7 +192,7 @@ fn a_retraction_leaves_nobody_out_and_finds_its_lists_and_a_place() {
     for list in [&except, &bench.list] {
         let refusal = bench
             .desk
-            .remove_list(list, &super::Sight::whole())
+            .remove_list(list, &super::XpidSight::whole())
             .expect_err("it may have to be taken back");
         assert!(refusal.sentence.contains("taken back"), "{}", refusal.sentence);
     }
