@@ -2,8 +2,8 @@
 //! in the order in which they were sent.
 //!
 //! **Never here:** what a part says. **Invariants:** memory is bounded by one piece of the body,
-//! one head and one delimiter, whatever is sent; a part without its delimiter is said to be cut off,
-//! never to have ended.
+//! one head and one delimiter, whatever is sent; a part without its delimiter is said to be cut
+//! off, never to have ended.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -133,7 +133,8 @@ impl BroadcastDesk {
     }
 
     /// A manifest with the texts of its templates written out, and the word for an exercise in
-    /// front of those of one, which is what is checked, approved and sent; and the templates' versions.
+    /// front of those of one, which is what is checked, approved and sent; and the templates'
+    /// versions.
     pub(super) fn written_out(
         &self,
         manifest: &Manifest,
