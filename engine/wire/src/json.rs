@@ -10,6 +10,7 @@
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use serde_path_to_error::Segment;
 
 use crate::push::limits::NESTING_MAX;
 
@@ -48,9 +49,36 @@ pub fn read_exact<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentE
         Some(b'{') | None => {}
         Some(_) => return Err(DocumentError::NoObject),
     }
-    let document: NothingElse<T> =
-        simd_json::from_slice(octets).map_err(|error| content(&error))?;
-    Ok(document.0)
+    let mut again = octets.to_vec();
+    match simd_json::from_slice::<NothingElse<T>>(octets) {
+        Ok(document) => Ok(document.0),
+        Err(error) => Err(placed::<T>(&mut again, &error)),
+    }
+}
+
+/// The cause with its place in the document: what is refused is read once more for that, as to
+/// keep the place takes time.
+fn placed<T: DeserializeOwned>(octets: &mut [u8], error: &simd_json::Error) -> DocumentError {
+    let plain = content(error);
+    let Ok(mut deserializer) = simd_json::Deserializer::from_slice(octets) else { return plain };
+    let read = serde_path_to_error::deserialize::<_, NothingElse<T>>(&mut deserializer);
+    let Err(found) = read else { return plain };
+    let place: String = found.path().iter().map(pointer).collect();
+    let DocumentError::Content(cause) = content(found.inner()) else { return plain };
+    // A field that is unknown is named as it is.
+    match place.is_empty() || cause.starts_with("unknown field") {
+        true => DocumentError::Content(cause),
+        false => DocumentError::Content(format!("{place}: {cause}")),
+    }
+}
+
+/// A step of a place, as a JSON pointer has it.
+fn pointer(step: &Segment) -> String {
+    match step {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    }
 }
 
 /// The cause in the words of the type that was to be read, where it is the one that complains.
@@ -121,6 +149,19 @@ mod tests {
 
     fn exact(text: &str) -> Result<Outer, String> {
         read_exact(&mut text.as_bytes().to_vec()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (text, place) in [
+            (r#"{"inner":{"a":-1}}"#, "/inner/a: "),
+            (r#"{"inner":{"a":1},"texts":["x",2]}"#, "/texts/1: "),
+        ] {
+            let error = exact(text).expect_err("it is wrong");
+            assert!(error.starts_with(place), "{text}: {error}");
+        }
+        let error = exact(r#"{"texts":[]}"#).expect_err("a field lacks");
+        assert!(error.starts_with("missing field `inner`"), "{error}");
     }
 
     #[test]
