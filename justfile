@@ -28,7 +28,7 @@ drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
 # Heavier runs for a quiet machine: simulate, simulate-seeds, kills, carriers, handed, power, timing, poll, partitions, alive,
-# flood, unread, full-device, handshakes, histories, lists, broadcasts, broadcast-kills,
+# flood, unread, full-device, handshakes, histories, lists, broadcasts, broadcast-kills, broadcast-cuts,
 # cluster-simulate, cluster-explore, cluster-fence, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
@@ -84,7 +84,10 @@ _heavy-lists:
     HAYAUMA_LISTS=1000000 cargo test --release -p dataplane --lib lists::tests::agreement -- --nocapture
 
 _heavy-broadcast-kills KILLS="1000" ROWS="100000":
-    HAYAUMA_TEST_BROADCAST_KILLS={{KILLS}} HAYAUMA_TEST_BROADCAST_ROWS={{ROWS}} cargo test -p tests --test broadcast_kills kills -- --nocapture
+    HAYAUMA_TEST_BROADCAST_KILLS={{KILLS}} HAYAUMA_TEST_BROADCAST_ROWS={{ROWS}} cargo test --profile kills -p tests --test broadcast_kills kills -- --nocapture
+
+_heavy-broadcast-cuts CUTS="20":
+    HAYAUMA_TEST_BROADCAST_CUTS={{CUTS}} cargo test --profile kills -p tests --test broadcast_cuts -- --nocapture
 
 _heavy-broadcasts:
     HAYAUMA_BROADCASTS=100000 cargo test --release -p dataplane --lib broadcast::slice -- --nocapture

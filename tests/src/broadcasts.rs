@@ -154,7 +154,15 @@ impl<'a> Broadcaster<'a> {
     /// # Panics
     /// When that does not come.
     pub fn ended(&self, broadcast: &str) -> ProgressDocument {
-        wait::until_within(ENDS_WITHIN, "the broadcast's end", || {
+        self.ended_within(broadcast, ENDS_WITHIN)
+    }
+
+    /// The same of one that takes its time.
+    ///
+    /// # Panics
+    /// As [`Self::ended`].
+    pub fn ended_within(&self, broadcast: &str, within: Duration) -> ProgressDocument {
+        wait::until_within(within, "the broadcast's end", || {
             let progress = self.status(broadcast);
             progress.document.ended.is_some().then_some(progress)
         })

@@ -10,6 +10,8 @@
 //! as never written.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 /// What ends a line that a death tore.
@@ -42,9 +44,15 @@ impl Terminals {
     pub fn read(path: &Path) -> Self {
         let mut pushes: HashMap<u64, Seen> = HashMap::new();
         let mut book = Self::default();
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-        for line in lines.filter(|line| !line.ends_with(TORN)) {
+        let Ok(file) = File::open(path) else { return book };
+        // Line by line: the book of ten million rows is half a gigabyte.
+        let (mut file, mut text) = (BufReader::new(file), String::new());
+        while file.read_line(&mut text).expect("a readable book") > 0 {
+            let taken = std::mem::take(&mut text);
+            // The last may have no end.
+            let Some(line) = taken.strip_suffix('\n').filter(|line| !line.ends_with(TORN)) else {
+                continue;
+            };
             let (what, push, mask) =
                 parse(line).unwrap_or_else(|| panic!("{line:?} in the terminals' book"));
             let seen = pushes.entry(push).or_default();
