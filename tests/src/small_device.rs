@@ -49,7 +49,8 @@ impl SmallDevice {
         std::fs::create_dir(&mounted).expect("a writable directory");
         let script = format!(
             "mount -t tmpfs -o size={mebibytes}m none \"$0\" && \
-             if [ -e \"$1\" ]; then cp -a \"$1\" \"$0/data\"; fi && echo mounted && exec cat"
+             if [ -e \"$1\" ]; then cp -a \"$1\" \"$0/data\"; rm -f \"$0/data/origin\"; fi \
+             && echo mounted && exec cat"
         );
         let mut holder = Command::new("unshare")
             .args(["-rm", "sh", "-c", &script])
@@ -91,6 +92,8 @@ impl SmallDevice {
             let mut copy = Command::new("cp");
             let copied = copy.arg("-a").args([&site.data_dir(), &mounted.join("data")]).status();
             assert!(copied.is_ok_and(|status| status.success()), "a copy of the data directory");
+            // It takes the original's place.
+            let _ = std::fs::remove_file(mounted.join("data").join("origin"));
         }
         Some(Self { holder: None, _given: Some((directory, lock)), mounted })
     }

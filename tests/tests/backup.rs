@@ -1,7 +1,9 @@
 //! `queue backup` while the engine is at work: everything acknowledged before it began is in the
 //! copy, and the copy is a data directory like any other.
 
+use hayauma::control::broadcasts::ProgressDocument;
 use std::os::unix::fs::symlink;
+use tests::broadcasts::{Broadcaster, manifest, msn, rows};
 use tests::load::Load;
 use tests::push::{Body, XPID};
 use tests::site::Site;
@@ -79,9 +81,10 @@ fn asked_for(acked: Vec<u64>) -> Vec<u64> {
 
 /// An engine serves from the copy, knows every push, finishes what was not, and its books add up.
 fn check(target: &std::path::Path, load: &Load, acked: &[u64]) {
-    let copy = site();
+    let mut copy = site();
     symlink(target, copy.data_dir()).expect("a writable directory");
     assert!(copy.must(&["queue", "verify"]).contains("no damage"));
+    copy.set("--take-over", "true");
     let engine = copy.start();
     assert_eq!(
         load.count_unknown(engine.push_address(), acked),
@@ -99,6 +102,53 @@ fn check(target: &std::path::Path, load: &Load, acked: &[u64]) {
     engine.stop();
     let proof = copy.must(&["billing", "reconcile"]);
     assert!(proof.contains("open pushes: 0") && proof.contains("the books add up"), "{proof}");
+}
+
+#[test]
+fn a_copy_is_looked_at_until_somebody_takes_over_and_sends_nothing_by_itself() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2);
+    let people = Broadcaster::new(&site, 200);
+    let engine = site.start();
+    let list = people.list(&rows(100));
+    let broadcast = people.started(&manifest(&list, "02", "slow", r#""pace":{"per_second":10},"#));
+    let delivered = |site: &Site| {
+        let text = site.must(&["broadcast", "status", &broadcast, "--json"]);
+        let progress: ProgressDocument =
+            simd_json::from_slice(&mut text.into_bytes()).expect("a document");
+        progress.counts["delivered"]
+    };
+    wait::until_true("some rows", || delivered(&site) > 5);
+    let target = site.path("copy");
+    let [data, copy] = [site.data_dir(), target.clone()].map(|path| path.display().to_string());
+    site.must(&["queue", "backup", &data, &copy]);
+    site.must(&["broadcast", "cancel", &broadcast]);
+    engine.stop();
+    let mut copied = Site::new(tests::programs!());
+    copied.shards(2);
+    symlink(&target, copied.data_dir()).expect("a writable directory");
+    let engine = copied.start();
+    assert!(engine.log().contains("LOOKING ON"), "{}", engine.log());
+    let ready = engine.admin().request("GET", "/readyz", "");
+    assert_eq!(ready.status(), 503);
+    assert!(ready.text().contains("--take-over"), "{}", ready.text());
+    let push = Body::push(&msn(150), "single").request();
+    assert_eq!(engine.connect().ask(&push).code(), "8004", "nothing is taken");
+    assert_ne!(engine.admin().request("POST", "/resume", "").status(), 200);
+    let before = delivered(&copied);
+    engine.admin().await_durable();
+    let figures = || engine.admin().figure("attempts");
+    assert_eq!((figures(), delivered(&copied)), (0, before), "nothing begins");
+    engine.stop();
+    copied.set("--take-over", "true");
+    let engine = copied.start();
+    wait::until_true("it goes on", || delivered(&copied) > before);
+    engine.stop();
+    // From then on it is the original.
+    copied.set("--take-over", "false");
+    let engine = copied.start();
+    assert!(!engine.log().contains("LOOKING ON"), "{}", engine.log());
+    engine.stop();
 }
 
 #[test]

@@ -424,3 +424,33 @@ fn an_upload_that_is_refused_before_its_end_says_why() {
     assert!(refused.stderr.contains("there is no list"), "{}", refused.stderr);
     engine.stop();
 }
+
+#[test]
+fn an_import_in_which_the_engine_dies_has_its_end_in_the_audit() {
+    let mut site = Site::new(tests::programs!());
+    let address = ports::free_address();
+    site.set("--broadcast", &address.to_string());
+    let author = site.must(&["token", "add", "author", "--role", "author"]);
+    let token = author.split_whitespace().last().expect("a token").to_owned();
+    let engine = site.start();
+    let list = site.must(&["list", "create", "everybody"]).trim().to_owned();
+    let head = format!(
+        "PUT /lists/{list}/versions HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+         X-Hayauma-Order: 1\r\nContent-Type: text/csv\r\nContent-Length: 1000000\r\n\r\nmsn\r\n"
+    );
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.write_all(head.as_bytes()).expect("taken");
+    let audit = || std::fs::read_to_string(site.data_dir().join("audit.jsonl")).expect("the audit");
+    let act = |verb: &str| format!(r#""act":"{verb}list import {list}"#);
+    wait::until_true("the import's begin", || audit().contains(&act("")));
+    engine.kill();
+    drop(stream);
+    let engine = site.start();
+    let lines = audit();
+    assert_eq!(lines.matches(&act("not done: ")).count(), 1, "{lines}");
+    engine.stop();
+    let engine = site.start();
+    assert_eq!(audit().matches(&act("not done: ")).count(), 1, "once");
+    site.must(&["audit", "verify"]);
+    engine.stop();
+}

@@ -93,3 +93,45 @@ fn what_is_for_those_whom_a_live_broadcast_reaches_waits_for_each_of_them() {
     assert!(skipped.contains("skipped (7005)"), "{skipped}");
     engine.stop();
 }
+
+#[test]
+fn a_retraction_of_what_is_paused_goes_to_all_who_have_the_text_however_many_wait_for_theirs() {
+    const ALL: u64 = 2_000;
+    let mut site = Site::new(tests::programs!());
+    // One phone in twenty is there.
+    let away = (0..ALL).step_by(20).map(|number| format!("{}-{}", msn(number), msn(number + 18)));
+    let away: Vec<(String, &str)> = away.map(|phones| (phones, "absent")).collect();
+    site.shards(2).set_lines(&away);
+    let people = Broadcaster::new(&site, ALL);
+    let mut engine = site.start();
+    let list = people.list(&rows(ALL));
+    let first = people.started(&manifest(&list, "02", "first", ""));
+    wait::until_true("one in twenty has it", || {
+        let progress = people.status(&first);
+        (count(&progress, "delivered"), count(&progress, "held")) == (ALL / 20, ALL / 20 * 19)
+    });
+    site.must(&["broadcast", "pause", &first]);
+    let areas = r#""areas":["13101","27100","01100"]"#;
+    let of = format!(r#"{areas},"of":{{"broadcast":"{first}","outcomes":["delivered"]}}"#);
+    let wrong = manifest(&list, "02", "wrong", r#""pace":{"per_second":500},"#);
+    let second = people.started(&wrong.replace(areas, &of));
+    wait::until_true("whoever has the text is told", || {
+        let progress = people.status(&second);
+        (count(&progress, "delivered"), count(&progress, "waiting")) == (ALL / 20, ALL / 20 * 19)
+    });
+    // What waits for the other's rows has not begun, and a death leaves no doubt of it.
+    engine.kill();
+    engine = site.start();
+    let doubts = people.status(&second).doubts;
+    assert!(doubts <= 200, "{doubts} in doubt");
+    site.must(&["broadcast", "resume", &first]);
+    for (phones, _) in &away {
+        site.must(&["network", "set", "home", phones]);
+    }
+    let progress = people.ended(&first);
+    assert_eq!(count(&progress, "delivered"), ALL, "{:?}", progress.counts);
+    let progress = people.ended(&second);
+    assert_eq!(count(&progress, "delivered"), ALL, "{:?}", progress.counts);
+    engine.stop();
+    assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
+}

@@ -62,6 +62,24 @@ fn a_row_is_judged_at_its_turn_and_the_first_reason_counts() {
 }
 
 #[test]
+fn a_text_that_waits_for_its_phone_is_not_sent_there_a_second_time() {
+    let mut site = Site::new(tests::programs!());
+    site.shards(2).set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);
+    let people = Broadcaster::new(&site, 4);
+    let engine = site.start();
+    let list = people.list(&rows(4));
+    let first = people.started(&manifest(&list, "02", "first", ""));
+    wait::until_true("2 held", || count(&people.status(&first), "held") == 2);
+    let skips = r#""duplicates":{"window_seconds":3600,"action":"skip"},"#;
+    let second = people.started(&manifest(&list, "02", "second", skips));
+    let progress = people.ended(&second);
+    assert_eq!(count(&progress, "skipped"), 4, "{:?}", progress.counts);
+    site.must(&["network", "set", "home", &format!("{}-{}", msn(0), msn(1))]);
+    assert_eq!(count(&people.ended(&first), "delivered"), 4);
+    engine.stop();
+}
+
+#[test]
 fn a_recipients_reqid_is_the_broadcasts_and_withdraws_that_one_row() {
     let mut site = Site::new(tests::programs!());
     site.shards(2).set_lines(&[(msn(0), "absent")]);

@@ -503,6 +503,9 @@ fn text_of_check(document: &BroadcastDocument) -> String {
     for (language, rows) in &found.languages {
         text += &format!("  language {language:<8} {rows}\n");
     }
+    for (wave, rows) in found.waves.iter().enumerate() {
+        text += &format!("  wave {:<12} {rows}\n", wave + 1);
+    }
     text += &check.cost.map_or_else(String::new, |yen| format!("  costs {yen} yen\n"));
     text += &check.forecast.as_ref().map(text_of_forecast).unwrap_or_default();
     for warning in &check.warnings {

@@ -98,8 +98,14 @@ impl Act {
 
     /// The line that follows when the engine ended between this line and its act.
     pub fn undone(line: &AuditLine) -> Self {
+        Self::new(line.act.clone()).interrupted()
+    }
+
+    /// The line that follows when the engine ended in the act.
+    #[must_use]
+    pub fn interrupted(self) -> Self {
         let why = "the engine ended before it was done";
-        Self::new(format!("not done: {}", line.act)).after(&why)
+        Self::new(format!("not done: {}", self.what)).after(&why)
     }
 
     /// The line that follows when some of the act stands and the rest was not done.

@@ -18,6 +18,17 @@ use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn, Xpid};
 
+/// What would become of pushes to some phones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Foresight {
+    /// Those without a contract.
+    pub uncontracted: u64,
+    /// Of the others those whom a carrier would be sent to.
+    pub by_carrier: u64,
+    /// Those whose shards did not answer: nothing is known of them.
+    pub unanswered: u64,
+}
+
 /// The running engine as the control plane sees it.
 ///
 /// The calls block until every shard concerned has the change, so they are made on the store
@@ -97,12 +108,18 @@ pub trait Engine: Send + Sync + 'static {
     /// The registration of an XPID, and what its notifications are sent with; `None`: there is
     /// none.
     fn calling_for(&self, xpid: Xpid) -> Option<(Registration, Outbound)>;
-    /// How many of these phones have no contract with an XPID, and how many of the others a carrier
-    /// would be sent to, as the shards know it now.
+    /// What would become of pushes of an XPID to these phones, as the shards know it now; whoever
+    /// does not answer at once keeps nobody waiting.
     ///
     /// # Errors
-    /// The engine is stopping or a shard does not answer.
-    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> Result<(u64, u64), ControlError>;
+    /// The engine is stopping.
+    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> Result<Foresight, ControlError>;
+    /// Whether it was started to look on: nothing is taken, and nothing leaves.
+    fn looks_on(&self) -> bool;
+    /// What of broadcasts cannot be read, though pushes are taken: a sentence each.
+    fn troubles(&self) -> Vec<String>;
+    /// Notes that.
+    fn note_troubles(&self, troubles: Vec<String>);
     /// How many shards there are.
     fn shards(&self) -> usize;
     /// The highest ordinal of a broadcast that a shard's journal had something of at the start; 0:
@@ -111,8 +128,9 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// The engine is stopping or a shard does not answer.
     fn highest_broadcast(&self) -> Result<u32, ControlError>;
-    /// Tells every shard of a broadcast that was started, and what was ordered of it since, which
-    /// a shard carries out before any row has its turn; returns when each has it durable.
+    /// Tells every shard of a broadcast that was started, what was ordered of it since, which a
+    /// shard carries out before any row has its turn, and who wants none; returns when each has it
+    /// durable. Of a chain a shard stops the older ones with it.
     ///
     /// # Errors
     /// The engine is stopping or a shard does not answer: all others have begun.
@@ -120,6 +138,7 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         broadcast: &Arc<RunningBroadcast>,
         behind: &[Order],
+        suppression: &Arc<OptOuts>,
     ) -> Result<(), ControlError>;
     /// Of broadcasts that were started before this start of the engine none but these may still be
     /// told of: what the journals have of others is dead.

@@ -9,11 +9,11 @@ use crate::broadcast::life::{End, Life};
 use crate::broadcast::mutation::RowMutation;
 use crate::broadcast::outcomes::Outcome;
 use crate::broadcast::past::PastBroadcast;
-use crate::broadcast::running::{RunningBroadcast, RunningPace};
+use crate::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms};
 use crate::broadcast::slice::{Order, Plan, Slice};
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
-use crate::control::engine::Engine;
+use crate::control::engine::{Engine, Foresight};
 use crate::gateway::broadcasting::BroadcastRule;
 use crate::gateway::permissions::ClassSet;
 use crate::gateway::registration::Registration;
@@ -28,6 +28,7 @@ use crate::shard::{
 };
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::ownership::shard_of;
 use wire::terms::time::WallMs;
 
 #[derive(Default)]
@@ -46,6 +47,9 @@ pub(crate) struct FakeEngine {
     pub(crate) removals_refused: AtomicUsize,
     /// Who gets no broadcast.
     pub(crate) suppressed: Mutex<Arc<OptOuts>>,
+    troubles: Mutex<Vec<String>>,
+    /// It was started to look on.
+    pub(crate) looks_on: AtomicBool,
     /// What its shards know of broadcasts.
     pub(crate) broadcasts: FakeBroadcasts,
 }
@@ -59,6 +63,8 @@ pub(crate) struct FakeBroadcasts {
     pub(crate) words_asked: Mutex<BTreeMap<u32, usize>>,
     /// The rows that were to be withdrawn.
     pub(crate) withdrawn: Mutex<Vec<(u32, Msn)>>,
+    /// Nobody takes what is to be remembered.
+    pub(crate) forgets_to_remember: Mutex<bool>,
     /// What happens once, right after a start was taken.
     pub(crate) behind_start: Mutex<Option<Meanwhile>>,
     /// What happens once, right after words were read.
@@ -79,12 +85,30 @@ pub(crate) struct FakeShard {
     pub(crate) stands: bool,
     /// Who gets no broadcast.
     pub(crate) suppressed: Arc<OptOuts>,
-    /// What is over and remembered.
-    pub(crate) past: BTreeSet<u32>,
+    /// What is over and remembered, and until when.
+    pub(crate) past: BTreeMap<u32, WallMs>,
     /// Each broadcast's part, and how many rows it has.
     pub(crate) known: BTreeMap<u32, (Slice, u32)>,
+    /// The alert that each belongs to, and its place in that.
+    chains: BTreeMap<u32, (Xpid, String, u8)>,
     /// The pace that it was told last.
     pub(crate) paces: BTreeMap<u32, RunningPace>,
+}
+
+impl FakeShard {
+    /// As a shard does: of a chain the newest alone goes on.
+    fn heed_chain(&mut self, terms: &RunningTerms) {
+        let Some(alertid) = terms.alertid.clone() else { return };
+        let own = (terms.xpid, alertid, terms.alertseq);
+        self.chains.insert(terms.ordinal, own.clone());
+        let of_chain = self.chains.iter().filter(|(_, (x, a, _))| (x, a) == (&own.0, &own.1));
+        let highest = of_chain.clone().map(|(_, chain)| chain.2).max().unwrap_or_default();
+        for ordinal in of_chain.map(|(ordinal, _)| ordinal) {
+            if let Some((slice, _)) = self.known.get_mut(ordinal) {
+                slice.order(Order::Chain { alertseq: highest });
+            }
+        }
+    }
 }
 
 impl Default for FakeBroadcasts {
@@ -101,6 +125,7 @@ impl FakeBroadcasts {
             may_follow: Mutex::default(),
             words_asked: Mutex::default(),
             withdrawn: Mutex::default(),
+            forgets_to_remember: Mutex::default(),
             behind_start: Mutex::default(),
             behind_words: Mutex::default(),
         }
@@ -159,6 +184,7 @@ impl FakeBroadcasts {
             let known = shard.known.entry(broadcast.terms.ordinal);
             let (slice, _) = known.or_insert_with(|| (Slice::new(plan), rows));
             behind.iter().for_each(|order| slice.order(*order));
+            shard.heed_chain(&broadcast.terms);
             let pace = broadcast.terms.pace;
             shard.paces.entry(broadcast.terms.ordinal).or_insert(pace);
         }
@@ -378,8 +404,10 @@ impl Engine for FakeEngine {
         &self,
         broadcast: &Arc<RunningBroadcast>,
         behind: &[Order],
+        suppression: &Arc<OptOuts>,
     ) -> Result<(), ControlError> {
         self.check()?;
+        let _ = self.broadcasts.each(|shard| shard.suppressed = Arc::clone(suppression));
         let started = self.broadcasts.start(broadcast, behind);
         happen(&self.broadcasts.behind_start);
         started
@@ -414,9 +442,12 @@ impl Engine for FakeEngine {
     }
 
     fn remember_broadcast(&self, past: &Arc<PastBroadcast>) -> Result<(), ControlError> {
+        if *self.broadcasts.forgets_to_remember.lock().expect("no panic") {
+            return Err(ControlError::NoAnswer);
+        }
         let ordinal = past.running.terms.ordinal;
         self.broadcasts.each(|shard| {
-            shard.past.insert(ordinal);
+            shard.past.insert(ordinal, past.until_ms);
         })
     }
 
@@ -449,11 +480,28 @@ impl Engine for FakeEngine {
         found.map(|registration| (registration, Outbound::default()))
     }
 
-    fn foresee(&self, xpid: Xpid, _: Class, msns: &[Msn]) -> Result<(u64, u64), ControlError> {
+    fn looks_on(&self) -> bool {
+        self.looks_on.load(Ordering::Relaxed)
+    }
+
+    fn note_troubles(&self, troubles: Vec<String>) {
+        *self.troubles.lock().expect("no panic") = troubles;
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        self.troubles.lock().expect("no panic").clone()
+    }
+
+    fn foresee(&self, xpid: Xpid, _: Class, msns: &[Msn]) -> Result<Foresight, ControlError> {
         self.check()?;
         let contracts = self.contracts.lock().expect("no panic");
+        let shards = self.broadcasts.shards.lock().expect("no panic");
+        let stands = |msn: &Msn| shards[shard_of(*msn, shards.len())].stands;
         let lacks = |msn: &&Msn| !contracts.is_empty() && !contracts.contains(&(**msn, xpid));
-        Ok((msns.iter().filter(lacks).count() as u64, 0))
+        let answered = || msns.iter().filter(|msn| !stands(msn));
+        let unanswered = (msns.len() - answered().count()) as u64;
+        let uncontracted = answered().filter(lacks).count() as u64;
+        Ok(Foresight { uncontracted, by_carrier: 0, unanswered })
     }
 
     fn set_lines(&self, msns: &[Msn], _line: Line) -> Result<u64, ControlError> {

@@ -44,6 +44,8 @@ pub struct EngineHandle {
     unpublished: Vec<AtomicBool>,
     names: HostNames,
     stopping: AtomicBool,
+    /// It was started to look on: nothing is taken, and nothing leaves.
+    looks_on: AtomicBool,
     driver: DriverKind,
     /// The plan is the one that is wanted; who was not told of it is told again.
     carriers: Mutex<(CarrierOrders, CarrierPlan)>,
@@ -51,6 +53,8 @@ pub struct EngineHandle {
     carriers_untold: AtomicBool,
     owed_contracts: Mutex<OwedContracts>,
     outbound: Mutex<Outbound>,
+    /// What of broadcasts cannot be read, for whoever asks whether all is well.
+    troubles: Mutex<Vec<String>>,
     /// How long a shard is waited for.
     patience: Duration,
 }
@@ -65,22 +69,33 @@ impl EngineHandle {
         orders.note_planned();
         let registry = Mutex::new(registry);
         let carriers = Mutex::new((orders, plan));
-        let [stopping, carriers_untold] = [false; 2].map(AtomicBool::new);
+        let [stopping, carriers_untold, looks_on] = [false; 3].map(AtomicBool::new);
         let unpublished = ports.threads.iter().map(|_| AtomicBool::new(false)).collect();
-        let outbound = Mutex::default();
+        let (outbound, troubles) = (Mutex::default(), Mutex::default());
         Arc::new(Self {
             ports,
             registry,
             unpublished,
             names,
             stopping,
+            looks_on,
             driver,
             carriers,
             carriers_untold,
             owed_contracts: Mutex::default(),
             outbound,
+            troubles,
             patience: TAKEN_TIMEOUT,
         })
+    }
+
+    /// From now on no push is taken, and nobody undoes that.
+    ///
+    /// # Errors
+    /// A shard does not answer.
+    pub(crate) fn look_on(&self) -> Result<(), ControlError> {
+        self.looks_on.store(true, Ordering::Relaxed);
+        self.tell_all(|done| ThreadMessage::Pause { paused: true, done })
     }
 
     fn spread(&self) -> Spread {
@@ -336,7 +351,15 @@ impl EngineHandle {
         &self,
         message: impl Fn(Sender<T>) -> BroadcastMessage,
     ) -> Result<Vec<T>, ControlError> {
-        let deadline = clock::instant() + self.patience;
+        self.ask_all_within(self.patience, message)
+    }
+
+    fn ask_all_within<T>(
+        &self,
+        patience: Duration,
+        message: impl Fn(Sender<T>) -> BroadcastMessage,
+    ) -> Result<Vec<T>, ControlError> {
+        let deadline = clock::instant() + patience.min(self.patience);
         let asked = self.send_each(deadline, || {
             let (reply, taken) = bounded(1);
             (message(reply), taken)

@@ -9,6 +9,7 @@ mod certificates;
 mod descriptors;
 mod disk;
 
+use crate::control::broadcasts::{UNREADABLE_REMEDY, unreadable};
 use crate::control::store::{STORE_FILE_NAME, Store};
 use crate::gateway::registration::Registration;
 use crate::io::driver::{DriverKind, DriverRefusal};
@@ -125,6 +126,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         check_port("port of broadcasts", config.broadcast.as_slice(), "--broadcast"),
         check_environment(config),
         check_registrations(config),
+        check_broadcasts(config),
     ];
     findings.extend(certificates::check_certificates(config));
     findings.extend([
@@ -142,6 +144,23 @@ pub fn first_fatal(findings: &[Finding]) -> Option<Fatal> {
     let finding = findings.iter().find(|finding| finding.severity == Severity::Fatal)?;
     let remedy = finding.remedy.clone().unwrap_or_else(|| finding.reason.repair().to_owned());
     Some(Fatal::with_remedy(finding.reason, finding.message.clone(), remedy))
+}
+
+fn check_broadcasts(config: &Config) -> Finding {
+    let subject = "broadcasts";
+    match unreadable(&config.data_dir) {
+        Ok(found) if found.is_empty() => Finding::good(subject, "all of them can be read"),
+        Ok(found) => Finding::warning(
+            subject,
+            format!("{} cannot be read: {}", found.len(), found.join("; ")),
+            UNREADABLE_REMEDY,
+        ),
+        Err(error) => Finding::warning(
+            subject,
+            format!("they cannot be looked at ({error})"),
+            "correct the permissions of lists and broadcasts in the data directory",
+        ),
+    }
 }
 
 fn check_kernel() -> Finding {

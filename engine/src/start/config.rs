@@ -165,6 +165,10 @@ pub struct Config {
     pub io: Io,
     /// Whether the demo client and its contracts are put into the store.
     pub demo: bool,
+    /// No push is taken, and nothing begins.
+    pub paused: bool,
+    /// A copied directory takes the original's place.
+    pub take_over: bool,
     /// Room for the queue on the device, all shards together, in octets.
     pub queue_octets: u64,
     /// Size of one journal segment, in octets.
@@ -333,6 +337,8 @@ impl Config {
         let partitions = settings.partitions.unwrap_or(shards);
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         let segment_octets = || default_segment_octets(queue_octets, partitions);
+        let waiting_max = settings.waiting_per_msn_max.unwrap_or(WAITING_PER_MSN_MAX_DEFAULT);
+        let home = || "home".to_owned();
         let delay_us = settings.commit_delay_us_max.unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT);
         Self {
             listen: settings.listen.unwrap_or_else(|| vec![loopback(8080)]),
@@ -363,12 +369,12 @@ impl Config {
             durability: settings.durability.unwrap_or(Durability::Power),
             io: settings.io.unwrap_or_default(),
             demo: settings.demo.unwrap_or(false),
+            paused: false,
+            take_over: false,
             queue_octets,
             segment_octets: settings.segment_bytes.map_or_else(segment_octets, |octets| octets.0),
             pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
-            waiting_per_msn_max: settings
-                .waiting_per_msn_max
-                .unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
+            waiting_per_msn_max: waiting_max,
             commit_delay_us_max: delay_us,
             idle_poll_us: settings.idle_poll_us.unwrap_or(0),
             connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
@@ -378,9 +384,7 @@ impl Config {
             broadcasts_kept_days: settings.broadcasts_kept_days.unwrap_or(KEPT_DAYS_DEFAULT),
             network: NetworkConfig {
                 line_states: settings.network_line_states,
-                default_line_state: settings
-                    .network_default_line_state
-                    .unwrap_or_else(|| "home".to_owned()),
+                default_line_state: settings.network_default_line_state.unwrap_or_else(home),
                 latency_ms,
                 latency_jitter_ms: settings
                     .network_latency_jitter_ms

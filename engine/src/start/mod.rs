@@ -7,6 +7,7 @@ pub mod config;
 pub mod driver;
 pub mod fingerprint_key;
 pub mod layout;
+pub mod origin;
 pub mod reshard;
 pub mod serve;
 pub mod signals;

@@ -12,7 +12,7 @@ use crate::billing;
 use crate::billing::BillingFiles;
 use crate::control;
 use crate::control::admin::{AdminServer, AdminTls, Keeping};
-use crate::control::broadcasts::{BroadcastDesk, BroadcastKeeper};
+use crate::control::broadcasts::{BroadcastDesk, BroadcastKeeper, interrupted_imports};
 use crate::control::carrier_plan::is_closed;
 use crate::control::demo;
 use crate::control::engine::Engine;
@@ -40,6 +40,7 @@ use crate::start::config::Config;
 use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
 use crate::start::layout;
+use crate::start::origin;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
@@ -68,8 +69,8 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 /// # Errors
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fatal> {
-    let (config, mut member) = Member::join(config)?;
-    let (lock, keys, store) = take_directory(&config, member.as_mut())?;
+    let (mut config, mut member) = Member::join(config)?;
+    let (lock, keys, store) = take_directory(&mut config, member.as_mut())?;
     let certified = Certified::read(&config)?;
     let listeners = bind("push port", "--listen", &config.listen)?;
     let for_customers = bind("SMPP port", "--smpp", &config.smpp)?;
@@ -110,7 +111,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         names_of_hosts,
         (driver.kind, orders, carriers),
     );
-    follow_others(&handle)?;
+    follow_others(&handle, config.paused)?;
     handle.call_with(&outbound);
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     let (admin_tls, calling) = (doors.tls.clone(), config.calling_files());
@@ -134,6 +135,26 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let has_lost_names = names.as_ref().is_some_and(|(names, _)| names.are_lost());
     drop((names, billing_files, lock));
     told_at_end(&config, has_lost_names, &handle)
+}
+
+/// Whether somebody is only to look at what there is, because that was said or the directory is a copy.
+fn looks_on(config: &Config) -> Result<bool, Fatal> {
+    let directory = config.data_dir.display();
+    let why = origin::look(&config.data_dir, config.take_over).map_err(|error| {
+        let cause = format!("where {directory} was made cannot be told ({error})");
+        Fatal::new(FatalReason::DataDirUnusable, cause)
+    })?;
+    if let Some(why) = why {
+        tracing::warn!(
+            %directory,
+            why,
+            "LOOKING ON: no push is taken, and no attempt, notification or broadcast begins; \
+             --take-over goes on in the original's place, which must not run beside it"
+        );
+    } else if config.paused {
+        tracing::warn!(%directory, "LOOKING ON, as --paused says: nothing is taken or begins");
+    }
+    Ok(why.is_some() || config.paused)
 }
 
 /// All has ended: what of it was not as it should be.
@@ -186,7 +207,12 @@ fn open_threads(
 }
 
 /// Has the shards told what changes outside: the addresses of names, and this host's own.
-fn follow_others(handle: &Arc<EngineHandle>) -> Result<(), Fatal> {
+fn follow_others(handle: &Arc<EngineHandle>, looks_on: bool) -> Result<(), Fatal> {
+    if looks_on {
+        handle.look_on().map_err(|error| {
+            Fatal::new(FatalReason::HostUnfit, format!("it cannot be paused ({error})"))
+        })?;
+    }
     handle
         .follow_names()
         .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
@@ -230,9 +256,10 @@ fn registrations(store: &Store, config: &Config) -> Result<Vec<Registration>, Fa
 
 /// Makes the data directory this engine's own: its lock, the key of its fingerprints, its registry.
 fn take_directory(
-    config: &Config,
+    config: &mut Config,
     member: Option<&mut Member>,
 ) -> Result<(DataDirLock, FingerprintKeys, Store), Fatal> {
+    let is_alone = member.is_none();
     let directory = &config.data_dir;
     host::directory::make_data_dir(directory).map_err(|error| {
         let named = directory.display();
@@ -255,6 +282,10 @@ fn take_directory(
         // What was accepted is served all the same.
         tracing::warn!(%error, "the audit cannot be opened: no order is taken until it can");
     }
+    for list in interrupted_imports(directory) {
+        store.note_interrupted(format!("list import {list}"));
+    }
+    config.paused = is_alone && looks_on(config)?;
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
     }
@@ -391,6 +422,7 @@ fn setup(
         inject_sync_hangs: injected(InjectionKind::SyncHangs),
         carriers: carriers.clone(),
         receipts_awaited_max: 2 * config.pushes_max as usize,
+        looks_on: config.paused,
         neighbours: None,
     }
 }

@@ -280,6 +280,7 @@ impl Plan {
             alertid: Some(format!("chain{}", self.chain)),
             ignores_suppression: false,
             skips_had_within_ms: None,
+            takes_back: false,
             of: self.of.into_iter().map(Some).collect(),
         };
         let text = row_text(RowName::text_mark(cast), self.segments);

@@ -132,6 +132,29 @@ fn a_broadcast_lives_its_whole_life_by_forms_without_a_script() {
     assert!(audit.contains("wrong town") && audit.contains("deputy sign in"), "{audit}");
 }
 
+#[test]
+fn whoever_approves_and_starts_sees_what_takes_it_back() {
+    let office = Office::new();
+    let people = Broadcaster::new(&office.site, 30);
+    let engine = office.site.start();
+    let list = people.list(&rows(30));
+    let ready = r#""retraction":{"reqid":"sorry","texts":{"variants":{"ja":"誤りです"},
+        "fallback":["ja"]}},"#;
+    let broadcast = people.draft(&tests::broadcasts::manifest(&list, "03", "wrong", ready));
+    people.check(&broadcast);
+    let deputy = Browser::signed_in(office.address, &office.approver, "ja");
+    let mayor = Browser::signed_in(office.address, &office.author, "en");
+    for (who, path) in [
+        (&deputy, format!("/dashboard/{broadcast}")),
+        (&deputy, format!("/dashboard/{broadcast}/confirm?act=approve")),
+        (&mayor, format!("/dashboard/{broadcast}/confirm?act=start")),
+    ] {
+        let text = good(who.see(&path)).text();
+        assert!(text.contains("誤りです") && text.contains("sorry"), "{path}: {text}");
+    }
+    engine.stop();
+}
+
 fn id_of(page: &str) -> &str {
     page.rsplit('/').next().unwrap_or_default()
 }

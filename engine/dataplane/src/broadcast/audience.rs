@@ -65,6 +65,9 @@ pub struct Addressed {
     pub languages: BTreeMap<String, u64>,
     /// By leg.
     pub legs: Vec<u64>,
+    /// By wave, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<u64>,
     /// The texts.
     pub texts: Vec<AddressedText>,
     /// Short messages in all.
@@ -115,12 +118,14 @@ pub fn address(
         let mut selector = Selector::new((manifest, catalogue), at, leg, source)?;
         let rows = source.list.view.rows() as usize;
         let mut mine = if sources.len() > 1 { vec![0u64; rows.div_ceil(64)] } else { Vec::new() };
+        let earlier = (&sources[..at], &taken[..]);
+        if selector.waves.are_there() {
+            selector.decide_waves(earlier, &mut found)?;
+        }
         for run in source.list.view.runs() {
-            if !selector.takes_area(&run) {
-                continue;
+            if selector.takes_area(&run) {
+                selector.take_run(&run, earlier, &mut mine, writer, &mut found)?;
             }
-            let earlier = &sources[..at];
-            selector.take_run(&run, (earlier, &taken), &mut mine, writer, &mut found)?;
         }
         taken.push(mine);
     }
@@ -224,7 +229,7 @@ impl<'a, 'b> Selector<'a, 'b> {
             choices: HashMap::new(),
             last: None,
             numbers: HashMap::new(),
-            waves: Sorter::new(&leg.waves, &source.waves, u64::from(source.list.view.rows())),
+            waves: Sorter::new(&leg.waves, &source.waves, source.list.view.rows()),
         })
     }
 
@@ -235,6 +240,44 @@ impl<'a, 'b> Selector<'a, 'b> {
             // What has no area belongs to no selection of areas.
             (Some(_), None) => false,
         }
+    }
+
+    /// Rows of this run are looked at from here on.
+    fn begin_run(&mut self, area: &str) {
+        self.area = key_of(area);
+        self.choices.clear();
+        self.last = None;
+    }
+
+    /// Decides which wave each row is in that the leg addresses.
+    fn decide_waves(
+        &mut self,
+        earlier: (&[LegSources<'_>], &[Vec<u64>]),
+        found: &mut Addressed,
+    ) -> Result<(), AudienceError> {
+        let view = &self.source.list.view;
+        for run in view.runs() {
+            if !self.takes_area(&run) {
+                continue;
+            }
+            self.begin_run(run.area.as_deref().unwrap_or("unknown"));
+            for number in run.first..run.first + run.rows {
+                let (msn, language, parameters) = self.row(number)?;
+                let choice = self.choice(run.number, (language, parameters), found)?;
+                let is_out = choice == Choice::Out || self.is_left_out(msn);
+                if !is_out && !is_of_earlier(msn, earlier) {
+                    self.waves.note(number);
+                }
+            }
+        }
+        let at = self.at;
+        let msn_of = |row| view.plain(row).map(|row| row.0).ok_or_else(|| damaged(at, row));
+        Ok(self.waves.decide(msn_of)?)
+    }
+
+    /// A row of the leg's list: its msn, language and parameters.
+    fn row(&self, number: u32) -> Result<(Msn, u8, u16), ManifestError> {
+        self.source.list.view.plain(number).ok_or_else(|| damaged(self.at, number))
     }
 
     fn take_run(
@@ -250,17 +293,19 @@ impl<'a, 'b> Selector<'a, 'b> {
             .chain(view.languages().iter().map(|tag| writer.language(tag)))
             .collect();
         let area = run.area.as_deref().unwrap_or("unknown");
-        self.area = key_of(area);
-        self.choices.clear();
-        self.last = None;
-        self.waves.begin_run(run.rows);
+        self.begin_run(area);
         let mut by_language = vec![0u64; languages.len()];
         let mut count = 0u64;
         for wave in 0..self.waves.count() {
             writer.begin_run((self.at as u32, wave), area);
             let mut taking = Taking { wave, count: 0, by_language: &mut by_language, mine };
             self.take_wave(run, earlier, &languages, &mut taking, writer, found)?;
-            count += taking.count;
+            let taken = taking.count;
+            count += taken;
+            if self.waves.are_there() {
+                found.waves.resize(usize::from(self.waves.count()), 0);
+                found.waves[usize::from(wave)] += taken;
+            }
         }
         if count > 0 {
             *found.areas.entry(area.to_owned()).or_default() += count;
@@ -285,19 +330,17 @@ impl<'a, 'b> Selector<'a, 'b> {
         found: &mut Addressed,
     ) -> Result<(), AudienceError> {
         const ROWS_AT_ONCE: usize = 8_192;
-        let view = &self.source.list.view;
         let mut rows = Vec::with_capacity(ROWS_AT_ONCE);
         for number in run.first..run.first + run.rows {
-            let Some((msn, language, parameters)) = view.plain(number) else {
-                return Err(damaged(self.at, number).into());
-            };
+            if !self.waves.is_in(taking.wave, number) {
+                continue;
+            }
+            let (msn, language, parameters) = self.row(number)?;
             let Choice::In(text) = self.choice(run.number, (language, parameters), found)? else {
                 continue;
             };
-            if self.is_left_out(msn) || is_of_earlier(msn, earlier) {
-                continue;
-            }
-            if !self.waves.takes(taking.wave, number - run.first, msn) {
+            // What is in a wave has been looked at.
+            if !self.waves.are_there() && (self.is_left_out(msn) || is_of_earlier(msn, earlier)) {
                 continue;
             }
             if let Some(word) = taking.mine.get_mut(number as usize / 64) {

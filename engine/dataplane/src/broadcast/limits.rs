@@ -29,6 +29,11 @@ pub const PARAMETERS_MAX: usize = 1_000_000;
 pub const SETS_MAX: usize = 2_000_000;
 /// Tables of results that are read at once, four octets a row each.
 pub const READINGS_MAX: usize = 4;
+/// Dry runs that are made at once, sixteen octets a row on the device each and as many in memory,
+/// and of one caller.
+pub const CHECKS_MAX: usize = 4;
+/// See there.
+pub const CHECKS_OF_ONE_MAX: usize = 2;
 /// Lists that are taken in at once.
 pub const IMPORTS_MAX: usize = 2;
 /// Refused lines that an account names.

@@ -178,6 +178,9 @@ pub struct OtherBroadcast {
     pub broadcast: String,
     /// Outcomes.
     pub outcomes: Vec<super::outcomes::Outcome>,
+    /// The leg of it that they are of, from 0; all where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leg: Option<u32>,
 }
 
 /// What is sent.
@@ -411,6 +414,15 @@ impl Manifest {
     pub fn class(&self) -> Option<Class> {
         let number = (self.class.len() == 2).then(|| self.class.parse().ok()).flatten();
         number.and_then(Class::from_number)
+    }
+
+    /// Whether it is for those alone whom others have reached: what takes them back is.
+    pub fn takes_back(&self) -> bool {
+        let is_of_reached = |leg: &Leg| {
+            let of = leg.audience.of.as_ref();
+            of.is_some_and(|of| of.outcomes.contains(&super::outcomes::Outcome::Delivered))
+        };
+        !self.legs.is_empty() && self.legs.iter().all(is_of_reached)
     }
 
     /// Text for people, or octets for devices.

@@ -28,4 +28,6 @@ pub enum RowMutation {
     ForgetMarks,
     /// After a planned stop rows begin before a record says that they do.
     WakingNotAwaited,
+    /// A row that was deferred begins before a record says that it is no longer.
+    RecallNotAwaited,
 }

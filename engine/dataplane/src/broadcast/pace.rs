@@ -28,8 +28,6 @@ pub struct Bucket {
     sent: u32,
     congested: u32,
     second: SteadyMs,
-    /// What it holds at most, as a part of a second's rows.
-    bursts: u64,
 }
 
 impl Bucket {
@@ -45,13 +43,7 @@ impl Bucket {
             sent: 0,
             congested: 0,
             second: now,
-            bursts: BURSTS_A_SECOND,
         }
-    }
-
-    /// A pace that somebody looks at so many times a second, and holds as much as comes between.
-    pub fn looked_at(self, times_a_second: u64) -> Self {
-        Self { bursts: times_a_second, ..self }
     }
 
     /// Another pace, from now on and at once; what congestion has left of it holds on.
@@ -86,7 +78,7 @@ impl Bucket {
         };
         // And one row more, or slow paces would lose the part of a row that comes between two
         // looks.
-        let most_micro = u64::from(rate) * MICRO / self.bursts + MICRO;
+        let most_micro = u64::from(rate) * MICRO / BURSTS_A_SECOND + MICRO;
         let since_ms = now.since(self.filled).min(1_000);
         self.filled = self.filled.max(now);
         let filled_micro = self.tokens_micro + u64::from(rate) * since_ms * (MICRO / 1_000);

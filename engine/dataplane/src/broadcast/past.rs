@@ -22,6 +22,7 @@ pub struct PastBroadcast {
     words: Mapped,
     /// Until when it is remembered.
     pub until_ms: WallMs,
+    ended_ms: WallMs,
 }
 
 impl PastBroadcast {
@@ -29,12 +30,19 @@ impl PastBroadcast {
     /// have more behind them; `None` where it has fewer.
     pub fn new(running: Arc<RunningBroadcast>, words: Mapped, until_ms: WallMs) -> Option<Self> {
         let needed = running.recipients.rows() as usize * 4;
-        (words.as_ref().len() >= needed).then_some(Self { running, words, until_ms })
+        let ended_ms = WallMs::new(until_ms.ms().saturating_sub(REMEMBERED_MS));
+        (words.as_ref().len() >= needed).then_some(Self { running, words, until_ms, ended_ms })
+    }
+
+    /// The same, remembered for longer: another broadcast is of its rows.
+    #[must_use]
+    pub fn for_longer(self, until_ms: WallMs) -> Self {
+        Self { until_ms: self.until_ms.max(until_ms), ..self }
     }
 
     /// When it ended.
     pub fn ended_ms(&self) -> WallMs {
-        WallMs::new(self.until_ms.ms().saturating_sub(REMEMBERED_MS))
+        self.ended_ms
     }
 
     /// What became of the row to this phone; `None` where there was none.

@@ -312,6 +312,12 @@ impl Recipients {
         &self.runs
     }
 
+    /// The leg that a row is of.
+    pub fn leg_of(&self, number: u32) -> Option<u32> {
+        let behind = self.runs.partition_point(|run| run.first <= number);
+        behind.checked_sub(1).map(|at| self.runs[at].leg)
+    }
+
     /// The name of an area; empty where it is unknown.
     pub fn area(&self, number: u32) -> &str {
         self.areas.get(number as usize).map_or("", String::as_str)

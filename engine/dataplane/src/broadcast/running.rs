@@ -145,6 +145,8 @@ pub struct RunningTerms {
     pub ignores_suppression: bool,
     /// Who had the same text within so many milliseconds is skipped.
     pub skips_had_within_ms: Option<u64>,
+    /// It is for those alone whom others have reached: the end of their alert does not end it.
+    pub takes_back: bool,
     /// By leg, where it is for rows of a broadcast that was live at the check; empty where no leg
     /// is.
     pub of: Vec<Option<RowsOf>>,
@@ -188,6 +190,11 @@ impl RunningBroadcast {
             })
             .collect::<Option<_>>()?;
         Some(Self { terms, recipients, texts, digests, sorted_digests, scts, message_reference })
+    }
+
+    /// The same under another number. Its texts name it to phones, and are encoded anew.
+    pub fn numbered(self, ordinal: u32, texts: &[String]) -> Option<Self> {
+        Self::new(RunningTerms { ordinal, ..self.terms }, self.recipients, texts)
     }
 
     /// What tells a text from others; `None` where there is none.

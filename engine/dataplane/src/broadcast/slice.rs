@@ -13,6 +13,7 @@
 //! sent is in doubt and is counted so; what is read twice says nothing new.
 
 pub mod codec;
+mod deferred;
 mod marks;
 mod record;
 mod recovery;
@@ -25,6 +26,8 @@ use super::life::{End, Life, Step};
 use super::mutation::RowMutation;
 use super::outcomes::{Counts, Outcome, RowWord};
 
+use deferred::Deferred;
+pub use deferred::{DEFERRED, RECALLED};
 use marks::Waking;
 pub use marks::{ARRIVED, MARKS_OF_A_RECORD_MAX, MAY_HAVE_IT, WITHDRAWN};
 pub use record::{OnDoubt, Order, Plan, SliceRecord, Turn};
@@ -100,6 +103,8 @@ pub struct Slice {
     asked: Option<Vec<Piece>>,
     /// Rows whose turn has come.
     ready: VecDeque<u32>,
+    /// Rows that wait for what becomes of others.
+    deferred: Deferred,
     /// Rows whose attempts are under way.
     under_way: u32,
     doubts: u32,
@@ -132,6 +137,7 @@ impl Slice {
             claims: VecDeque::new(),
             asked: None,
             ready: VecDeque::new(),
+            deferred: Deferred::default(),
             under_way: 0,
             doubts: 0,
             waves,
@@ -252,6 +258,9 @@ impl Slice {
             }
         }
         self.waking.appended(sequence, self.orders.is_empty());
+        if self.marked.is_empty() {
+            self.deferred.appended(sequence);
+        }
         // Figures of what is still to be appended have a later record before them.
         if self.staged.is_empty() && self.orders.is_empty() {
             let unnamed = self.shifts.iter_mut().rev().take_while(|shift| shift.sequence.is_none());
@@ -265,6 +274,7 @@ impl Slice {
     pub fn durable(&mut self, sequence: u64) {
         self.waking.durable(sequence);
         self.release_claims(sequence);
+        self.go_on_recalled(sequence);
         while let Some(release) = self.releases.front().copied()
             && release.sequence.is_some_and(|needed| needed <= sequence)
         {
@@ -300,14 +310,15 @@ impl Slice {
     }
 
     /// The next row whose first turn has come, for whoever puts it into a phone's queue first:
-    /// [`Self::begin`] says whether it may still be attempted, when it comes to that.
+    /// [`Self::begin`] says whether it may still be attempted, when it comes to that. Behind all
+    /// others come those that are deferred, as many as [`Self::look_again`] lets through.
     pub fn take_ready(&mut self, seconds: u32) -> Option<u32> {
         loop {
             let may_begin = self.may_begin();
             if !may_begin && !matches!(self.life, Life::Closing(_)) {
                 return None;
             }
-            let row = self.ready.pop_front()?;
+            let row = self.ready.pop_front().or_else(|| self.deferred.take())?;
             match self.life {
                 Life::Closing(end) if !may_begin => self.change_to_end(row, end, seconds),
                 _ if self.is_withdrawn(row) => self.change_to_end(row, End::Cancelled, seconds),
@@ -353,7 +364,12 @@ impl Slice {
 
     /// Whether a row waits to be taken.
     pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty() && self.may_begin()
+        (!self.ready.is_empty() || self.deferred.has_looks()) && self.may_begin()
+    }
+
+    /// Whether none of what is claimed waits to be taken.
+    pub fn has_none_claimed(&self) -> bool {
+        self.ready.is_empty()
     }
 
     fn may_begin(&self) -> bool {
@@ -523,7 +539,8 @@ impl Slice {
     /// Does what an order says; whether it changes anything.
     fn obey(&mut self, order: Order) -> bool {
         if let Order::Wave { open } = order {
-            return self.life.end().is_none() && !self.life.is_over() && self.waves.open_to(open);
+            // One that is finished here shows where the waves of the others stand.
+            return self.life.end().is_none() && self.waves.open_to(open);
         }
         let before = self.life;
         let obeyed = self.obey_life(order);

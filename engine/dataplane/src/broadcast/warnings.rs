@@ -268,6 +268,7 @@ fn all_clear(
                 of: Some(OtherBroadcast {
                     broadcast: known.broadcast.clone(),
                     outcomes: MAY_HAVE_IT.to_vec(),
+                    leg: None,
                 }),
                 ..audience(list, Some(*version))
             },

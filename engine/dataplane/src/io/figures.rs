@@ -8,6 +8,8 @@ pub enum Obstacle {
     Draining,
     /// An operator paused it.
     Paused,
+    /// It was started to look on.
+    LooksOn,
     /// A shard makes no turns.
     Stalled,
     /// A shard's journal has no room.
@@ -26,6 +28,7 @@ impl Obstacle {
         match self {
             Self::Draining => "draining",
             Self::Paused => "paused",
+            Self::LooksOn => "looks_on",
             Self::Stalled => "stalled",
             Self::StorageFull => "storage_full",
             Self::QueueFull => "queue_full",
@@ -39,6 +42,10 @@ impl Obstacle {
         match self {
             Self::Draining => "the engine is stopping",
             Self::Paused => "it is paused (resume with POST /resume)",
+            Self::LooksOn => {
+                "it was started to look on (start it without --paused, and with --take-over where \
+                 the directory is a copy)"
+            }
             Self::Stalled => "a shard stands still",
             Self::DataLost => {
                 "the data directory was deleted or moved (stop the engine when the queue has \
@@ -71,6 +78,12 @@ pub enum ControlError {
          by it, and this one is told until it does"
     )]
     Owed,
+    /// The engine was started to look on.
+    #[error(
+        "the engine was started to look on: start it without --paused, and with --take-over where \
+         its directory is a copy"
+    )]
+    LooksOn,
     /// The core network cannot be told.
     #[error("{0}")]
     NotTold(String),

@@ -129,6 +129,7 @@ struct Start {
     acceptance: Option<Acceptance>,
     customer_acceptance: Option<Acceptance>,
     outbound: Outbound,
+    looks_on: bool,
     /// Where the kernel's workers may write this thread's commits, if not on its own CPU alone.
     worker_cpus: Option<Vec<usize>>,
     endpoints: Vec<EndpointPlan>,
@@ -174,6 +175,8 @@ pub struct Setup {
     pub carriers: CarrierPlan,
     /// Receipts that one carrier awaits at most.
     pub receipts_awaited_max: usize,
+    /// No attempt and no notification begins: somebody only looks at what there is.
+    pub looks_on: bool,
     /// The other nodes of the cluster, if it is one's node: then no thread starts with a shard.
     pub neighbours: Option<Neighbourhood>,
 }
@@ -225,6 +228,7 @@ impl Runtime {
                 acceptance: setup.acceptance.clone(),
                 customer_acceptance: setup.customer_acceptance.clone(),
                 outbound: setup.outbound.clone(),
+                looks_on: setup.looks_on,
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
@@ -377,7 +381,7 @@ fn prepare(ThreadShards { network, shards }: ThreadShards, start: Start) -> Thre
     let wakers = start.wakers.recv().unwrap_or_default();
     let mesh = Mesh::new(number, start.lanes, Arc::clone(&start.ports.holders), wakers)
         .with_link(start.link);
-    let parts = Parts::new(start.ports.shards.len(), start.registry);
+    let parts = Parts::new(start.ports.shards.len(), start.registry).looking_on(start.looks_on);
     let fitting = Fitting { thread: number, network, port: start.port, parts };
     let doors = (start.door, start.reception);
     let mut turn = ThreadTurn::new(driver, fitting, mesh, doors, start.limits, &start.endpoints);

@@ -15,8 +15,14 @@ use wire::terms::time::WallMs;
 
 /// What a shard can be told of broadcasts.
 pub enum BroadcastMessage {
-    /// One was started, and this was ordered of it since; the answer comes when that is durable.
-    Started { broadcast: Arc<RunningBroadcast>, behind: Vec<Order>, reply: Sender<bool> },
+    /// One was started, and this was ordered of it since, while these wanted none; the answer comes
+    /// when that is durable.
+    Started {
+        broadcast: Arc<RunningBroadcast>,
+        behind: Vec<Order>,
+        suppression: Arc<OptOuts>,
+        reply: Sender<bool>,
+    },
     /// Of those that were started before this start of the engine none but these may still be told
     /// of.
     AllTold(Vec<u32>),
@@ -65,7 +71,8 @@ impl WaitingOrders {
         now_ms: WallMs,
     ) {
         match message {
-            BroadcastMessage::Started { broadcast, behind, reply } => {
+            BroadcastMessage::Started { broadcast, behind, suppression, reply } => {
+                shard.suppress(suppression);
                 let ordinal = broadcast.terms.ordinal;
                 let sequence = shard.tell_broadcast(&broadcast, now_ms);
                 let ordered = shard.order_broadcast(ordinal, &behind, now_ms);

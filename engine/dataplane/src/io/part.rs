@@ -113,6 +113,8 @@ pub(super) struct Part {
     syncs: u64,
     waiting_shown_ms: WallMs,
     closes: bool,
+    /// Somebody only looks at what there is: nothing begins.
+    pub(super) looks_on: bool,
     /// Where its records go besides, in a cluster.
     replica: Option<Arc<Replica>>,
 }
@@ -143,6 +145,7 @@ impl Part {
             syncs: 0,
             waiting_shown_ms: WallMs::ZERO,
             closes: false,
+            looks_on: false,
             replica,
         }
     }
@@ -350,7 +353,7 @@ impl Part {
 
     /// Whether it may begin an attempt, send a notification, or answer from memory.
     pub(super) fn may_act(&self, now: SteadyMs) -> bool {
-        self.replica.as_ref().is_none_or(|replica| replica.may_act(now))
+        !self.looks_on && self.replica.as_ref().is_none_or(|replica| replica.may_act(now))
     }
 
     /// Something waits until it may act.

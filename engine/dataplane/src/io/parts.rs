@@ -52,6 +52,8 @@ pub(super) struct Parts {
     pub(super) loose: Vec<Gated>,
     marks: Marks,
     registry: Arc<Registry>,
+    /// No attempt and no notification begins in any of them.
+    look_on: bool,
 }
 
 impl Parts {
@@ -64,7 +66,13 @@ impl Parts {
             loose: Vec::new(),
             marks: Marks::default(),
             registry,
+            look_on: false,
         }
+    }
+
+    /// The same, where nothing begins in any of them.
+    pub(super) fn looking_on(self, look_on: bool) -> Self {
+        Self { look_on, ..self }
     }
 
     /// Whether no further one finds a place.
@@ -85,9 +93,10 @@ impl Parts {
         status: Arc<ShardStatus>,
         replica: Option<Arc<Replica>>,
     ) -> Option<u32> {
-        let number = shard.number();
+        let (number, look_on) = (shard.number(), self.look_on);
         let place = self.slots.insert(|place, generation| {
-            let part = Box::new(Part::new(place, shard, carriers, status, replica));
+            let mut part = Box::new(Part::new(place, shard, carriers, status, replica));
+            part.looks_on = look_on;
             Named { generation, part }
         })?;
         self.places[number] = place as u16;

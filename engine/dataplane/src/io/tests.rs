@@ -120,6 +120,7 @@ fn running() -> Running {
         inject_sync_hangs: None,
         carriers: CarrierPlan::default(),
         receipts_awaited_max: 16,
+        looks_on: false,
         neighbours: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -172,6 +172,8 @@ pub(super) struct Broadcasts {
     shares: [Shares; Class::BY_WEIGHT.len()],
     /// Rows whose attempts are under way.
     in_flight: usize,
+    /// Slots of the network, as of the last turn.
+    slots: usize,
     /// Rows in the message center that have not begun, by place of the class.
     queued: [usize; Class::BY_WEIGHT.len()],
     due_ms: Option<WallMs>,
@@ -272,10 +274,33 @@ impl<L: Log> Shard<L> {
         if !self.broadcasts.shares[class].add(ordinal, weight.max(1)) {
             tracing::warn!(ordinal, "more broadcasts are live than share a class");
         }
+        self.heed_chain(&mut part, now_ms);
         self.flush(&mut part, now_ms);
         self.broadcasts.parts.push(part);
         self.broadcasts.due_ms = Some(now_ms);
         self.await_journal()
+    }
+
+    /// Of a chain the newest alone goes on, in whichever order a shard hears of them: the older
+    /// ones stop before the newer has its turns, and one that comes late has none.
+    fn heed_chain(&mut self, part: &mut Part, now_ms: WallMs) {
+        let Some(alertid) = part.broadcast.terms.alertid.clone() else { return };
+        let (xpid, own) = (part.broadcast.terms.xpid, part.broadcast.terms.alertseq);
+        let mut broadcasts = std::mem::take(&mut self.broadcasts);
+        let of_chain = |other: &&mut Part| {
+            let terms = &other.broadcast.terms;
+            terms.xpid == xpid && terms.alertid.as_ref() == Some(&alertid)
+        };
+        let mut highest = own;
+        for other in broadcasts.parts.iter_mut().filter(of_chain) {
+            highest = highest.max(other.broadcast.terms.alertseq);
+            other.slice.order(Order::Chain { alertseq: own });
+            self.flush(other, now_ms);
+        }
+        if highest > own {
+            part.slice.order(Order::Chain { alertseq: highest });
+        }
+        self.broadcasts = broadcasts;
     }
 
     /// The highest ordinal of a broadcast of which the journal had something at the start; 0: it
@@ -344,9 +369,12 @@ impl<L: Log> Shard<L> {
         self.broadcasts.mutation = mutation;
     }
 
-    /// From now on these numbers are sent nothing by broadcasts that heed opt-outs.
+    /// From now on these numbers are sent nothing by broadcasts that heed opt-outs; an older set
+    /// than the shard has changes nothing.
     pub fn suppress(&mut self, suppression: Arc<OptOuts>) {
-        self.broadcasts.suppression = suppression;
+        if suppression.number() >= self.broadcasts.suppression.number() {
+            self.broadcasts.suppression = suppression;
+        }
     }
 
     /// The outcomes of a broadcast that is over are kept elsewhere: the shard forgets it, once the
@@ -354,6 +382,9 @@ impl<L: Log> Shard<L> {
     pub fn forget_broadcast(&mut self, ordinal: u32, now_ms: WallMs) {
         if let Some(part) = self.broadcasts.find_mut(ordinal) {
             part.is_forgotten = true;
+            let class = class_place(part.broadcast.terms.class);
+            // Another may have its place while the books are behind.
+            self.broadcasts.shares[class].remove(ordinal);
             self.broadcasts.due_ms = Some(now_ms);
         }
     }
@@ -407,14 +438,20 @@ impl<L: Log> Shard<L> {
         // A time that lies ahead, because the clock was set back, counts as now.
         let started = self.pace.center(WallMs::new(terms.started_ms)).min(self.pace.center(now_ms));
         let newest_ms = untold.as_ref().map_or(0, |notes| notes.newest_ms).max(terms.started_ms);
-        let seconds = match newest_ms > now_ms.ms() {
-            // What was due by then nobody knows any more.
-            true => u64::from(u32::MAX),
-            false => self.pace.center(now_ms).since(started) / 1_000,
+        let seconds_at = |center: CenterMs, started: CenterMs| {
+            (center.since(started) / 1_000).min(u64::from(u32::MAX)) as u32
+        };
+        let seconds = if newest_ms > now_ms.ms() {
+            // The clock was set back: nobody knows how long ago that was.
+            let center = |ms| self.pace.center(WallMs::new(ms));
+            let newest = seconds_at(center(newest_ms), center(terms.started_ms));
+            untold.as_ref().map_or(newest, |notes| notes.may_have_begun_by(newest))
+        } else {
+            seconds_at(self.pace.center(now_ms), started)
         };
         let (needed, records, slice, accepted) = match untold {
             None => (BTreeMap::new(), 0, Slice::new(plan), vec![0; (rows as usize).div_ceil(64)]),
-            Some(notes) => notes.recover(plan, seconds as u32),
+            Some(notes) => notes.recover(plan, seconds),
         };
         let per_second = share_of(terms.pace.per_second, (rows, broadcast.recipients.rows()));
         let bucket = Bucket::new(per_second, terms.pace.ramp_seconds, self.pace.steady(now_ms));

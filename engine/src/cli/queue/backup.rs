@@ -23,6 +23,7 @@ use crate::control::store::{STORE_FILE_NAME, Store};
 use crate::journal::{BackupError, JournalCopy, JournalError, survey};
 use crate::start::fingerprint_key;
 use crate::start::layout;
+use crate::start::origin;
 use crate::start::time_scale::REHEARSAL_FILE;
 use host::directory::sync_directory;
 
@@ -143,6 +144,7 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
         layout::write(partial, standing).map_err(|error| other(partial, &error))?;
     }
     fingerprint_key::copy(data_dir, partial).map_err(|error| other(data_dir, &error))?;
+    origin::mark_backup(partial).map_err(|error| other(partial, &error))?;
     let mark = data_dir.join(REHEARSAL_FILE);
     if mark.exists() {
         fs::copy(&mark, partial.join(REHEARSAL_FILE)).map_err(|error| other(&mark, &error))?;

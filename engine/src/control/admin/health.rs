@@ -57,7 +57,7 @@ pub(super) async fn readyz(
     obstacles.sort_unstable();
     obstacles.dedup();
     if obstacles.is_empty() {
-        return Ok(tell_classes(class, taken));
+        return Ok(tell_classes(class, taken, &state.control.troubles()));
     }
     let mut error = "no new push is taken".to_owned();
     for (place, obstacle) in obstacles.iter().enumerate() {
@@ -67,8 +67,9 @@ pub(super) async fn readyz(
     Ok(reply_json(StatusCode::SERVICE_UNAVAILABLE, &NotReady { error, reasons }))
 }
 
-/// Pushes are taken, of these classes.
-fn tell_classes(asked: Option<Class>, taken: &[Class]) -> Response {
+/// Pushes are taken, of these classes; and what of broadcasts cannot be read, a line each.
+fn tell_classes(asked: Option<Class>, taken: &[Class], troubles: &[String]) -> Response {
+    let lines: String = troubles.iter().map(|trouble| format!("broadcasts: {trouble}\n")).collect();
     let words: Vec<&str> = taken.iter().map(|class| class.word()).collect();
     match asked {
         Some(class) if !taken.contains(&class) => {
@@ -81,9 +82,9 @@ fn tell_classes(asked: Option<Class>, taken: &[Class]) -> Response {
             reply_json(StatusCode::SERVICE_UNAVAILABLE, &NotReady { error, reasons })
         }
         None if taken.len() < Class::BY_WEIGHT.len() => {
-            format!("ready for {} only\n", words.join(", ")).into_response()
+            format!("ready for {} only\n{lines}", words.join(", ")).into_response()
         }
-        _ => "ready\n".into_response(),
+        _ => format!("ready\n{lines}").into_response(),
     }
 }
 

@@ -212,6 +212,9 @@ fn health_is_the_shards_turns_and_readiness_is_all_that_stands_in_the_way() {
     let only = (200, "ready for emergency, urgent only\n".to_owned());
     assert_eq!(port.send("GET", "/readyz", ""), only);
     assert_eq!(port.send("GET", "/readyz?class=urgent", ""), (200, "ready\n".to_owned()));
+    port.engine.note_troubles(vec!["the list li-1 cannot be read".to_owned()]);
+    let (status, text) = port.send("GET", "/readyz?class=urgent", "");
+    assert_eq!((status, &*text), (200, "ready\nbroadcasts: the list li-1 cannot be read\n"));
     let (status, text) = port.send("GET", "/readyz?class=standard", "");
     assert!(status == 503 && text.contains("kept for emergency and urgent"), "{text}");
     assert!(text.contains(r#""reasons":["room_kept"]"#), "{text}");

@@ -235,7 +235,7 @@ impl BroadcastDesk {
             standing.broadcasts.remove(broadcast)
         };
         // Nobody waits for the desk while the device works.
-        let removed = fs::remove_dir_all(self.shelf.broadcast(broadcast));
+        let removed = self.shelf.remove(&self.shelf.broadcast(broadcast));
         if removed.is_err()
             && let Some(entry) = entry
         {

@@ -92,7 +92,13 @@ impl Answered {
             let Some((at_ms, key)) = name.to_str().and_then(read_name) else { continue };
             let octets = entry.metadata()?.len();
             let until = kept_until(at_ms, now);
-            kept.insert(key, Kept { at_ms, until, octets });
+            let (known, read) = (kept.get(&key).copied(), Kept { at_ms, until, octets });
+            // An older one of the key could not be removed, and may be now.
+            let older = known.map(|known: Kept| known.at_ms.min(at_ms));
+            older.map(|ms| fs::remove_file(path_in(folder, ms, &key))).transpose().ok();
+            if known.is_none_or(|known| known.at_ms < at_ms) {
+                kept.insert(key, read);
+            }
         }
         let (kept, turns) = (Mutex::new(kept), Mutex::default());
         Ok(Self { folder: folder.to_owned(), kept, turns })
@@ -146,7 +152,7 @@ impl Answered {
     }
 
     fn path(&self, at_ms: u64, key: &AnswerKey) -> PathBuf {
-        self.folder.join(format!("{at_ms}-{}-{}.{ENDING}", key.caller, key.key))
+        path_in(&self.folder, at_ms, key)
     }
 
     /// What is old goes.
@@ -164,10 +170,15 @@ impl Answered {
         let mut kept = self.kept();
         loop {
             let total: u64 = kept.values().map(|kept| kept.octets).sum();
-            if kept.len() < ANSWERS_KEPT_MAX && total + octets <= ANSWERS_KEPT_OCTETS_MAX {
+            let has_octets = total + octets <= ANSWERS_KEPT_OCTETS_MAX;
+            if kept.len() < ANSWERS_KEPT_MAX && has_octets {
                 return;
             }
-            let Some(oldest) = oldest_of_the_greediest(&kept, caller) else { return };
+            let oldest = match has_octets {
+                true => oldest_of_the_greediest(&kept, caller, |_| 1),
+                false => oldest_of_the_greediest(&kept, caller, |kept| kept.octets),
+            };
+            let Some(oldest) = oldest else { return };
             if let Some(gone) = kept.remove(&oldest) {
                 let _ = fs::remove_file(self.path(gone.at_ms, &oldest));
             }
@@ -175,19 +186,28 @@ impl Answered {
     }
 }
 
-/// The oldest answer of whoever has most; of two who have as many, of the one who asks.
-fn oldest_of_the_greediest(kept: &BTreeMap<AnswerKey, Kept>, asking: &str) -> Option<AnswerKey> {
-    let mut counts: HashMap<&str, (usize, bool)> = HashMap::new();
-    for key in kept.keys() {
+/// The oldest answer of whoever has most of what each counts for; of two who have as much, of the
+/// one who asks.
+fn oldest_of_the_greediest(
+    kept: &BTreeMap<AnswerKey, Kept>,
+    asking: &str,
+    counts_for: impl Fn(&Kept) -> u64,
+) -> Option<AnswerKey> {
+    let mut counts: HashMap<&str, (u64, bool)> = HashMap::new();
+    for (key, kept) in kept {
         let count = counts.entry(&key.caller).or_insert((0, key.caller == asking));
-        count.0 += 1;
+        count.0 += counts_for(kept);
     }
     let (greediest, _) = counts.into_iter().max_by_key(|(caller, count)| (*count, *caller))?;
     let own = kept.iter().filter(|(key, _)| key.caller == greediest);
     own.min_by_key(|(key, kept)| (kept.until, *key)).map(|(key, _)| key.clone())
 }
 
-/// Back from [`Answered::path`].
+fn path_in(folder: &Path, at_ms: u64, key: &AnswerKey) -> PathBuf {
+    folder.join(format!("{at_ms}-{}-{}.{ENDING}", key.caller, key.key))
+}
+
+/// Back from [`path_in`].
 fn read_name(name: &str) -> Option<(u64, AnswerKey)> {
     let mut parts = name.strip_suffix(ENDING)?.strip_suffix('.')?.splitn(3, '-');
     let at_ms = parts.next()?.parse().ok()?;
@@ -240,5 +260,40 @@ mod tests {
         assert!(is_there(&few) && !is_there(&key(0)) && !is_there(&key(1)) && is_there(&key(2)));
         let files = fs::read_dir(directory.path()).expect("a folder").count();
         assert_eq!(files, ANSWERS_KEPT_MAX);
+    }
+
+    #[test]
+    fn whoever_has_most_octets_makes_room_for_octets() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let now = Now::read();
+        let answered = Answered::open(directory.path(), now).expect("nothing yet");
+        let (large, small) = (AnswerKey::of("large", b"1"), |number: u64| {
+            AnswerKey::of("small", number.to_string().as_bytes())
+        });
+        let long = "x".repeat(ANSWERS_KEPT_OCTETS_MAX as usize - 4_096);
+        answered.keep(&large, &answer(&long), now).expect("kept");
+        (0..60).for_each(|number| {
+            let now = now.later(1 + number);
+            answered.keep(&small(number), &answer("small"), now).expect("kept");
+        });
+        let is_there =
+            |key: &AnswerKey| answered.find(key, now.later(99)).expect("readable").is_some();
+        assert!((0..60).all(|number| is_there(&small(number))) && !is_there(&large));
+    }
+
+    #[test]
+    fn of_two_files_of_a_key_the_newer_counts() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let key = AnswerKey::of("a", b"1");
+        let now = Now::read();
+        for ago in [30, 10, 20] {
+            let path = path_in(directory.path(), now.wall_ms - ago, &key);
+            let text = simd_json::to_vec(&answer(&ago.to_string())).expect("JSON");
+            fs::write(path, text).expect("written");
+        }
+        let answered = Answered::open(directory.path(), now).expect("readable");
+        assert_eq!(answered.find(&key, now).expect("readable"), Some(answer("10")));
+        let files = fs::read_dir(directory.path()).expect("a folder").count();
+        assert_eq!(files, 1, "the older ones went");
     }
 }

@@ -101,7 +101,7 @@ impl BroadcastDesk {
         writer.finish()?;
         part.keep()?;
         let from = (&sources[..], &*catalogue);
-        let retraction = self.check_retraction((broadcast, &manifest), &templates, from)?;
+        let retraction = self.check_retraction((broadcast, &manifest), &templates, from, &path)?;
         let check = self.check_of((&written, people), &sources, (addressed, retraction), file);
         let of = if of_live.iter().all(Option::is_none) { Vec::new() } else { of_live };
         let check = CheckDocument { templates, of, ..check };
@@ -143,6 +143,8 @@ impl BroadcastDesk {
         let mut lists: Vec<(String, [u8; 32])> =
             sources.iter().map(|source| (source.list.list.clone(), source.list.digest)).collect();
         lists.extend(sources.iter().flat_map(of_waves));
+        let except = sources.iter().flat_map(|source| &source.except);
+        lists.extend(except.map(|list| (list.list.clone(), list.digest)));
         if !retraction_texts.is_empty() {
             // What takes it back is approved with it.
             let texts = simd_json::to_vec(&retraction_texts).unwrap_or_default();
@@ -239,16 +241,7 @@ impl BroadcastDesk {
         let people = self.check_registration(manifest, now_ms)?;
         due_later(manifest, now_ms)?;
         let standing = self.standing();
-        reqid_is_free(&standing, (broadcast, Stage::Draft), manifest, now_ms)?;
-        if let Some(prepared) = &manifest.retraction {
-            let manifest = Manifest { reqid: prepared.reqid.clone(), ..manifest.clone() };
-            reqid_is_free(&standing, (broadcast, Stage::Draft), &manifest, now_ms).map_err(
-                |refusal| BroadcastRefusal {
-                    place: Some("/retraction/reqid".to_owned()),
-                    ..refusal
-                },
-            )?;
-        }
+        reqids_are_free(&standing, (broadcast, Stage::Draft), manifest, now_ms)?;
         Ok(people)
     }
 
@@ -315,6 +308,9 @@ impl BroadcastDesk {
                 let is_stopped = word.outcome == Outcome::Waiting && ends[shard_of(msn, shards)];
                 !word.outcome.is_final() && !is_stopped
             };
+            if of.leg.is_some_and(|leg| recipients.leg_of(number) != Some(leg)) {
+                continue;
+            }
             if of.outcomes.contains(&word.outcome) || ends.as_ref().is_some_and(may_come) {
                 msns.push(msn.value());
             }
@@ -346,21 +342,43 @@ fn foreign_scripts(manifest: &Manifest) -> BTreeSet<String> {
 
 /// Refuses a reqid that another broadcast of the XPID was started with, or is to be: each is sent
 /// once. The dry run says so early; the start asks again, as two drafts may have been checked.
-pub(super) fn reqid_is_free(
+pub(super) fn reqids_are_free(
+    standing: &Standing,
+    own: (&str, Stage),
+    manifest: &Manifest,
+    now_ms: u64,
+) -> Result<(), BroadcastRefusal> {
+    reqid_is_free(standing, own, (&manifest.xpid, &manifest.reqid), now_ms)?;
+    let Some(prepared) = &manifest.retraction else { return Ok(()) };
+    let free = reqid_is_free(standing, own, (&manifest.xpid, &prepared.reqid), now_ms);
+    let at = |refusal| BroadcastRefusal { place: Some("/retraction/reqid".to_owned()), ..refusal };
+    free.map_err(at)
+}
+
+fn reqid_is_free(
     standing: &Standing,
     (broadcast, stage): (&str, Stage),
-    manifest: &Manifest,
+    (xpid, reqid): (&str, &str),
     now_ms: u64,
 ) -> Result<(), BroadcastRefusal> {
     let is_used = standing.broadcasts.values().any(|entry| {
         let other = &entry.document;
         let ended_ms = other.ended.as_ref().map_or(now_ms, |end| end.at_ms);
+        // What takes it back has one too, but for itself.
+        let prepared = other.manifest.retraction.as_ref().filter(|_| {
+            let known = other.retracting.as_ref();
+            let is_itself =
+                known.is_some_and(|known| known.broadcast.as_deref() == Some(broadcast));
+            !is_itself && known.is_none_or(|known| !known.is_done)
+        });
+        let holds =
+            other.manifest.reqid == reqid || prepared.is_some_and(|other| other.reqid == reqid);
         // Of two that wait for their time the first to start has it.
         let waits_before = other.stage == Stage::Scheduled && stage != Stage::Scheduled;
         other.broadcast != broadcast
             && (other.started.is_some() || waits_before)
-            && other.manifest.xpid == manifest.xpid
-            && other.manifest.reqid == manifest.reqid
+            && other.manifest.xpid == xpid
+            && holds
             && now_ms.saturating_sub(ended_ms) < REQID_KEPT_MS
     });
     if is_used {

@@ -17,15 +17,18 @@ use super::documents::{
 use super::loaded::loaded;
 use super::now::{Age, Now};
 use super::opted_out::OptedOut;
+use super::places::Places;
 use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, STATE, broken, refused, unknown};
 use super::shelf::{Shelf, new_identifier};
 use super::turns::{Retry, Turns, Untold};
 use super::watched::Watched;
+use super::wave_clock::WaveClock;
 use crate::broadcast::areas::AreaCatalogue;
-use crate::broadcast::limits::{IMPORTS_MAX, READINGS_MAX};
+use crate::broadcast::limits::{CHECKS_MAX, CHECKS_OF_ONE_MAX, IMPORTS_MAX, READINGS_MAX};
 use crate::broadcast::manifest::{DuplicateAction, Manifest, Schedule};
 use crate::broadcast::recipients::Recipients;
 use crate::broadcast::running::{RunningBroadcast, RunningTerms};
+use crate::broadcast::suppression::OptOuts;
 use crate::broadcast::templates::TemplateDocument;
 use crate::control::engine::Engine;
 use crate::control::webhooks::Webhooks;
@@ -35,6 +38,7 @@ use crate::shard::SliceFigures;
 use host::clock;
 use tokio::sync::Semaphore;
 use wire::terms::ids::Xpid;
+use wire::terms::time::SteadyMs;
 
 /// So many more drafts may be there that follow what was started.
 const FOLLOWERS_MORE: usize = 100;
@@ -57,6 +61,8 @@ pub(super) struct Entry {
     pub(super) turns: Arc<Turns>,
     /// A shard may not have heard all of it.
     pub(super) untold: Option<Untold>,
+    /// How often that was noted: what is told does not cover what was noted meanwhile.
+    pub(super) untold_notes: u64,
     /// How many orders there were in this life of the engine, and where the last one leads.
     pub(super) orders: u64,
     pub(super) wanted: Option<WantedLife>,
@@ -66,6 +72,8 @@ pub(super) struct Entry {
     pub(super) unkept: Option<Retry>,
     /// It is to be taken back, and that could not be done yet.
     pub(super) unretracted: Option<Retry>,
+    /// How long its last wave has run.
+    pub(super) wave_clock: WaveClock,
     /// Its start is due, and could not be carried out yet.
     pub(super) unstarted: Option<Retry>,
     pub(super) ages: Ages,
@@ -81,11 +89,13 @@ impl Entry {
             answers_before: None,
             turns: Arc::default(),
             untold: None,
+            untold_notes: 0,
             orders: 0,
             wanted: None,
             unkept_order: None,
             unkept: None,
             unretracted: None,
+            wave_clock: WaveClock::default(),
             unstarted: None,
             ages: Ages::default(),
         }
@@ -95,6 +105,13 @@ impl Entry {
     pub(super) fn check_now_ms(&mut self, now: Now) -> u64 {
         let check = self.document.check.as_ref();
         check.map_or(now.wall_ms, |check| check.at_ms + self.ages.check.since(check.at_ms, now))
+    }
+
+    /// A shard may not have heard of something: it is told again, later each time.
+    pub(super) fn note_untold(&mut self, why: String) {
+        let before = self.untold.take().map(|untold| untold.retry);
+        self.untold = Some(Untold { retry: Retry::after(before, Now::read().steady), why });
+        self.untold_notes += 1;
     }
 
     /// An order leads there; an end stays one.
@@ -113,8 +130,6 @@ pub(super) struct Ages {
     check: Age,
     /// Its start.
     pub(super) start: Age,
-    /// The beginning of its newest wave, or its start where there was none yet.
-    pub(super) wave: Age,
     /// That it is to be taken back.
     pub(super) retracting: Age,
     /// Its end.
@@ -221,15 +236,6 @@ impl Standing {
         documents.filter_map(|document| document.started.as_ref().map(|start| (document, start)))
     }
 
-    /// What runs of a broadcast's chain with a lower alertseq, and the one that takes its place.
-    pub(super) fn lower_of(&self, document: &BroadcastDocument) -> Vec<(u32, u8)> {
-        let own = document.manifest.alertseq.unwrap_or_default();
-        let lower = self.chain(&document.manifest).filter(|(other, _)| {
-            other.stage == Stage::Started && other.manifest.alertseq.unwrap_or_default() < own
-        });
-        lower.map(|(_, start)| (start.ordinal, own)).collect()
-    }
-
     /// Broadcasts of a chain that were started, with their alertseqs.
     pub(super) fn chain<'a>(
         &'a self,
@@ -257,12 +263,18 @@ pub struct BroadcastDesk {
     pub(super) answered: Answered,
     /// Places of lists that are being taken in.
     pub(super) imports: Arc<Semaphore>,
+    /// Places of dry runs.
+    pub(super) checks: Arc<Places>,
     /// Places of tables of results that are being read.
     pub(super) readings: Arc<Semaphore>,
     /// How long rows are kept when their broadcast is over.
     pub(super) kept_days: u32,
     /// What the shards were told of those who want no broadcasts.
     pub(super) suppression: Mutex<OptedOut>,
+    /// The last of that.
+    pub(super) opted_out: Mutex<Arc<OptOuts>>,
+    /// When a shard did not say last where its parts stand; `None`: all have said since.
+    pub(super) figures_failed: Mutex<Option<SteadyMs>>,
     standing: Mutex<Standing>,
 }
 
@@ -296,9 +308,12 @@ impl BroadcastDesk {
             webhooks: OnceLock::new(),
             answered,
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
+            checks: Places::new(CHECKS_MAX, CHECKS_OF_ONE_MAX),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             kept_days,
             suppression: Mutex::default(),
+            figures_failed: Mutex::default(),
+            opted_out: Mutex::default(),
             standing: Mutex::new(standing),
         });
         desk.sweep_gone();
@@ -338,7 +353,7 @@ impl BroadcastDesk {
             std::fs::File::open(self.shelf.broadcast(&document.broadcast).join(&check.file))?;
         let recipients = Recipients::open(&file).map_err(|error| broken(error.to_string()))?;
         let manifest = &document.manifest;
-        let wrong = || refused(STATE, "the manifest is not the one that was checked");
+        let wrong = wrong_manifest;
         let terms = RunningTerms {
             ordinal: start.ordinal,
             xpid: Xpid::parse(manifest.xpid.as_bytes()).ok_or_else(wrong)?,
@@ -357,11 +372,10 @@ impl BroadcastDesk {
             ignores_suppression: manifest.ignores_suppression(),
             skips_had_within_ms: (manifest.duplicates.action == DuplicateAction::Skip)
                 .then_some(manifest.duplicates.window_seconds.saturating_mul(1_000)),
+            takes_back: manifest.takes_back(),
             of: check.of.clone(),
         };
-        let texts: Vec<String> =
-            check.addressed.texts.iter().map(|text| text.text.clone()).collect();
-        RunningBroadcast::new(terms, recipients, &texts).ok_or_else(wrong)
+        RunningBroadcast::new(terms, recipients, &texts_of(document)).ok_or_else(wrong)
     }
 
     /// What lines of the audit name it by: itself, and the lists that it stands on.
@@ -413,6 +427,7 @@ impl BroadcastDesk {
             stage: Stage::Draft,
             author: by.to_owned(),
             changed_by: Vec::new(),
+            rejected_by: Vec::new(),
             manifest: manifest.checked()?,
             check: None,
             approvals: Vec::new(),
@@ -448,6 +463,7 @@ impl BroadcastDesk {
             document.manifest = manifest;
             document.stage = Stage::Draft;
             document.check = None;
+            document.rejected_by.clear();
             document.approvals.clear();
             if document.author != by && !document.changed_by.iter().any(|other| other == by) {
                 document.changed_by.push(by.to_owned());
@@ -496,6 +512,7 @@ impl BroadcastDesk {
         &self,
         broadcast: &str,
         digest: &str,
+        by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let check_now_ms = self.check_now_ms(broadcast)?;
         let mut standing = self.standing();
@@ -506,6 +523,7 @@ impl BroadcastDesk {
             document.stage = Stage::Draft;
             document.check = None;
             document.approvals.clear();
+            document.rejected_by.push(by.to_owned());
             Ok(())
         })
     }
@@ -533,6 +551,16 @@ impl BroadcastDesk {
         entry.document = document.clone();
         Ok(document)
     }
+}
+
+/// The texts of its dry run, by their numbers.
+pub(super) fn texts_of(document: &BroadcastDocument) -> Vec<String> {
+    let texts = document.check.iter().flat_map(|check| &check.addressed.texts);
+    texts.map(|text| text.text.clone()).collect()
+}
+
+pub(super) fn wrong_manifest() -> BroadcastRefusal {
+    refused(STATE, "the manifest is not the one that was checked")
 }
 
 /// The broadcasts that are under way in a data directory.

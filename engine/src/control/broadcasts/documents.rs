@@ -379,6 +379,9 @@ pub struct BroadcastDocument {
     /// Who else changed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed_by: Vec<String>,
+    /// Who said no to it since somebody changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected_by: Vec<String>,
     /// What it is.
     pub manifest: Manifest,
     /// Its dry run.

@@ -17,9 +17,10 @@ use super::snapshot::state_word;
 use crate::broadcast::life::End;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::slice::Order;
-use crate::control::admin::Caller;
+use crate::control::admin::{AdminError, Caller};
 use crate::control::audit::Act;
 use crate::control::roles::Role;
+use axum::http::StatusCode;
 use wire::terms::ids::Msn;
 
 type Done = Result<BroadcastDocument, BroadcastRefusal>;
@@ -87,10 +88,19 @@ impl BroadcastDesk {
     /// Makes a dry run.
     ///
     /// # Errors
-    /// Whom it addresses cannot be said; the audit's, the disk's.
+    /// Whom it addresses cannot be said; the audit's, the disk's; too many are being made.
     pub async fn do_check(self: Arc<Self>, caller: &Caller, broadcast: String) -> Done {
+        let Some(place) = self.checks.take(&caller.name) else {
+            let sentence = "as many dry runs are being made as may be, or two of yours: wait until \
+                            one is done";
+            return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
+        };
         caller.record(Act::new(format!("broadcast check {broadcast}"))).await?;
-        beside(self, move |desk| desk.check(&broadcast)).await
+        let work = move |desk: &Self| {
+            let _place = place;
+            desk.check(&broadcast)
+        };
+        beside(self, work).await
     }
 
     /// Says yes or no to a dry run.
@@ -110,7 +120,7 @@ impl BroadcastDesk {
         let line = Act::new(format!("broadcast {verb} {broadcast}")).after(&wanted);
         let work = move |desk: &Self, by: &str| match verdict {
             Judgement::Approve => desk.approve(&broadcast, &wanted.digest, by),
-            Judgement::Reject => desk.reject(&broadcast, &wanted.digest),
+            Judgement::Reject => desk.reject(&broadcast, &wanted.digest, by),
         };
         act(caller, self, line, work).await
     }

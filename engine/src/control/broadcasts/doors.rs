@@ -242,6 +242,11 @@ async fn cancel(
 
 async fn halt(desk: Arc<BroadcastDesk>, caller: Caller, broadcast: String, halt: Halt) -> Answer {
     Arc::clone(&desk).do_halt(&caller, broadcast.clone(), halt).await?;
+    glance(desk, broadcast).await
+}
+
+/// The answer to what is done: no error of a look stands behind it.
+async fn glance(desk: Arc<BroadcastDesk>, broadcast: String) -> Answer {
     let progress = beside(desk, move |desk| desk.glance(&broadcast)).await?;
     Ok(reply_json(StatusCode::OK, &progress))
 }
@@ -253,7 +258,7 @@ async fn set_pace(
     Document(wanted): Document<PaceWanted>,
 ) -> Answer {
     Arc::clone(&desk).do_pace(&caller, broadcast.clone(), wanted).await?;
-    Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, false).await?))
+    glance(desk, broadcast).await
 }
 
 async fn open_wave(
@@ -263,7 +268,7 @@ async fn open_wave(
     Document(wanted): Document<WaveWanted>,
 ) -> Answer {
     Arc::clone(&desk).do_open_wave(&caller, broadcast.clone(), wanted).await?;
-    Ok(reply_json(StatusCode::OK, &desk.look_at(broadcast, false).await?))
+    glance(desk, broadcast).await
 }
 
 async fn retract(

@@ -8,7 +8,7 @@ use super::documents::{
 };
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
 use super::sight::XpidSight;
-use crate::broadcast::manifest::{Areas, Expect, Leg, Manifest, OtherBroadcast, Texts};
+use crate::broadcast::manifest::{Areas, Expect, Leg, Manifest, OtherBroadcast, Retry, Texts};
 use crate::broadcast::templates::TemplatePart;
 use crate::broadcast::warnings::MAY_HAVE_IT;
 use crate::control::admin::reply::AdminError;
@@ -47,12 +47,17 @@ impl BroadcastDesk {
             manifest.lifetime = Some(LIFETIME_SECONDS);
         }
         let templates = self.templates_of(broadcast)?;
-        for leg in &mut manifest.legs {
+        if wanted.lifetime.is_none() {
+            // Who is away for a minute is told all the same.
+            manifest.lifetime = manifest.lifetime.map(|own| own.max(LIFETIME_SECONDS));
+        }
+        manifest.retry = Retry::default();
+        for (number, leg) in (0..).zip(&mut manifest.legs) {
             leg.texts = match &wanted.texts {
                 Some(texts) => with_fallback(texts, &leg.texts),
                 None => retraction_of(&leg.texts, &templates)?,
             };
-            to_whoever_may_have_it(leg, broadcast);
+            to_whoever_may_have_it((number, leg), broadcast);
         }
         Ok(manifest)
     }
@@ -92,12 +97,12 @@ impl BroadcastDesk {
         let templates = self.templates_of(broadcast)?;
         let next = FollowerWanted { reqid: String::new(), texts: None, lifetime: None };
         let mut legs = self.next_of_chain(broadcast, &next)?.legs;
-        for leg in &mut legs {
+        for (number, leg) in (0..).zip(&mut legs) {
             leg.texts = match &release.texts {
                 Some(texts) => with_fallback(texts, &leg.texts),
                 None => part_of(&leg.texts, &templates, TemplatePart::Release)?,
             };
-            to_whoever_may_have_it(leg, broadcast);
+            to_whoever_may_have_it((number, leg), broadcast);
         }
         Ok(legs)
     }
@@ -183,7 +188,7 @@ impl BroadcastDesk {
     /// Every broadcast that somebody sees, at this moment. Of one whose document cannot be read
     /// nobody knows whose it is.
     pub(super) fn all(&self, sight: &XpidSight) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
-        self.refresh()?;
+        self.refresh_if_answered();
         let standing = self.standing();
         let damaged = standing.damaged.iter().filter(|_| sight.is_whole());
         let damaged = damaged.filter_map(|(broadcast, why)| damaged_progress(broadcast, why));
@@ -194,7 +199,7 @@ impl BroadcastDesk {
 }
 
 /// A leg of a broadcast to those of its audience who have its text, or may have it.
-fn to_whoever_may_have_it(leg: &mut Leg, broadcast: &str) {
+fn to_whoever_may_have_it((number, leg): (u32, &mut Leg), broadcast: &str) {
     leg.waves.clear();
     // Whoever has it gets this, in whatever language.
     leg.audience.languages.clear();
@@ -202,8 +207,12 @@ fn to_whoever_may_have_it(leg: &mut Leg, broadcast: &str) {
     // Whom the lists that are left out kept from it does not have it; whoever was put on one since
     // has it all the same.
     leg.audience.except.clear();
-    leg.audience.of =
-        Some(OtherBroadcast { broadcast: broadcast.to_owned(), outcomes: MAY_HAVE_IT.to_vec() });
+    leg.audience.of = Some(OtherBroadcast {
+        broadcast: broadcast.to_owned(),
+        outcomes: MAY_HAVE_IT.to_vec(),
+        // Whoever got this leg's text, in the words that belong to it.
+        leg: Some(number),
+    });
     leg.audience.areas = Some(Areas::Word("everywhere".to_owned()));
 }
 
@@ -222,6 +231,7 @@ fn damaged_progress(broadcast: &str, why: &str) -> Option<ProgressDocument> {
         stage: Stage::Ended,
         author: String::new(),
         changed_by: Vec::new(),
+        rejected_by: Vec::new(),
         manifest,
         check: None,
         approvals: Vec::new(),

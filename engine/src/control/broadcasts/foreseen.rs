@@ -16,6 +16,7 @@ use super::refusal::{BroadcastRefusal, broken};
 use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::recipients::{Recipient, Recipients};
+use crate::control::engine::Foresight;
 use crate::gateway::broadcasting::People;
 use wire::terms::ids::{Msn, Xpid};
 use wire::terms::time::WallMs;
@@ -107,8 +108,9 @@ impl BroadcastDesk {
         else {
             return Ok(ForeseenRows { looked_at, suppressed, had_it, ..ForeseenRows::default() });
         };
-        let (uncontracted, by_carrier) = self.engine.foresee(xpid, class, &msns)?;
-        Ok(ForeseenRows { looked_at, suppressed, uncontracted, had_it, by_carrier })
+        let found = self.engine.foresee(xpid, class, &msns)?;
+        let Foresight { uncontracted, by_carrier, unanswered } = found;
+        Ok(ForeseenRows { looked_at, suppressed, had_it, uncontracted, by_carrier, unanswered })
     }
 
     /// A dry run with what it foresees. What is refused leaves no file.
@@ -249,6 +251,21 @@ mod tests {
         let bench = Bench::new(2, 100);
         bench.contract(200..201);
         assert!(refusal(&bench, "").1.contains("none of the recipients has a contract"));
+    }
+
+    #[test]
+    fn a_shard_that_stands_keeps_nobody_from_a_dry_run() {
+        let bench = Bench::new(2, 100);
+        bench.contract(0..100);
+        bench.stand(1, true);
+        let check = bench.desk.check(&bench.draft("a", "")).expect("a dry run").check;
+        let check = check.expect("a dry run");
+        let foreseen = check.foreseen.clone().expect("looked at");
+        assert!((20..80).contains(&foreseen.unanswered), "{foreseen:?}");
+        let wanted = format!("{} of 100 recipients", foreseen.unanswered);
+        assert!(check.warnings.iter().any(|line| line.starts_with(&wanted)), "{check:?}");
+        bench.stand(0, true);
+        bench.desk.check(&bench.draft("b", "")).expect("nobody answers, and it can be started");
     }
 
     #[test]

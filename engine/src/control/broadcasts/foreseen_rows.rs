@@ -26,12 +26,22 @@ pub struct ForeseenRows {
     pub had_it: u64,
     /// Their route is a carrier: 6012.
     pub by_carrier: u64,
+    /// Whether they have a contract, and which route, nobody said: their shards did not answer.
+    #[serde(default)]
+    pub unanswered: u64,
 }
 
 impl ForeseenRows {
     /// What somebody should look at.
     pub(super) fn warnings(&self) -> impl Iterator<Item = String> + '_ {
         let all = self.looked_at;
+        let unanswered = (self.unanswered > 0).then(|| {
+            format!(
+                "{} of {all} recipients are of a shard that did not answer: nobody looked whether \
+                 they have contracts",
+                self.unanswered
+            )
+        });
         let named = [
             (self.suppressed, "are on a suppression list and get nothing (7002)"),
             (self.uncontracted, "have no contract with the XPID and get nothing (2005)"),
@@ -39,9 +49,10 @@ impl ForeseenRows {
         ];
         let named = named.into_iter().filter(move |(rows, _)| *rows * 100 >= all * NAMED_PERCENT);
         let named = named.filter(|(rows, _)| *rows > 0);
-        named.map(move |(rows, what)| {
+        let named = named.map(move |(rows, what)| {
             format!("{rows} of {all} recipients that were looked at {what}")
-        })
+        });
+        named.chain(unanswered)
     }
 
     /// How many of so many are skipped, by code: those that were looked at stand for all.
@@ -63,6 +74,7 @@ impl ForeseenRows {
     /// What nobody can mean is refused.
     pub(super) fn judge(&self, manifest: &Manifest) -> Result<(), BroadcastRefusal> {
         let (all, xpid) = (self.looked_at, &manifest.xpid);
+        // What nobody answered is 0 here.
         if all > 0 && self.uncontracted == all {
             let sentence = format!(
                 "none of the recipients has a contract with {xpid} (2005): register contracts, or \

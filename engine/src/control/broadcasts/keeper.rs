@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,34 +31,42 @@ use wire::terms::time::SteadyMs;
 const LOOK: Duration = Duration::from_millis(200);
 /// Percent of the targeted whose time the command line tells.
 const REACHED: [u64; 5] = [50, 85, 90, 95, 99];
+/// Whoever looks on does not ask again so soon where a shard did not answer: who watches does.
+const NOT_ASKED_MS: u64 = 3_000;
 /// Words that a shard is asked for at once.
 const WORDS_AT_ONCE: u32 = 1 << 16;
 
-/// The thread that watches; dropping it ends the thread.
+/// The threads that watch; dropping it ends them. What takes a broadcast back makes a dry run
+/// first, and nothing else waits for that.
 pub struct BroadcastKeeper {
     stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl BroadcastKeeper {
-    /// Starts it.
+    /// Starts them.
     ///
     /// # Errors
     /// When the system has no room for another thread.
     pub fn start(desk: &Arc<BroadcastDesk>) -> std::io::Result<Self> {
         let (stop, stopped) = bounded(0);
-        let desk = Arc::downgrade(desk);
-        let thread = std::thread::Builder::new()
-            .name("hayauma-broadcasts".to_owned())
-            .spawn(move || watch(&desk, &stopped))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        let mut keeper = Self { stop: Some(stop), threads: Vec::new() };
+        type Watch = fn(&Weak<BroadcastDesk>, &Receiver<()>);
+        let threads: [(&str, Watch); 2] =
+            [("hayauma-broadcasts", watch), ("hayauma-retractions", take_back)];
+        for (name, watch) in threads {
+            let (desk, stopped) = (Arc::downgrade(desk), stopped.clone());
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            keeper.threads.push(thread.spawn(move || watch(&desk, &stopped))?);
+        }
+        Ok(keeper)
     }
 }
 
 impl Drop for BroadcastKeeper {
     fn drop(&mut self) {
         self.stop = None;
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // A panic in it has ended the process before this.
             let _ = thread.join();
         }
@@ -69,6 +77,11 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
     let mut told = None;
     while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         let Some(desk) = desk.upgrade() else { return };
+        if desk.engine.looks_on() {
+            // Of a copy nothing goes on by itself.
+            desk.note_troubles();
+            continue;
+        }
         desk.start_due(Now::read());
         desk.tell_untold(Now::read().steady);
         desk.publish_suppression_again(Now::read().steady);
@@ -79,10 +92,20 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
         }
         told = wrong;
         desk.open_due_waves(Now::read());
-        desk.take_back_due(Now::read());
         desk.tell();
+        desk.note_troubles();
         let now = Now::read();
         desk.retire(now.wall_ms, now.steady.ms());
+    }
+}
+
+fn take_back(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
+    while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        let Some(desk) = desk.upgrade() else { return };
+        if desk.engine.looks_on() {
+            continue;
+        }
+        desk.take_back_due(Now::read());
     }
 }
 
@@ -119,10 +142,24 @@ impl BroadcastDesk {
         wrong
     }
 
+    /// As [`Self::refresh`], for whoever only looks: a shard that does not answer keeps nobody from
+    /// what is known of the others. Whether all have answered.
+    pub(super) fn refresh_if_answered(&self) -> bool {
+        let (now, failed) = (Now::read().steady, *self.figures_failed());
+        let lately = failed.is_some_and(|at| now.since(at) < NOT_ASKED_MS);
+        !lately && self.refresh().is_ok()
+    }
+
+    fn figures_failed(&self) -> MutexGuard<'_, Option<SteadyMs>> {
+        self.figures_failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Asks the shards where everything stands.
     pub(super) fn refresh(&self) -> Result<(), BroadcastRefusal> {
-        let all = self.engine.broadcast_figures()?;
+        let all = self.engine.broadcast_figures();
         let now = Now::read();
+        *self.figures_failed() = all.is_err().then_some(now.steady);
+        let all = all?;
         let mut standing = self.standing();
         for entry in standing.broadcasts.values_mut() {
             let Some(start) = &entry.document.started else { continue };
@@ -191,12 +228,12 @@ impl BroadcastDesk {
 
     /// The shards hear that a broadcast is over, and that its outcomes are kept.
     pub(super) fn tell_end(&self, document: &BroadcastDocument) -> Result<(), BroadcastRefusal> {
-        let remembered = self.remember(document);
-        let forgotten = match &document.started {
-            Some(start) => self.engine.forget_broadcast(start.ordinal),
+        // Between the two a shard knows it twice, and never not at all.
+        let remembered = self.remember(document, self.asked_for_until_ms(document));
+        let told = remembered.and_then(|()| match &document.started {
+            Some(start) => Ok(self.engine.forget_broadcast(start.ordinal)?),
             None => Ok(()),
-        };
-        let told = remembered.and(forgotten).map_err(BroadcastRefusal::from);
+        });
         self.note_untold(&document.broadcast, told.as_ref().err().cloned());
         told
     }
@@ -291,7 +328,7 @@ impl BroadcastDesk {
     /// A broadcast as its shards' figures are, as far as they can be had: the answer to an order
     /// that was carried out, whatever is wrong with its files.
     pub(super) fn glance(&self, broadcast: &str) -> Result<ProgressDocument, BroadcastRefusal> {
-        let _ = self.refresh();
+        self.refresh_if_answered();
         Ok(self.standing().entry(broadcast)?.progress())
     }
 

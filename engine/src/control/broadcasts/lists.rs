@@ -1,7 +1,7 @@
 //! Lists: made, filled with versions by streams, shown, removed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 
 use hyper::body::Bytes;
 use serde::Serialize;
@@ -160,7 +160,7 @@ impl BroadcastDesk {
             };
             return Err(refused(STATE, sentence));
         }
-        fs::remove_dir_all(self.shelf.list(list))?;
+        self.shelf.remove(&self.shelf.list(list))?;
         standing.lists.remove(list);
         drop(standing);
         self.publish_suppression(Now::read().steady);

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::desk::{BroadcastDesk, DAMAGED_REMEDY};
-use super::documents::{BroadcastDocument, Stage};
+use super::documents::{BroadcastDocument, ListDocument, Stage};
 use super::opted_out::OptedOut;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, disk, refused};
 use super::turns::Retry;
@@ -14,7 +14,6 @@ use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::past::{PastBroadcast, REMEMBERED_MS};
 use crate::broadcast::suppression::OptOuts;
-use crate::io::figures::ControlError;
 use host::clock;
 use host::mapped::Mapped;
 use wire::terms::ids::Msn;
@@ -24,23 +23,24 @@ use wire::terms::time::{SteadyMs, WallMs};
 pub(super) const SUPPRESSION: &str = "suppression";
 
 impl BroadcastDesk {
-    /// A broadcast that is over, as the shards remember it; `None` where that is too long ago, or
-    /// it never began.
+    /// A broadcast that is over, as the shards remember it, so long at least; `None` where that is
+    /// too long ago, or it never began.
     fn past_of(
         &self,
         document: &BroadcastDocument,
+        wanted_ms: u64,
     ) -> Result<Option<Arc<PastBroadcast>>, BroadcastRefusal> {
         let Some(end) = document.ended.as_ref().filter(|_| document.started.is_some()) else {
             return Ok(None);
         };
         let until_ms = end.at_ms.saturating_add(REMEMBERED_MS);
-        if until_ms <= clock::unix_ms() {
+        if until_ms.max(wanted_ms) <= clock::unix_ms() {
             return Ok(None);
         }
         let running = self.running(document)?;
         let words = Mapped::open(&File::open(self.shelf.outcomes(&document.broadcast))?)?;
         let past = PastBroadcast::new(running, words, WallMs::new(until_ms));
-        Ok(past.map(Arc::new))
+        Ok(past.map(|past| Arc::new(past.for_longer(WallMs::new(wanted_ms)))))
     }
 
     /// At a start: the shards hear of what ended lately.
@@ -51,19 +51,62 @@ impl BroadcastDesk {
             documents.filter(|document| document.stage == Stage::Ended).cloned().collect()
         };
         for document in &ended {
-            let told = self.remember(document);
-            self.note_untold(&document.broadcast, told.err().map(BroadcastRefusal::from));
+            // What runs and is of its rows asks for longer when it is told.
+            let told = self.remember(document, 0);
+            self.note_untold(&document.broadcast, told.err());
         }
     }
 
-    /// The shards hear of one that is over.
+    /// Until when rows of a broadcast may be asked for, because what runs is of them; 0: nothing
+    /// is.
+    pub(super) fn asked_for_until_ms(&self, document: &BroadcastDocument) -> u64 {
+        let Some(own) = &document.started else { return 0 };
+        let standing = self.standing();
+        let live = standing
+            .started()
+            .filter(|(other, _)| other.stage == Stage::Started && is_of(other, own.ordinal));
+        live.filter_map(|(other, _)| other.deadline_now()).max().unwrap_or_default()
+    }
+
+    /// What a broadcast is of is remembered for as long as it runs, however long it is over.
     ///
     /// # Errors
-    /// Some shard did not take it.
-    pub(super) fn remember(&self, document: &BroadcastDocument) -> Result<(), ControlError> {
-        match self.past_of(document) {
-            Ok(Some(past)) => self.engine.remember_broadcast(&past),
+    /// What became of the other's rows cannot be read, or some shard did not take it.
+    pub(super) fn remember_for(
+        &self,
+        document: &BroadcastDocument,
+    ) -> Result<(), BroadcastRefusal> {
+        if document.started.is_none() {
+            return Ok(());
+        }
+        let over: Vec<BroadcastDocument> = {
+            let standing = self.standing();
+            let over = standing.started().filter(|(other, known)| {
+                other.stage == Stage::Ended && is_of(document, known.ordinal)
+            });
+            over.map(|(other, _)| other.clone()).collect()
+        };
+        let until_ms = document.deadline_now().unwrap_or_default();
+        over.iter().try_for_each(|other| self.remember(other, until_ms))
+    }
+
+    /// The shards hear of one that is over, and that rows of it are asked for so long at least.
+    ///
+    /// # Errors
+    /// Some shard did not take it; or rows are asked for and cannot be read.
+    pub(super) fn remember(
+        &self,
+        document: &BroadcastDocument,
+        wanted_ms: u64,
+    ) -> Result<(), BroadcastRefusal> {
+        match self.past_of(document, wanted_ms) {
+            Ok(Some(past)) => Ok(self.engine.remember_broadcast(&past)?),
             Ok(None) => Ok(()),
+            Err(refusal) if wanted_ms > clock::unix_ms() => {
+                let (broadcast, why) = (&document.broadcast, refusal.sentence);
+                let sentence = format!("what became of the rows of {broadcast} is needed: {why}");
+                Err(BroadcastRefusal { sentence, ..refusal })
+            }
             Err(refusal) => {
                 let (broadcast, error) = (&document.broadcast, refusal.sentence);
                 tracing::warn!(broadcast, error, "requests do not find its rows any more");
@@ -81,11 +124,12 @@ impl BroadcastDesk {
     fn suppressing(&self) -> Vec<(String, u32)> {
         let standing = self.standing();
         let lists = standing.lists.values().filter(|list| list.purpose == SUPPRESSION);
-        let newest = lists.filter_map(|list| {
-            let version = list.newest().or_else(|| list.versions.last())?;
-            Some((list.list.clone(), version.version))
-        });
-        newest.collect()
+        lists.filter_map(newest_suppressing).collect()
+    }
+
+    /// Suppression lists that cannot be read, and why.
+    pub(super) fn unread_suppression(&self) -> BTreeMap<String, String> {
+        self.suppression().unread.clone()
     }
 
     /// The shards hear of those who want no broadcasts, if that has changed since. A list that
@@ -114,14 +158,16 @@ impl BroadcastDesk {
         let is_whole = unread.is_empty();
         let known = Arc::clone(&told.known);
         let before = known.msns().filter(|_| !is_whole);
-        let all = Arc::new(OptOuts::of(msns.into_iter().chain(before)));
+        let all = Arc::new(OptOuts::of(msns.into_iter().chain(before), known.number() + 1));
         let names: BTreeSet<String> = files.iter().map(|(list, _)| list.clone()).collect();
         told.counted.retain(|list| names.contains(list));
         let read = names.into_iter().filter(|list| !unread.contains_key(list));
         told.counted.extend(read);
         (told.files, told.unread) = (Some(files), unread);
+        // A start that is told from here on brings them along.
+        *self.latest_opted_out() = Arc::clone(&all);
         let taken = self.engine.suppress(&all);
-        told.known = all;
+        told.known = Arc::clone(&all);
         let is_done = is_whole && taken.is_ok();
         told.retry = (!is_done).then(|| Retry::after(told.retry, now));
     }
@@ -130,6 +176,15 @@ impl BroadcastDesk {
     pub(super) fn read_suppression_anew(&self, now: SteadyMs) {
         self.suppression().files = None;
         self.publish_suppression(now);
+    }
+
+    fn latest_opted_out(&self) -> MutexGuard<'_, Arc<OptOuts>> {
+        self.opted_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who wants no broadcasts, as far as that is known: nobody waits for a shard here.
+    pub(super) fn wanting_none(&self) -> Arc<OptOuts> {
+        Arc::clone(&self.latest_opted_out())
     }
 
     /// Takes those away who want no broadcasts.
@@ -176,6 +231,18 @@ impl BroadcastDesk {
         let (list, why) = told.unread.iter().find(|(list, _)| !told.counted.contains(*list))?;
         Some(format!("the suppression list {list} cannot be read, so nobody is sent to: {why}"))
     }
+}
+
+/// Whether a broadcast is of rows of the one with this ordinal.
+fn is_of(document: &BroadcastDocument, ordinal: u32) -> bool {
+    let of = document.check.iter().flat_map(|check| &check.of).flatten();
+    of.into_iter().any(|of| of.ordinal == ordinal)
+}
+
+/// The version of a suppression list that counts.
+pub(super) fn newest_suppressing(list: &ListDocument) -> Option<(String, u32)> {
+    let version = list.newest().or_else(|| list.versions.last())?;
+    Some((list.list.clone(), version.version))
 }
 
 fn read_msns(octets: &Mapped, msns: &mut Vec<Msn>) -> Result<(), BroadcastRefusal> {

@@ -18,8 +18,8 @@ use super::documents::{BroadcastDocument, EndDocument, OrderedDocument, Stage, W
 use super::now::Now;
 use super::reach::ReachCurve;
 use super::refusal::{BroadcastRefusal, STATE, refused};
-use super::turns::{Retry, Turns, Untold};
-use crate::broadcast::life::End;
+use super::turns::{Retry, Turns};
+use crate::broadcast::life::{End, Life};
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
 use host::clock;
@@ -30,9 +30,10 @@ struct Tale {
     document: BroadcastDocument,
     running: Option<Arc<RunningBroadcast>>,
     behind: Vec<Order>,
-    lower: Vec<(u32, u8)>,
     /// How many orders there were by then.
     orders: u64,
+    /// What was noted as untold until then is told with this.
+    notes: u64,
 }
 
 impl BroadcastDesk {
@@ -121,11 +122,10 @@ impl BroadcastDesk {
     /// Notes what became of telling a broadcast: what was not told is told again, later each time.
     pub(super) fn note_untold(&self, broadcast: &str, refusal: Option<BroadcastRefusal>) {
         if let Ok(entry) = self.standing().entry(broadcast) {
-            let before = entry.untold.take().map(|untold| untold.retry);
-            entry.untold = refusal.map(|refusal| Untold {
-                retry: Retry::after(before, Now::read().steady),
-                why: refusal.sentence,
-            });
+            match refusal {
+                Some(refusal) => entry.note_untold(refusal.sentence),
+                None => entry.untold = None,
+            }
         }
     }
 
@@ -133,9 +133,16 @@ impl BroadcastDesk {
     /// The caller has its turn, or nobody else is there yet.
     pub(super) fn tell_start(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
         let Some(tale) = self.tale_of(broadcast)? else { return Ok(()) };
-        let orders = tale.orders;
+        let (orders, notes) = (tale.orders, tale.notes);
         let told = self.tell_tale(tale).and_then(|()| self.tell_orders_behind(broadcast, orders));
-        self.note_untold(broadcast, told.as_ref().err().cloned());
+        if let Ok(entry) = self.standing().entry(broadcast) {
+            match &told {
+                Err(refusal) => entry.note_untold(refusal.sentence.clone()),
+                Ok(()) if entry.untold_notes == notes => entry.untold = None,
+                // Something was noted meanwhile that this did not tell.
+                Ok(()) => {}
+            }
+        }
         told
     }
 
@@ -146,13 +153,13 @@ impl BroadcastDesk {
             return Ok(None);
         }
         let (document, running) = (entry.document.clone(), entry.running.clone());
-        let orders = entry.orders;
-        let (behind, lower) = (orders_behind(&standing, &document), standing.lower_of(&document));
-        Ok(Some(Tale { document, running, behind, lower, orders }))
+        let (orders, notes) = (entry.orders, entry.untold_notes);
+        let behind = orders_behind(&standing, &document);
+        Ok(Some(Tale { document, running, behind, orders, notes }))
     }
 
     fn tell_tale(&self, tale: Tale) -> Result<(), BroadcastRefusal> {
-        let Tale { document, running, behind, lower, .. } = tale;
+        let Tale { document, running, behind, .. } = tale;
         let running = match running {
             Some(running) => running,
             None => {
@@ -163,12 +170,10 @@ impl BroadcastDesk {
                 running
             }
         };
-        // The older ones of its chain hear of it before it begins. Whoever lacks an older one gets
-        // it with that.
-        for (ordinal, alertseq) in lower {
-            self.engine.order_broadcast(ordinal, &[Order::Chain { alertseq }])?;
-        }
-        self.engine.start_broadcast(&running, &behind)?;
+        // A shard that hears of it stops the older ones of its chain before it begins: none waits
+        // for another.
+        self.remember_for(&document)?;
+        self.engine.start_broadcast(&running, &behind, &self.wanting_none())?;
         // What a shard was told of long ago it has at the pace of that time. One that somebody has
         // set meanwhile is the newer one.
         let turns = self.turns_of(&document.broadcast)?;
@@ -218,7 +223,10 @@ impl BroadcastDesk {
                     let ordinal = start.ordinal;
                     let hold_ms = document.manifest.hold_seconds * 1_000;
                     let age_ms = entry.ages.start.since(start.at_ms, Now::read());
-                    let life = life_of(order, age_ms < hold_ms);
+                    // What has been seen running does not hold, whatever the clocks say.
+                    let seen = &entry.figures;
+                    let was_running = seen.iter().any(|figures| figures.life != Life::Holding);
+                    let life = life_of(order, age_ms < hold_ms && !was_running);
                     entry.wants(life);
                     (ordinal, life)
                 }
@@ -239,8 +247,9 @@ impl BroadcastDesk {
         });
         drop(turn);
         if is_everywhere {
-            // The shards' journals have it.
-            return Ok(());
+            // The shards' journals have it. Where an older order is kept that a start would tell
+            // them, it is not safe yet; an end is, whatever they are told.
+            return if life == WantedLife::Cancelled { Ok(()) } else { kept };
         }
         if told == Ok(false) {
             // Some shard lacks the broadcast: it gets that and the order together.
@@ -414,7 +423,41 @@ mod tests {
     use super::super::now::set_back;
     use super::super::tests::Bench;
     use super::*;
-    use crate::broadcast::life::Life;
+
+    fn of_chain(alertseq: u8) -> String {
+        format!(r#""alertid":"flood","alertseq":{alertseq},"#)
+    }
+
+    fn is_replaced(life: &Option<Life>) -> bool {
+        life.is_some_and(|life| life.end() == Some(End::Replaced))
+    }
+
+    #[test]
+    fn a_start_that_is_told_behind_the_next_of_its_chain_has_no_turn() {
+        let bench = Bench::new(2, 10);
+        let broadcast = bench.started("a", &of_chain(1));
+        bench.forget_in(&broadcast, 0);
+        bench.forget_in(&broadcast, 1);
+        // It is about to be told when the next one is started.
+        let tale = bench.desk.tale_of(&broadcast).expect("there").expect("started");
+        bench.started("b", &of_chain(2));
+        bench.desk.tell_tale(tale).expect("told");
+        let lives = bench.engine.broadcasts.lives(bench.ordinal(&broadcast));
+        assert!(lives.iter().all(is_replaced), "{lives:?}");
+    }
+
+    #[test]
+    fn the_next_of_a_chain_begins_in_every_shard_that_takes_it() {
+        let bench = Bench::new(2, 10);
+        let broadcast = bench.started("a", &of_chain(1));
+        let (next, digest, recipients) = bench.checked("b", &of_chain(2));
+        bench.stand(1, true);
+        bench.desk.start(&next, &digest, recipients, "operator").expect_err("a shard stands");
+        let lives = bench.engine.broadcasts.lives(bench.ordinal(&next));
+        assert_eq!(lives, [Some(Life::Holding), None], "the others go on");
+        let lives = bench.engine.broadcasts.lives(bench.ordinal(&broadcast));
+        assert!(is_replaced(&lives[0]), "{lives:?}");
+    }
 
     #[test]
     fn a_start_that_is_told_late_does_not_undo_what_was_ordered_meanwhile() {

@@ -9,9 +9,7 @@ use host::clock;
 
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, PaceSet, PaceWanted, Stage};
-use super::now::Now;
 use super::refusal::{BroadcastRefusal, ROLE, STATE, refused};
-use super::turns::{Retry, Untold};
 use crate::broadcast::limits::LIFETIME_SECONDS_MAX;
 use crate::broadcast::running::RunningPace;
 use crate::control::admin::AdminError;
@@ -92,13 +90,18 @@ impl BroadcastDesk {
             Ok(())
         })?;
         let Some(start) = &set.started else { return Ok(()) };
+        if wanted.deadline.is_some()
+            && let Err(refusal) = self.remember_for(&set)
+        {
+            // The rows that it is of are asked for as long as it lasts: told again with its pace.
+            let why = refusal.sentence;
+            self.standing().entry(broadcast)?.note_untold(why);
+        }
         let told = self.engine.pace_broadcast(start.ordinal, set.pace_now());
         if told != Ok(true) {
             let mut standing = self.standing();
             let why = "a shard does not answer: it is told its pace again".to_owned();
-            let untold = &mut standing.entry(broadcast)?.untold;
-            let retry = Retry::after(None, Now::read().steady);
-            untold.get_or_insert(Untold { retry, why });
+            standing.entry(broadcast)?.note_untold(why);
         }
         told?;
         Ok(())
@@ -135,6 +138,7 @@ fn other_deadline(
 
 #[cfg(test)]
 mod tests {
+    use super::super::now::Now;
     use super::super::tests::{Bench, rfc3339};
     use super::*;
 
@@ -230,5 +234,28 @@ mod tests {
         assert_eq!(told(&bench), [Some(120); 2]);
         let snapshot = bench.desk.snapshot(&broadcast, false).expect("figures");
         assert_eq!(snapshot.deadline_ms.map(|ms| (ms - now_ms) / 60_000), Some(120));
+    }
+
+    #[test]
+    fn what_a_shard_did_not_hear_while_a_start_is_told_is_told_again() {
+        let bench = Bench::new(2, 10);
+        let broadcast = bench.started("a", r#""pace":{"per_second":5},"#);
+        let ordinal = bench.ordinal(&broadcast);
+        let (desk, engine, known) = (bench.desk.clone(), bench.engine.clone(), broadcast.clone());
+        *bench.engine.broadcasts.behind_start.lock().expect("no panic") =
+            Some(Box::new(move || {
+                engine.broadcasts.shards.lock().expect("no panic")[1].stands = true;
+                let slower = PaceWanted { per_second: Some(1), ..PaceWanted::default() };
+                desk.set_pace(&known, &slower, ("operator", false)).expect_err("a shard stands");
+                engine.broadcasts.shards.lock().expect("no panic")[1].stands = false;
+            }));
+        bench.desk.tell_start(&broadcast).expect("told");
+        let is_noted = |bench: &Bench| {
+            bench.desk.standing().entry(&broadcast).expect("there").untold.is_some()
+        };
+        assert!(is_noted(&bench), "a note of what this did not tell stays");
+        bench.desk.tell_untold(Now::read().steady + 600_000);
+        assert!(!is_noted(&bench));
+        assert_eq!(paces(&bench, ordinal), [Some(1); 2]);
     }
 }

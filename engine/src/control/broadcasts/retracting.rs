@@ -7,18 +7,20 @@
 //! changed: its texts are kept as the dry run wrote them out, and nobody changes the draft.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
 
-use super::desk::{BroadcastDesk, check_stage};
+use super::desk::{BroadcastDesk, Standing, check_stage};
 use super::documents::{Approval, BroadcastDocument, FollowerWanted, RetractingDocument, Stage};
 use super::followers::retraction_of;
 use super::now::Now;
-use super::refusal::{BroadcastRefusal, STATE, refused};
+use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, broken, refused};
 use super::shelf::Part;
 use super::turns::Retry;
 use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::audience::{AddressedText, LegSources, address};
 use crate::broadcast::manifest::{Manifest, PreparedRetraction, Texts};
-use crate::broadcast::recipients::RecipientsWriter;
+use crate::broadcast::recipients::{Recipients, RecipientsWriter};
 use host::clock;
 
 /// What could not be started for so long is given up, in milliseconds.
@@ -28,12 +30,14 @@ const NOBODY: &str = "nobody";
 
 impl BroadcastDesk {
     /// Makes the dry run of what a manifest has ready to take it back: as if everybody had the
-    /// text. What each would get, and the texts of each leg, written out.
+    /// text. What each would get, and the texts of each leg, written out. `addressed` is the file
+    /// of those whom the broadcast itself addresses.
     pub(super) fn check_retraction(
         &self,
         (broadcast, manifest): (&str, &Manifest),
         templates: &BTreeMap<String, u32>,
         (sources, catalogue): (&[LegSources<'_>], &AreaCatalogue),
+        addressed: &Path,
     ) -> Result<(Vec<AddressedText>, Vec<Texts>), BroadcastRefusal> {
         let Some(prepared) = &manifest.retraction else { return Ok((Vec::new(), Vec::new())) };
         let at = |refusal: BroadcastRefusal| {
@@ -42,7 +46,6 @@ impl BroadcastDesk {
         };
         let mut taken_back = manifest.clone();
         for leg in &mut taken_back.legs {
-            leg.waves.clear();
             leg.texts = match &prepared.texts {
                 Some(texts) => texts.clone(),
                 None => retraction_of(&leg.texts, templates).map_err(at)?,
@@ -54,19 +57,47 @@ impl BroadcastDesk {
         let found = address(&written, sources, catalogue, &mut writer);
         let found = found.map_err(|error| at(error.into()))?;
         if found.without_text > 0 {
-            let sentence = format!(
-                "{} recipients have no retraction in their language: name a fallback",
-                found.without_text
-            );
-            return Err(at(refused(STATE, sentence)));
+            writer.finish()?;
+            let lacking = lacking(&File::open(addressed)?, &part.file)?;
+            if lacking > 0 {
+                let sentence = format!(
+                    "{lacking} recipients have no retraction in their language: name a fallback"
+                );
+                return Err(at(refused(STATE, sentence)));
+            }
         }
         Ok((found.texts, written.legs.into_iter().map(|leg| leg.texts).collect()))
     }
 
+    /// Whether a broadcast has what takes it back ready: nobody else is asked.
+    ///
+    /// # Errors
+    /// There is no such broadcast.
+    pub fn has_retraction(&self, broadcast: &str) -> Result<bool, BroadcastRefusal> {
+        let mut standing = self.standing();
+        Ok(standing.entry(broadcast)?.document.manifest.retraction.is_some())
+    }
+
     /// Notes that a broadcast is to be taken back. That nothing is prepared for it is said when it
-    /// has been stopped.
+    /// has been stopped. Where it was tried in vain, it is tried anew; what was taken back is not
+    /// taken back again.
     pub(super) fn take_back(&self, broadcast: &str, by: &str) -> Result<(), BroadcastRefusal> {
-        let noted = self.alter(broadcast, |document| {
+        let mut standing = self.standing();
+        let may_begin_anew = match standing.entry(broadcast)?.document.retracting.clone() {
+            None => true,
+            Some(known) => {
+                let follower = known.broadcast.and_then(|new| standing.broadcasts.get(&new));
+                match follower.map(|entry| &entry.document) {
+                    None => known.is_done,
+                    Some(follower) if was_ended_in_vain(follower) => true,
+                    Some(follower) => known.is_done && is_unstarted(follower),
+                }
+            }
+        };
+        if may_begin_anew {
+            is_newest(&standing, broadcast)?;
+        }
+        let noted = self.alter_in(&mut standing, broadcast, |document| {
             if document.started.is_none() {
                 // Nobody has it.
                 return Ok(());
@@ -76,7 +107,10 @@ impl BroadcastDesk {
                                 write one, as with `hayauma broadcast retract`";
                 return Err(refused(STATE, sentence));
             }
-            document.retracting.get_or_insert_with(|| RetractingDocument {
+            if !may_begin_anew {
+                return Ok(());
+            }
+            document.retracting = Some(RetractingDocument {
                 by: by.to_owned(),
                 at_ms: clock::unix_ms(),
                 broadcast: None,
@@ -85,7 +119,11 @@ impl BroadcastDesk {
             });
             Ok(())
         });
-        noted.map(drop)
+        let noted = noted.map(drop);
+        if noted.is_ok() && may_begin_anew {
+            standing.entry(broadcast)?.unretracted = None;
+        }
+        noted
     }
 
     /// Starts what takes back whatever is over by now. One thread alone calls this.
@@ -148,7 +186,12 @@ impl BroadcastDesk {
             return Ok(());
         };
         let Some(prepared) = &document.manifest.retraction else { return Ok(()) };
-        let stage = self.standing().broadcasts.get(new).map(|entry| entry.document.stage);
+        let follower = self.standing().broadcasts.get(new).map(|entry| entry.document.clone());
+        if follower.as_ref().is_some_and(was_ended_in_vain) {
+            let sentence = "what takes it back was ended before it began: order it again";
+            return Err(refused(STATE, sentence));
+        }
+        let stage = follower.map(|follower| follower.stage);
         if matches!(stage, Some(Stage::Started | Stage::Ended)) {
             return Ok(());
         }
@@ -242,6 +285,41 @@ impl BroadcastDesk {
     }
 }
 
+/// Refuses to take back what is not the newest of its chain: whoever has its text has the newer one
+/// by now, or is to get it.
+fn is_newest(standing: &Standing, broadcast: &str) -> Result<(), BroadcastRefusal> {
+    let Some(entry) = standing.broadcasts.get(broadcast) else { return Ok(()) };
+    let manifest = &entry.document.manifest;
+    let newer = standing.chain(manifest).filter(|(other, _)| {
+        other.manifest.alertseq > manifest.alertseq && !other.manifest.takes_back()
+    });
+    let newest = newer.max_by_key(|(other, _)| other.manifest.alertseq);
+    let Some((newest, _)) = newest.filter(|_| entry.document.started.is_some()) else {
+        return Ok(());
+    };
+    let sentence =
+        format!("it is stopped, and its chain went on: take its newest back, {}", newest.broadcast);
+    Err(refused(NOT_HIGHER, sentence))
+}
+
+/// Whether somebody ended it before it began, though there is somebody whom it would have told.
+fn was_ended_in_vain(follower: &BroadcastDocument) -> bool {
+    let life = follower.ended.as_ref().map(|end| end.life.as_str());
+    follower.started.is_none() && life.is_some_and(|life| life != NOBODY)
+}
+
+fn is_unstarted(follower: &BroadcastDocument) -> bool {
+    !matches!(follower.stage, Stage::Started | Stage::Ended)
+}
+
+/// How many get a text and nothing that takes it back. Both files are of the same rows.
+fn lacking(texts: &File, retraction: &File) -> Result<u64, BroadcastRefusal> {
+    let open = |file| Recipients::open(file).map_err(|error| broken(error.to_string()));
+    let (texts, retraction) = (open(texts)?, open(retraction)?);
+    let lacks = |row: &u32| texts.row(*row).text.is_some() && retraction.row(*row).text.is_none();
+    Ok((0..texts.rows().min(retraction.rows())).filter(lacks).count() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::Bench;
@@ -289,9 +367,7 @@ mod tests {
     fn what_cannot_be_started_is_tried_again_and_says_why() {
         let bench = Bench::new(1, 10);
         let broadcast = bench.started("a", PREPARED);
-        // Somebody else takes its reqid.
-        let (other, digest, recipients) = bench.checked("r", "");
-        bench.desk.start(&other, &digest, recipients, "operator").expect("started");
+        let other = somebody_takes(&bench, "r");
         cancel(&bench, &broadcast);
         bench.desk.take_back(&broadcast, "operator").expect("noted");
         let now = Now::read();
@@ -301,6 +377,71 @@ mod tests {
         assert!(!known.is_done && known.trouble.is_some_and(|why| why.contains("reqid")));
         bench.desk.take_back_due(now.later(TRIED_MS_MAX + 1));
         assert!(document(&bench, &broadcast).retracting.expect("noted").is_done, "given up");
+        // What was in the way is gone, and somebody orders it again.
+        bench.desk.standing().entry(&other).expect("there").document.manifest.reqid =
+            "x".to_owned();
+        bench.desk.take_back(&broadcast, "operator").expect("noted anew");
+        bench.desk.take_back_due(now);
+        let known = document(&bench, &broadcast).retracting.expect("noted");
+        assert!(known.is_done && known.trouble.is_none(), "{known:?}");
+        assert!(known.broadcast.is_some_and(|new| document(&bench, &new).ended.is_some()));
+    }
+
+    #[test]
+    fn a_retraction_that_somebody_discarded_is_told_and_may_be_ordered_again() {
+        let bench = Bench::new(1, 10);
+        let (broadcast, new) = taken_back_in_vain(&bench);
+        bench.desk.order(&new, Order::End(End::Cancelled)).expect("discarded");
+        {
+            let mut standing = bench.desk.standing();
+            let others = standing.broadcasts.values_mut();
+            others.for_each(|other| {
+                let reqid = &mut other.document.manifest.reqid;
+                if reqid == "r" {
+                    reqid.push('2');
+                }
+            });
+        }
+        bench.desk.take_back_due(Now::read().later(600_000));
+        let known = document(&bench, &broadcast).retracting.expect("noted");
+        assert!(!known.is_done && known.trouble.is_some(), "nobody was told: {known:?}");
+        bench.desk.take_back(&broadcast, "operator").expect("noted anew");
+        bench.desk.take_back_due(Now::read());
+        let known = document(&bench, &broadcast).retracting.expect("noted");
+        let again = known.broadcast.expect("it has one");
+        assert!(known.is_done && again != new, "{:?}", known.trouble);
+        assert_eq!(document(&bench, &again).stage, Stage::Started);
+    }
+
+    #[test]
+    fn of_a_chain_the_newest_is_taken_back() {
+        let bench = Bench::new(1, 10);
+        let of_chain = |alertseq: u8| format!(r#"{PREPARED}"alertid":"f","alertseq":{alertseq},"#);
+        let older = bench.started("a", &of_chain(1));
+        let newer = bench.started("b", &of_chain(2).replace("\"r\"", "\"s\""));
+        let refusal = bench.desk.take_back(&older, "operator").expect_err("it went on");
+        assert!(refusal.sentence.contains(&newer), "{}", refusal.sentence);
+        bench.desk.take_back(&newer, "operator").expect("noted");
+    }
+
+    #[test]
+    fn two_broadcasts_have_no_reqid_in_common_nor_what_takes_them_back() {
+        let bench = Bench::new(1, 10);
+        bench.started("a", PREPARED);
+        let refusal = bench.desk.check(&bench.draft("b", PREPARED)).expect_err("r is taken");
+        assert_eq!(refusal.place.as_deref(), Some("/retraction/reqid"), "{}", refusal.sentence);
+        let refusal = bench.desk.check(&bench.draft("r", "")).expect_err("r is taken");
+        assert_eq!(refusal.place, None, "{}", refusal.sentence);
+    }
+
+    /// Somebody else's broadcast has this reqid, as one from before a change of the rules may.
+    fn somebody_takes(bench: &Bench, reqid: &str) -> String {
+        let (other, digest, recipients) = bench.checked("other", "");
+        bench.desk.start(&other, &digest, recipients, "operator").expect("started");
+        let mut standing = bench.desk.standing();
+        reqid.clone_into(&mut standing.entry(&other).expect("there").document.manifest.reqid);
+        drop(standing);
+        other
     }
 
     #[test]
@@ -312,6 +453,14 @@ mod tests {
         let draft = bench.draft("b", &PREPARED.replace("[\"en\"]", "[]"));
         let refusal = bench.desk.check(&draft).expect_err("nobody has a language");
         assert!(refusal.sentence.contains("in their language"), "{}", refusal.sentence);
+        // Who has no text needs nothing that takes it back.
+        let mut manifest = bench.manifest("e", PREPARED);
+        manifest.legs[0].texts.fallback.clear();
+        manifest.retraction.as_mut().and_then(|r| r.texts.as_mut()).expect("one").fallback.clear();
+        let new = BroadcastDesk::next_identifier();
+        let draft = bench.desk.create(new, manifest, "author").expect("a draft").broadcast;
+        let check = bench.desk.check(&draft).expect("a dry run").check.expect("one");
+        assert_eq!(check.addressed.without_text, 10);
         let broadcast = bench.started("c", "");
         cancel(&bench, &broadcast);
         let refusal = bench.desk.take_back(&broadcast, "operator").expect_err("nothing prepared");
@@ -323,8 +472,7 @@ mod tests {
     /// A broadcast that was cancelled and that another takes back, which cannot be started yet.
     fn taken_back_in_vain(bench: &Bench) -> (String, String) {
         let broadcast = bench.started("a", PREPARED);
-        let (other, digest, recipients) = bench.checked("r", "");
-        bench.desk.start(&other, &digest, recipients, "operator").expect("started");
+        somebody_takes(bench, "r");
         deliver(bench, &broadcast);
         end(bench, &broadcast);
         bench.desk.take_back_due(Now::read());
@@ -355,7 +503,7 @@ mod tests {
         let refusal = bench.desk.change(&new, other, "author").expect_err("it was agreed to");
         assert_eq!(refusal.code, STATE, "{}", refusal.sentence);
         let digest = document(&bench, &new).check.map(|check| check.digest).unwrap_or_default();
-        let refusal = bench.desk.reject(&new, &digest).expect_err("it was agreed to");
+        let refusal = bench.desk.reject(&new, &digest, "approver").expect_err("it was agreed to");
         assert_eq!(refusal.code, STATE, "{}", refusal.sentence);
     }
 

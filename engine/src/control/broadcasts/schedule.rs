@@ -25,9 +25,7 @@ impl BroadcastDesk {
                 let due = document.scheduled.as_ref()?;
                 let is_missed = is_too_late(&document.manifest, due.due_ms, now_ms);
                 let waits = entry.unstarted.is_some_and(|retry| !retry.is_due(now.steady));
-                let is_due = document.stage == Stage::Scheduled
-                    && due.due_ms <= now_ms
-                    && (is_missed || !waits);
+                let is_due = document.stage == Stage::Scheduled && due.due_ms <= now_ms && !waits;
                 is_due.then(|| (document.broadcast.clone(), due.clone(), is_missed))
             });
             due.collect()

@@ -12,6 +12,7 @@ use crate::broadcast::manifest::{Manifest, Suppression};
 use crate::broadcast::slice::Order;
 use crate::broadcast::warnings::{ChainBroadcast, ChainPlace, SourceTerms, propose};
 use crate::control::sources::SourceSettings;
+use axum::http::StatusCode;
 use host::clock;
 use wire::cap::Status;
 use wire::cap::draft::{Disposition, Draft, Hold, WarningAct};
@@ -128,7 +129,9 @@ impl BroadcastDesk {
         };
         let xpid = &arrived.settings.xpid;
         let ends = [self.of_chain(&chain, xpid, true), self.of_chain(&chain, xpid, false)];
-        answer.ends = ends.concat().into_iter().map(|document| document.broadcast).collect();
+        // What takes one of them back says what the end of the alert says.
+        let ends = ends.concat().into_iter().filter(|document| !document.manifest.takes_back());
+        answer.ends = ends.map(|document| document.broadcast).collect();
         answer.chain = Some(chain);
         if !arrived.may_stop {
             answer.state = "waiting".to_owned();
@@ -255,7 +258,9 @@ impl BroadcastDesk {
             return Ok(answered_with(answer, before.clone()));
         }
         // What a crash left half done is gone on with, unless a person has taken it over.
-        let is_untouched = before.as_ref().is_none_or(|before| before.changed_by.is_empty());
+        let is_untouched = before
+            .as_ref()
+            .is_none_or(|before| before.changed_by.is_empty() && before.rejected_by.is_empty());
         let document = match before {
             Some(before) => before,
             None => self.create(Self::next_identifier(), manifest, &by)?,
@@ -270,10 +275,17 @@ impl BroadcastDesk {
             && arrived.draft.class.is_some_and(|class| settings.starts(class));
         if starts {
             let started = self.start_by_itself(&document.broadcast, settings, &by);
+            let stage = self.standing().entry(&document.broadcast)?.document.stage;
+            if let Err(refusal) = &started
+                && refusal.status == StatusCode::SERVICE_UNAVAILABLE
+                && !matches!(stage, Stage::Scheduled | Stage::Started | Stage::Ended)
+            {
+                // Nothing is wrong with it: whoever sends it again has it started then.
+                return Err(refusal.clone());
+            }
             // Where it does not, a person sees why. It may have begun all the same: what some
             // shard did not take is told it again.
             answer.waits.extend(started.err().map(|refusal| refusal.sentence));
-            let stage = self.standing().entry(&document.broadcast)?.document.stage;
             answer.state = state_of_stage(stage).to_owned();
         }
         Ok(answer)
@@ -350,6 +362,7 @@ fn drop_holds(draft: &Draft, is_settled: impl Fn(&Hold) -> bool, answer: &mut Wa
 
 #[cfg(test)]
 mod tests {
+    use super::super::now::Now;
     use super::super::tests::{Bench, rfc3339};
     use super::*;
     use wire::cap::{Profile, Rules, check_xml};
@@ -435,6 +448,44 @@ mod tests {
         let answer = bench.desk.settle(arrived(&bench, "K-1", true)).expect("settled");
         assert_eq!(answer.state, "started", "one shard sends it");
         assert_eq!(answer.waits.len(), 1, "and a person sees that another does not");
+    }
+
+    #[test]
+    fn a_draft_that_a_person_said_no_to_does_not_start_when_the_warning_comes_again() {
+        let bench = Bench::new(1, 100);
+        let first = bench.desk.settle(arrived(&bench, "K-1", false)).expect("settled");
+        let broadcast = first.broadcast.expect("a draft");
+        let (digest, _) = bench.agreed(&broadcast);
+        bench.desk.reject(&broadcast, &digest, "approver").expect("a draft again");
+        let again = bench.desk.settle(arrived(&bench, "K-1", true)).expect("settled");
+        assert_eq!((again.state.as_str(), again.broadcast), ("draft", Some(broadcast)));
+    }
+
+    #[test]
+    fn the_end_of_an_alert_does_not_end_what_takes_it_back() {
+        let bench = Bench::new(1, 10);
+        let more = r#""alertid":"flood","alertseq":0,"retraction":{"reqid":"r",
+            "texts":{"variants":{"en":"It was wrong"},"fallback":["en"]}},"#;
+        let broadcast = bench.started("a", more);
+        let ordinal = bench.ordinal(&broadcast);
+        let delivered = Some(crate::broadcast::outcomes::Outcome::Delivered);
+        bench.engine.broadcasts.begin_all(ordinal, delivered);
+        bench.desk.order(&broadcast, Order::End(End::Cancelled)).expect("cancelled");
+        bench.desk.take_back(&broadcast, "operator").expect("noted");
+        bench.engine.broadcasts.settle(ordinal);
+        bench.desk.look(Now::read().steady).expect("kept");
+        bench.desk.take_back_due(Now::read());
+        let retracting = {
+            let mut standing = bench.desk.standing();
+            standing.entry(&broadcast).expect("there").document.retracting.clone()
+        };
+        let new = retracting.and_then(|known| known.broadcast).expect("it is taken back");
+        let arrived = arrived(&bench, "K-9", true);
+        let answer = WarningAnswer::of("town", &arrived.draft, "judged");
+        let answer = bench.desk.cancel_chain(&arrived, Some("flood".to_owned()), answer);
+        assert_eq!(answer.expect("answered").ends, Vec::<String>::new());
+        let progress = bench.desk.progress(&new, false).expect("there");
+        assert_eq!(progress.state, "holding", "it goes on");
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub(super) const RECIPIENTS: &str = "recipients";
 /// How the names of what is kept beside a version's rows end.
 const ACCOUNT: &str = "account";
 const REFUSED: &str = "refused";
+/// How a file begins that says that an import is under way.
+const IMPORTING: &str = "importing";
+/// How a folder ends that is being removed.
+const REMOVED: &str = "removed";
 /// How the name of a file ends that is there so that there is room.
 pub(super) const ROOM: &str = "room";
 /// How the name of a file ends that is being written.
@@ -267,16 +271,31 @@ impl Shelf {
             let folders = fs::read_dir(folder).into_iter().flatten().flatten();
             folders.for_each(|folder| sweep_folder(&folder.path()));
         }
-        // A folder without its document was being made, or removed, when the engine died.
-        for (folders, document) in [(LISTS, LIST_DOCUMENT), (BROADCASTS, BROADCAST_DOCUMENT)] {
+        for folders in [LISTS, BROADCASTS] {
             let folders = fs::read_dir(self.data_dir.join(folders)).into_iter().flatten().flatten();
-            let folders = folders.map(|folder| folder.path()).filter(|folder| folder.is_dir());
-            for folder in folders.filter(|folder| is_left_over(folder, document)) {
-                let _ = fs::remove_dir_all(folder);
+            for folder in folders.map(|folder| folder.path()).filter(|folder| folder.is_dir()) {
+                // One that was being removed when the engine died, or made.
+                if is_left_over(&folder) {
+                    let _ = fs::remove_dir_all(folder);
+                }
             }
         }
         let more = [self.areas(), self.templates(), self.answers()];
         more.iter().for_each(|folder| sweep_folder(folder));
+    }
+
+    /// Removes a folder with all that is in it: from one moment to the next nothing of it counts.
+    pub(super) fn remove(&self, folder: &Path) -> io::Result<()> {
+        let removed = folder.with_extension(REMOVED);
+        fs::rename(folder, &removed)?;
+        // What stays of it goes at the next start.
+        let _ = fs::remove_dir_all(removed);
+        folder.parent().map_or(Ok(()), sync)
+    }
+
+    /// Says that an import into a list is under way, until it is dropped.
+    pub(super) fn mark_import(&self, list: &str) -> io::Result<Part> {
+        Part::of(&self.list(list).join(IMPORTING))
     }
 
     /// The documents of all lists.
@@ -361,18 +380,40 @@ fn sweep_folder(folder: &Path) {
     }
 }
 
-/// Whether a folder has nothing but what the desk writes beside a document, and no document. What
-/// else somebody has put there stays.
-fn is_left_over(folder: &Path, document: &str) -> bool {
-    let Ok(files) = fs::read_dir(folder) else { return false };
-    let names: Vec<String> =
-        files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
-    let is_own = |name: &String| {
-        name.starts_with(RECIPIENTS)
-            || name.starts_with(OUTCOMES)
-            || [".list", ".account", ".refused"].iter().any(|end| name.ends_with(end))
+/// The lists into which an import was under way when the engine died, each as often as it was. To be
+/// asked before the desk is opened, which takes that away.
+pub fn interrupted_imports(data_dir: &Path) -> Vec<String> {
+    let folders = fs::read_dir(data_dir.join(LISTS)).into_iter().flatten().flatten();
+    let of_list = |folder: fs::DirEntry| {
+        let names = names_in(&folder.path()).unwrap_or_default();
+        let marks = names.iter().filter(|name| name.starts_with(IMPORTING)).count();
+        vec![folder.file_name().to_string_lossy().into_owned(); marks]
     };
-    !names.iter().any(|name| name == document) && names.iter().all(is_own)
+    folders.flat_map(of_list).collect()
+}
+
+fn is_removed(folder: &Path) -> bool {
+    folder.extension().is_some_and(|found| found == REMOVED)
+}
+
+fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let files = fs::read_dir(folder)?;
+    Ok(files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect())
+}
+
+/// Whether a folder has no more than a draft's dry run without the draft.
+fn is_left_over(folder: &Path) -> bool {
+    let is_of_draft = |names: Vec<String>| names.iter().all(|name| name.starts_with(RECIPIENTS));
+    is_removed(folder) || names_in(folder).is_ok_and(is_of_draft)
+}
+
+/// Whether a folder has what stands beside a document: somebody may bring that back.
+fn has_own_files(folder: &Path) -> bool {
+    let is_own = |name: &String| {
+        let of_list = [".list", ".account", ".refused"];
+        name.starts_with(OUTCOMES) || of_list.iter().any(|end| name.ends_with(end))
+    };
+    !is_removed(folder) && names_in(folder).unwrap_or_default().iter().any(is_own)
 }
 
 /// Has the device keep so many octets for a file; where it cannot promise that, nobody does. Where
@@ -453,9 +494,11 @@ fn documents<T: DeserializeOwned>(
         let entry = entry?;
         let (of, path) =
             (entry.file_name().to_string_lossy().into_owned(), entry.path().join(name));
-        // A folder without a document is somebody else's; a file is none.
-        let is_none = |error: &io::Error| {
-            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        // A folder without a document is somebody else's, unless it has what stands beside one; a
+        // file is none.
+        let is_none = |error: &io::Error| match error.kind() {
+            io::ErrorKind::NotFound => !has_own_files(&entry.path()),
+            kind => kind == io::ErrorKind::NotADirectory,
         };
         let document = match read_bounded(&path, DOCUMENT_OCTETS_MAX) {
             Err(error) if is_none(&error) => continue,

@@ -266,7 +266,7 @@ impl Entry {
             rate,
             breakdown: tally.map(|tally| breakdown(tally, targeted, areas_max)),
             doubts: self.doubts(),
-            warnings: some_warnings(document),
+            warnings: few_reached(document).chain(some_warnings(document)).collect(),
             stopped_by: self.stopped_by(),
             acts: Vec::new(),
             state,
@@ -275,9 +275,24 @@ impl Entry {
     }
 }
 
-fn some_warnings(document: &BroadcastDocument) -> Vec<String> {
+fn some_warnings(document: &BroadcastDocument) -> impl Iterator<Item = String> + '_ {
     let all = document.check.iter().flat_map(|check| &check.warnings);
-    all.take(WARNINGS_MAX).cloned().collect()
+    all.take(WARNINGS_MAX).cloned()
+}
+
+/// What ended of which few have the text is not simply finished.
+fn few_reached(document: &BroadcastDocument) -> impl Iterator<Item = String> + use<> {
+    let targeted = document.check.as_ref().map_or(0, |check| check.addressed.targeted);
+    let delivered = document
+        .ended
+        .as_ref()
+        .filter(|end| end.life == "finished")
+        .map(|end| end.outcomes.get(Outcome::Delivered.word()).copied().unwrap_or_default());
+    let few = delivered.filter(|delivered| delivered * 2 < targeted);
+    few.map(|delivered| {
+        format!("{delivered} of {targeted} recipients have the text: fewer than half")
+    })
+    .into_iter()
 }
 
 fn since_ms(document: &BroadcastDocument) -> Option<u64> {
@@ -328,8 +343,10 @@ impl BroadcastDesk {
         broadcast: &str,
         with_all_areas: bool,
     ) -> Result<Snapshot, BroadcastRefusal> {
-        self.refresh()?;
-        let looked = self.tally(broadcast);
+        let answered = self.refresh_if_answered();
+        let is_live = self.standing().entry(broadcast)?.document.stage == Stage::Started;
+        // What a shard does not say, nobody waits for twice.
+        let looked = if answered || !is_live { self.tally(broadcast) } else { Ok(None) };
         let is_known = {
             let mut standing = self.standing();
             let entry = standing.entry(broadcast)?;
@@ -344,11 +361,19 @@ impl BroadcastDesk {
             matches!(obstacle, Obstacle::StorageFull | Obstacle::Overload | Obstacle::DataLost)
         });
         let lanes = lanes_of(&self.engine.waiting());
-        let acts = self.acts.newest(&self.names_of(broadcast)?, ACTS_MAX)?;
+        let acts = self.acts.newest(&self.names_of(broadcast)?, ACTS_MAX);
+        let acts = acts.unwrap_or_else(|error| {
+            tracing::warn!(broadcast, %error, "the acts are not shown: the audit cannot be read");
+            Vec::new()
+        });
         let areas_max = if with_all_areas { usize::MAX } else { AREAS_MAX };
         let mut standing = self.standing();
         let entry = standing.entry(broadcast)?;
-        let snapshot = entry.snapshot(has_no_room, areas_max, Now::read());
-        Ok(Snapshot { acts, lanes, ..snapshot })
+        let found = entry.snapshot(has_no_room, areas_max, Now::read());
+        let stopped_by = found.stopped_by.clone().or_else(|| {
+            let sentence = "a shard does not answer: what is shown is what was known before";
+            (is_live && !answered).then(|| sentence.to_owned())
+        });
+        Ok(Snapshot { acts, lanes, stopped_by, ..found })
     }
 }

@@ -7,8 +7,10 @@ use std::fs;
 use std::sync::Arc;
 
 use super::beside::Answers;
-use super::check::reqid_is_free;
-use super::desk::{BroadcastDesk, Standing, check_stage, holding_check, takes_none_back};
+use super::check::reqids_are_free;
+use super::desk::{
+    BroadcastDesk, Standing, check_stage, holding_check, takes_none_back, texts_of, wrong_manifest,
+};
 use super::documents::{BroadcastDocument, ScheduleDocument, Stage, StartDocument};
 use super::due::due_later;
 use super::now::Now;
@@ -20,6 +22,7 @@ use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::running::RunningBroadcast;
 use crate::gateway::broadcasting::People;
+use crate::io::figures::ControlError;
 use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
 use wire::terms::rfc3339::parse_rfc3339;
@@ -63,6 +66,9 @@ impl BroadcastDesk {
         recipients: u64,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
+        if self.engine.looks_on() {
+            return Err(ControlError::LooksOn.into());
+        }
         let turns = self.turns_of(broadcast)?;
         let _turn = turns.start();
         self.may_begin(broadcast)?;
@@ -177,7 +183,7 @@ impl BroadcastDesk {
         if may_start.is_ok() && !is_same {
             return Ok(Decided::Changed(Box::new(known)));
         }
-        let mut running = may_start.and(read).inspect_err(|_| {
+        let running = may_start.and(read).inspect_err(|_| {
             // Nothing is to end that does not begin.
             if known.started.is_none() {
                 let _ = fs::remove_file(self.shelf.outcomes_room(ordered.broadcast));
@@ -194,7 +200,7 @@ impl BroadcastDesk {
             deadline_ms: running.terms.deadline_ms,
             by: ordered.by.to_owned(),
         };
-        running.terms.ordinal = ordinal;
+        let running = running.numbered(ordinal, &texts_of(&known)).ok_or_else(wrong_manifest)?;
         let (stage, started) = (Stage::Started, Some(start));
         let document = BroadcastDocument { stage, started, ..known };
         // This rename decides the start.
@@ -246,7 +252,7 @@ fn may_start(
     let ordered_ms = document.scheduled.as_ref().map_or(check_now_ms, |due| due.ordered_ms);
     let check = holding_check(document, ordered.digest, ordered_ms)?;
     let own = (document.broadcast.as_str(), document.stage);
-    reqid_is_free(standing, own, &document.manifest, now_ms)?;
+    reqids_are_free(standing, own, &document.manifest, now_ms)?;
     let is_approved = document.approvals.iter().any(|approval| approval.digest == ordered.digest);
     if check.needs_approval && !is_approved {
         let who = match check.people {
@@ -334,6 +340,44 @@ mod tests {
         assert!(folder.join(file).exists(), "what it is sent from is there");
         bench.desk.tell_start(broadcast).expect("told");
         assert_eq!(bench.desk.words(broadcast).expect("readable").1.len(), 100);
+    }
+
+    #[test]
+    fn an_engine_that_looks_on_starts_nothing() {
+        let bench = Bench::new(1, 10);
+        let (broadcast, digest, recipients) = bench.checked("a", "");
+        bench.engine.looks_on.store(true, std::sync::atomic::Ordering::Relaxed);
+        let refusal = bench.desk.start(&broadcast, &digest, recipients, "operator");
+        let sentence = refusal.expect_err("it only looks on").sentence;
+        assert!(sentence.contains("--take-over"), "{sentence}");
+    }
+
+    #[test]
+    fn phones_tell_a_broadcast_from_the_one_before_and_know_it_again_after_a_restart() {
+        let mut bench = Bench::new(1, 10);
+        let long = "Leave the valley for the school on the hill. ".repeat(5);
+        let started = |bench: &Bench, reqid: &str| {
+            let mut manifest = bench.manifest(reqid, "");
+            manifest.legs[0].texts.variants.insert("en".to_owned(), long.clone());
+            let new = BroadcastDesk::next_identifier();
+            let draft = bench.desk.create(new, manifest, "author").expect("a draft").broadcast;
+            let (digest, recipients) = bench.agreed(&draft);
+            bench.desk.start(&draft, &digest, recipients, "operator").expect("started");
+            draft
+        };
+        let texts = |bench: &Bench, broadcast: &str| {
+            let mut standing = bench.desk.standing();
+            let running = standing.entry(broadcast).expect("there").running.clone();
+            let running = running.expect("it runs");
+            (running.message_reference, running.texts.clone())
+        };
+        let both = [started(&bench, "a"), started(&bench, "b")];
+        let before = both.each_ref().map(|broadcast| texts(&bench, broadcast));
+        assert_eq!(before[0].1[0].segments(), 2);
+        assert_ne!(before[0].0, before[1].0, "a status report names one of them");
+        assert_ne!(before[0].1, before[1].1, "parts of one are never put to the other's");
+        bench.restart(|_| true);
+        assert_eq!(both.each_ref().map(|broadcast| texts(&bench, broadcast)), before);
     }
 
     #[test]

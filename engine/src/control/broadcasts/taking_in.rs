@@ -84,6 +84,8 @@ pub(super) async fn take_in(
         let sentence = format!("{IMPORTS_MAX} lists are being taken in: wait until one is");
         return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
     };
+    // Should the engine die in it, the next one says so; where that cannot be written, nobody does.
+    let mark = desk.shelf.mark_import(&list).ok();
     caller.record(Act::new(format!("list import {list} begins"))).await?;
     // It has its place until it is over, and its end is a line, whether the sender is still there
     // or not.
@@ -96,6 +98,7 @@ pub(super) async fn take_in(
             Err(refusal) => Act::new(format!("list import {list}")).failed(&refusal.sentence),
         };
         caller.note(line).await?;
+        drop(mark);
         imported
     });
     task.await.unwrap_or_else(|_| Err(stopping()))

@@ -636,6 +636,7 @@ fn of(bench: &Bench, other: &str) -> String {
     manifest.legs[0].audience.of = Some(OtherBroadcast {
         broadcast: other.to_owned(),
         outcomes: crate::broadcast::warnings::MAY_HAVE_IT.to_vec(),
+        leg: None,
     });
     let new = BroadcastDesk::next_identifier();
     bench.desk.create(new, manifest, "author").expect("a draft").broadcast
@@ -666,4 +667,135 @@ fn a_row_of_what_is_over_is_not_withdrawn_from_what_has_its_reqid_now() {
     assert_eq!(refusal.code, wire::terms::code::Code::ALREADY_ENDED.number());
     let withdrawn = bench.engine.broadcasts.withdrawn.lock().expect("no panic");
     assert!(withdrawn.iter().all(|(asked, _)| *asked == ordinal), "its own rows alone");
+}
+
+#[test]
+fn what_is_over_is_remembered_for_as_long_as_another_is_of_its_rows() {
+    let mut bench = Bench::new(1, 10);
+    let broadcast = bench.started("a", "");
+    bench.engine.broadcasts.begin_all(bench.ordinal(&broadcast), Some(Outcome::Delivered));
+    let draft = of(&bench, &broadcast);
+    let (digest, found) = bench.agreed(&draft);
+    bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    let ordinal = bench.ordinal(&broadcast);
+    bench.engine.broadcasts.settle(ordinal);
+    let now_ms = host::clock::unix_ms();
+    bench.desk.look(Now::read().steady).expect("kept");
+    let outcomes = {
+        let mut standing = bench.desk.standing();
+        let mut document = standing.entry(&broadcast).expect("there").document.clone();
+        document.ended.as_mut().expect("ended").at_ms = now_ms - 2 * DAY_MS;
+        bench.desk.shelf.keep_broadcast(&broadcast, &document).expect("kept");
+        standing.entry(&broadcast).expect("there").document = document;
+        bench.desk.shelf.outcomes(&broadcast)
+    };
+    let is_remembered = |bench: &Bench| {
+        let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
+        let until = shards[0].past.get(&ordinal);
+        until.is_some_and(|until| until.ms() > now_ms + 3_000_000)
+    };
+    bench.engine.broadcasts.shards.lock().expect("no panic")[0].past.clear();
+    // What became of its rows cannot be read for now.
+    let hidden = outcomes.with_extension("hidden");
+    std::fs::rename(&outcomes, &hidden).expect("moved");
+    let refusal = bench.desk.start(&draft, &digest, found, "operator").expect_err("not told");
+    assert!(refusal.sentence.contains(&broadcast), "{}", refusal.sentence);
+    std::fs::rename(&hidden, &outcomes).expect("moved back");
+    assert!(!is_remembered(&bench));
+    bench.desk.tell_untold(Now::read().steady + 600_000);
+    assert!(is_remembered(&bench), "its rows are asked for");
+    bench.restart(|_| true);
+    assert!(is_remembered(&bench), "and after a restart");
+}
+
+#[test]
+fn whoever_has_a_legs_text_gets_what_takes_that_text_back() {
+    let bench = Bench::new(2, 1);
+    let rows: String = (0..30)
+        .map(|number| {
+            format!("{:011},{}\n", 9_000_000_000u64 + number, [13_101, 27_100][number as usize % 2])
+        })
+        .collect();
+    bench.import(&format!("msn,area\n{rows}"));
+    for (name, text) in [("flood", "Leave the valley"), ("quake", "Leave the houses")] {
+        let wanted = format!(
+            r#"{{"variants":{{"en":"{text}"}},"fallback":["en"],"retraction":{{"en":"Not: {text}"}}}}"#
+        );
+        let wanted = wire::json::read(&mut wanted.into_bytes()).expect("a template");
+        bench.desk.put_template(name, wanted, "author").expect("kept");
+    }
+    let list = &bench.list;
+    let leg = |area: &str, template: &str| {
+        format!(
+            r#"{{"audience":{{"list":"{list}","areas":["{area}"]}},"texts":{{"template":"{template}"}}}}"#
+        )
+    };
+    let legs = [leg("13101", "flood"), leg("27100", "quake")].join(",");
+    let text = format!(
+        r#"{{"xpid":"00100000001","sender":"Town","class":"02","reqid":"a","lifetime":60,
+        "retry":{{"schedule":"once"}},"legs":[{legs}]}}"#
+    );
+    let manifest = Manifest::read(text.as_bytes()).expect("a manifest");
+    let new = BroadcastDesk::next_identifier();
+    let broadcast = bench.desk.create(new, manifest, "author").expect("a draft").broadcast;
+    let (digest, found) = bench.agreed(&broadcast);
+    bench.desk.start(&broadcast, &digest, found, "operator").expect("started");
+    bench.engine.broadcasts.begin_all(bench.ordinal(&broadcast), Some(Outcome::Delivered));
+    let wanted = FollowerWanted { reqid: "b".to_owned(), texts: None, lifetime: None };
+    let new = BroadcastDesk::next_identifier();
+    let made = bench.desk.retract((&broadcast, new), wanted, "author").expect("a draft");
+    assert_eq!(made.manifest.lifetime, Some(24 * 3_600), "whoever is away is told too");
+    let check = bench.desk.check(&made.broadcast).expect("a dry run").check.expect("one");
+    assert_eq!(check.addressed.legs, [15, 15]);
+    let texts: Vec<(&str, u64)> =
+        check.addressed.texts.iter().map(|text| (text.text.as_str(), text.recipients)).collect();
+    assert_eq!(texts, [("Not: Leave the valley", 15), ("Not: Leave the houses", 15)]);
+    assert_eq!(check.addressed.areas["13101"], 15);
+}
+
+#[test]
+fn what_is_over_is_forgotten_by_no_shard_that_does_not_remember_it() {
+    let bench = Bench::new(2, 10);
+    let broadcast = bench.started("a", "");
+    let ordinal = bench.ordinal(&broadcast);
+    bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    *bench.engine.broadcasts.forgets_to_remember.lock().expect("no panic") = true;
+    bench.desk.look(Now::read().steady).expect("kept");
+    let is_known = |bench: &Bench| {
+        let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
+        shards.iter().all(|shard| shard.known.contains_key(&ordinal))
+    };
+    assert!(is_known(&bench), "a single push under its reqid finds it");
+    *bench.engine.broadcasts.forgets_to_remember.lock().expect("no panic") = false;
+    bench.desk.tell_untold(Now::read().steady + 600_000);
+    assert!(!is_known(&bench), "and its memory by now");
+}
+
+#[test]
+fn a_start_brings_those_along_who_want_none() {
+    let bench = Bench::new(2, 10);
+    let (broadcast, digest, found) = bench.checked("a", "");
+    bench.stand(1, true);
+    bench.suppress(0..3);
+    bench.stand(1, false);
+    bench.desk.start(&broadcast, &digest, found, "operator").expect("started");
+    let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
+    assert!(shards.iter().all(|shard| shard.suppressed.len() == 3), "no row goes to them");
+}
+
+#[test]
+fn a_pause_of_what_runs_is_a_pause_whatever_the_clock_says() {
+    let bench = Bench::new(2, 10);
+    let broadcast = bench.started("a", "");
+    bench.begin_in(&broadcast, &[0, 1]);
+    {
+        // The clock was set back behind the start.
+        let mut standing = bench.desk.standing();
+        let start = &mut standing.entry(&broadcast).expect("there").document.started;
+        start.as_mut().expect("started").at_ms += 60_000;
+    }
+    bench.desk.refresh().expect("figures");
+    bench.desk.order(&broadcast, Order::Pause).expect("paused");
+    let lives = bench.engine.broadcasts.lives(bench.ordinal(&broadcast));
+    assert_eq!(lives, [Some(Life::Paused); 2]);
 }

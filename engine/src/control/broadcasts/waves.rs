@@ -1,7 +1,8 @@
 //! Opens the waves of what runs: by time, by how many of the one before were reached, by order.
 //!
 //! **Invariants:** that a wave is open is kept before any shard hears of it, and said again to
-//! shards that did not; one opens at a time, in their order.
+//! shards that did not; one opens at a time, in their order; only the time counts in which the wave
+//! before has run.
 
 use host::clock;
 
@@ -9,6 +10,7 @@ use super::desk::{BroadcastDesk, Entry};
 use super::documents::{BroadcastDocument, Stage, WaveOpened};
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, refused};
+use super::turns::Retry;
 use super::watched::state_of;
 use crate::broadcast::slice::{Order, WaveFigures};
 use crate::control::admin::AdminError;
@@ -38,22 +40,26 @@ impl Entry {
         let (document, figures) = (&self.document, &self.figures);
         let (open, all) = document.waves_open();
         let start = document.started.as_ref().filter(|_| document.stage == Stage::Started)?;
-        if all == 1 || figures.is_empty() || state_of(figures) != "running" {
+        if all == 1 {
             return None;
         }
-        if figures.iter().any(|figures| figures.wave.open < open) {
+        let runs = !figures.is_empty() && state_of(figures) == "running";
+        self.wave_clock.look(open, runs, now.steady);
+        if !runs || self.wave_clock.retry.is_some_and(|retry| !retry.is_due(now.steady)) {
+            return None;
+        }
+        // What has come to its end in a shard has no further turns there.
+        let mut lack = figures.iter().filter(|figures| figures.wave.open < open);
+        if lack.any(|figures| !figures.life.is_over()) {
             return Some(Due::Said { ordinal: start.ordinal, open });
         }
         let after = document.manifest.waves().get(usize::from(open))?.after()?;
-        let held_ms = document.manifest.hold_seconds * 1_000;
-        let newest = document.waves.last().map(|opened| (opened.at_ms, 0));
-        let (began_ms, held_ms) = newest.unwrap_or((start.at_ms, held_ms));
-        let age_ms = self.ages.wave.since(began_ms, now).saturating_sub(held_ms);
         let sum = |of: fn(&WaveFigures) -> u32| {
-            figures.iter().map(|figures| u64::from(of(&figures.wave))).sum::<u64>()
+            let of_it = figures.iter().filter(|figures| figures.wave.open == open);
+            of_it.map(|figures| u64::from(of(&figures.wave))).sum::<u64>()
         };
         let reached = (sum(|wave| wave.reached), sum(|wave| wave.rows));
-        let is_due = after.is_due(age_ms, reached);
+        let is_due = after.is_due(self.wave_clock.ran_ms, reached);
         is_due.then_some(Due::Next { wave: open + 1 })
     }
 
@@ -64,8 +70,8 @@ impl Entry {
 }
 
 impl BroadcastDesk {
-    /// Opens the waves that are due; what cannot be told is tried at the next look. One thread
-    /// alone calls this.
+    /// Opens the waves that are due; what cannot be told is tried again, later each time. One
+    /// thread alone calls this.
     pub(super) fn open_due_waves(&self, now: Now) {
         let due: Vec<(String, Due)> = {
             let mut standing = self.standing();
@@ -77,6 +83,10 @@ impl BroadcastDesk {
                 Due::Said { ordinal, open } => self.tell_wave(ordinal, open),
                 Due::Next { wave } => self.open_wave(&broadcast, wave, ITSELF),
             };
+            if let Ok(entry) = self.standing().entry(&broadcast) {
+                let clock = &mut entry.wave_clock;
+                clock.retry = opened.is_err().then(|| Retry::after(clock.retry, now.steady));
+            }
             if let Err(refusal) = opened {
                 let error = refusal.sentence;
                 tracing::warn!(broadcast, error, "a wave is not open in every shard yet");
@@ -183,5 +193,65 @@ mod tests {
         let document = bench.desk.progress(&broadcast, false).expect("there").document;
         let by: Vec<&str> = document.waves.iter().map(|wave| wave.by.as_str()).collect();
         assert_eq!(by, ["operator", ITSELF]);
+    }
+
+    #[test]
+    fn a_shard_that_has_nothing_to_do_keeps_no_wave_from_its_turn() {
+        // One phone: it lies in one of the shards, and the others have no row at all.
+        let bench = Bench::new(4, 1);
+        let now = || wave(Some(1), Some(0), false);
+        let rest = wave(None, Some(0), false);
+        let broadcast = started(&bench, vec![wave(Some(1), None, false), now(), now(), rest]);
+        let ordinal = bench.ordinal(&broadcast);
+        hold_is_over(&bench, ordinal);
+        bench.engine.broadcasts.settle(ordinal);
+        let now = Now::read();
+        for later_ms in [0, 1, 2, 3, 4] {
+            look(&bench, now.later(later_ms));
+        }
+        let document = bench.desk.progress(&broadcast, false).expect("there").document;
+        assert_eq!(document.waves.len(), 3, "each wave had its turn");
+    }
+
+    #[test]
+    fn a_pause_is_no_part_of_the_time_that_a_wave_is_tried_for() {
+        let bench = Bench::new(2, 10);
+        let waves = vec![wave(Some(3), None, false), wave(None, Some(60), false)];
+        let broadcast = started(&bench, waves);
+        let ordinal = bench.ordinal(&broadcast);
+        hold_is_over(&bench, ordinal);
+        let now = Now::read();
+        let at = |seconds: u64| look(&bench, now.later(seconds * 1_000));
+        at(0);
+        at(30);
+        bench.desk.order(&broadcast, Order::Pause).expect("paused");
+        at(31);
+        at(600);
+        bench.desk.order(&broadcast, Order::Resume).expect("goes on");
+        at(601);
+        at(625);
+        assert_eq!(open(&bench, ordinal), [1, 1], "it has run for 55 seconds");
+        at(630);
+        assert_eq!(open(&bench, ordinal), [2, 2]);
+    }
+
+    #[test]
+    fn a_shard_that_stands_is_asked_for_its_wave_later_each_time() {
+        let bench = Bench::new(2, 10);
+        let waves = vec![wave(Some(3), None, false), wave(None, Some(1), false)];
+        let broadcast = started(&bench, waves);
+        let ordinal = bench.ordinal(&broadcast);
+        hold_is_over(&bench, ordinal);
+        let now = Now::read();
+        look(&bench, now);
+        bench.stand(1, true);
+        bench.desk.open_due_waves(now.later(1_000));
+        bench.stand(1, false);
+        assert_eq!(open(&bench, ordinal), [2, 1]);
+        bench.desk.refresh().expect("figures");
+        bench.desk.open_due_waves(now.later(10_900));
+        assert_eq!(open(&bench, ordinal), [2, 1], "it is not asked five times a second");
+        bench.desk.open_due_waves(now.later(11_000));
+        assert_eq!(open(&bench, ordinal), [2, 2]);
     }
 }

@@ -8,7 +8,7 @@ use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
-use crate::control::engine::Engine;
+use crate::control::engine::{Engine, Foresight};
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
@@ -27,10 +27,13 @@ use crossbeam::channel::bounded;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::ownership::shard_of;
 
+/// Nobody waits longer for figures of broadcasts: starts, waves and pages wait behind whoever does.
+const FIGURES_PATIENCE: Duration = Duration::from_secs(2);
 /// Lines of the simulated network sent to a shard in one message.
 const LINES_PER_MESSAGE: usize = 1024;
 
@@ -66,6 +69,9 @@ impl Engine for EngineHandle {
     }
 
     fn pause(&self, paused: bool) -> Result<(), ControlError> {
+        if self.looks_on() && !paused {
+            return Err(ControlError::LooksOn);
+        }
         self.tell_all(|done| ThreadMessage::Pause { paused, done })
     }
 
@@ -114,10 +120,12 @@ impl Engine for EngineHandle {
         let any = |flag: fn(&ShardStatus) -> &AtomicBool| {
             self.held().any(|status| flag(status).load(Ordering::Relaxed))
         };
-        let stopping = self.is_stopping();
+        let (stopping, looks_on) = (self.is_stopping(), self.looks_on());
+        let is_paused = !stopping && !looks_on && any(|status| &status.paused);
         let told = [
             (stopping, Obstacle::Draining),
-            (!stopping && any(|status| &status.paused), Obstacle::Paused),
+            (is_paused, Obstacle::Paused),
+            (looks_on, Obstacle::LooksOn),
             (any(|status| &status.full), Obstacle::StorageFull),
             (any(|status| &status.crowded), Obstacle::QueueFull),
             (any(|status| &status.behind), Obstacle::Overload),
@@ -130,6 +138,18 @@ impl Engine for EngineHandle {
         let of_shard = |status: &Arc<ShardStatus>| status.classes_taken.load(Ordering::Relaxed);
         let taken = self.held().map(of_shard).min().unwrap_or_default();
         if self.obstacles().is_empty() { &CLASSES[..usize::from(taken)] } else { &[] }
+    }
+
+    fn looks_on(&self) -> bool {
+        self.looks_on.load(Ordering::Relaxed)
+    }
+
+    fn note_troubles(&self, troubles: Vec<String>) {
+        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn stop(&self) {
@@ -192,7 +212,7 @@ impl Engine for EngineHandle {
         self.taken(&taken)
     }
 
-    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> Result<(u64, u64), ControlError> {
+    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> Result<Foresight, ControlError> {
         self.foresee_rows(xpid, class, msns)
     }
 
@@ -209,10 +229,12 @@ impl Engine for EngineHandle {
         &self,
         broadcast: &Arc<RunningBroadcast>,
         behind: &[Order],
+        suppression: &Arc<OptOuts>,
     ) -> Result<(), ControlError> {
         let told = self.ask_all(|reply| {
             let (broadcast, behind) = (Arc::clone(broadcast), behind.to_vec());
-            BroadcastMessage::Started { broadcast, behind, reply }
+            let suppression = Arc::clone(suppression);
+            BroadcastMessage::Started { broadcast, behind, suppression, reply }
         });
         told.map(drop)
     }
@@ -255,7 +277,7 @@ impl Engine for EngineHandle {
     }
 
     fn broadcast_figures(&self) -> Result<Vec<Vec<SliceFigures>>, ControlError> {
-        self.ask_all(BroadcastMessage::Figures)
+        self.ask_all_within(FIGURES_PATIENCE, BroadcastMessage::Figures)
     }
 
     fn broadcast_words(

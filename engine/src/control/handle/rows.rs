@@ -2,18 +2,22 @@
 //! nobody knows at the end.
 
 use super::EngineHandle;
+use crate::control::engine::Foresight;
 use crate::io::figures::ControlError;
 use crate::io::mailbox::ShardMessage;
 use crate::io::orders::BroadcastMessage;
 use crossbeam::channel::bounded;
 use host::clock;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::ownership::shard_of;
 
 /// Phones that a shard is asked about in one message: some tenths of a millisecond of its turn.
 const FORESEEN_AT_ONCE: usize = 1_024;
+
+/// Nobody waits longer for what is only foreseen.
+const FORESEEN_WITHIN: Duration = Duration::from_secs(2);
 
 impl EngineHandle {
     /// Of an engine that has drained: rows of broadcasts that were still under way.
@@ -27,22 +31,41 @@ impl EngineHandle {
         xpid: Xpid,
         class: Class,
         msns: &[Msn],
-    ) -> Result<(u64, u64), ControlError> {
+    ) -> Result<Foresight, ControlError> {
         let shards = self.ports.shards.len();
         let mut of_shards = vec![Vec::new(); shards];
         msns.iter().for_each(|msn| of_shards[shard_of(*msn, shards)].push(*msn));
-        let (mut uncontracted, mut by_carrier) = (0, 0);
-        for (shard, msns) in of_shards.iter().enumerate() {
-            for some in msns.chunks(FORESEEN_AT_ONCE) {
+        let mut found = Foresight::default();
+        let mut stands = vec![false; shards];
+        let deadline = clock::instant() + FORESEEN_WITHIN;
+        let rounds = of_shards.iter().map(Vec::len).max().unwrap_or_default();
+        // All shards at once, and of each some phones after the other.
+        for from in (0..rounds).step_by(FORESEEN_AT_ONCE) {
+            let mut asked = Vec::new();
+            for (shard, msns) in of_shards.iter().enumerate().filter(|(shard, _)| !stands[*shard]) {
+                let to = msns.len().min(from + FORESEEN_AT_ONCE);
+                let some = msns.get(from..to).filter(|some| !some.is_empty());
+                let Some(msns) = some.map(<[Msn]>::to_vec) else { continue };
                 let (reply, taken) = bounded(1);
-                let msns = some.to_vec();
                 let message = BroadcastMessage::Foresee { xpid, class, msns, reply };
-                self.ports.send(shard, ShardMessage::Broadcast(message))?;
-                let (without, routed) = self.taken(&taken)?;
-                (uncontracted, by_carrier) = (uncontracted + without, by_carrier + routed);
+                let message = ShardMessage::Broadcast(message);
+                asked.push((shard, self.ports.send_by(shard, message, deadline).map(|()| taken)));
+            }
+            for (shard, asked) in asked {
+                match asked.and_then(|taken| self.taken_by(&taken, deadline)) {
+                    Ok((uncontracted, by_carrier)) => {
+                        found.uncontracted += uncontracted;
+                        found.by_carrier += by_carrier;
+                    }
+                    Err(ControlError::Stopping) => return Err(ControlError::Stopping),
+                    Err(_) => {
+                        stands[shard] = true;
+                        found.unanswered += (of_shards[shard].len() - from) as u64;
+                    }
+                }
             }
         }
-        Ok((uncontracted, by_carrier))
+        Ok(found)
     }
 
     /// Sends every shard a message, whichever of them does not take it: those whose mailboxes are

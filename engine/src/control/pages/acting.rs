@@ -257,8 +257,7 @@ async fn cancel_and_retract(
 ) -> Result<String, BroadcastRefusal> {
     check_typed(&form.shown, &form.typed)?;
     let desk = &state.desk;
-    let progress = Arc::clone(desk).look_at(broadcast.to_owned(), false).await?;
-    if progress.document.manifest.retraction.is_some() {
+    if desk.has_retraction(broadcast)? {
         let why = CancelWanted { reason: form.reason, retract: Retract::Yes };
         Arc::clone(desk).do_halt(caller, broadcast.to_owned(), Halt::Cancel(why)).await?;
         return Ok(broadcast.to_owned());

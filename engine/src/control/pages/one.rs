@@ -393,6 +393,32 @@ pub(super) fn texts(reader: &Reader, document: &BroadcastDocument, tone: Tone) -
                     }
                 },
             }
+            (prepared(reader, document))
+        }
+    }
+}
+
+/// What takes it back: whoever agrees to the broadcast agrees to that.
+fn prepared(reader: &Reader, document: &BroadcastDocument) -> Markup {
+    let Some(retraction) = &document.manifest.retraction else { return html! {} };
+    let texts = document.check.iter().flat_map(|check| &check.retraction);
+    html! {
+        h3 { (reader.say("If it is taken back", "取り消すときの訂正文")) }
+        p .muted .small {
+            (reader.say(
+                "Agreed to together with the text above. It goes at once to whoever has that, \
+                 when somebody cancels and retracts; nobody is asked again.",
+                "上の文面とともに承認されます。中止と訂正の操作で、受信者へ直ちに送られます。再承認はありません。",
+            ))
+            " " (retraction.reqid)
+        }
+        @for text in texts {
+            figure .text {
+                blockquote lang=(text.language) { (text.text) }
+                figcaption .muted .small {
+                    (text.language) " · " (text.segments) " " (reader.say("SMS", "通"))
+                }
+            }
         }
     }
 }
@@ -418,6 +444,7 @@ fn facts_of(reader: &Reader, check: &CheckDocument) -> Markup {
             }
             dt { (reader.say("Without a text", "文面なし")) }
             dd { (number(check.addressed.without_text)) }
+            (by_wave(reader, &check.addressed.waves))
             @if let Some(forecast) = &check.forecast {
                 @for (share, seconds) in &forecast.seconds {
                     dt {
@@ -495,6 +522,16 @@ fn before_start(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Ma
             }
         }
         (particulars(reader, document, tone))
+    }
+}
+
+fn by_wave(reader: &Reader, rows: &[u64]) -> Markup {
+    let rows: Vec<String> = rows.iter().map(|rows| number(*rows)).collect();
+    html! {
+        @if !rows.is_empty() {
+            dt { (reader.say("By wave", "段階別")) }
+            dd { (rows.join(" · ")) }
+        }
     }
 }
 

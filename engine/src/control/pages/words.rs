@@ -133,6 +133,17 @@ pub(super) fn warning(tongue: Tongue, english: &str) -> Cow<'_, str> {
         return format!("{language} の文面が {script} で書かれています。言語を確認してください")
             .into();
     }
+    if let Some((numbers, _)) = english.split_once(" recipients are of a shard that did not ")
+        && let Some((rows, all)) = numbers.split_once(" of ")
+    {
+        let what = "処理区画が応答せず、契約の有無を確認できませんでした";
+        return format!("確認した {all} 件のうち {rows} 件は{what}").into();
+    }
+    if let Some((numbers, _)) = english.split_once(" recipients have the text: fewer than half")
+        && let Some((rows, all)) = numbers.split_once(" of ")
+    {
+        return format!("{all} 件のうち {rows} 件にしか届いていません（半数未満）").into();
+    }
     let japanese = match english {
         "nobody is addressed" => "宛先がありません",
         "some recipients have no text in their language (7001)" => {

@@ -68,6 +68,11 @@ impl Store {
         self.note_after(actor, line, false);
     }
 
+    /// Writes that an act did not come to its end, because the engine ended in it.
+    pub fn note_interrupted(&mut self, act: String) {
+        self.note(ENGINE_ACTOR, Act::new(act).interrupted());
+    }
+
     fn record_failure(&mut self, actor: &str, line: Act) {
         self.note_after(actor, line, true);
     }

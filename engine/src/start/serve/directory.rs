@@ -7,6 +7,7 @@ use super::cluster::MEMBER_FILE;
 use super::doors::TOKEN_FILE;
 use crate::control::store::{STORE_FILE_NAME, StoreError};
 use crate::start::fingerprint_key::KEY_FILE;
+use crate::start::origin::ORIGIN_FILE;
 use crate::start::time_scale::REHEARSAL_FILE;
 use host::fatal::Fatal;
 use host::unix_socket::ADMIN_SOCKET;
@@ -109,6 +110,7 @@ fn is_ours(name: &str) -> bool {
         "shard-",
         "shards",
         STORE_FILE_NAME,
+        ORIGIN_FILE,
         REHEARSAL_FILE,
     ];
     name.strip_suffix(".new").unwrap_or(name) == KEY_FILE

@@ -222,3 +222,35 @@ fn each_row_is_in_one_wave_and_counted_waves_take_a_share_of_every_area() {
     msns.dedup();
     assert_eq!(msns.len(), 90, "each once");
 }
+
+#[test]
+fn a_wave_that_counts_has_as_many_as_it_asks_for_of_whom_the_leg_addresses() {
+    // One area of many, and of that all but the first ten.
+    let lines: String =
+        (0..4_000).map(|number| format!("0900000{number:04},{}\n", 13_101 + number % 20)).collect();
+    let octets = version(&format!("msn,area\n{lines}"), &[]);
+    let except: String = (0..10).map(|number| format!("0900000{:04}\n", number * 20)).collect();
+    let except = version(&format!("msn\n{except}"), &[]);
+    let leg = r#"{"audience":{"list":"li-1","areas":["13101"],"except":["li-2"]},
+        "texts":{"variants":{"ja":"J"},"fallback":["ja"]},
+        "waves":[{"rows":100},{"after_order":true}]}"#;
+    let waves = vec![Vec::new(), Vec::new()];
+    let sources = [LegSources { waves, except: vec![pinned("li-2", &except)], ..source(&octets) }];
+    let file = tempfile::tempfile().expect("a file");
+    let mut writer = RecipientsWriter::new(file.try_clone().expect("another")).expect("begun");
+    let catalogue = AreaCatalogue::of_japan();
+    let found = address(&manifest(leg), &sources, &catalogue, &mut writer).expect("addressed");
+    writer.finish().expect("finished");
+    assert_eq!((found.targeted, found.waves), (190, vec![100, 90]));
+    let recipients = Recipients::of(Mapped::open(&file).expect("mapped")).expect("recipients");
+    // Each shard has its share of it, and of what follows.
+    for shard in 0..4 {
+        let runs = recipients.of_shard(shard, 4);
+        let of_wave = |wave: u8| {
+            let runs = runs.iter().filter(|run| run.slice.wave == wave);
+            runs.map(|run| run.slice.rows).sum::<u32>()
+        };
+        let [first, rest] = [0, 1].map(of_wave);
+        assert!((15..36).contains(&first), "shard {shard}: {first} of 100, then {rest}");
+    }
+}

@@ -77,8 +77,10 @@ impl Slice {
         if self.rests || self.life.is_over() {
             return 0;
         }
-        let has_begun =
-            |row: &u32| matches!(self.word(*row).outcome, Outcome::Waiting | Outcome::InFlight);
+        let has_begun = |row: &u32| {
+            matches!(self.word(*row).outcome, Outcome::Waiting | Outcome::InFlight)
+                && !self.is_deferred(*row)
+        };
         self.expansion.claimed_rows().filter(has_begun).count() as u64
     }
 
@@ -168,7 +170,8 @@ impl Slice {
         self.waking = Waking::Wanted;
         self.orders.push_back(SliceRecord::Stands(self.life));
         let is_waiting = |row: &u32| self.word(*row).outcome == Outcome::Waiting;
-        self.ready = self.expansion.claimed_rows().filter(is_waiting).collect();
+        let waiting: Vec<u32> = self.expansion.claimed_rows().filter(is_waiting).collect();
+        waiting.into_iter().for_each(|row| self.wait_again(row));
     }
 
     /// A row does not go on. One that may have arrived is in doubt, and one of which something did

@@ -116,9 +116,12 @@ impl Slice {
         if mutation == RowMutation::ForgetClaims {
             return;
         }
+        let claimed = self.expansion.claimed_rows();
+        let deferred: Vec<u32> = claimed.filter(|row| self.waits_deferred(*row)).collect();
+        deferred.into_iter().for_each(|row| self.wait_again(row));
         let may_be_under_way = |row: &u32| {
             let word = self.word(*row);
-            word.outcome == Outcome::Waiting
+            word.outcome == Outcome::Waiting && !self.is_deferred(*row)
                 || (word.outcome == Outcome::Held && word.seconds <= seconds)
         };
         let rows: Vec<u32> = self.expansion.claimed_rows().filter(may_be_under_way).collect();

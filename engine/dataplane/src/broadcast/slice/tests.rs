@@ -212,10 +212,19 @@ impl World {
         while let Some(row) = self.sides[other].in_flight.first().copied() {
             self.end_row(other, row, seconds);
         }
-        match self.sides[at].slice.next_turn(seconds) {
-            Some(row) => self.begin(at, row),
-            None => Ok(()),
+        let slice = &mut self.sides[at].slice;
+        slice.look_again(self.random.below(4) as usize);
+        while let Some(row) = slice.take_ready(seconds) {
+            // Some wait for what becomes of another broadcast's.
+            if row.is_multiple_of(5) && slice.mark(row) & RECALLED == 0 && self.random.chance(2) {
+                slice.defer(row);
+            } else if slice.is_deferred(row) {
+                slice.recall(row);
+            } else if slice.begin(row, seconds) == Turn::Attempt {
+                return self.begin(at, row);
+            }
         }
+        Ok(())
     }
 
     fn begin(&mut self, at: usize, row: u32) -> Verdict {
@@ -416,8 +425,13 @@ impl World {
                 // Whether it arrived is anybody's guess.
                 side.received[*row as usize] += self.random.below(2) as u32;
             }
+            if let Some(row) = in_flight.iter().find(|row| side.slice.is_deferred(**row)) {
+                return Err(format!("row {row} of {at} began before a record recalled it"));
+            }
             let is_unresolved = |row: &u32| match side.slice.word(*row) {
-                RowWord { outcome: Outcome::Waiting, .. } => side.claimed.contains(row),
+                RowWord { outcome: Outcome::Waiting, .. } => {
+                    side.claimed.contains(row) && !side.slice.is_deferred(*row)
+                }
                 RowWord { outcome: Outcome::Held, seconds, .. } => seconds <= self.now,
                 RowWord { outcome, .. } => outcome == Outcome::InDoubt,
             };
@@ -551,6 +565,7 @@ fn every_deliberate_fault_is_noticed() {
         RowMutation::RetryWhilePaused,
         RowMutation::WakingNotAwaited,
         RowMutation::ForgetMarks,
+        RowMutation::RecallNotAwaited,
     ] {
         let noticed = (0..HISTORIES).find_map(|seed| World::new(seed, mutation).run().err());
         assert!(noticed.is_some(), "{mutation:?} is not noticed");

@@ -37,8 +37,8 @@ struct KnownRow<'a> {
     /// Its part and its place there, while the broadcast is live.
     live: Option<(u32, u32)>,
     mark: u16,
-    /// It is withdrawn, or its broadcast ends.
-    ends: bool,
+    /// It is withdrawn, or its broadcast ends or is paused.
+    stops: bool,
     number: u32,
 }
 
@@ -75,7 +75,7 @@ impl Part {
             word,
             live: Some((self.ordinal(), place)),
             mark: self.slice.mark(place),
-            ends: life.end().is_some() || self.slice.mark(place) & WITHDRAWN != 0,
+            stops: !life.retries_rows() || self.slice.mark(place) & WITHDRAWN != 0,
             number: self.number_of(place),
         })
     }
@@ -198,7 +198,7 @@ impl Earlier<'_> {
 /// Whether a live broadcast's row has had its turn and waits for an attempt, the first or another.
 fn is_about_to_be_sent(core: &Core, row: &KnownRow<'_>, msn: Msn) -> bool {
     let Some((ordinal, place)) = row.live else { return false };
-    if row.ends {
+    if row.stops {
         return false;
     }
     match row.word.outcome {
@@ -214,7 +214,7 @@ fn is_about_to_be_sent(core: &Core, row: &KnownRow<'_>, msn: Msn) -> bool {
 /// The row of a broadcast that is over to a phone.
 fn past_row(past: &PastBroadcast, msn: Msn) -> Option<KnownRow<'_>> {
     let (number, word) = past.word_of(msn)?;
-    Some(KnownRow { broadcast: &past.running, word, live: None, mark: 0, ends: true, number })
+    Some(KnownRow { broadcast: &past.running, word, live: None, mark: 0, stops: true, number })
 }
 
 /// What single pushes of a broadcast's alert say of its row to a phone: how that ends, if it does,
@@ -230,7 +230,8 @@ pub(super) fn by_alert(
         alert: fingerprints.alert(terms.xpid, alertid.as_bytes()),
         sequence: terms.alertseq,
     };
-    if core.closed_alert(alert.alert).is_some() {
+    // Whoever has what was wrong is told so, though nothing new is said of the alert.
+    if !terms.takes_back && core.closed_alert(alert.alert).is_some() {
         return (Some(End::Cancelled), None);
     }
     if core.knows_alert(&alert) {
@@ -240,17 +241,21 @@ pub(super) fn by_alert(
 }
 
 impl<L: Log> Shard<L> {
-    /// A broadcast is over: it is remembered for a day.
+    /// A broadcast is over: it is remembered for a day, or for as long as another is of its rows.
     pub fn remember_broadcast(&mut self, past: Arc<PastBroadcast>, now_ms: WallMs) {
         let known = &mut self.broadcasts.past;
         // Who may not have heard of it is told once more.
         let ordinal = past.running.terms.ordinal;
         let is_other = |other: &Arc<PastBroadcast>| other.running.terms.ordinal != ordinal;
         known.retain(|other| other.until_ms > now_ms && is_other(other));
-        if known.len() == PAST_MAX {
-            known.remove(0);
+        if known.len() >= PAST_MAX
+            && let Some((first, _)) = known.iter().enumerate().min_by_key(|(_, o)| o.until_ms)
+        {
+            known.remove(first);
         }
-        known.push(past);
+        // In the order of their ends.
+        let place = known.partition_point(|other| other.ended_ms() <= past.ended_ms());
+        known.insert(place, past);
     }
 
     /// How many of these phones have no contract, and how many of the others a carrier would be

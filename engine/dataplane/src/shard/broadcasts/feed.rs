@@ -28,6 +28,8 @@ use wire::terms::time::WallMs;
 const ROWS_AT_ONCE: usize = 16;
 /// Rows that are put off in one turn, because their phones have too many waiting.
 const PUT_OFF_MAX: u32 = 64;
+/// Rows of one broadcast that wait for another's and are looked at again in a turn.
+const LOOKED_AT_AGAIN_MAX: usize = 64;
 /// Octets of the journal beside what rows need, so that claims have their own.
 const CLAIM_OCTETS: u64 = 8_192;
 /// How often a turn is wanted while rows wait for their pace.
@@ -142,6 +144,7 @@ impl<L: Log> Shard<L> {
         let now = self.pace.center(now_ms);
         // What waits for its first turn is done with by that turn; so is what was parked.
         let seconds = part.seconds(now);
+        part.slice.look_again(SWEPT_PER_TURN_MAX);
         let _ = part.slice.take_ready(seconds);
         let parked = part.parked.len();
         while let Some(place) = part.parked.pop_front() {
@@ -150,7 +153,7 @@ impl<L: Log> Shard<L> {
             }
         }
         if part.in_center == 0 {
-            return parked > 0;
+            return parked > 0 || part.slice.deferred().0 > 0;
         }
         let why = match end {
             End::Cancelled => Withdrawal::Cancelled,
@@ -255,11 +258,14 @@ impl<L: Log> Shard<L> {
     /// no more than their share of the network's slots.
     fn feed(&mut self, broadcasts: &mut Broadcasts, slots: usize, now_ms: WallMs) -> bool {
         let mut busy = false;
-        let mut begun = broadcasts.in_flight + broadcasts.queued.iter().sum::<usize>();
+        broadcasts.slots = slots;
         for class in Class::BY_WEIGHT {
             let place = class_place(class);
             // Each has its own: what one class looks for costs no other its turn.
             broadcasts.searched.set(0);
+            // What waits in lower classes is attempted later, and takes nothing from this one.
+            let before_it = broadcasts.queued[..=place].iter().sum::<usize>();
+            let mut begun = broadcasts.in_flight + before_it;
             let room = ROWS_QUEUED_MAX.saturating_sub(broadcasts.queued[place]);
             let Broadcasts { parts, shares, queued, past, suppression, searched, .. } =
                 &mut *broadcasts;
@@ -313,7 +319,8 @@ impl<L: Log> Shard<L> {
             part.tokens = 0;
             return;
         }
-        part.is_starved |= !part.slice.has_ready() && part.slice.claimable() > 0;
+        part.is_starved |= part.slice.has_none_claimed() && part.slice.claimable() > 0;
+        part.slice.look_again(LOOKED_AT_AGAIN_MAX);
         let terms = &part.broadcast.terms;
         let registered = self.registry.find(terms.xpid);
         if let Err(code) = may_send(registered, terms, now_ms) {
@@ -321,7 +328,7 @@ impl<L: Log> Shard<L> {
             part.tokens = 0;
             return;
         }
-        let ready = part.slice.claimed_ahead() as u32;
+        let ready = (part.slice.claimed_ahead() + part.slice.deferred().1) as u32;
         let wanted = room.min(ready).saturating_sub(part.tokens);
         if wanted > 0 {
             part.tokens += part.bucket.take(self.pace.steady(now_ms), wanted);
@@ -358,9 +365,18 @@ impl<L: Log> Shard<L> {
             let Some(recipient) = recipient else { continue };
             match self.look_at(part, (others, &skips), (*place, recipient)) {
                 // It is looked at again when others have had their turns.
-                Look::PutOff => {
+                Look::PutOff if !part.slice.is_deferred(*place) => {
                     part.slice.put_off(*place);
                     fed.put_off += 1;
+                    continue;
+                }
+                // How many are looked at is bounded by the searches that they take.
+                Look::PutOff | Look::Defer => {
+                    part.defer(*place);
+                    continue;
+                }
+                Look::Enter(..) if part.slice.is_deferred(*place) => {
+                    self.recall_row(part, *place, now_ms);
                     continue;
                 }
                 Look::End(outcome, code) => {
@@ -379,10 +395,22 @@ impl<L: Log> Shard<L> {
                 }
             }
             fed.spent += 1;
+            part.note_turn(*place);
             part.tokens = part.tokens.saturating_sub(1);
         }
         part.fed.0 += fed.entered as u32;
         fed
+    }
+
+    /// What became of another broadcast's row lets this one go on, as fast as its area may.
+    fn recall_row(&self, part: &mut Part, place: u32, now_ms: WallMs) {
+        let (run, steady) = (part.run_of(place) as u32, self.pace.steady(now_ms));
+        let areas = part.areas.as_mut();
+        if areas.is_some_and(|areas| areas.grant(run, 1, steady) == 0) {
+            part.slice.defer(place);
+        } else {
+            part.slice.recall(place);
+        }
     }
 
     /// What becomes of a row whose turn has come, as everything stands now.
@@ -402,7 +430,7 @@ impl<L: Log> Shard<L> {
             match others.is_meant(of, msn) {
                 Some(true) => {}
                 Some(false) => return Look::End(Outcome::Skipped, NOT_MEANT),
-                None => return Look::PutOff,
+                None => return Look::Defer,
             }
         }
         if !terms.ignores_suppression && others.suppression.contains(msn) {
@@ -434,8 +462,10 @@ impl<L: Log> Shard<L> {
 
 /// What becomes of a row whose turn has come.
 enum Look {
-    /// It waits for others.
+    /// It waits for others to its phone.
     PutOff,
+    /// It waits for what becomes of another broadcast's row.
+    Defer,
     /// It has ended, with this code.
     End(Outcome, u16),
     /// A push of its alert ends it.
@@ -462,7 +492,8 @@ impl Part {
         if life.is_over() && !self.is_forgotten {
             return None;
         }
-        let has_rows = self.slice.has_ready() || self.slice.claimable() > 0;
+        let waits = self.slice.has_ready() || self.slice.deferred().0 > 0;
+        let has_rows = waits || self.slice.claimable() > 0;
         let is_sent = life == Life::Running && has_rows;
         let ends = matches!(life, Life::Closing(_));
         Some(if is_sent || ends { PACED_EVERY_MS } else { IDLE_EVERY_MS })
@@ -474,15 +505,44 @@ impl Part {
         if !self.slice.has_ready() {
             return 0;
         }
+        self.slots_max(slots).saturating_sub(begun).min(self.tokens as usize)
+    }
+
+    /// The network's slots that rows may take for it to begin some.
+    pub(super) fn slots_max(&self, slots: usize) -> usize {
         let percent = usize::from(self.broadcast.terms.pace.share_max);
         // One always may, or a small network would take none.
-        let share = (slots.saturating_mul(percent) / 100).max(1);
-        share.saturating_sub(begun).min(self.tokens as usize)
+        (slots.saturating_mul(percent) / 100).max(1)
+    }
+
+    /// A row that was taken waits for what becomes of another's.
+    fn defer(&mut self, place: u32) {
+        if !self.slice.is_deferred(place) {
+            self.note_turn(place);
+        }
+        self.slice.defer(place);
+    }
+
+    /// A row that was claimed has had its turn.
+    fn note_turn(&mut self, place: u32) {
+        if self.areas.is_some() {
+            let run = self.run_of(place) as u32;
+            self.areas.iter_mut().for_each(|areas| areas.note_turn(run));
+        }
+    }
+
+    /// A row that was taken has not begun: it is the next again.
+    pub(super) fn give_back(&mut self, place: u32) {
+        self.slice.give_back(place);
+        if self.areas.is_some() {
+            let run = self.run_of(place) as u32;
+            self.areas.iter_mut().for_each(|areas| areas.note_back(run));
+        }
     }
 
     /// Rows of which something is still to be written down.
     fn open_rows(&self) -> u64 {
-        let claimed = self.slice.claimed_ahead() + self.parked.len();
+        let claimed = self.slice.claimed_ahead() + self.slice.deferred().0 + self.parked.len();
         u64::from(self.in_center) + claimed as u64
     }
 }

@@ -42,6 +42,26 @@ impl Part {
         })
     }
 
+    /// What of a row's attempt its broadcast says; segments that are settled are left out.
+    fn fill(&self, place: u32, settled: u16, slot: &mut AttemptSlot) {
+        let broadcast = &self.broadcast;
+        let recipient = broadcast.recipients.row(self.number_of(place));
+        slot.msn = recipient.msn;
+        slot.message_reference = broadcast.message_reference;
+        slot.scts = broadcast.scts;
+        let text = broadcast.text(recipient.text);
+        for (segment, deliver) in text.iter().flat_map(|text| text.delivers.iter().enumerate()) {
+            if settled >> segment & 1 == 1 {
+                continue;
+            }
+            let encoded = slot.encode(segment, |out| {
+                out[..deliver.len()].copy_from_slice(deliver);
+                Ok::<_, ()>(deliver.len())
+            });
+            debug_assert!(encoded.is_ok(), "a copy does not fail");
+        }
+    }
+
     /// A row has its first turn: it counts against its XPID's volume of the day. One that is used
     /// up stops the broadcast before the row begins.
     fn charge(&mut self, registered: Option<&Registered>, now_ms: WallMs) {
@@ -107,6 +127,7 @@ impl<L: Log> Shard<L> {
         now_ms: WallMs,
     ) -> bool {
         let (push, now) = (*self.core.push(index), self.pace.center(now_ms));
+        let (in_flight, slots) = (self.broadcasts.in_flight, self.broadcasts.slots);
         let Some((part, place)) = self.broadcasts.of_push(&push) else {
             self.core.take_row_back(index);
             return false;
@@ -120,6 +141,8 @@ impl<L: Log> Shard<L> {
                 part.slice.change_to_end(place, end, seconds);
                 Turn::Ended
             }
+            // Rows of a higher class took the share since it was put in.
+            (None, _) if is_first && in_flight >= part.slots_max(slots) => Turn::NotNow,
             (None, _) => {
                 // Only what is sent is charged.
                 if is_first {
@@ -131,34 +154,17 @@ impl<L: Log> Shard<L> {
         if turn != Turn::Attempt {
             part.in_center -= 1;
             match turn {
-                Turn::NotNow if is_first => part.slice.give_back(place),
+                Turn::NotNow if is_first => part.give_back(place),
                 Turn::NotNow => part.parked.push_back(place),
                 _ => {}
             }
         } else {
-            let broadcast = &part.broadcast;
-            let recipient = broadcast.recipients.row(part.number_of(place));
             slot.token = AttemptToken { partition: self.number as u32, push: index };
-            slot.msn = recipient.msn;
             slot.class = push.class;
             slot.attempts_before = u16::from(push.attempts());
-            slot.message_reference = broadcast.message_reference;
-            slot.scts = broadcast.scts;
             let svcinst = registered.map(|registered| registered.registration.svcinst);
             slot.svcinst = svcinst.unwrap_or_default();
-            let text = broadcast.text(recipient.text);
-            let settled = self.core.settled_mask(index);
-            for (segment, deliver) in text.iter().flat_map(|text| text.delivers.iter().enumerate())
-            {
-                if settled >> segment & 1 == 1 {
-                    continue;
-                }
-                let encoded = slot.encode(segment, |out| {
-                    out[..deliver.len()].copy_from_slice(deliver);
-                    Ok::<_, ()>(deliver.len())
-                });
-                debug_assert!(encoded.is_ok(), "a copy does not fail");
-            }
+            part.fill(place, self.core.settled_mask(index), slot);
         }
         if is_first {
             self.broadcasts.note_begun(&push);

@@ -13,6 +13,9 @@ use crate::broadcast::slice::{OUTCOMES_OF_A_RECORD_MAX, Order, Plan, Slice, Slic
 use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
 use std::collections::BTreeMap;
 
+/// No attempt takes longer, from its time until a record says what came of it, in seconds.
+const ATTEMPT_SECONDS_MAX: u32 = 120;
+
 /// What a journal has of a broadcast of which nobody has told yet.
 pub(in crate::shard) struct UntoldNotes {
     life: Life,
@@ -197,6 +200,15 @@ impl UntoldNotes {
         (needed, records, slice, accepted)
     }
 
+    /// Up to when what was due may have been under way at the end, where the last record was
+    /// written at `newest` and nobody can say how much later the end came. Whatever was due first
+    /// behind it was attempted then, and a record would say what came of that.
+    pub(super) fn may_have_begun_by(&self, newest: u32) -> u32 {
+        let words = self.words.iter().filter_map(|bits| RowWord::from_bits(*bits));
+        let held = words.filter(|word| word.outcome == Outcome::Held && word.seconds > newest);
+        held.map(|word| word.seconds).min().unwrap_or(newest).saturating_add(ATTEMPT_SECONDS_MAX)
+    }
+
     fn waves(&self) -> SliceRecord {
         SliceRecord::Order(Order::Wave { open: self.waves_open })
     }
@@ -228,7 +240,9 @@ pub(super) fn is_billed(word: RowWord) -> bool {
     match word.outcome {
         Outcome::Skipped | Outcome::Waiting | Outcome::InFlight => false,
         // It never began.
-        Outcome::Cancelled | Outcome::Expired | Outcome::Replaced => word.attempts > 0,
+        Outcome::Cancelled | Outcome::Expired | Outcome::Replaced | Outcome::Failed => {
+            word.attempts > 0
+        }
         Outcome::Refused => word.code != 2005,
         _ => true,
     }
@@ -310,6 +324,29 @@ mod tests {
             assert_eq!(open, slice.wave().open);
             assert_eq!(words, slice.words(), "the first {until}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_leaves_in_doubt_what_was_due_first_and_not_what_is_due_hours_on() {
+        let held = |seconds| word(Outcome::InFlight, 1).becoming(Outcome::Held, seconds);
+        let due = [(0, held(40)), (1, held(5_000)), (2, held(5_100)), (3, held(9_000))];
+        let mut records =
+            vec![SliceRecord::Order(Order::Start), SliceRecord::Claimed(vec![piece(0)])];
+        records.push(SliceRecord::Outcomes(due.to_vec()));
+        records.extend((4..32).map(|row| {
+            SliceRecord::Outcomes(vec![(
+                row,
+                word(Outcome::InFlight, 1).becoming(Outcome::Failed, 2),
+            )])
+        }));
+        let notes = read(&records);
+        let by = notes.may_have_begun_by(50);
+        assert!((5_000..5_900).contains(&by), "{by}");
+        let plan = Plan { on_doubt: OnDoubt::Leave, ..plan() };
+        let (_, _, slice, _) = notes.recover(plan, by);
+        let is_left = |row| slice.word(row).outcome == Outcome::InDoubt;
+        assert_eq!([0, 1, 2, 3].map(is_left), [true, true, true, false]);
+        assert_eq!(read(&records[..2]).may_have_begun_by(50), 50 + ATTEMPT_SECONDS_MAX);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::super::lists::{ImportWanted, Piece};
 use super::super::now::Now;
 use super::{Bench, CANCEL, DAY_MS, KEPT_DAYS, follower};
 use crate::broadcast::lists::reader::ReaderOptions;
+use crate::control::engine::Engine as _;
 use hyper::body::Bytes;
 use std::path::Path;
 
@@ -216,4 +217,42 @@ fn damaged_outcomes_keep_nobody_from_seeing_how_it_ended() {
     assert!(!report.adds_up, "and it says that its rows cannot be counted");
     let refusal = bench.desk.words(&broadcast).expect_err("damaged");
     assert_eq!(refusal.status.as_u16(), 500);
+}
+
+#[test]
+fn rows_stay_where_somebody_has_moved_the_document_away() {
+    let mut bench = Bench::new(1, 10);
+    let broadcast = bench.started("a", "");
+    bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    bench.desk.look(Now::read().steady).expect("kept");
+    let document = bench.directory.path().join("broadcasts").join(&broadcast);
+    let document = document.join("broadcast.json");
+    let away = bench.directory.path().join("away.json");
+    std::fs::rename(&document, &away).expect("moved");
+    bench.restart(|_| true);
+    let refusal = bench.desk.progress(&broadcast, false).expect_err("it cannot be read");
+    assert!(refusal.sentence.contains("damaged"), "{}", refusal.sentence);
+    std::fs::rename(&away, &document).expect("moved back");
+    bench.restart(|_| true);
+    assert_eq!(bench.desk.words(&broadcast).expect("all of it is there").1.len(), 10);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_to_whoever_asks_whether_all_is_well() {
+    let mut bench = Bench::new(1, 10);
+    let list = bench.suppress(0..3);
+    let broadcast = bench.draft("a", "");
+    bench.desk.note_troubles();
+    assert_eq!(bench.engine.troubles(), Vec::<String>::new());
+    damage(&version(&bench, &list, 1), true);
+    let document = bench.directory.path().join("broadcasts").join(&broadcast);
+    std::fs::write(document.join("broadcast.json"), "{").expect("written");
+    bench.restart(|_| true);
+    bench.desk.note_troubles();
+    let told = bench.engine.troubles();
+    let found = super::super::unreadable(bench.directory.path()).expect("readable folders");
+    for sentences in [&told, &found] {
+        assert!(sentences.len() == 2 && sentences[0].contains(&broadcast), "{sentences:?}");
+        assert!(sentences[1].contains("suppression list") && sentences[1].contains(&list));
+    }
 }

@@ -94,7 +94,7 @@ fn an_end_that_a_shard_did_not_hear_is_told_it_again() {
     bench.desk.look(Now::read().steady).expect("kept");
     let knows = |shard: usize| {
         let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
-        (shards[shard].known.contains_key(&ordinal), shards[shard].past.contains(&ordinal))
+        (shards[shard].known.contains_key(&ordinal), shards[shard].past.contains_key(&ordinal))
     };
     assert_eq!((knows(0), knows(1)), ((false, true), (true, false)));
     bench.stand(1, false);
