@@ -84,6 +84,11 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("DELETE", "/lists/{list}", Takes::Nothing),
     ("PUT", "/lists/{list}/versions", Takes::Lines),
     ("POST", "/lists/{list}/versions", Takes::Lines),
+    ("GET", "/lists/{list}/versions/{version}", Takes::Nothing),
+    ("GET", "/lists/{list}/versions/{version}/refused", Takes::Nothing),
+    ("GET", "/lists/{list}/versions/{version}/rows", Takes::Parameters("msn=09012345678")),
+    ("POST", "/lists/{list}/versions/{version}/take", Takes::Nothing),
+    ("POST", "/lists/forget", Takes::Document(r#"{"msn":"09000000001"}"#)),
     ("GET", "/broadcasts", Takes::Nothing),
     ("POST", "/broadcasts", Takes::Document(MANIFEST)),
     ("GET", "/broadcasts/{broadcast}", Takes::Nothing),
@@ -194,6 +199,7 @@ fn target(path: &str) -> String {
     path.replace("{xpid}", XPID)
         .replace("{name}", "ops")
         .replace("{list}", "li-0")
+        .replace("{version}", "1")
         .replace("{broadcast}", "bc-0")
         .replace("{template}", "flood")
         .replace("{msn}", "09012345678")
