@@ -137,7 +137,8 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     told_at_end(&config, has_lost_names, &handle)
 }
 
-/// Whether somebody is only to look at what there is, because that was said or the directory is a copy.
+/// Whether somebody is only to look at what there is, because that was said or the directory is a
+/// copy.
 fn looks_on(config: &Config) -> Result<bool, Fatal> {
     let directory = config.data_dir.display();
     let why = origin::look(&config.data_dir, config.take_over).map_err(|error| {

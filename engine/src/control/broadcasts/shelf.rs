@@ -380,8 +380,8 @@ fn sweep_folder(folder: &Path) {
     }
 }
 
-/// The lists into which an import was under way when the engine died, each as often as it was. To be
-/// asked before the desk is opened, which takes that away.
+/// The lists into which an import was under way when the engine died, each as often as it was. To
+/// be asked before the desk is opened, which takes that away.
 pub fn interrupted_imports(data_dir: &Path) -> Vec<String> {
     let folders = fs::read_dir(data_dir.join(LISTS)).into_iter().flatten().flatten();
     let of_list = |folder: fs::DirEntry| {

@@ -719,7 +719,8 @@ fn whoever_has_a_legs_text_gets_what_takes_that_text_back() {
     bench.import(&format!("msn,area\n{rows}"));
     for (name, text) in [("flood", "Leave the valley"), ("quake", "Leave the houses")] {
         let wanted = format!(
-            r#"{{"variants":{{"en":"{text}"}},"fallback":["en"],"retraction":{{"en":"Not: {text}"}}}}"#
+            r#"{{"variants":{{"en":"{text}"}},"fallback":["en"],
+            "retraction":{{"en":"Not: {text}"}}}}"#
         );
         let wanted = wire::json::read(&mut wanted.into_bytes()).expect("a template");
         bench.desk.put_template(name, wanted, "author").expect("kept");
@@ -727,7 +728,8 @@ fn whoever_has_a_legs_text_gets_what_takes_that_text_back() {
     let list = &bench.list;
     let leg = |area: &str, template: &str| {
         format!(
-            r#"{{"audience":{{"list":"{list}","areas":["{area}"]}},"texts":{{"template":"{template}"}}}}"#
+            r#"{{"audience":{{"list":"{list}","areas":["{area}"]}},
+            "texts":{{"template":"{template}"}}}}"#
         )
     };
     let legs = [leg("13101", "flood"), leg("27100", "quake")].join(",");
