@@ -12,7 +12,7 @@ mod smsc;
 use crate::lone_shard::{self, Setup};
 use crate::push::{Body, XPID};
 use hayauma::billing::BillingLog;
-use hayauma::gateway::registry::Credential;
+use hayauma::gateway::registry::{Credential, Registry};
 use hayauma::journal::SegmentFactory;
 use hayauma::network::line_states::{Line as PhoneLine, LineStates};
 use hayauma::network::port::ReceiptReply;
@@ -45,6 +45,9 @@ const BURST: u64 = 40;
 /// Phones that may go before one whose SMS was sent too fast: those outstanding on the sessions,
 /// and those that waited for them.
 const OVERTAKEN_MAX: usize = 3 * WINDOW as usize * SESSIONS;
+/// Pushes that have begun by their records and are not sent when the engine dies: those whose
+/// records are on their way, and those that have permits.
+const BEGUN_MAX: u64 = 32 + 2 * (WINDOW as u64) * (SESSIONS as u64) + 200 / 50;
 /// The faults end after so long.
 const FAULTS_MS: u64 = 40_000;
 /// By then all has come to its end: lifetime, grace, and some more.
@@ -65,6 +68,8 @@ pub struct Options {
     pub core: CoreMutation,
     /// A deliberate fault in how ids are compared.
     pub ids: IdMutation,
+    /// The push client wants nothing sent twice.
+    pub never_twice: bool,
 }
 
 /// What a run met.
@@ -84,6 +89,8 @@ pub struct Met {
     pub twice: u64,
     /// Receipts that never were sent.
     pub lost_receipts: u64,
+    /// Pushes that ended since nothing may be sent twice.
+    pub given_up: u64,
 }
 
 /// A seeded generator (splitmix64).
@@ -224,7 +231,7 @@ impl World<'_> {
         let mut config = lone_shard::config(&setup);
         config.journal.hands_over = true;
         config.routes = Arc::clone(&plan.routes);
-        let registry = Arc::new(lone_shard::registry(&setup));
+        let registry = Arc::new(self.registry(&setup));
         let now_ms = WallMs::new(self.now_ms);
         let journal = self.directory.join("journal");
         let ground = Ground {
@@ -245,6 +252,16 @@ impl World<'_> {
         home.mutate_ids(self.options.ids);
         let lines = (0..SESSIONS).map(|_| None).collect();
         Station { shard, simulated, carriers, home, lines, dial_ms: [0; SESSIONS] }
+    }
+
+    fn registry(&self, setup: &Setup) -> Registry {
+        let registry = lone_shard::registry(setup);
+        let registrations = registry.iter().map(|registered| {
+            let mut registration = registered.registration.clone();
+            registration.doubt_is_final = self.options.never_twice;
+            registration
+        });
+        Registry::new(registrations.collect())
     }
 
     fn note_doubts(&mut self, station: &Station) {
@@ -397,9 +414,9 @@ impl World<'_> {
             let taken = line.client.handle_octets(&input[read..], now_ms);
             read += taken.octets;
             match taken.event {
-                Some(Event::Answer { token, status, body, oddities, .. }) => {
+                Some(Event::Answer { token, status, body, oddities, waited_ms }) => {
                     self.answered[0] += 1;
-                    home.handle_answer(token, status, &body, oddities, steady_ms);
+                    home.handle_answer(token, status, &body, oddities, (waited_ms, steady_ms));
                 }
                 Some(Event::LateAnswer { token, status, body }) => {
                     home.handle_late_answer(token, status, &body);
@@ -468,8 +485,10 @@ impl World<'_> {
                 "0000" => any(|copy| copy.delivered && !copy.receipt_lost),
                 "6012" => any(|copy| !copy.delivered && !copy.receipt_lost),
                 "6013" => any(|copy| copy.receipt_lost),
+                "6008" => self.options.never_twice,
                 _ => false,
             };
+            self.met.given_up += u64::from(code == "6008");
             if !is_true {
                 let seen: Vec<_> =
                     copies.iter().map(|copy| (copy.delivered, copy.receipt_lost)).collect();
@@ -479,7 +498,13 @@ impl World<'_> {
         if self.smsc.overtaken > OVERTAKEN_MAX {
             return Err(format!("{} went before what was throttled", self.smsc.overtaken));
         }
+        if self.options.never_twice && self.met.twice > 0 {
+            return Err(format!("{} came twice, and none may", self.met.twice));
+        }
         let most = self.met.in_doubt + self.met.exposed;
+        if self.met.given_up > most + self.met.kills * BEGUN_MAX {
+            return Err(format!("{} were given up, {most} in doubt", self.met.given_up));
+        }
         if self.met.twice > most {
             return Err(format!("{} came twice, {most} at most: {:?}", self.met.twice, self.met));
         }

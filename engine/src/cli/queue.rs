@@ -15,7 +15,8 @@ use super::{CliError, Place, print};
 use crate::broadcast::slice::SliceRecord;
 use crate::broadcast::slice::codec;
 use crate::journal::{
-    BroadcastNote, Damage, Handed, Position, Record, RecordKind, Survey, read_holder, survey,
+    BroadcastNote, Damage, Handed, Position, Progress, Record, RecordKind, Survey, read_holder,
+    survey,
 };
 use crate::smsc::wait_reason::WaitReason;
 use wire::terms::ids::{Msn, Reqid};
@@ -316,7 +317,11 @@ fn describe(record: &Record<'_>, text: &mut String) {
             progress.delivered_mask.to_native(),
             progress.code.to_native(),
             if progress.in_doubt { " in doubt" } else { "" },
-            if progress.begun { " attempt begun" } else { "" },
+            match progress.begun {
+                Progress::NOT_BEGUN => "",
+                Progress::BEGUN_FOR_GOOD => " attempt begun, and none after it",
+                _ => " attempt begun",
+            },
         ),
         Record::Ended(ended) => writeln!(
             text,

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 use wire::smpp::describe::{describe, describe_receipt};
@@ -10,11 +11,17 @@ use wire::smpp::pdu::{Pdu, decode_leniently};
 use wire::sms::describe::{DescribedField, FieldValue};
 
 use super::output::Report;
+use super::place::{Place, RegistryPlace};
 use super::sms::{hex_of, json_of, octets_of, shown};
 use super::{CliError, Output};
+use crate::control::smpp_trace::{
+    TRACE_SECONDS, TraceBegun, TraceDocument, TraceOrder, TracedDocument,
+};
 
 /// Octets that are read from standard input at most.
 const INPUT_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+/// Between two looks at a trace.
+const TRACE_LOOK: Duration = Duration::from_millis(200);
 /// The argument that stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
@@ -23,6 +30,32 @@ const STANDARD_INPUT: &str = "-";
 pub(super) enum SmppCommand {
     /// Print every field of PDUs by its name in the specification, and what a receipt says.
     Decode(DecodeArguments),
+    /// Print what a carrier or a customer says to a running engine and is told, PDU by PDU, for a
+    /// while.
+    ///
+    /// No password is shown; texts and whole numbers of phones are with --content, which takes the
+    /// role admin.
+    Trace(TraceArguments),
+}
+
+/// Arguments of `hayauma smpp trace`.
+#[derive(Clone, Debug, clap::Args)]
+#[group(id = "peer", required = true, multiple = false, args = ["carrier", "customer"])]
+pub(super) struct TraceArguments {
+    /// The carrier's name.
+    #[arg(long, value_name = "NAME")]
+    carrier: Option<String>,
+    /// The customer's XPID.
+    #[arg(long, value_name = "XPID")]
+    customer: Option<String>,
+    /// How long.
+    #[arg(long, value_name = "SECONDS", default_value_t = TRACE_SECONDS)]
+    seconds: u32,
+    /// Show texts and whole numbers of phones.
+    #[arg(long)]
+    content: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Arguments of `hayauma smpp decode`.
@@ -40,8 +73,57 @@ pub(super) struct DecodeArguments {
 /// Does it. Exit status 0: done; 1: something that was given is wrong, and one sentence on standard
 /// error says how.
 pub(super) fn run(command: &SmppCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
-    let SmppCommand::Decode(arguments) = command;
-    output.report_all("hayauma smpp", |report| decode(arguments, std::io::stdin().lock(), report))
+    match command {
+        SmppCommand::Decode(arguments) => output.report_all("hayauma smpp", |report| {
+            decode(arguments, std::io::stdin().lock(), report)
+        }),
+        SmppCommand::Trace(arguments) => trace(arguments, output).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Begins a trace and prints it to its end.
+fn trace(arguments: &TraceArguments, output: &mut Output<'_>) -> Result<(), CliError> {
+    let RegistryPlace::Running(engine) = arguments.place.registry_to_read()? else {
+        return Err(CliError::new(
+            "no engine holds the data directory: start it, there are no PDUs without it",
+        ));
+    };
+    let begun: TraceBegun = engine.post(
+        "/smpp/trace",
+        &TraceOrder {
+            carrier: arguments.carrier.clone(),
+            xpid: arguments.customer.clone(),
+            seconds: Some(arguments.seconds),
+            content: arguments.content,
+        },
+    )?;
+    let TraceBegun { peer, seconds } = begun;
+    output.print(&format!("{peer} is traced for {seconds} s\n"))?;
+    let mut after = 0;
+    loop {
+        let part: TraceDocument = engine.get(&format!("/smpp/trace?after={after}"))?;
+        after = part.next;
+        for pdu in &part.pdus {
+            output.print(&line_of(pdu))?;
+        }
+        if part.is_over || part.peer != peer {
+            let lost = part.lost;
+            let more =
+                if lost > 0 { format!("{lost} PDUs more found no room\n") } else { String::new() };
+            return output.print(&more);
+        }
+        if part.pdus.is_empty() {
+            #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]
+            std::thread::sleep(TRACE_LOOK);
+        }
+    }
+}
+
+/// One PDU, on one line.
+fn line_of(pdu: &TracedDocument) -> String {
+    let TracedDocument { at, way, session, fields } = pdu;
+    let fields = fields.iter().map(|(name, value)| format!("{name}={value}"));
+    format!("{at} {way} session {session}: {}\n", fields.collect::<Vec<_>>().join(" "))
 }
 
 fn decode(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<'_>) {

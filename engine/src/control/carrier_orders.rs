@@ -23,7 +23,7 @@ use super::store::{Store, StoreError};
 use crate::network::routes::{
     CarrierChoice, FAILOVER_AFTER_S, MEMBERS_MAX, Member, Rule, WEIGHT_MAX,
 };
-use crate::network::smpp::exchange::{CarrierFigure, CarrierState};
+use crate::network::smpp::figures::{CarrierFigure, CarrierState};
 
 /// Longest time until backups take over, seconds.
 const FAILOVER_AFTER_S_MAX: u16 = 3_600;
@@ -139,6 +139,9 @@ pub struct CarrierDocument {
     /// What the running engine says of it, by name; none where no engine runs.
     #[serde(default)]
     pub figures: std::collections::BTreeMap<String, u64>,
+    /// Why a session of it ended last, in this life of the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 /// All carriers and routes.
@@ -194,7 +197,8 @@ impl CarriersDocument {
             let figures = figures.iter().map(|CarrierFigure { name, value, .. }| {
                 (name.trim_start_matches("carrier_").to_owned(), *value)
             });
-            CarrierDocument { number, figures: figures.collect(), settings }
+            let last_error = live.and_then(|state| state.last_error.clone());
+            CarrierDocument { number, figures: figures.collect(), last_error, settings }
         });
         Ok(Self { carriers: shown.collect(), routes })
     }
@@ -406,7 +410,8 @@ impl CarrierOrder {
 
 /// What waits was encoded for the carriers that were there.
 const POORER: &str = "pushes that wait and have characters that the carrier's alphabet lacks go \
-                      there as UCS-2, and those of which a part has no room for that end as 6005";
+                      there as UCS-2; those of which a part has no room for that wait for the \
+                      route's other carriers, or end as 6005 where none of them is richer";
 
 /// Whether the alphabet lacks characters of GSM 7-bit.
 fn is_poorer(alphabet: AlphabetSetting) -> bool {

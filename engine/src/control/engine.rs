@@ -9,9 +9,10 @@ use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
 use crate::io::notifier::Outbound;
+use crate::io::pdu_trace::PduTrace;
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
-use crate::network::smpp::exchange::CarrierState;
+use crate::network::smpp::figures::CarrierState;
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally};
 use std::ops::Range;
 use std::sync::Arc;
@@ -89,6 +90,13 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// A shard does not answer, the engine is stopping, or the files cannot be used.
     fn rebind_carrier(&self, number: u8) -> Result<(), ControlError>;
+    /// Has the PDUs of one peer kept from now on, in place of those of the one before.
+    ///
+    /// # Errors
+    /// A shard does not answer, or the engine is stopping.
+    fn trace(&self, trace: Arc<PduTrace>) -> Result<(), ControlError>;
+    /// The trace that was asked for last.
+    fn traced(&self) -> Option<Arc<PduTrace>>;
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;
     /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.

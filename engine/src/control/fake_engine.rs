@@ -20,9 +20,10 @@ use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::io::notifier::Outbound;
+use crate::io::pdu_trace::PduTrace;
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
-use crate::network::smpp::exchange::CarrierState;
+use crate::network::smpp::figures::CarrierState;
 use crate::shard::{
     CLASSES, LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally,
 };
@@ -43,6 +44,8 @@ pub(crate) struct FakeEngine {
     pub(crate) classes_refused: AtomicUsize,
     /// Whether a change is answered as by an engine that is stopping.
     pub(crate) refusing: AtomicBool,
+    /// What is traced.
+    trace: Mutex<Option<Arc<PduTrace>>>,
     /// So many removals of contracts are not taken.
     pub(crate) removals_refused: AtomicUsize,
     /// Who gets no broadcast.
@@ -337,6 +340,16 @@ impl Engine for FakeEngine {
 
     fn rebind_carrier(&self, _: u8) -> Result<(), ControlError> {
         self.check()
+    }
+
+    fn trace(&self, trace: Arc<PduTrace>) -> Result<(), ControlError> {
+        self.check()?;
+        *self.trace.lock().expect("no panic") = Some(trace);
+        Ok(())
+    }
+
+    fn traced(&self) -> Option<Arc<PduTrace>> {
+        self.trace.lock().expect("no panic").clone()
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {

@@ -18,6 +18,7 @@ use crate::io::mailbox::{Done, Ports, TAKEN_TIMEOUT, ThreadMessage, ThreadPort};
 use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
 use crate::io::orders::BroadcastMessage;
+use crate::io::pdu_trace::PduTrace;
 use crate::io::shard_status::ShardStatus;
 use crate::io::tls::Acceptance;
 use crate::network::smpp::exchange::{CarrierPlan, Spread};
@@ -55,6 +56,7 @@ pub struct EngineHandle {
     outbound: Mutex<Outbound>,
     /// What of broadcasts cannot be read, for whoever asks whether all is well.
     troubles: Mutex<Vec<String>>,
+    trace: Mutex<Option<Arc<PduTrace>>>,
     /// How long a shard is waited for.
     patience: Duration,
 }
@@ -85,6 +87,7 @@ impl EngineHandle {
             owed_contracts: Mutex::default(),
             outbound,
             troubles,
+            trace: Mutex::default(),
             patience: TAKEN_TIMEOUT,
         })
     }

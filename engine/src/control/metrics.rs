@@ -15,6 +15,7 @@ use super::gauges::Gauges;
 use super::queue::QueueDocument;
 use crate::control::engine::Engine;
 use crate::io::figures::{FigureKind, ShardFigures};
+use crate::network::smpp::figures::CarrierState;
 use crate::shard::CLASSES;
 use host::log;
 use wire::terms::ids::Class;
@@ -102,8 +103,49 @@ impl Collector for CarrierCollector {
                 }
             }
         }
-        Ok(())
+        encode_kinds(&mut encoder, &carriers)?;
+        encode_carrier_times(&mut encoder, &carriers)
     }
+}
+
+/// Counts of carriers by kind.
+fn encode_kinds(
+    encoder: &mut DescriptorEncoder<'_>,
+    carriers: &[CarrierState],
+) -> Result<(), fmt::Error> {
+    for (at, kinds) in carriers[0].kinds.iter().enumerate() {
+        let mut family =
+            encoder.encode_descriptor(kinds.name, kinds.help, None, MetricType::Counter)?;
+        for carrier in carriers {
+            for (kind, count) in &carrier.kinds[at].counts {
+                let labels = [("carrier", carrier.name.as_str()), (kinds.label, *kind)];
+                ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How long carriers take.
+fn encode_carrier_times(
+    encoder: &mut DescriptorEncoder<'_>,
+    carriers: &[CarrierState],
+) -> Result<(), fmt::Error> {
+    for (at, times) in carriers[0].times.iter().enumerate() {
+        let mut family =
+            encoder.encode_descriptor(times.name, times.help, None, MetricType::Histogram)?;
+        for carrier in carriers {
+            let of = &carrier.times[at];
+            // The encoder writes the greatest number as infinity.
+            let buckets: Vec<_> =
+                of.buckets.iter().copied().chain([(f64::MAX, of.above)]).collect();
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            let labels = [("carrier", carrier.name.as_str())];
+            let mut line = family.encode_family(&labels)?;
+            line.encode_histogram::<NoLabelSet>(of.sum_s, count, &buckets, None)?;
+        }
+    }
+    Ok(())
 }
 
 struct ShardCollector {

@@ -33,6 +33,7 @@ pub mod pushes;
 pub mod queue;
 pub mod roles;
 pub mod smpp_account;
+pub mod smpp_trace;
 pub mod sources;
 pub mod store;
 pub mod store_thread;
@@ -50,6 +51,7 @@ pub fn routes(engine: &std::sync::Arc<dyn engine::Engine>) -> axum::Router {
         .merge(queue::router(engine.clone()))
         .merge(pushes::router(engine.clone()))
         .merge(carrier_orders::router(engine.clone()))
+        .merge(smpp_trace::router(engine.clone()))
 }
 
 /// What it shows and does about broadcasts, to scripts and to browsers.

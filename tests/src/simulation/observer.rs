@@ -176,7 +176,7 @@ impl Observer {
                     reference: accepted.message_reference,
                 }
             }
-            Record::Progress(progress) => What::Progress { begun: progress.begun },
+            Record::Progress(progress) => What::Progress { begun: progress.has_begun() },
             Record::Held(held) => {
                 let held = held.to_native();
                 What::Held(Hold {

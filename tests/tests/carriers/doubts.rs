@@ -67,6 +67,45 @@ fn an_xpid_may_have_nothing_sent_twice_whatever_the_carrier_is_set_to() {
 }
 
 #[test]
+fn what_must_not_act_twice_is_not_sent_again_when_the_engine_dies_before_the_answer() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &["--window", "1", "--rate", "1"]);
+    site.must(&["client", "set", XPID, "--in-doubt", "fail"]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    smsc.behave(&[Manner::Status(8)]);
+    // It is refused for now: a new attempt is a new record, behind the one of its hold.
+    accepted(&engine, &Body::push(&msn(1), "held"));
+    wait::until_true("a hold", || engine.admin().figure("holds") == 1);
+    smsc.behave(&[Manner::Silent]);
+    accepted(&engine, &Body::push(&msn(2), "under-way"));
+    smsc.await_sms(2);
+    // Nothing of these leaves: the window is full.
+    for number in 3..303 {
+        accepted(&engine, &Body::push(&msn(number), &format!("waits-{number}")));
+    }
+    engine.kill();
+    site.must(&["carrier", "set", "alpha", "--rate", "0", "--window", "50"]);
+    let engine = site.start();
+    assert_eq!(told(&one_about(&recorder, "under-way")), as_told("6008", "0", "46"));
+    recorder.await_count(302 - 1);
+    let codes = |code: &str| recorder.notices().iter().filter(|of| of.get("code") == code).count();
+    // Few of those that wait may have begun by the journal when the engine died.
+    assert!(
+        codes("6008") <= 1 + 2 * 32 && codes("0000") + codes("6008") == 301,
+        "{}",
+        codes("6008")
+    );
+    let mut sent: Vec<_> = smsc.sms().into_iter().map(|sms| sms.to).collect();
+    let all = sent.len();
+    sent.sort_unstable();
+    sent.dedup();
+    assert_eq!((sent.len(), all), (all, all), "none is sent twice");
+    assert_eq!(all - 1, codes("0000") + 1, "each that was told as delivered, and the two");
+    engine.stop();
+}
+
+#[test]
 fn an_answer_that_comes_late_settles_what_was_in_doubt() {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());
     let site = site(&recorder, &smsc, &["--response", "1"]);

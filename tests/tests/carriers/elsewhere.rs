@@ -24,6 +24,28 @@ fn two(recorder: &Recorder, alpha: &Smsc, beta: &Smsc) -> Site {
 }
 
 #[test]
+fn a_carrier_without_room_for_a_part_in_its_alphabet_is_passed_over_for_it() {
+    let (recorder, alpha, beta) = (Recorder::start(), Smsc::start(), Smsc::start());
+    let site = site(&recorder, &alpha, &[]);
+    alpha.go_away(true);
+    let engine = site.start();
+    // Encoded for a carrier that lacks nothing: two parts of an alphabet that the other lacks.
+    accepted(&engine, &Body::text(&msn(1), "parts", &"\u{e9}".repeat(200)));
+    accepted(&engine, &Body::text(&msn(2), "plain", &"e".repeat(200)));
+    add_carrier(&site, "beta", beta.address(), &["--alphabet", "ascii"]);
+    let route = site.must(&["carrier", "route", "add", BY_CARRIER, "alpha", "beta"]);
+    assert!(route.contains("other carriers"), "{route}");
+    await_bound(&engine, "beta", 1);
+    assert_eq!(told(&one_about(&recorder, "plain")), as_told("0000", "2", "00"));
+    assert!(recorder.about("parts").is_empty(), "it waits for the first carrier");
+    alpha.go_away(false);
+    assert_eq!(told(&one_about(&recorder, "parts")), as_told("0000", "2", "00"));
+    assert_eq!((alpha.sms().len(), beta.sms().len()), (2, 2));
+    assert_eq!(carrier_figure(&engine, "beta", "refused"), 0);
+    engine.stop();
+}
+
+#[test]
 fn what_a_carrier_could_not_deliver_goes_by_another_once() {
     let (recorder, alpha, beta) = (Recorder::start(), Smsc::start(), Smsc::start());
     let site = two(&recorder, &alpha, &beta);

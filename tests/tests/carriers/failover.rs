@@ -167,14 +167,15 @@ fn rest_a_throttled_carrier(partitions_a_thread: usize) {
     // A busy machine may be late: the quickest of a few counts.
     for round in 0..5u64 {
         let (before, first) = (smsc.sms().len(), 100 * round);
-        smsc.behave(&[Manner::Status(THROTTLED)]);
+        // A lone one makes it rest for no more than a moment; the second is in earnest.
+        smsc.behave(&[Manner::Status(THROTTLED), Manner::Status(THROTTLED)]);
         push_all(&engine, first..first + 20);
-        let throttled = smsc.await_sms(before + 1)[before].at;
+        let throttled = smsc.await_sms(before + 2)[before + 1].at;
         wait::until_true("a resting carrier", || carrier_figure(&engine, "alpha", "dealing") == 0);
         accepted(&engine, &emergency(first + 50));
-        let sms = smsc.await_sms(before + 2);
-        assert_eq!(sms[before + 1].to, format!("81{}", &msn(first + 50)[1..]), "the first PDU");
-        rests.push(sms[before + 1].at - throttled);
+        let sms = smsc.await_sms(before + 3);
+        assert_eq!(sms[before + 2].to, format!("81{}", &msn(first + 50)[1..]), "the first PDU");
+        rests.push(sms[before + 2].at - throttled);
         recorder.await_count(21 * (round as usize + 1));
         if rests.iter().any(|rest| *rest <= Duration::from_millis(1_200)) {
             return engine.stop();

@@ -294,6 +294,18 @@ fn what_a_carrier_did_not_answer_is_in_doubt_and_sent_again() {
     });
     assert_eq!(told(&notices[0]), as_told("0000", "1", "00"));
     assert_eq!(smsc.sms().len(), 3);
+    assert_eq!(carrier_figure(&engine, "alpha", "resent_in_doubt"), 1);
+    let metrics = engine.admin().request("GET", "/metrics", "").text();
+    for line in [
+        "hayauma_carrier_answers_total{carrier=\"alpha\",meaning=\"taken\"} 1",
+        "hayauma_carrier_receipts_by_state_total{carrier=\"alpha\",state=\"delivered\"} 1",
+        "hayauma_carrier_answer_seconds_count{carrier=\"alpha\"} 1",
+        "hayauma_carrier_receipt_seconds_count{carrier=\"alpha\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line} lacks: {metrics}");
+    }
+    let listed = site.must(&["carrier", "list"]);
+    assert!(listed.contains("SINCE") && listed.contains("closed the connection"), "{listed}");
     engine.stop();
 }
 

@@ -1,7 +1,9 @@
 //! `carrier test`: what it finds of a carrier, step by step, and that it takes nothing from an
 //! engine that runs.
 
-use super::{accepted, add_carrier, as_told, await_bound, msn, one_about, site, told};
+use super::{
+    accepted, add_carrier, as_told, await_bound, carrier_figure, msn, one_about, site, told,
+};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use tests::push::{Body, XPID};
@@ -87,6 +89,29 @@ fn a_test_takes_no_receipt_of_a_running_engine() {
     engine.stop();
 }
 
+#[test]
+fn a_test_says_so_when_the_engine_has_taken_a_receipt_that_it_does_not_know() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    smsc.send_receipts(None);
+    let site = site(&recorder, &smsc, &[]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    let finished = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            smsc.await_sms(1);
+            // The test sends it back, and the engine keeps it.
+            smsc.send_receipt("nobodys", "DELIVRD");
+            wait::until_true("an acknowledged receipt", || smsc.acknowledged() == 1);
+        });
+        site.run(&["carrier", "test", "alpha", "--to", &msn(50), "--wait", "8"])
+    });
+    assert_eq!(finished.status, Some(1), "{}", finished.stdout);
+    let words = "a receipt that the engine does not know has come";
+    assert!(finished.stderr.contains(words), "{}", finished.stderr);
+    assert_eq!(carrier_figure(&engine, "alpha", "receipts_unknown"), 1);
+    engine.stop();
+}
+
 /// Takes a connection, says this, and reads until the other side has gone.
 fn says(octets: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -128,4 +153,36 @@ fn a_step_that_fails_is_told_with_what_to_do() {
             assert!(finished.stderr.contains(part), "{carrier}: {part}: {}", finished.stderr);
         }
     }
+}
+
+#[test]
+fn a_trace_shows_what_a_carrier_says_and_is_told_but_no_password_and_no_text() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &[]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    let traced = std::thread::scope(|scope| {
+        let trace = ["smpp", "trace", "--carrier", "alpha", "--seconds", "4"];
+        let site = &site;
+        let trace = scope.spawn(move || site.must(&trace));
+        wait::until_true("the trace", || {
+            let shown = engine.admin().request("GET", "/smpp/trace", "").text();
+            shown.contains("the carrier alpha")
+        });
+        smsc.hang_up();
+        accepted(&engine, &Body::text(&msn(1), "traced", "meet me at nine"));
+        assert_eq!(told(&one_about(&recorder, "traced")), as_told("0000", "1", "00"));
+        trace.join().expect("no panic")
+    });
+    for part in ["(bind_transceiver)", "(submit_sm)", "(submit_sm_resp)", "(deliver_sm)", "…0001"]
+    {
+        assert!(traced.contains(part), "{part} lacks: {traced}");
+    }
+    for part in [tests::smsc::PASSWORD, "meet me", "819010000001", "09010000001"] {
+        assert!(!traced.contains(part), "{part}: {traced}");
+    }
+    let refused = site.run(&["smpp", "trace", "--carrier", "nobody"]);
+    assert_eq!(refused.status, Some(1), "{}", refused.stdout);
+    assert!(site.must(&["audit"]).contains("smpp trace of the carrier alpha for 4 s"));
+    engine.stop();
 }

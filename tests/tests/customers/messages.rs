@@ -229,6 +229,29 @@ fn a_submit_multi_of_which_nothing_is_taken_costs_an_answer_and_no_more() {
 }
 
 #[test]
+fn a_trace_shows_what_one_customer_says_and_nothing_of_another() {
+    let office = Office::new();
+    let engine = office.start();
+    let (mut esme, mut other) = (office.bind(), office.bind());
+    let traced = std::thread::scope(|scope| {
+        let trace = ["smpp", "trace", "--customer", XPID, "--seconds", "3", "--content"];
+        let office = &office;
+        let trace = scope.spawn(move || office.must(&trace));
+        tests::wait::until_true("the trace", || {
+            let shown = engine.admin().request("GET", "/smpp/trace", "").text();
+            shown.contains("the customer")
+        });
+        esme.accepted(&Submit::text(&msn(1), "hello from the first"));
+        other.accepted(&Submit::text(&msn(2), "hello from the second"));
+        trace.join().expect("no panic")
+    });
+    for part in ["(submit_sm)", "(submit_sm_resp)", "hello from the first", "from the second"] {
+        assert!(traced.contains(part), "{part} lacks: {traced}");
+    }
+    engine.stop();
+}
+
+#[test]
 fn a_peer_of_5_0_is_told_the_code_and_its_meaning() {
     let office = Office::new();
     let _engine = office.start();

@@ -14,6 +14,7 @@ use crate::io::limits::{CLOSED_MS_MAX, CONTROL_MESSAGES_MAX};
 use crate::io::notifier::{EndpointPlan, Outbound, Troubles};
 use crate::io::now::Now;
 use crate::io::orders::BroadcastMessage;
+use crate::io::pdu_trace::PduTrace;
 use crate::io::replica::Replica;
 use crate::io::serving::Counts;
 use crate::io::shard_status::ShardStatus;
@@ -165,6 +166,8 @@ pub enum ThreadMessage {
     Acceptance(Acceptance),
     /// Customers' connections that come from now on are accepted with this.
     CustomerAcceptance(Acceptance),
+    /// The PDUs of one peer are kept from now on.
+    Trace(Arc<PduTrace>),
     /// Notifications are sent with this from now on.
     Outbound(Box<Outbound>),
     /// A shard comes to the thread; it comes back where it finds no place.

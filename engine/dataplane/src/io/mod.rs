@@ -33,6 +33,7 @@ pub mod orders;
 mod pace;
 mod part;
 mod parts;
+pub mod pdu_trace;
 mod places;
 mod portions;
 pub mod replica;

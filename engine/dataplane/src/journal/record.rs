@@ -36,9 +36,32 @@ pub struct Progress {
     pub code: u16,
     /// A segment may have arrived of which nobody said so.
     pub in_doubt: bool,
-    /// From here on an attempt may be under way: the only one of lifetime 00, or one that begins
-    /// before the time that the push's last Held record names.
-    pub begun: bool,
+    /// Whether an attempt may be under way from here on: one of [`Progress::NOT_BEGUN`],
+    /// [`Progress::BEGUN`] and [`Progress::BEGUN_FOR_GOOD`].
+    pub begun: u8,
+}
+
+impl Progress {
+    /// Nothing is said of attempts to come.
+    pub const NOT_BEGUN: u8 = 0;
+    /// The only one of lifetime 00, or one that begins before the time that the push's last Held
+    /// record names.
+    pub const BEGUN: u8 = 1;
+    /// What it sends is never sent again: should the engine die before its outcome is recorded, the
+    /// push has had its end.
+    pub const BEGUN_FOR_GOOD: u8 = 2;
+}
+
+impl ArchivedProgress {
+    /// Whether an attempt may be under way from here on.
+    pub fn has_begun(&self) -> bool {
+        self.begun != Progress::NOT_BEGUN
+    }
+
+    /// Whether what that sends is never sent again.
+    pub fn has_begun_for_good(&self) -> bool {
+        self.begun == Progress::BEGUN_FOR_GOOD
+    }
 }
 
 /// A push reached its final state.

@@ -88,6 +88,9 @@ pub struct CarrierReceipt {
     pub late_id: Option<Box<[u8]>>,
     /// Whom to answer to.
     pub reply: ReceiptReply,
+    /// It came with the outcome of its attempt: it is answered, and nobody waits for the word that
+    /// it is recorded.
+    pub is_answered: bool,
 }
 
 /// What a carrier is asked about an SMS that it has.
@@ -150,6 +153,12 @@ pub trait Network {
     /// As [`Network::reserve`], for an emergency where that yields none: there may be room kept for
     /// it, or a carrier that takes nothing else.
     fn reserve_for_emergency(&mut self, _route: u8) -> Option<AttemptHandle> {
+        None
+    }
+
+    /// The carrier that this slot, which is filled, would go to, where that cannot carry what is in
+    /// it.
+    fn unfit(&mut self, _handle: &AttemptHandle) -> Option<u8> {
         None
     }
 
@@ -266,6 +275,8 @@ pub struct AttemptSlot {
     pub leaves_by_ms: SteadyMs,
     /// Of an attempt by a carrier: what is sent and not answered is not sent again.
     pub doubt_is_final: bool,
+    /// Of an attempt by a carrier: some carrier may have it from before.
+    pub in_doubt: bool,
     sender: [u8; SENDER_OCTETS_MAX],
     sender_octets: u8,
 }
@@ -288,6 +299,7 @@ impl AttemptSlot {
             expires_ms: WallMs::ZERO,
             leaves_by_ms: SteadyMs::ZERO,
             doubt_is_final: false,
+            in_doubt: false,
             sender: [0; SENDER_OCTETS_MAX],
             sender_octets: 0,
         }

@@ -55,8 +55,13 @@ impl CarrierChoice {
 
     /// The same without this carrier, where another is left; what goes by it goes nowhere else.
     fn without(&self, carrier: u8) -> Option<Self> {
+        self.of_those(|other| other != carrier)
+    }
+
+    /// The same with these carriers alone, where there are any.
+    fn of_those(&self, stays: impl Fn(u8) -> bool) -> Option<Self> {
         let mut members = self.members.clone();
-        members.retain(|member| member.carrier != carrier);
+        members.retain(|member| stays(member.carrier));
         let failover_after_s = self.failover_after_s;
         (!members.is_empty()).then_some(Self { members, failover_after_s, elsewhere: false })
     }
@@ -113,6 +118,8 @@ pub struct Routes {
     elsewhere: Vec<(u8, u8, u8)>,
     /// Carriers that take query_sm.
     queried: Vec<u8>,
+    /// A route, a carrier of it, and the route of what that has no room for in its alphabet.
+    passed_over: Vec<(u8, u8, u8)>,
     /// By route, from 1 on: in what all its carriers take text; none where all take GSM 7-bit.
     alphabets: Vec<Alphabet>,
 }
@@ -156,12 +163,26 @@ impl Routes {
     }
 
     /// The same, where carriers take text in these alphabets. A route has the poorest of its
-    /// carriers, backups too: a push is encoded once, whichever of them takes it.
-    pub fn with_alphabets(self, of_carriers: Vec<(u8, Alphabet)>) -> Self {
+    /// carriers, backups too: a push is encoded once, whichever of them takes it. What was encoded
+    /// before such a carrier came into its route may find no room there: it goes by the route of
+    /// those that lack less, as far as there may be more routes.
+    pub fn with_alphabets(mut self, of_carriers: Vec<(u8, Alphabet)>) -> Self {
         let of = |carrier: u8| {
             let found = of_carriers.iter().find(|(number, _)| *number == carrier);
             found.map_or(Alphabet::Gsm, |&(_, alphabet)| alphabet)
         };
+        let mut route = 0;
+        while let Some(choice) = self.choices.get(route).cloned() {
+            route += 1;
+            for carrier in choice.members.iter().map(|member| member.carrier) {
+                let lacks_less = |other: u8| poverty(of(other)) < poverty(of(carrier));
+                let Some(rest) = choice.of_those(lacks_less) else { continue };
+                if self.choices.len() < CHOICES_MAX || self.choices.contains(&rest) {
+                    let other = self.number_of(&rest);
+                    self.passed_over.push((route as u8, carrier, other));
+                }
+            }
+        }
         let poorest = |choice: &CarrierChoice| {
             let all = choice.members.iter().map(|member| of(member.carrier));
             all.max_by_key(|&alphabet| poverty(alphabet)).unwrap_or_default()
@@ -208,6 +229,13 @@ impl Routes {
     /// Where a push of this route goes that this carrier could not deliver; `None`: nowhere.
     pub fn elsewhere_of(&self, route: u8, carrier: u8) -> Option<u8> {
         let found = self.elsewhere.iter().find(|(of, by, _)| (*of, *by) == (route, carrier));
+        found.map(|&(_, _, other)| other)
+    }
+
+    /// Where a push of this route goes that this carrier has no room for in its alphabet; `None`:
+    /// nowhere.
+    pub fn passing_over(&self, route: u8, carrier: u8) -> Option<u8> {
+        let found = self.passed_over.iter().find(|(of, by, _)| (*of, *by) == (route, carrier));
         found.map(|&(_, _, other)| other)
     }
 
@@ -288,6 +316,33 @@ mod tests {
         assert_eq!((routes.elsewhere_of(all, 4), routes.elsewhere_of(one, 1)), (None, None));
         rules.extend((2..=4).map(|carrier| rule(&format!("07{carrier}"), None, None, carrier)));
         assert_eq!(Routes::new(rules).err(), Some(TooManyChoices));
+    }
+
+    #[test]
+    fn what_a_carriers_alphabet_has_no_room_for_goes_by_those_that_lack_less() {
+        let mut rules: Vec<Rule> = vec![rule("09", None, None, 1)];
+        let more = [(2, false), (3, true)];
+        let member = |(carrier, backup)| Member { carrier, weight: 1, backup };
+        rules[0].choice.members.extend(more.map(member));
+        let alphabets = [(1, Alphabet::Gsm), (2, Alphabet::Ascii), (3, Alphabet::Latin1)];
+        let of = |rules: &[Rule]| {
+            Routes::new(rules.to_vec()).expect("few choices").with_alphabets(alphabets.into())
+        };
+        let routes = of(&rules);
+        let members = |route: Option<u8>| -> Vec<u8> {
+            let choice = route.and_then(|route| routes.choice(route));
+            choice.into_iter().flat_map(|of| &of.members).map(|of| of.carrier).collect()
+        };
+        assert_eq!(routes.passing_over(1, 1), None, "it lacks nothing");
+        let others = routes.passing_over(1, 2);
+        assert_eq!(members(others), [1, 3]);
+        assert_eq!(members(routes.passing_over(1, 3)), [1]);
+        assert_eq!(members(routes.passing_over(others.expect("a route"), 3)), [1]);
+        assert_eq!(routes.alphabet(1), Alphabet::Ascii);
+        // Where there is no room for more routes nothing is passed over.
+        rules.extend((4..=9).map(|carrier| rule(&format!("0{carrier}0"), None, None, carrier)));
+        let routes = of(&rules);
+        assert_eq!((routes.choices().len(), routes.passing_over(1, 2)), (CHOICES_MAX, None));
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl Network for SideBySide<'_> {
         self.carriers.reserve(route, true)
     }
 
+    #[inline]
+    fn unfit(&mut self, handle: &AttemptHandle) -> Option<u8> {
+        if CarrierPort::is_its(handle) { self.carriers.unfit(handle) } else { None }
+    }
+
     fn recall(&mut self, push: Option<u32>) {
         self.carriers.recall(push);
     }

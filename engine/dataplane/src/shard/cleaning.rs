@@ -2,7 +2,7 @@
 //! accepting hardly notices.
 
 use super::Shard;
-use super::endings::{has_begun, held_record, parked_record, progress_record};
+use super::endings::{held_record, parked_record, progress_record};
 use super::fatal_if_full;
 use super::moved_before::MovedBefore;
 use crate::billing::{BillingSync, Log};
@@ -308,6 +308,9 @@ impl<L: Log> Shard<L> {
         });
         let reached = if push.state.is_final() {
             self.end_again(&EndedPush::of(push), now_ms)
+        } else if push.has(flag::BEGUN_FOR_GOOD) {
+            // That counts for more than what held it before.
+            Reached::Attempt(progress_record(push, now_ms))
         } else if push.hold_reason() != 0 {
             // One that is not held any more is tried at once after a crash, whatever the clock says
             // then.
@@ -316,7 +319,7 @@ impl<L: Log> Shard<L> {
         } else if push.attempts() > 0
             || push.delivered_mask != 0
             || push.has(flag::IN_DOUBT)
-            || has_begun(push)
+            || push.has_begun()
         {
             Reached::Attempt(progress_record(push, now_ms))
         } else {

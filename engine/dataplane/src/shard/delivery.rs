@@ -6,7 +6,7 @@ use super::endings::held_record;
 use super::records;
 use crate::billing::Log;
 use crate::journal::{Accepted, Held, Position};
-use crate::network::port::{AttemptHandle, AttemptToken, Network};
+use crate::network::port::{AttemptHandle, AttemptSlot, AttemptToken, Network};
 use crate::network::routes::CORE_NETWORK;
 use crate::smsc::core::Settlement;
 use crate::smsc::mutation::CoreMutation;
@@ -54,55 +54,90 @@ impl<L: Log> Shard<L> {
         let mut busy = false;
         for _ in 0..budget {
             let Some((handle, index)) = self.next_attempt(network, route, now_ms) else { break };
-            busy = true;
-            let push = self.core.push(index);
-            if push.is_row() {
+            let was_busy = std::mem::replace(&mut busy, true);
+            if self.core.push(index).is_row() {
                 self.attempt_row(network, handle, index, now_ms);
                 continue;
             }
-            let accepted = self.journal.accepted(Position::from_bits(push.position));
-            let registered = Xpid::from_value(accepted.xpid).and_then(|x| self.registry.find(x));
-            let originating =
-                originating_address(registered, accepted.sender_index, accepted.sender);
-            let scts = self.stamps.scts(WallMs::new(accepted.accepted_ms));
-            let slot = network.slot(&handle);
-            slot.token = AttemptToken { partition: self.number as u32, push: index };
-            slot.msn = push.msn();
-            slot.class = push.class;
-            slot.attempts_before = u16::from(push.attempts());
-            slot.message_reference = accepted.message_reference;
-            slot.scts = scts;
-            slot.svcinst = registered.map_or_else(
-                || records::svcinst(accepted.svcinst),
-                |registered| registered.registration.svcinst,
-            );
-            if route != CORE_NETWORK {
-                slot.push_id = push.push_id;
-                slot.expires_ms = WallMs::new(accepted.expires_ms);
-                slot.leaves_by_ms = self.pace.steady(self.pace.real(push.expires_ms()));
-                slot.doubt_is_final =
-                    registered.is_some_and(|registered| registered.registration.doubt_is_final);
-                slot.set_sender(accepted.sender);
-                self.by_carriers.in_flight += 1;
-            }
-            let (settled, last) = (self.core.settled_mask(index), usize::from(push.segments) - 1);
-            for (segment, submit) in relay::submits(accepted.submits).enumerate() {
-                if settled >> segment & 1 == 1 {
-                    continue;
+            if route != CORE_NETWORK && self.begins_for_good(network.slot(&handle), index) {
+                network.release(handle);
+                if !self.core.begin_for_good(index) {
+                    return was_busy;
                 }
-                let encoded = slot.encode(segment, |out| {
-                    //= TS 23.040 3.2.4
-                    relay::deliver_from_submit(submit, &originating, &scts, segment < last, out)
-                });
-                assert!(
-                    encoded.is_ok(),
-                    "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}"
-                );
+                self.journal_begin(index, now_ms);
+                continue;
+            }
+            self.fill(network.slot(&handle), index);
+            if let Some(carrier) = network.unfit(&handle)
+                && let Some(other) = self.routes.passing_over(route, carrier)
+            {
+                network.release(handle);
+                self.core.pass_over(index, other);
+                continue;
             }
             network.submit(handle, self.pace.even(now_ms));
+            self.by_carriers.in_flight += usize::from(route != CORE_NETWORK);
             self.in_flight += 1;
         }
         busy
+    }
+
+    /// Whether what a carrier is sent of this push is never to be sent again, and no record says so
+    /// yet: the carrier is set up so, or the XPID.
+    fn begins_for_good(&self, slot: &AttemptSlot, index: PushIndex) -> bool {
+        let push = self.core.push(index);
+        if push.has(flag::BEGUN_FOR_GOOD) {
+            return false;
+        }
+        slot.doubt_is_final
+            || self.by_carriers.any_for_good && {
+                let accepted = self.journal.accepted(Position::from_bits(push.position));
+                let registered =
+                    Xpid::from_value(accepted.xpid).and_then(|x| self.registry.find(x));
+                registered.is_some_and(|registered| registered.registration.doubt_is_final)
+            }
+    }
+
+    /// The attempt that this push is due for.
+    #[inline]
+    fn fill(&mut self, slot: &mut AttemptSlot, index: PushIndex) {
+        let push = self.core.push(index);
+        let accepted = self.journal.accepted(Position::from_bits(push.position));
+        let registered = Xpid::from_value(accepted.xpid).and_then(|x| self.registry.find(x));
+        let originating = originating_address(registered, accepted.sender_index, accepted.sender);
+        let scts = self.stamps.scts(WallMs::new(accepted.accepted_ms));
+        slot.token = AttemptToken { partition: self.number as u32, push: index };
+        slot.msn = push.msn();
+        slot.class = push.class;
+        slot.attempts_before = u16::from(push.attempts());
+        slot.message_reference = accepted.message_reference;
+        slot.scts = scts;
+        slot.svcinst = registered.map_or_else(
+            || records::svcinst(accepted.svcinst),
+            |registered| registered.registration.svcinst,
+        );
+        if push.route() != CORE_NETWORK {
+            slot.push_id = push.push_id;
+            slot.expires_ms = WallMs::new(accepted.expires_ms);
+            slot.leaves_by_ms = self.pace.steady(self.pace.real(push.expires_ms()));
+            slot.doubt_is_final = push.has(flag::BEGUN_FOR_GOOD);
+            slot.in_doubt = push.has(flag::IN_DOUBT);
+            slot.set_sender(accepted.sender);
+        }
+        let (settled, last) = (self.core.settled_mask(index), usize::from(push.segments) - 1);
+        for (segment, submit) in relay::submits(accepted.submits).enumerate() {
+            if settled >> segment & 1 == 1 {
+                continue;
+            }
+            let encoded = slot.encode(segment, |out| {
+                //= TS 23.040 3.2.4
+                relay::deliver_from_submit(submit, &originating, &scts, segment < last, out)
+            });
+            assert!(
+                encoded.is_ok(),
+                "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}"
+            );
+        }
     }
 
     /// A place in the network and the push that takes it, where there are both. An emergency goes

@@ -262,8 +262,10 @@ impl<L: Log> Shard<L> {
         fatal_if_full(self.journal.append_progress(&progress_record(push, now_ms)));
     }
 
-    fn journal_begin(&mut self, index: PushIndex, now_ms: WallMs) {
-        let record = Progress { begun: true, ..progress_record(self.core.push(index), now_ms) };
+    pub(super) fn journal_begin(&mut self, index: PushIndex, now_ms: WallMs) {
+        let push = self.core.push(index);
+        let begun = begun_of(push).max(Progress::BEGUN);
+        let record = Progress { begun, ..progress_record(push, now_ms) };
         let (_, sequence) = fatal_if_full(self.journal.append_progress(&record));
         self.core.handle_begin_journaled(index, sequence);
     }
@@ -318,13 +320,17 @@ pub(super) fn progress_record(push: &Push, now_ms: WallMs) -> Progress {
         code: push.code.number(),
         at_ms: now_ms.ms(),
         in_doubt: push.has(flag::IN_DOUBT),
-        begun: has_begun(push),
+        begun: begun_of(push),
     }
 }
 
-/// Whether it is a push of lifetime 00 whose one attempt a record says to have begun.
-pub(super) fn has_begun(push: &Push) -> bool {
-    push.has(flag::SINGLE_ATTEMPT) && !push.has(flag::RECORD_BEGIN)
+/// What records say of an attempt that may be under way.
+fn begun_of(push: &Push) -> u8 {
+    match push.has_begun() {
+        _ if push.has(flag::BEGUN_FOR_GOOD) => Progress::BEGUN_FOR_GOOD,
+        true => Progress::BEGUN,
+        false => Progress::NOT_BEGUN,
+    }
 }
 
 /// That a push is held, and when it is tried again; `None` at once.

@@ -2,7 +2,8 @@
 //!
 //! Invariants: what a carrier took is recorded before anything that its receipts cause; a receipt
 //! is acknowledged when all that was appended until it was taken is durable, its record and the
-//! one that its first coming caused among it.
+//! one that its first coming caused among it; one that had to be acknowledged before its answer
+//! came is recorded in one turn with that.
 
 use super::{Shard, fatal_if_full};
 use crate::billing::Log;
@@ -264,12 +265,17 @@ impl<L: Log> Shard<L> {
         now_ms: WallMs,
         budget: usize,
     ) -> bool {
-        let mut busy = false;
-        for _ in 0..budget {
-            let Some(receipt) = network.receipts() else { break };
+        let (mut busy, mut left) = (false, budget);
+        while left > 0
+            && let Some(receipt) = network.receipts()
+        {
             busy = true;
             self.take_receipt(&receipt, now_ms);
-            self.receipts.push_back((self.journal.appended(), receipt.reply));
+            // One that came with an outcome is recorded in the turn in which that is.
+            if !receipt.is_answered {
+                left -= 1;
+                self.receipts.push_back((self.journal.appended(), receipt.reply));
+            }
         }
         busy
     }

@@ -39,7 +39,8 @@ pub(crate) fn replay(
                 delivered_mask: progress.delivered_mask.to_native(),
                 attempts: progress.attempts.to_native(),
                 in_doubt: progress.in_doubt,
-                begun: progress.begun,
+                begun: progress.has_begun(),
+                for_good: progress.has_begun_for_good(),
             },
         ),
         Record::Held(held) => {
@@ -171,6 +172,7 @@ fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
             attempts: held.attempts,
             in_doubt: held.in_doubt,
             begun: false,
+            for_good: false,
         },
         at_ms: pace.center(WallMs::new(held.at_ms)),
         next_ms: pace.center(WallMs::new(held.next_ms)),
@@ -188,6 +190,7 @@ fn progress_of(handed: &Handed<'_>) -> RecoveredProgress {
         attempts: handed.attempts,
         in_doubt: handed.in_doubt,
         begun: false,
+        for_good: false,
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct ByCarriers {
     /// Attempts submitted and not settled.
     pub(super) in_flight: usize,
     rerouting: Rerouting,
+    /// There are XPIDs that want nothing sent twice.
+    pub(super) any_for_good: bool,
     /// Cancels not told to the network: the pushes; `None` for all.
     untold: Vec<Option<PushIndex>>,
     /// Questions not put to the network.
@@ -60,6 +62,8 @@ impl<L: Log> Shard<L> {
 
     /// At a start: the journal does not tell whose pushes go by no carrier, the registry does.
     pub(super) fn reroute_by_registry(&mut self) {
+        let want_once = |registered: &Registered| registered.registration.doubt_is_final;
+        self.by_carriers.any_for_good = self.registry.iter().any(want_once);
         let knows_lines = |registered: &Registered| registered.registration.line_state;
         if !self.routes.choices().is_empty() && self.registry.iter().any(knows_lines) {
             self.by_carriers.rerouting = Rerouting::Looking(0);
@@ -69,6 +73,8 @@ impl<L: Log> Shard<L> {
     /// These are about to be the registrations: what waits of an XPID that has to know the line of
     /// its phones from now on, or has to no more, goes by another route.
     pub(super) fn reroute_by_change(&mut self, after: &Registry) {
+        let want_once = |registered: &Registered| registered.registration.doubt_is_final;
+        self.by_carriers.any_for_good = after.iter().any(want_once);
         let is_changed = |registered: &Registered| {
             let Registration { xpid, line_state, .. } = registered.registration;
             let before = self.registry.find(xpid);

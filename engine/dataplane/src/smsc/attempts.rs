@@ -3,7 +3,7 @@
 use crate::smsc::core::Core;
 use crate::smsc::interface::{Effect, Settlement};
 use crate::smsc::lanes::Lanes;
-use crate::smsc::limits::{BEGUN_PER_POLL_MAX, ENDED_PER_POLL_MAX};
+use crate::smsc::limits::{BEGUN_AHEAD_MAX, BEGUN_PER_POLL_MAX, ENDED_PER_POLL_MAX};
 use crate::smsc::mutation::CoreMutation;
 use crate::smsc::outcome::{AttemptResult, Failure, HoldReason};
 use crate::smsc::pushes::{Push, PushIndex, Pushes, flag};
@@ -32,17 +32,41 @@ impl Core {
                 self.make_ready(index);
             }
         }
-        while let Some(&(_, index, push_id)) =
-            self.beginning.front().filter(|(sequence, ..)| *sequence < durable)
-        {
-            self.beginning.pop_front();
+        let begun = self.beginning.iter().take_while(|(sequence, ..)| *sequence < durable).count();
+        for (_, index, push_id) in self.beginning.drain(..begun) {
             let push = &self.pushes[index];
             // It may have ended meanwhile, and its place be another's.
-            if push.push_id == push_id && push.state == State::Queued && !push.has(flag::IN_LANE) {
-                let route = usize::from(push.route());
-                self.lanes[route].push(&mut self.pushes, index);
+            let is_gone = push.push_id != push_id || push.state != State::Queued;
+            if is_gone || push.has(flag::IN_LANE) {
+                continue;
+            }
+            let lanes = &mut self.lanes[usize::from(push.route())];
+            if push.route() == 0 {
+                lanes.push(&mut self.pushes, index);
+            } else {
+                // A carrier takes few at a time. Those that have begun by their records go before
+                // others, so that few are begun and not sent when the engine dies.
+                lanes.push_behind(&mut self.pushes, index, Push::has_begun);
             }
         }
+    }
+
+    /// What this push, which was polled just now, sends is never to be sent again: it is attempted
+    /// behind a durable record that says so, which is the caller's to append and to tell of. `false`
+    /// where as many wait for that as may: it is the next of its lane again.
+    pub fn begin_for_good(&mut self, index: PushIndex) -> bool {
+        self.figures.attempts -= 1;
+        let is_full = self.beginning.len() >= BEGUN_AHEAD_MAX;
+        let push = &mut self.pushes[index];
+        push.state = push.state.moved_to(State::Queued);
+        let route = usize::from(push.route());
+        if is_full {
+            self.lanes[route].push_front(&mut self.pushes, index);
+            return false;
+        }
+        push.set(flag::BEGUN_FOR_GOOD, true);
+        push.set(flag::HOLD_RECORDED, false);
+        true
     }
 
     /// The record that [`Effect::Begin`] asked for has this sequence.
@@ -105,6 +129,10 @@ impl Core {
             }
             let push = &mut self.pushes[index];
             if push.has(flag::RECORD_BEGIN) && self.mutation != CoreMutation::BeginUnrecorded {
+                if route != 0 && self.beginning.len() + begun >= BEGUN_AHEAD_MAX {
+                    self.lanes[usize::from(route)].push_front(&mut self.pushes, index);
+                    return None;
+                }
                 push.set(flag::RECORD_BEGIN | flag::HOLD_RECORDED, false);
                 self.effects.push_back(Effect::Begin(index));
                 begun += 1;
@@ -119,6 +147,16 @@ impl Core {
             return Some(index);
         }
         None
+    }
+
+    /// The carrier whose turn it was cannot carry this push, which was polled just now: it waits for
+    /// those of another route.
+    pub fn pass_over(&mut self, index: PushIndex, route: u8) {
+        self.figures.attempts -= 1;
+        let push = &mut self.pushes[index];
+        push.state = push.state.moved_to(State::Queued);
+        push.set_route(route);
+        self.lanes[usize::from(route)].push(&mut self.pushes, index);
     }
 
     /// The core network settled an attempt. `random` is uniform and jitters the next retry.

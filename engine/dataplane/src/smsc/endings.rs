@@ -194,6 +194,7 @@ impl Core {
             }
         };
         push.state = push.state.moved_to(State::Held);
+        push.set(flag::BEGUN_FOR_GOOD, false);
         let delay_ms =
             if self.mutation == CoreMutation::NeverRetry { u64::MAX / 2 } else { delay_ms };
         let due_ms = (now_ms + delay_ms).min(push.expires_ms());

@@ -129,6 +129,7 @@ impl Core {
         // Nothing is sent before what is recorded now is durable.
         push.set(flag::RECORD_BEGIN, true);
         push.set(flag::HOLD_RECORDED | flag::ALERTED | flag::OVERDUE, false);
+        push.set(flag::BEGUN_FOR_GOOD, false);
         let expires_ms = push.expires_ms();
         self.start_timer(index, expires_ms);
         self.effects.push_back(Effect::Elsewhere(index, mask));

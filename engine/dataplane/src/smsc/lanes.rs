@@ -150,6 +150,35 @@ impl Lanes {
         }
     }
 
+    /// Puts `index` into its client's queue behind those at its head that go before it, a few.
+    pub fn push_behind(
+        &mut self,
+        pushes: &mut Pushes,
+        index: PushIndex,
+        goes_before: impl Fn(&Push) -> bool,
+    ) {
+        let push = &pushes[index];
+        let (lane, client) = (lane_of(push), push.client);
+        if push.has(flag::IN_LANE) || is_row(push.push_id) {
+            return self.push_front(pushes, index);
+        }
+        self.clients.reach(client, ClientQueues::EMPTY);
+        let queue = &mut self.clients[client].queues[lane];
+        let (mut before, mut next) = (NONE, queue.head);
+        while next != NONE && goes_before(&pushes[next]) {
+            (before, next) = (next, pushes[next].next_in_lane);
+        }
+        if before == NONE {
+            return self.push_front(pushes, index);
+        }
+        if next == NONE {
+            queue.tail = index;
+        }
+        pushes[index].set(flag::IN_LANE, true);
+        pushes[index].next_in_lane = next;
+        pushes[before].next_in_lane = index;
+    }
+
     /// As [`Self::join`], and its turn comes first.
     fn join_first(&mut self, lane: usize, client: u16) {
         let first = std::mem::replace(&mut self.lanes[lane].first, client);

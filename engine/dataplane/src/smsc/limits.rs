@@ -21,6 +21,9 @@ pub const SHARE_OF_FREE: usize = 8;
 pub const ENDED_PER_POLL_MAX: usize = 16;
 /// Pushes whose begin one look for the next attempt may have journaled.
 pub const BEGUN_PER_POLL_MAX: usize = 64;
+/// Pushes for carriers whose begin is journaled and not durable yet. They count as begun if the
+/// engine dies, though nothing of them was sent.
+pub const BEGUN_AHEAD_MAX: usize = 32;
 
 const _: () = assert!(CLIENTS_MAX < u16::MAX, "the highest number means nobody");
 

@@ -87,8 +87,12 @@ pub enum CoreMutation {
 
 impl CoreMutation {
     /// Those that a network of carriers shows.
-    pub const OF_CARRIERS: [Self; 3] =
-        [Self::LoseHandedAtRecovery, Self::ReturnToBack, Self::AcknowledgeReceiptEarly];
+    pub const OF_CARRIERS: [Self; 4] = [
+        Self::LoseHandedAtRecovery,
+        Self::ReturnToBack,
+        Self::AcknowledgeReceiptEarly,
+        Self::AttemptAgainAtRecovery,
+    ];
 
     /// Every other way.
     pub const ALL: [Self; 34] = [

@@ -55,6 +55,9 @@ pub mod flag {
     pub const IN_DOUBT: PushFlags = PushFlags::bit(12);
     /// A control SMS.
     pub const CONTROL: PushFlags = PushFlags::bit(13);
+    /// A durable record says that an attempt has begun whose SMS are never sent again: should the
+    /// engine die before the outcome is recorded, the push ends. A hold begins anew.
+    pub const BEGUN_FOR_GOOD: PushFlags = PushFlags::bit(11);
     /// It came by SMPP: its push client is told by receipts.
     pub const BY_SMPP: PushFlags = PushFlags::bit(15);
     /// While a journal is read, of a held push: the time that its Held record names has passed, or
@@ -326,6 +329,13 @@ impl Push {
         if self.has(flag::HOLD_RECORDED) {
             self.set(flag::RECORD_BEGIN, true);
         }
+    }
+
+    /// Whether a record says that an attempt of it has begun that is its only one, or whose SMS are
+    /// never sent again.
+    pub fn has_begun(&self) -> bool {
+        self.has(flag::BEGUN_FOR_GOOD)
+            || self.has(flag::SINGLE_ATTEMPT) && !self.has(flag::RECORD_BEGIN)
     }
 
     /// A cancel of the push was accepted; `told` says whether an E7 is due for it.

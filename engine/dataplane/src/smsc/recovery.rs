@@ -81,6 +81,8 @@ pub struct RecoveredProgress {
     pub in_doubt: bool,
     /// From this record on an attempt may have been under way.
     pub begun: bool,
+    /// And what it sent is never sent again.
+    pub for_good: bool,
 }
 
 /// What a Held record says.
@@ -263,8 +265,10 @@ impl Recovery {
             return;
         }
         push.restore_progress(&progress, mutation);
-        if progress.begun {
-            push.set(flag::RECORD_BEGIN, mutation == CoreMutation::AttemptAgainAtRecovery);
+        if progress.begun && push.state != State::Handed {
+            let again = mutation == CoreMutation::AttemptAgainAtRecovery;
+            push.set(flag::RECORD_BEGIN, again);
+            push.set(flag::BEGUN_FOR_GOOD, progress.for_good && !again);
             push.set(flag::HOLD_RECORDED, false);
             self.release(index);
         }
@@ -305,6 +309,7 @@ impl Recovery {
         push.set(flag::OVERDUE, overdue || set_back && !single);
         push.set(flag::HOLD_RECORDED, true);
         push.set(flag::RECORD_BEGIN, single || set_back);
+        push.set(flag::BEGUN_FOR_GOOD, false);
         let delay_ms = if overdue {
             retry::overdue_jitter_ms(waited_ms, mix(self.random ^ push_id))
         } else {
@@ -356,6 +361,7 @@ impl Recovery {
         self.core.handings.send_elsewhere(index, elsewhere.mask, elsewhere.carrier);
         if was_handed && elsewhere.mask != 0 {
             self.core.pushes[index].set(flag::RECORD_BEGIN, true);
+            self.core.pushes[index].set(flag::BEGUN_FOR_GOOD, false);
             self.release(index);
         }
     }

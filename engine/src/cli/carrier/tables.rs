@@ -13,10 +13,23 @@ fn state_of(carrier: &CarrierDocument) -> &'static str {
         "-"
     } else if figure("sessions_bound") == 0 {
         "down"
+    } else if figure("choked") == 1 {
+        "choked"
     } else if figure("dealing") == 0 {
         "resting"
     } else {
         "up"
+    }
+}
+
+/// For how long it has been so.
+fn since_of(carrier: &CarrierDocument) -> String {
+    let Some(&seconds) = carrier.figures.get("condition_seconds") else { return "-".to_owned() };
+    match seconds {
+        0..100 => format!("{seconds} s"),
+        100..6_000 => format!("{} min", seconds / 60),
+        6_000..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
     }
 }
 
@@ -28,6 +41,7 @@ pub(super) fn list(documents: &CarriersDocument) -> String {
         "NUMBER",
         "NAME",
         "STATE",
+        "SINCE",
         "BOUND",
         "IN HAND",
         "AWAITED",
@@ -36,6 +50,7 @@ pub(super) fn list(documents: &CarriersDocument) -> String {
         "WINDOW",
         "RATE",
         "TLS",
+        "LAST ERROR",
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(documents.carriers.iter().map(|carrier| {
@@ -46,6 +61,7 @@ pub(super) fn list(documents: &CarriersDocument) -> String {
             carrier.number.to_string(),
             settings.name.clone(),
             state_of(carrier).to_owned(),
+            since_of(carrier),
             format!("{} of {}", figure("sessions_bound"), settings.sessions),
             figure("in_hand"),
             figure("receipts_awaited"),
@@ -54,6 +70,7 @@ pub(super) fn list(documents: &CarriersDocument) -> String {
             settings.window.to_string(),
             if settings.rate == 0 { "-".to_owned() } else { settings.rate.to_string() },
             settings.tls.on.to_string(),
+            carrier.last_error.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     }));
     table::render(&rows, &[])
@@ -71,6 +88,8 @@ pub(super) fn show(documents: &CarriersDocument, name: &str) -> Result<String, C
         ("name", name.to_owned()),
         ("number", carrier.number.to_string()),
         ("state", state_of(carrier).to_owned()),
+        ("since", since_of(carrier)),
+        ("last error", carrier.last_error.clone().unwrap_or_else(|| "-".to_owned())),
         ("hosts", hosts.join(", ")),
         ("system id", system_id.clone()),
         ("sessions", sessions.to_string()),

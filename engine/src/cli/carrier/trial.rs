@@ -150,6 +150,7 @@ impl TestCommand {
         (transmitter, receiver): (&mut Talk, Option<&mut Talk>),
         step: &mut dyn FnMut(String) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
+        let before = self.company();
         let answer = self.submit(tried, msn, text, transmitter)?;
         let took = answer.waited.as_millis();
         let Some(id) = id_in(&answer) else {
@@ -175,28 +176,35 @@ impl TestCommand {
             .await_receipt(deadline, &is_own)
             .map_err(|clause| tried.broken("the wait for its receipt", &clause))?;
         let Some(came) = listener.receipts.first() else {
-            return Err(self.no_receipt());
+            return Err(self.no_receipt(before));
         };
         let seconds = clock::instant().duration_since(begun).as_secs_f32();
         step(format!("its receipt came {seconds:.1} s later: {}", came.word))?;
         step(tried.says_of_ids(&id, came))
     }
 
-    /// Whether an engine is bound with the same account.
-    fn has_company(&self) -> bool {
+    /// Where an engine is bound with the same account, how many receipts of ids that it does not
+    /// know have come to it.
+    fn company(&self) -> Option<u64> {
         let carriers = documents(&self.place).map(|all| all.carriers).unwrap_or_default();
-        let own = carriers.iter().find(|one| one.settings.name == self.name);
-        own.and_then(|one| one.figures.get("sessions_bound")).is_some_and(|&bound| bound > 0)
+        let own = carriers.iter().find(|one| one.settings.name == self.name)?;
+        let figure = |name: &str| own.figures.get(name).copied().unwrap_or_default();
+        (figure("sessions_bound") > 0).then(|| figure("receipts_unknown"))
     }
 
     /// A carrier gives receipts to any session of the account.
-    fn no_receipt(&self) -> CliError {
-        let taken = match self.has_company() {
-            true => {
+    fn no_receipt(&self, before: Option<u64>) -> CliError {
+        let taken = match (before, self.company()) {
+            (Some(before), Some(after)) if after > before => {
+                "a receipt that the engine does not know has come meanwhile to one of its sessions, \
+                 which are bound with the same account: it was probably this one, so try with the \
+                 carrier paused and rebound; "
+            }
+            (_, Some(_)) => {
                 "the carrier may have given it to a session of the engine, which is bound with the \
                  same account and drops what it does not know; "
             }
-            false => "",
+            (_, None) => "",
         };
         CliError::new(format!(
             "no receipt came within {} s: {taken}wait longer with --wait, or ask the carrier \

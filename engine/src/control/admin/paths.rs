@@ -94,6 +94,8 @@ pub const PATHS: &[PathRule] = &[
     rule("POST", "/notifications/replay", Operator, XpidInQuery),
     rule("POST", "/notifications/discard", Operator, XpidInQuery),
     rule("PUT", "/network/lines", Operator, Whole),
+    rule("POST", "/smpp/trace", Operator, Whole),
+    rule("GET", "/smpp/trace", Operator, Whole),
     rule("GET", "/tokens", Admin, Whole),
     rule("POST", "/tokens", Admin, Whole),
     rule("DELETE", "/tokens/{name}", Admin, Whole),

@@ -16,14 +16,16 @@ use crate::io::limits::PARKED_LISTED_MAX;
 use crate::io::mailbox::{ShardMessage, ThreadMessage};
 use crate::io::notifier::Outbound;
 use crate::io::orders::BroadcastMessage;
+use crate::io::pdu_trace::PduTrace;
 use crate::io::shard_status::ShardStatus;
 use crate::network::line_states::Line;
 use crate::network::routes::Rule;
-use crate::network::smpp::exchange::CarrierState;
+use crate::network::smpp::figures::CarrierState;
 use crate::shard::{
     CLASSES, LivePush, ParkedAction, ParkedNotification, SliceFigures, WaitingTally,
 };
 use crossbeam::channel::bounded;
+use host::clock;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -31,6 +33,7 @@ use std::time::Duration;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::ownership::shard_of;
+use wire::terms::time::SteadyMs;
 
 /// Nobody waits longer for figures of broadcasts: starts, waves and pages wait behind whoever does.
 const FIGURES_PATIENCE: Duration = Duration::from_secs(2);
@@ -81,7 +84,8 @@ impl Engine for EngineHandle {
 
     fn carriers(&self) -> Vec<CarrierState> {
         let carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
-        carriers.1.carriers.iter().map(CarrierState::of).collect()
+        let now_ms = SteadyMs::from_ns(clock::monotonic_ns());
+        carriers.1.carriers.iter().map(|known| known.state(now_ms)).collect()
     }
 
     fn publish_carriers(
@@ -105,6 +109,21 @@ impl Engine for EngineHandle {
             known.0 = before;
         }
         told
+    }
+
+    fn trace(&self, trace: Arc<PduTrace>) -> Result<(), ControlError> {
+        *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&trace));
+        let sent = self.ports.threads.iter().map(|port| {
+            let trace = Arc::clone(&trace);
+            port.send(ThreadMessage::Trace(trace))
+        });
+        // Each is told, whatever the others say.
+        let sent: Vec<Result<(), ControlError>> = sent.collect();
+        sent.into_iter().collect()
+    }
+
+    fn traced(&self) -> Option<Arc<PduTrace>> {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn stalled_shards(&self) -> Vec<usize> {

@@ -16,6 +16,7 @@ use crate::io::connecting::{RawAddress, connect, new_socket};
 use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::link::{Fate, Link};
 use crate::io::now::Now;
+use crate::io::pdu_trace::{PduTrace, TracedPeer, Tracer};
 use crate::io::slots::Slots;
 use crate::network::smpp::carrier::{CARRIERS_MAX, Carrier, SESSIONS_MAX};
 use crate::network::smpp::exchange::CarrierPlan;
@@ -25,6 +26,7 @@ use secured::layer;
 use speaking::{Desk, OUTPUT_OCTETS_MAX, SHORT_PDU_OCTETS_MAX, Speaking};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use wire::smpp::dial::Dialling;
 use wire::smpp::pdu::Bind;
 use wire::smpp::session::{CloseReason, Config, Session, State, VERSION_34};
@@ -42,6 +44,12 @@ struct Outgoing {
     address: Box<RawAddress>,
 }
 
+/// What a session of this carrier is traced with, if it is.
+fn tracer_of(trace: Option<&Arc<PduTrace>>, line: usize, name: &str) -> Option<Tracer> {
+    let is_its = |peer: &TracedPeer| matches!(peer, TracedPeer::Carrier(of) if of == name);
+    Tracer::of(trace, line as u32, is_its)
+}
+
 /// The carriers of a thread.
 pub(crate) struct Carriers {
     thread: usize,
@@ -54,6 +62,7 @@ pub(crate) struct Carriers {
     /// Whether a step of a handshake may be taken in this turn.
     may_shake_hands: bool,
     draining: bool,
+    trace: Option<Arc<PduTrace>>,
 }
 
 impl Carriers {
@@ -75,6 +84,7 @@ impl Carriers {
             called: 0,
             may_shake_hands: false,
             draining: false,
+            trace: None,
         };
         carriers.change(plan, now);
         carriers
@@ -106,6 +116,16 @@ impl Carriers {
                     self.callers.push(caller);
                 }
             }
+        }
+    }
+
+    /// The PDUs of this carrier's sessions are kept from now on, and no others.
+    pub(crate) fn trace_with(&mut self, trace: &Arc<PduTrace>) {
+        self.trace = Some(Arc::clone(trace));
+        for index in self.outgoing.indices() {
+            let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
+            let name = &self.callers[outgoing.caller].home.carrier().name;
+            outgoing.link.session.tracer = tracer_of(Some(trace), outgoing.line, name);
         }
     }
 
@@ -160,6 +180,16 @@ impl Carriers {
         if let Some(advice) = home.take_advice() {
             let carrier = &home.carrier().name;
             tracing::warn!(carrier, advice, "receipts match no id as ids are set");
+        }
+        if let Some(is_choked) = home.take_choking() {
+            let carrier = &home.carrier().name;
+            match is_choked {
+                true => tracing::warn!(
+                    carrier,
+                    "it has refused everything for load for five minutes: its backups take over"
+                ),
+                false => tracing::info!(carrier, "it takes pushes again"),
+            }
         }
         busy |= self.callers[at].home.pass_receipts();
         busy |= self.answer(at, now);
@@ -260,12 +290,15 @@ impl Carriers {
                 }
             })
         });
+        let name = &self.callers[at].home.carrier().name;
+        let tracer = tracer_of(self.trace.as_ref(), line, name);
         let this = &mut self.callers[at].lines[line];
         let Some(index) = index else {
             return this.dialler.handle_lost(now.steady_ms.ms(), chance);
         };
         this.connection = Some(index);
         if let Some(outgoing) = self.outgoing.get_mut(index) {
+            outgoing.link.session.tracer = tracer;
             if let Ok(Some(tls)) = layer {
                 outgoing.link.secure(tls);
             }
@@ -366,6 +399,7 @@ impl Carriers {
             }
             home.session_lost(line, refusal.is_some());
             let (carrier, reason) = (&home.carrier().name, reason.to_string());
+            home.note_error(reason.clone());
             if lines[line].retiring_until_ms.is_some() {
                 tracing::info!(carrier, session = line, reason, "a session has ended");
             } else {
@@ -406,7 +440,7 @@ impl Carriers {
         let Some(index) = self.callers[at].lines[line].connection else { return false };
         let Some(outgoing) = self.outgoing.get_mut(index) else { return false };
         let link = &mut outgoing.link;
-        let Speaking { session, output, written, leaving, .. } = &mut link.session;
+        let Speaking { session, output, written, leaving, tracer, .. } = &mut link.session;
         let mut busy = false;
         if session.state().is_bound() && output.len() < OUTPUT_OCTETS_MAX {
             let home = &mut self.callers[at].home;
@@ -415,7 +449,11 @@ impl Carriers {
                 leaving.push_back((*written, token));
             };
             let times = (now.steady_ms, now.wall_ms);
+            let before = output.len();
             busy = home.submit(line, session, (output, &mut note), times);
+            if let Some(tracer) = tracer {
+                tracer.sent(&output[before..]);
+            }
         }
         link.flush(driver, now.steady_ms);
         link.session.forget_what_has_left();
@@ -515,7 +553,6 @@ impl Outgoing {
 mod tests {
     use super::*;
     use crate::network::smpp::exchange::{KnownCarrier, Spread};
-    use std::sync::Arc;
 
     fn plan(known: &[KnownCarrier]) -> CarrierPlan {
         CarrierPlan { carriers: known.into(), ..CarrierPlan::default() }

@@ -6,6 +6,7 @@ use super::binding::Verdict;
 use super::desk::{Refusal, put_refusal};
 use super::placed::Applicant;
 use super::rights::{account_of, judge};
+use super::tracer_of;
 use crate::gateway::smpp::PasswordDigest;
 use crate::io::limits::BIND_REFUSED_AFTER_MS;
 use crate::io::mesh::Mesh;
@@ -61,6 +62,7 @@ impl Customers {
     ) {
         let Some((registered, account)) = account_of(parts, applicant) else { return };
         let Some(link) = self.sessions.get_mut(index) else { return };
+        link.session.tracer = tracer_of(self.trace.as_ref(), index, applicant.xpid);
         link.session.admit((registered, account), applicant.kind, by, now.steady_ms);
         self.means.counts.binds += 1;
         let (xpid, kind) = (applicant.xpid, applicant.kind);

@@ -35,6 +35,7 @@ use crate::io::mesh;
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::parts::{PartName, Parts};
+use crate::io::pdu_trace::{PduTrace, TracedPeer, Tracer};
 use crate::io::places::Door;
 use crate::io::served::ServedSessions;
 use crate::io::waits::{Moment, Waits};
@@ -51,6 +52,7 @@ use std::sync::Arc;
 use unbound::Unbound;
 use wire::push::response::Answer;
 use wire::smpp::session::CloseReason;
+use wire::terms::ids::Xpid;
 use wire::terms::time::SteadyMs;
 
 /// What a thread serves customers with; nothing of it is there where no port is asked for.
@@ -79,6 +81,11 @@ pub(super) struct Counts {
     pub(super) receipts_waiting: u64,
 }
 
+/// What a session of this customer is traced with, if it is.
+fn tracer_of(trace: Option<&Arc<PduTrace>>, session: u32, xpid: Xpid) -> Option<Tracer> {
+    Tracer::of(trace, session, |peer| *peer == TracedPeer::Customer(xpid))
+}
+
 /// The customers of a thread.
 pub(super) struct Customers {
     /// Where connections come from; none where no port is asked for.
@@ -91,6 +98,7 @@ pub(super) struct Customers {
     outsider_told_ms: Option<SteadyMs>,
     draining: bool,
     securing: Securing,
+    trace: Option<Arc<PduTrace>>,
 }
 
 impl Customers {
@@ -115,6 +123,7 @@ impl Customers {
             outsider_told_ms: None,
             draining: false,
             securing: Securing::default(),
+            trace: None,
         }
     }
 
@@ -127,6 +136,16 @@ impl Customers {
             receipts_failed: self.receipts.failed,
             receipts_waiting: self.receipts.waiting() as u64,
             ..self.means.counts
+        }
+    }
+
+    /// The PDUs of this peer's sessions are kept from now on, and no others.
+    pub(super) fn trace_with(&mut self, trace: &Arc<PduTrace>) {
+        self.trace = Some(Arc::clone(trace));
+        for index in self.sessions.indices() {
+            let Some(link) = self.sessions.get_mut(index) else { continue };
+            let xpid = link.session.member.as_ref().map(|member| member.xpid);
+            link.session.tracer = xpid.and_then(|xpid| tracer_of(Some(trace), index, xpid));
         }
     }
 

@@ -16,6 +16,7 @@ use crate::io::limits::{
 };
 use crate::io::link::{Session as LinkSession, Takes};
 use crate::io::marks::Marks;
+use crate::io::pdu_trace::Tracer;
 use crate::io::served::{Ending, Lists, ServedSession};
 use crate::io::serving::desk::CustomerDesk;
 use crate::io::serving::multi::MultiUnderWay;
@@ -73,6 +74,8 @@ pub(super) struct Serving {
     pending: VecDeque<PendingPdu>,
     /// Those of the pending ones that are destinations of a submit_multi, in the same order.
     multis: VecDeque<MultiUnderWay>,
+    /// Where its PDUs are kept, while an operator looks at them.
+    pub(super) tracer: Option<Tracer>,
     first_number: u64,
     /// Why it is over, once it is.
     closed: Option<CloseReason>,
@@ -99,6 +102,7 @@ impl Serving {
             member: None,
             pending: VecDeque::new(),
             multis: VecDeque::new(),
+            tracer: None,
             first_number: 0,
             closed: None,
             finished_ms: SteadyMs::ZERO,
@@ -141,7 +145,7 @@ impl Serving {
         let mut pdu = [0; CONTROL_OCTETS_MAX];
         let written = self.session.answer_bind(&mut pdu, status, SYSTEM_ID, now_ms.ms());
         if let Ok(octets) = written {
-            self.output.extend_from_slice(&pdu[..octets]);
+            self.say(&pdu[..octets]);
         }
     }
 
@@ -168,7 +172,7 @@ impl Serving {
         });
         match written {
             Ok(octets) => {
-                self.output.extend_from_slice(&pdu[..octets]);
+                self.say(&pdu[..octets]);
                 true
             }
             Err(_) => false,
@@ -214,6 +218,14 @@ impl Serving {
         }
     }
 
+    /// What it says goes into the output, and into the trace where there is one.
+    pub(super) fn say(&mut self, pdus: &[u8]) {
+        if let Some(tracer) = &self.tracer {
+            tracer.sent(pdus);
+        }
+        self.output.extend_from_slice(pdus);
+    }
+
     fn take_output(&mut self) {
         let mut pdus = [0; CONTROLS_OCTETS];
         loop {
@@ -221,7 +233,7 @@ impl Serving {
             if octets == 0 {
                 return;
             }
-            self.output.extend_from_slice(&pdus[..octets]);
+            self.say(&pdus[..octets]);
         }
     }
 
@@ -387,6 +399,9 @@ impl Takes<CustomerDesk<'_>> for Serving {
                 return Some(at);
             }
             let taken = self.session.handle_octets(&octets[at..], now_ms.ms());
+            if let Some(tracer) = &self.tracer {
+                tracer.received(&octets[at..at + taken.octets]);
+            }
             at += taken.octets;
             match taken.event {
                 Some(Event::BindRequested { bind }) => self.handle_bind(&bind, desk),

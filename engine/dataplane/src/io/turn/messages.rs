@@ -56,6 +56,10 @@ impl ThreadTurn {
             ThreadMessage::CustomerAcceptance(acceptance) => {
                 self.customers.accept_with(acceptance);
             }
+            ThreadMessage::Trace(trace) => {
+                self.carriers.trace_with(&trace);
+                self.customers.trace_with(&trace);
+            }
             ThreadMessage::Outbound(outbound) => self.notifier.send_with(*outbound),
             ThreadMessage::Pause { paused, done } => {
                 self.paused = paused;

@@ -325,7 +325,7 @@ impl Model {
             attempts: self.pushes[&push_id].attempts,
             code: 6006,
             in_doubt: false,
-            begun: false,
+            begun: Progress::NOT_BEGUN,
         }
     }
 

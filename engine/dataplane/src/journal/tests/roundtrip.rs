@@ -144,7 +144,7 @@ fn what_was_appended_is_read_back_and_recovered() {
                 attempts: 2,
                 code: 6006,
                 in_doubt: false,
-                begun: false,
+                begun: Progress::NOT_BEGUN,
             })
             .expect("the reserve holds it");
         appended.push((position, after, RecordKind::Progress));

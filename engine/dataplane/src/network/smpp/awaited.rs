@@ -9,8 +9,11 @@
 use crate::network::port::AttemptToken;
 use crate::smsc::index_table::GrowingTable;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 use wire::smpp::id::Id;
+use wire::smpp::limits::MESSAGE_ID_OCTETS_MAX;
 use wire::terms::ids::Msn;
+use wire::terms::time::SteadyMs;
 
 /// Entries that memory is taken for at a time.
 const BLOCK: usize = 1_024;
@@ -24,14 +27,22 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum IdKey {
     Number(u128),
-    Text(Box<[u8]>),
+    Text(Arc<[u8]>),
 }
 
 impl IdKey {
     pub(super) fn of(id: Id<'_>) -> Self {
         match id {
             Id::Number(number) => Self::Number(number),
-            Id::Text(text) => Self::Text(text.to_ascii_lowercase().into()),
+            Id::Text(text) => {
+                let mut space = [0; MESSAGE_ID_OCTETS_MAX];
+                let Some(small) = space.get_mut(..text.len()) else {
+                    return Self::Text(text.to_ascii_lowercase().into());
+                };
+                small.copy_from_slice(text);
+                small.make_ascii_lowercase();
+                Self::Text((&*small).into())
+            }
         }
     }
 }
@@ -43,6 +54,8 @@ pub(super) struct Awaited {
     pub(super) push_id: u64,
     pub(super) segment: u8,
     pub(super) msn: Msn,
+    /// When the carrier took it; zero: in a life of the engine before this.
+    pub(super) since_ms: SteadyMs,
 }
 
 impl Awaited {
@@ -193,7 +206,7 @@ impl AwaitedIds {
     }
 
     /// Looks at the next entry that may mean something else, and gives its text.
-    pub(super) fn next_to_rename(&mut self) -> Option<(u32, Box<[u8]>)> {
+    pub(super) fn next_to_rename(&mut self) -> Option<(u32, Arc<[u8]>)> {
         let index = self.to_rename;
         self.to_rename += 1;
         match &self.entry(index) {
@@ -233,7 +246,8 @@ mod tests {
 
     fn awaited(push_id: u64) -> Awaited {
         let msn = Msn::from_value(9_010_000_000).expect("a legal msn");
-        Awaited { token: AttemptToken { partition: 0, push: 1 }, push_id, segment: 0, msn }
+        let token = AttemptToken { partition: 0, push: 1 };
+        Awaited { token, push_id, segment: 0, msn, since_ms: SteadyMs::ZERO }
     }
 
     fn key(number: u64) -> IdKey {

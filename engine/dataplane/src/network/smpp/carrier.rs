@@ -138,11 +138,12 @@ pub fn permits_max(shards: usize) -> usize {
     permits(WINDOW_MAX, SESSIONS_MAX, RATE_MAX, shards)
 }
 
-/// A shard has its share of what the carrier can use, and however many shards there are so many
-/// that one session whose answers do not come has not all of them. One more than others use is an
-/// emergency's.
+/// A shard has its share of what the carrier can use: its windows twice, since what answers make
+/// room for is at hand then, and what its rate lets go in a moment. However many shards there are,
+/// each has so many that one session whose answers do not come has not all of them. One more than
+/// others use is an emergency's.
 fn permits(window: u16, sessions: u16, rate: u32, shards: usize) -> usize {
-    let most = usize::from(window) * usize::from(sessions) + rate as usize / 50;
+    let most = 2 * usize::from(window) * usize::from(sessions) + rate as usize / 50;
     let least = most.min(2 * usize::from(window)).min(PERMITS_PER_SHARD);
     most.div_ceil(shards.max(1)).max(least).max(1) + 1
 }
@@ -256,7 +257,7 @@ mod tests {
         for (window, sessions) in [(1, 1), (2, 2), (10, 1), (10, 8), (1_000, 8)] {
             for shards in [1, 4, 16, 256] {
                 let own = permits(window, sessions, 0, shards) - 1;
-                let can_use = usize::from(window) * usize::from(sessions);
+                let can_use = 2 * usize::from(window) * usize::from(sessions);
                 assert!(own <= can_use && own * shards >= can_use, "{window} × {sessions}: {own}");
                 let has_another = sessions == 1 || own > usize::from(window).min(31);
                 assert!(has_another, "{window} × {sessions}, {shards} shards: {own}");

@@ -69,6 +69,7 @@ mod tests {
             push_id,
             segment: 0,
             msn: Msn::from_value(9_010_000_000 + push_id).expect("a legal msn"),
+            since_ms: SteadyMs::ZERO,
         };
         let mut doubts = Doubts::default();
         doubts.note(70, awaited(7), SteadyMs::ZERO);

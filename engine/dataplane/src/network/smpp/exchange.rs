@@ -3,13 +3,14 @@
 //! push *recalls* it: the home gives it back where it is not sent yet, and says when it has looked.
 //!
 //! Invariants: as many places as permits, whatever the carrier's settings become; a receipt is
-//! taken only behind the permit whose answer it is about; a ring that is full holds up its
+//! taken only behind the permit whose answer it is about, or comes with it; a ring that is full holds up its
 //! carrier's session and nothing else; what is recalled is not sent once the recall is done.
 
 use crate::network::port::{AttemptSlot, CarrierQuestion, CarrierReceipt, ReceiptReply};
 use crate::network::routes::Routes;
 use crate::network::smpp::awaited::Awaited;
 use crate::network::smpp::carrier::{Carrier, permits_max};
+use crate::network::smpp::figures::{CarrierFigures, CarrierState};
 use crate::network::smpp::outcome::Verdict;
 use crossbeam::queue::ArrayQueue;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -31,10 +32,30 @@ const REACHABLE_MAX: usize = 1_024;
 /// Leave to submit one push, filled with it; comes back with what the carrier answered.
 pub(super) struct Permit {
     pub(super) owner: usize,
+    /// Which of the shard's it is: what goes out later has a higher one.
+    pub(super) serial: u64,
     pub(super) slot: AttemptSlot,
     pub(super) verdict: Verdict,
     /// The carrier's ids of the segments taken, in their order, each behind its length.
     pub(super) ids: Vec<u8>,
+    /// Receipts of those segments that came before the answer and are acknowledged by now: nobody
+    /// sends them again, so they are recorded with it.
+    pub(super) receipts: Vec<CarrierReceipt>,
+}
+
+impl Permit {
+    /// One of this shard's that is free.
+    pub(super) fn new(owner: usize) -> Self {
+        let (slot, verdict) = (AttemptSlot::new(), Verdict::default());
+        Self { owner, serial: 0, slot, verdict, ids: Vec::new(), receipts: Vec::new() }
+    }
+
+    /// It has come to the home: nothing is known yet.
+    pub(super) fn begin(&mut self) {
+        self.verdict = Verdict::default();
+        self.ids.clear();
+        self.receipts.clear();
+    }
 }
 
 /// What a shard awaits at its start: the carrier's id of a segment, and whose it is.
@@ -66,6 +87,12 @@ impl Recalls {
     }
 }
 
+/// What is next in a ring, most of which are empty most of the time: to see that is cheap, and to
+/// take from them is not.
+pub(super) fn next<T>(ring: &ArrayQueue<T>) -> Option<T> {
+    if ring.is_empty() { None } else { ring.pop() }
+}
+
 /// What passes between the home and one shard.
 struct Lane {
     permits: ArrayQueue<Box<Permit>>,
@@ -77,91 +104,6 @@ struct Lane {
     recalls: Recalls,
     /// What the shard awaits at its start, once; taken by the home.
     awaited: Mutex<Option<Vec<Vec<Announced>>>>,
-}
-
-macro_rules! figures {
-    ($($field:ident $name:literal $rises:literal $help:literal;)*) => {
-        /// What a carrier's home counts.
-        #[derive(Default, Debug)]
-        pub struct CarrierFigures {
-            $(#[doc = $help] pub $field: AtomicU64,)*
-        }
-
-        impl CarrierFigures {
-            fn values(&self) -> Vec<CarrierFigure> {
-                let value = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
-                vec![$(CarrierFigure {
-                    name: concat!("carrier_", $name),
-                    help: $help,
-                    only_rises: $rises,
-                    value: value(&self.$field),
-                },)*]
-            }
-        }
-    };
-}
-
-figures! {
-    sessions_bound "sessions_bound" false "Sessions that are bound";
-    binds "binds" true "Binds that were taken";
-    bind_refusals "bind_refusals" true "Binds that were refused";
-    submits "submits" true "SMS submitted";
-    taken "taken" true "SMS that the carrier took";
-    refused "refused" true "SMS that the carrier refused, or that cannot be written for it";
-    returned "returned" true "Pushes that came back, in whole or in part, and count no attempt";
-    taken_late "taken_late" true "SMS in doubt of which an answer or a receipt came all the same";
-    ids_given_again "ids_given_again" true "Ids that were given again while a receipt was awaited";
-    dealing "dealing" false "Whether it takes pushes: 1 or 0";
-    rate_sixteenths "rate_sixteenths" false "Sixteenths of its rate that are used";
-    throttled "throttled" true "Answers that said too fast, or that the carrier's queue is full";
-    in_doubt "in_doubt" true "SMS sent and not answered";
-    in_hand "in_hand" false "Pushes under way";
-    awaited "receipts_awaited" false "Segments whose receipts are awaited";
-    receipts "receipts" true "Final receipts of segments that were awaited";
-    cancels "cancels" true "cancel_sm sent";
-    queries "queries" true "query_sm sent";
-    early "receipts_early" true "Receipts that came before their answer";
-    unmatched "receipts_unmatched" true "Receipts of ids that nobody awaits";
-    oddities "peer_oddities" true "PDUs in which something was read around";
-    alerts "alerts" true "Phones that it said are reachable again";
-    messages "messages" true "Messages of phones, which are acknowledged and kept nowhere";
-}
-
-/// One figure of a carrier.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CarrierFigure {
-    /// Its name.
-    pub name: &'static str,
-    /// What it counts.
-    pub help: &'static str,
-    /// Whether it only ever rises.
-    pub only_rises: bool,
-    /// Its value.
-    pub value: u64,
-}
-
-/// A carrier as its operators see it.
-#[derive(Clone, Debug)]
-pub struct CarrierState {
-    /// Its name.
-    pub name: String,
-    /// Every figure, the same of each carrier.
-    pub figures: Vec<CarrierFigure>,
-}
-
-impl CarrierState {
-    /// How it is with this carrier now.
-    pub fn of(known: &KnownCarrier) -> Self {
-        Self { name: known.carrier.name.clone(), figures: known.exchange.figures.values() }
-    }
-}
-
-impl CarrierFigures {
-    pub(super) fn add(&self, figure: impl FnOnce(&Self) -> &AtomicU64, count: u64) {
-        // The home alone writes.
-        let figure = figure(self);
-        figure.store(figure.load(Ordering::Relaxed) + count, Ordering::Relaxed);
-    }
 }
 
 /// A shard's bit among those that something was put before: the 64th after the first has the same.
@@ -199,6 +141,11 @@ impl KnownCarrier {
     pub fn new(carrier: Carrier, spread: Spread) -> Self {
         let exchange = Exchange::new(&carrier, spread);
         Self { exchange, carrier: Arc::new(carrier) }
+    }
+
+    /// How it is with this carrier at `now_ms` of the steady clock.
+    pub fn state(&self, now_ms: SteadyMs) -> CarrierState {
+        CarrierState::of(&self.carrier.name, &self.exchange.figures, now_ms)
     }
 }
 
@@ -295,6 +242,11 @@ impl Exchange {
         since_ms != 0 && now_ms >= SteadyMs::new(since_ms) + least_ms
     }
 
+    /// From now on it takes none, until its home says otherwise.
+    pub(super) fn stop_dealing(&self) {
+        self.dealing.store(false, Ordering::Relaxed);
+    }
+
     /// Whether it takes pushes, and whether it is down or choked.
     pub(super) fn set_condition(&self, dealing: bool, out: bool, now_ms: SteadyMs) {
         self.dealing.store(dealing, Ordering::Relaxed);
@@ -355,7 +307,7 @@ impl Exchange {
 
     /// A push that shard `owner` wants back.
     pub(super) fn next_recalled(&self, owner: usize) -> Option<u32> {
-        self.lanes[owner].recalls.pushes.pop()
+        next(&self.lanes[owner].recalls.pushes)
     }
 
     /// The home has looked at so many recalls of shard `owner`.

@@ -8,7 +8,8 @@
 //!
 //! Invariants: a permit comes back once, when nothing of it is outstanding; all segments of a push
 //! go by one session, in their order; a receipt is passed on when the permit whose answer named its
-//! id has come back, and not before; what waits has a bound, beyond which the oldest is let go and
+//! id has come back, or with it, and not before; what is not sent comes back in the order in which
+//! it has its place in its lane again, before what was refused for load; what waits has a bound, beyond which the oldest is let go and
 //! counted.
 
 mod permits;
@@ -17,15 +18,16 @@ mod receiving;
 #[cfg(test)]
 mod tests;
 
-use crate::network::port::{ALL_SEGMENTS, AttemptSlot};
+use crate::network::port::{ALL_SEGMENTS, AttemptSlot, CarrierReceipt};
 use crate::network::smpp::awaited::Awaited;
 use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::doubts::Doubts;
 use crate::network::smpp::exchange::{Announced, Exchange, KnownCarrier, Permit};
+use crate::network::smpp::figures::Condition;
 use crate::network::smpp::outcome::failure_of;
 pub use crate::network::smpp::receipts::IdMutation;
 use crate::network::smpp::receipts::Receipts;
-use crate::network::smpp::submit::{Submit, TLVS_OCTETS_MAX, next_of};
+use crate::network::smpp::submit::{Submit, SubmitSpace, next_of};
 use crate::smsc::outcome::Failure;
 use questions::{Questions, is_question};
 use std::collections::VecDeque;
@@ -39,8 +41,6 @@ use wire::smpp::session::{Refusal, Session};
 use wire::smpp::status::{Consequence, Status};
 use wire::terms::time::{SteadyMs, WallMs};
 
-/// Room for one submit_sm.
-const SUBMIT_OCTETS_MAX: usize = 1_024 + TLVS_OCTETS_MAX;
 /// What an SMS is sent with: the segment in the lowest bits, the place of its permit above them,
 /// and above that a number that no other one has for long.
 const SEGMENT_BITS: u32 = 8;
@@ -118,6 +118,12 @@ pub struct Home {
     rotation: usize,
     /// Before then no push that waits for a session expires; the first may, and may have gone.
     expires_ms: SteadyMs,
+    /// It has become choked, or is not any more, and nobody has been told.
+    choking: Option<bool>,
+    condition: Condition,
+    /// The time of its last turn or answer.
+    now_ms: SteadyMs,
+    space: Box<SubmitSpace>,
 }
 
 impl Home {
@@ -141,6 +147,10 @@ impl Home {
             called: 0,
             rotation: 0,
             expires_ms: SteadyMs::NEVER,
+            choking: None,
+            condition: Condition::Down,
+            now_ms,
+            space: SubmitSpace::new(),
             exchange,
             carrier,
         }
@@ -281,20 +291,18 @@ impl Home {
                 unreachable!("what waits is in hand")
             };
             let segment = next_of(&in_hand.permit.slot, in_hand.unsent_mask, &self.carrier);
-            let Some(submit) = Submit::new(&in_hand.permit.slot, segment, &self.carrier, wall_ms)
-            else {
+            let (slot, SubmitSpace { text, tlvs, pdu }) = (&in_hand.permit.slot, &mut *self.space);
+            let Some(submit) = Submit::new(slot, segment, &self.carrier, wall_ms, text) else {
                 // It was made for another carrier's alphabet, and has no room in this one's.
                 self.reject(hand);
                 busy = true;
                 continue;
             };
-            let mut space = [0; TLVS_OCTETS_MAX];
-            let tlvs = submit.tlvs(&self.carrier, &mut space);
+            let tlvs = submit.tlvs(&self.carrier, tlvs);
             let body = Body::Message(submit.message(&self.carrier, tlvs));
             let place = u64::from(hand) << SEGMENT_BITS | u64::from(segment);
             let token = u64::from(self.sent) << (SEGMENT_BITS + HAND_BITS) | place;
-            let mut pdu = [0; SUBMIT_OCTETS_MAX];
-            match session.request(&mut pdu, Command::SUBMIT_SM, &body, token, now_ms.ms()) {
+            match session.request(pdu, Command::SUBMIT_SM, &body, token, now_ms.ms()) {
                 Ok(octets) => {
                     output.extend_from_slice(&pdu[..octets]);
                     written(octets, token);
@@ -306,6 +314,8 @@ impl Home {
                     in_hand.unsent_mask &= !segments;
                     in_hand.outstanding_mask |= segments;
                     exchange.figures.add(|figures| &figures.submits, 1);
+                    let is_again = u64::from(in_hand.permit.slot.in_doubt);
+                    exchange.figures.add(|figures| &figures.resent_in_doubt, is_again);
                     busy = true;
                     if in_hand.unsent_mask == 0 {
                         self.places[at].waiting.pop_front();
@@ -349,28 +359,28 @@ impl Home {
         [paced_ms, resumes_ms, expires_ms, early_ms, announced_ms].into_iter().flatten().min()
     }
 
-    /// The answer to a submit_sm. Whether its session is to be bound anew.
+    /// The answer to a submit_sm, which took `waited_ms`. Whether its session is to be bound anew.
     pub fn handle_answer(
         &mut self,
         token: u64,
         status: Status,
         body: &Body<'_>,
         oddities: Oddities,
-        now_ms: SteadyMs,
+        (waited_ms, now_ms): (u64, SteadyMs),
     ) -> bool {
         if is_question(token) {
             self.question_answered(token, status, body);
             return false;
         }
+        self.now_ms = now_ms;
         let (hand, segment) = self.answered(token);
         let exchange = Arc::clone(&self.exchange);
         let figures = &exchange.figures;
-        if !oddities.is_empty() {
-            figures.add(|figures| &figures.oddities, 1);
-        }
+        self.note_oddities(oddities);
         let Some(in_hand) = &mut self.hands[hand as usize] else { return false };
-        let segments = in_hand.segments(segment);
+        let (session, segments) = (in_hand.session, in_hand.segments(segment));
         let (consequence, own_failure) = self.carrier.meanings.of_answer(status);
+        figures.details.note_answer(consequence, waited_ms);
         match consequence {
             Consequence::Taken => {
                 figures.add(|figures| &figures.taken, 1);
@@ -404,8 +414,17 @@ impl Home {
             Consequence::QueueFull => self.pace.handle_queue_full(now_ms.ms()),
             _ => self.pace.handle_other(),
         }
-        if consequence != Consequence::Taken {
-            self.stop(hand);
+        match consequence {
+            Consequence::Taken => {}
+            Consequence::SlowDown | Consequence::QueueFull => {
+                self.take_back();
+                self.stop(hand);
+            }
+            Consequence::Rebind => {
+                self.return_waiting(session);
+                self.stop(hand);
+            }
+            _ => self.stop(hand),
         }
         self.settle_if_done(hand);
         consequence == Consequence::Rebind
@@ -422,7 +441,7 @@ impl Home {
             in_hand.permit.verdict.doubt_mask |= in_hand.segments(segment);
             in_hand.permit.verdict.doubt_is_final =
                 self.carrier.doubt_is_final || in_hand.permit.slot.doubt_is_final;
-            let awaited = awaited_of(&in_hand.permit, segment);
+            let awaited = awaited_of(&in_hand.permit, segment, SteadyMs::ZERO);
             self.doubts.note(token, awaited, now_ms);
         }
         self.stop(hand);
@@ -459,6 +478,13 @@ impl Home {
         }
     }
 
+    fn note_oddities(&self, oddities: Oddities) {
+        if !oddities.is_empty() {
+            self.exchange.figures.add(|figures| &figures.oddities, 1);
+            self.exchange.figures.details.note_oddities(oddities);
+        }
+    }
+
     fn answered(&mut self, token: u64) -> (u32, u8) {
         let hand = (token >> SEGMENT_BITS) as u32 & ((1 << HAND_BITS) - 1);
         let segment = token as u8;
@@ -492,15 +518,30 @@ impl Home {
             in_hand.permit.ids.push(id.len() as u8);
             in_hand.permit.ids.extend_from_slice(id);
         }
-        let whose = awaited_of(&in_hand.permit, 0);
+        let whose = awaited_of(&in_hand.permit, 0, self.now_ms);
         let returned = u64::from(in_hand.permit.verdict.returned);
         self.exchange.figures.add(|figures| &figures.returned, returned);
-        self.give_back(in_hand.permit);
         for (segment, id) in &in_hand.ids {
             let awaited = Awaited { segment: *segment, ..whose };
-            let is_early = self.receipts.await_id(id, awaited);
-            self.exchange.figures.add(|figures| &figures.early, u64::from(is_early));
+            let Some(early) = self.receipts.await_id(id, awaited) else { continue };
+            self.exchange.figures.add(|figures| &figures.early, 1);
+            match early.reply.request {
+                // The carrier sends it again should it be lost. It is passed on behind the permit.
+                Some(_) => self.receipts.matched.push_back(early),
+                None => in_hand.permit.receipts.push(CarrierReceipt { is_answered: true, ..early }),
+            }
         }
+        self.give_back(in_hand.permit);
+    }
+
+    /// A session has ended so.
+    pub fn note_error(&self, reason: String) {
+        self.exchange.figures.details.note_error(reason);
+    }
+
+    /// Whether it has just become choked, or is not any more; once.
+    pub fn take_choking(&mut self) -> Option<bool> {
+        self.choking.take()
     }
 
     /// The shards that something was put before since the last call: a bit each, the 64th after the
@@ -510,7 +551,7 @@ impl Home {
     }
 }
 
-fn awaited_of(permit: &Permit, segment: u8) -> Awaited {
+fn awaited_of(permit: &Permit, segment: u8, since_ms: SteadyMs) -> Awaited {
     let AttemptSlot { token, push_id, msn, .. } = permit.slot;
-    Awaited { token, push_id, segment, msn }
+    Awaited { token, push_id, segment, msn, since_ms }
 }

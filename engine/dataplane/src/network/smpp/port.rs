@@ -16,9 +16,10 @@ use crate::network::routes::{CarrierChoice, MEMBERS_MAX};
 use crate::network::smpp::awaited::Awaited;
 use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::exchange::{
-    ANNOUNCED_TOGETHER, Announced, CarrierPlan, Exchange, KnownCarrier, Permit,
+    ANNOUNCED_TOGETHER, Announced, CarrierPlan, Exchange, KnownCarrier, Permit, next,
 };
-use crate::network::smpp::outcome::Verdict;
+use crate::network::smpp::submit::is_writable;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::terms::domain::Domain;
 use wire::terms::ids::Msn;
@@ -41,6 +42,8 @@ struct End {
     )]
     free: Vec<Box<Permit>>,
     filling: Option<Box<Permit>>,
+    /// What it is set up with; `None` of one that is gone.
+    carrier: Option<Arc<Carrier>>,
     /// A receipt that came before all outcomes were taken.
     held: Option<CarrierReceipt>,
     announced: Vec<Vec<Announced>>,
@@ -54,6 +57,7 @@ impl End {
             permits: 0,
             free: Vec::new(),
             filling: None,
+            carrier: None,
             held: None,
             announced: Vec::new(),
         }
@@ -71,12 +75,12 @@ impl End {
     }
 
     /// As many permits as the carrier is set up for; none of one that is gone.
-    fn set_permits(&mut self, carrier: Option<&Carrier>, shard: usize) {
+    fn set_permits(&mut self, carrier: Option<&Arc<Carrier>>, shard: usize) {
         let shards = self.exchange.shards();
+        self.carrier = carrier.cloned();
         self.permits_wanted = carrier.map_or(0, |carrier| carrier.permits(shards));
         while self.permits < self.permits_wanted {
-            let (slot, verdict) = (AttemptSlot::new(), Verdict::default());
-            self.free.push(Box::new(Permit { owner: shard, slot, verdict, ids: Vec::new() }));
+            self.free.push(Box::new(Permit::new(shard)));
             self.permits += 1;
         }
         while self.permits > self.permits_wanted && self.free.pop().is_some() {
@@ -198,6 +202,10 @@ pub struct CarrierPort {
     /// The permit that came back last, and whose it is.
     settled: Option<(usize, Box<Permit>)>,
     reports: Reports,
+    /// Permits sent so far.
+    sent: u64,
+    /// Receipts that came with outcomes polled so far.
+    came_along: VecDeque<CarrierReceipt>,
     /// The shard has told of all that it awaits.
     has_told: bool,
     /// Homes that something was put before since the last call.
@@ -215,6 +223,8 @@ impl CarrierPort {
             reserved_for: 0,
             settled: None,
             reports: Reports::new(),
+            sent: 0,
+            came_along: VecDeque::new(),
             has_told: false,
             called: 0,
             now_ms: SteadyMs::ZERO,
@@ -241,7 +251,7 @@ impl CarrierPort {
         for end in &mut self.ends {
             let known =
                 plan.carriers.iter().find(|known| Arc::ptr_eq(&known.exchange, &end.exchange));
-            end.set_permits(known.map(|known| &*known.carrier), self.shard);
+            end.set_permits(known.map(|known| &known.carrier), self.shard);
         }
         self.ends.retain(|end| end.permits > 0);
         let routes = plan.routes.choices().iter();
@@ -280,6 +290,7 @@ impl CarrierPort {
         let end = &mut self.ends[at];
         let mut permit = end.free.pop()?;
         permit.slot.clear();
+        permit.slot.doubt_is_final = end.carrier.as_ref().is_some_and(|of| of.doubt_is_final);
         end.exchange.take_room();
         end.filling = Some(permit);
         Some(AttemptHandle::of_slot(CARRIER_HANDLE | at as u32))
@@ -295,11 +306,21 @@ impl CarrierPort {
         &mut permit.expect("a handle is of a permit that is being filled").slot
     }
 
+    /// The carrier of the permit that is being filled, where that cannot carry what is in it.
+    pub fn unfit(&mut self, handle: &AttemptHandle) -> Option<u8> {
+        let end = self.end_of(handle);
+        let (permit, carrier) = (end.filling.as_ref()?, end.carrier.as_ref()?);
+        (!is_writable(&permit.slot, carrier)).then_some(carrier.number)
+    }
+
     /// Sends the permit to the carrier's home.
     pub fn submit(&mut self, handle: &AttemptHandle) {
         let shard = self.shard;
+        self.sent += 1;
+        let serial = self.sent;
         let end = self.end_of(handle);
-        let permit = end.filling.take().expect("a permit is submitted once");
+        let mut permit = end.filling.take().expect("a permit is submitted once");
+        permit.serial = serial;
         assert!(permit.slot.mask() != 0, "an attempt sends at least one segment");
         let refused = end.exchange.permits(shard).push(permit);
         assert!(refused.is_ok(), "there are as many permits as places");
@@ -350,11 +371,12 @@ impl CarrierPort {
     pub fn poll(&mut self) -> Option<AttemptOutcome<'_>> {
         self.reclaim();
         let shard = self.shard;
-        let next = self.ends.iter().enumerate();
+        let mut ends = self.ends.iter().enumerate();
         let (at, permit) =
-            next.filter_map(|(at, end)| Some((at, end.exchange.settled(shard).pop()?))).next()?;
+            ends.find_map(|(at, end)| Some((at, next(end.exchange.settled(shard))?)))?;
         let carrier = self.ends[at].exchange.number();
         let (_, permit) = self.settled.insert((at, permit));
+        self.came_along.extend(permit.receipts.drain(..));
         let verdict = permit.verdict;
         Some(AttemptOutcome {
             token: permit.slot.token,
@@ -371,11 +393,15 @@ impl CarrierPort {
         })
     }
 
-    /// The next receipt, once every outcome that came before it has been taken.
+    /// The next receipt, once every outcome that came before it has been taken. Those that came with
+    /// an outcome are the first: they are to be recorded before anything of that is durable.
     pub fn receipts(&mut self) -> Option<CarrierReceipt> {
+        if let Some(receipt) = self.came_along.pop_front() {
+            return Some(receipt);
+        }
         let shard = self.shard;
         self.ends.iter_mut().find_map(|end| {
-            let receipt = end.held.take().or_else(|| end.exchange.receipts(shard).pop())?;
+            let receipt = end.held.take().or_else(|| next(end.exchange.receipts(shard)))?;
             // It was put there behind the permit that it is about.
             if end.exchange.settled(shard).is_empty() {
                 return Some(receipt);
@@ -409,7 +435,8 @@ impl CarrierPort {
         let AwaitedSegment { token, push_id, msn, carrier, segment, id } = segment;
         let end = self.ends.iter_mut().rfind(|end| end.exchange.number() == carrier);
         if let Some(end) = end {
-            end.announce((id.into(), Awaited { token, push_id, segment, msn }));
+            let since_ms = SteadyMs::ZERO;
+            end.announce((id.into(), Awaited { token, push_id, segment, msn, since_ms }));
         }
     }
 
@@ -424,12 +451,13 @@ impl CarrierPort {
 
     /// The next phone that a carrier says is reachable again.
     pub fn reachable(&mut self) -> Option<Msn> {
-        self.ends.iter().find_map(|end| end.exchange.reachable(self.shard).pop())
+        self.ends.iter().find_map(|end| next(end.exchange.reachable(self.shard)))
     }
 
     /// Whether anything waits for the shard.
     pub fn has_arrivals(&self) -> bool {
-        self.ends.iter().any(|end| end.held.is_some() || end.exchange.has_for(self.shard))
+        !self.came_along.is_empty()
+            || self.ends.iter().any(|end| end.held.is_some() || end.exchange.has_for(self.shard))
     }
 
     /// The threads, a bit each, that are homes and were put something before since the last call.

@@ -107,10 +107,14 @@ pub(super) struct Receipts {
     unanswered: VecDeque<(SteadyMs, IdKey, Serial)>,
     kept: VecDeque<(SteadyMs, IdKey, Serial)>,
     next_serial: Serial,
+    /// When the carrier took the segment whose receipt matched last.
+    pub(super) last_since_ms: SteadyMs,
     /// For shards.
     pub(super) matched: VecDeque<CarrierReceipt>,
     /// To be answered.
     pub(super) replies: VecDeque<ReceiptReply>,
+    /// Came with an id that is not awaited.
+    pub(super) unknown: u64,
     /// Let go without ever being matched.
     pub(super) unmatched: u64,
     /// Ids that were given again while they were awaited.
@@ -134,8 +138,10 @@ impl Receipts {
             unanswered: VecDeque::new(),
             kept: VecDeque::new(),
             next_serial: 0,
+            last_since_ms: SteadyMs::ZERO,
             matched: VecDeque::new(),
             replies: VecDeque::new(),
+            unknown: 0,
             unmatched: 0,
             given_again: 0,
             elsewise: (forms, 0),
@@ -202,8 +208,9 @@ impl Receipts {
         self.next_serial
     }
 
-    /// The carrier took a segment under this id. Whether its receipt has come already.
-    pub(super) fn await_id(&mut self, id: &[u8], awaited: Awaited) -> bool {
+    /// The carrier took a segment under this id. Its receipt, where that has come already.
+    #[must_use]
+    pub(super) fn await_id(&mut self, id: &[u8], awaited: Awaited) -> Option<CarrierReceipt> {
         let key = self.mutation.apply(IdKey::of(self.forms.of_response(id)));
         let older = self.awaited.insert(key.clone(), awaited);
         if let Some(older) = older.filter(|older| older.push_id == awaited.push_id) {
@@ -218,8 +225,11 @@ impl Receipts {
         while self.awaited.len() > self.awaited_max {
             self.awaited.remove_oldest();
         }
-        let Some(Early { says, reply, .. }) = self.early.remove(&key) else { return false };
-        self.pass_on(&key, [&[]; 2], says, reply)
+        if self.early.is_empty() {
+            return None;
+        }
+        let Early { says, reply, .. } = self.early.remove(&key)?;
+        self.matching(&key, [&[]; 2], says, reply)
     }
 
     /// A receipt came.
@@ -227,6 +237,7 @@ impl Receipts {
         let Arrived { id, says, numbers, reply } = arrived;
         if id.len() >= MESSAGE_ID_OCTETS_MAX {
             // No answer names such an id.
+            self.unknown += 1;
             self.unmatched += 1;
             return Received::Useless;
         }
@@ -235,6 +246,7 @@ impl Receipts {
             self.elsewise.1 = 0;
             return Received::Matched;
         }
+        self.unknown += 1;
         self.note_elsewise(id);
         if self.early.contains_key(&key) {
             return Received::Useless;
@@ -305,12 +317,24 @@ impl Receipts {
         says: ReceiptSays,
         reply: ReceiptReply,
     ) -> bool {
-        let Some(whose) = self.take_awaited(key, numbers) else { return false };
-        let Awaited { token, push_id, segment, .. } = whose;
-        let receipt =
-            CarrierReceipt { token, push_id, segment, says: Some(says), late_id: None, reply };
-        self.matched.push_back(receipt);
-        true
+        let receipt = self.matching(key, numbers, says, reply);
+        let is_awaited = receipt.is_some();
+        self.matched.extend(receipt);
+        is_awaited
+    }
+
+    /// The receipt as its shard takes it.
+    fn matching(
+        &mut self,
+        key: &IdKey,
+        numbers: [&[u8]; 2],
+        says: ReceiptSays,
+        reply: ReceiptReply,
+    ) -> Option<CarrierReceipt> {
+        let Awaited { token, push_id, segment, since_ms, .. } = self.take_awaited(key, numbers)?;
+        self.last_since_ms = since_ms;
+        let (says, late_id, is_answered) = (Some(says), None, false);
+        Some(CarrierReceipt { token, push_id, segment, says, late_id, reply, is_answered })
     }
 
     /// Whose receipt it is, who is awaited no longer. Where an id was given again its number
@@ -338,18 +362,22 @@ impl Receipts {
     pub(super) fn settle_doubt(&mut self, arrived: &Arrived<'_>, whose: Awaited) {
         let Awaited { token, push_id, segment, .. } = whose;
         let (says, late_id) = (Some(arrived.says), Some(arrived.id.into()));
-        let reply = arrived.reply;
-        self.matched.push_back(CarrierReceipt { token, push_id, segment, says, late_id, reply });
+        let (reply, is_answered) = (arrived.reply, false);
+        let told = CarrierReceipt { token, push_id, segment, says, late_id, reply, is_answered };
+        self.matched.push_back(told);
     }
 
-    /// The carrier answered after all that it took a segment which was in doubt.
+    /// The carrier answered after all that it took a segment which was in doubt. A receipt that has
+    /// come already is told with that: it may be answered, and both are recorded at once then.
     pub(super) fn await_late(&mut self, carrier: u8, id: &[u8], awaited: Awaited) {
         let Awaited { token, push_id, segment, .. } = awaited;
-        let reply = ReceiptReply { carrier, session: (0, 0), request: None };
-        let late_id = Some(id.into());
-        let told = CarrierReceipt { token, push_id, segment, says: None, late_id, reply };
+        let early = self.await_id(id, awaited);
+        let says = early.as_ref().and_then(|early| early.says);
+        let nobody = ReceiptReply { carrier, session: (0, 0), request: None };
+        let reply = early.map_or(nobody, |early| early.reply);
+        let (late_id, is_answered) = (Some(id.into()), false);
+        let told = CarrierReceipt { token, push_id, segment, says, late_id, reply, is_answered };
         self.matched.push_back(told);
-        self.await_id(id, awaited);
     }
 
     /// Whether a receipt of this id is awaited.

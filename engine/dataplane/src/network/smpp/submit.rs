@@ -30,7 +30,9 @@ const SMS_OCTETS_MAX: usize = 140;
 /// The most septets of one segment.
 const SEPTETS_MAX: usize = 160;
 /// Room for the optional parameters of one message.
-pub(super) const TLVS_OCTETS_MAX: usize = TEXT_OCTETS_MAX + 32;
+const TLVS_OCTETS_MAX: usize = TEXT_OCTETS_MAX + 32;
+/// Room for one submit_sm.
+const SUBMIT_OCTETS_MAX: usize = 1_024 + TLVS_OCTETS_MAX;
 
 /// A place among the segments of a push.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,11 +60,26 @@ impl Part {
     }
 }
 
-/// A submit_sm with room of its own for what it is made of.
-pub(super) struct Submit {
+/// Room for one submit_sm and what it is made of: kept, since to clear it takes as long as to write
+/// one.
+pub(super) struct SubmitSpace {
+    pub(super) text: [u8; TEXT_OCTETS_MAX],
+    pub(super) tlvs: [u8; TLVS_OCTETS_MAX],
+    pub(super) pdu: [u8; SUBMIT_OCTETS_MAX],
+}
+
+impl SubmitSpace {
+    pub(super) fn new() -> Box<Self> {
+        let (text, tlvs) = ([0; TEXT_OCTETS_MAX], [0; TLVS_OCTETS_MAX]);
+        Box::new(Self { text, tlvs, pdu: [0; SUBMIT_OCTETS_MAX] })
+    }
+}
+
+/// A submit_sm; its text stands in room that is lent to it.
+pub(super) struct Submit<'t> {
     source: Option<OwnAddress>,
     destination: OwnAddress,
-    text: [u8; TEXT_OCTETS_MAX],
+    text: &'t mut [u8; TEXT_OCTETS_MAX],
     text_octets: usize,
     in_payload: bool,
     part: Option<Part>,
@@ -106,7 +123,22 @@ pub(super) fn next_of(slot: &AttemptSlot, unsent_mask: u16, carrier: &Carrier) -
     if is_whole { ALL_SEGMENTS } else { first }
 }
 
-impl Submit {
+/// Whether the carrier can be sent all of it. Text that was made for another alphabet may have no
+/// room in one SMS of this carrier's, where it is a part or has a header.
+pub(super) fn is_writable(slot: &AttemptSlot, carrier: &Carrier) -> bool {
+    if !matches!(carrier.alphabet, Alphabet::Latin1 | Alphabet::Ascii) {
+        return true;
+    }
+    let is_whole = next_of(slot, slot.mask(), carrier) == ALL_SEGMENTS;
+    let mut text = [0; TEXT_OCTETS_MAX];
+    let mut has_room = |segment: usize| {
+        !deliver(slot, segment).user_data.header_indicated
+            || Submit::new(slot, segment as u8, carrier, WallMs::ZERO, &mut text).is_some()
+    };
+    is_whole || segments(slot).all(&mut has_room)
+}
+
+impl<'t> Submit<'t> {
     /// Segment `segment` of the attempt, or all, for this carrier, at `wall_ms`. A text that was
     /// made before the carrier was its, and has characters that the carrier's alphabet lacks, goes
     /// as UCS-2; `None` where that has no room for it.
@@ -115,6 +147,7 @@ impl Submit {
         segment: u8,
         carrier: &Carrier,
         wall_ms: WallMs,
+        text: &'t mut [u8; TEXT_OCTETS_MAX],
     ) -> Option<Self> {
         let whole = segment == ALL_SEGMENTS;
         let first = if whole { 0 } else { usize::from(segment) };
@@ -128,7 +161,7 @@ impl Submit {
         let mut submit = Self {
             source,
             destination: address::destination(slot.msn, carrier.country, carrier.destination),
-            text: [0; TEXT_OCTETS_MAX],
+            text,
             text_octets: 0,
             in_payload: whole,
             part,
@@ -236,7 +269,7 @@ impl Submit {
         let septets = &self.text[..self.text_octets];
         debug_assert!(septets.len() <= 10 * SEPTETS_MAX);
         self.text_octets = wire::sms::septets::pack(septets, &mut packed);
-        self.text = packed;
+        *self.text = packed;
     }
 
     /// The optional parameters, written into `space` of [`TLVS_OCTETS_MAX`] octets.

@@ -2,6 +2,7 @@ use super::*;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{CoreLimits, NewPush, Settlement};
+use crate::smsc::limits::BEGUN_AHEAD_MAX;
 use crate::smsc::outcome::{Failure, HoldReason};
 use crate::smsc::recovery::{RecoveredHanding, RecoveredProgress, Recovery};
 use wire::terms::ids::{Class, Msn};
@@ -130,6 +131,80 @@ fn what_may_be_sent_once_is_not_sent_again_in_doubt() {
     assert!(push.has(flag::IN_DOUBT));
 }
 
+#[test]
+fn what_is_never_sent_again_is_attempted_behind_a_record_and_keeps_its_place() {
+    let mut core = Core::new(CoreLimits { pushes_max: 100, ..LIMITS }, NOW_MS);
+    for push_id in 1..=80 {
+        let msn = Msn::from_value(push_id).expect("a legal msn");
+        core.accept(NewPush { msn, ..push(push_id, 1) }, NOW_MS);
+    }
+    core.handle_durable(81, |_| {});
+    let mut sequence = 81;
+    while let Some(index) = core.poll_attempt(ROUTE, NOW_MS) {
+        if !core.begin_for_good(index) {
+            break;
+        }
+        core.handle_begin_journaled(index, sequence);
+        sequence += 1;
+    }
+    assert_eq!(sequence - 81, BEGUN_AHEAD_MAX as u64, "not all that wait");
+    let number = |index: Option<PushIndex>| index.map(|index| u64::from(index) + 1);
+    assert_eq!(number(core.poll_attempt(ROUTE, NOW_MS)), Some(33), "others have not begun");
+    assert!(!core.begin_for_good(32), "it waits");
+    core.handle_durable(83, |_| {});
+    assert_eq!(number(core.poll_attempt(ROUTE, NOW_MS)), Some(1));
+    // It comes back, and others begin meanwhile: it is the next, and needs no record again.
+    core.handle_outcome(0, settled(AttemptResult::Returned, 0), NOW_MS, 0);
+    core.handle_durable(sequence, |_| {});
+    for expected in [1, 2, 3] {
+        let index = core.poll_attempt(ROUTE, NOW_MS).expect("it has begun");
+        assert_eq!(number(Some(index)), Some(expected));
+        assert!(core.push(index).has(flag::BEGUN_FOR_GOOD));
+    }
+    let failed = AttemptResult::Failed(Failure::SystemFailure);
+    core.handle_outcome(0, settled(failed, 0), NOW_MS, 0);
+    assert_eq!(core.push(0).state, State::Held);
+    assert!(!core.push(0).has(flag::BEGUN_FOR_GOOD), "its next attempt begins anew");
+}
+
+#[test]
+fn what_is_never_sent_again_ends_where_the_engine_died_behind_its_record() {
+    let progress = RecoveredProgress {
+        delivered_mask: 0,
+        attempts: 0,
+        in_doubt: false,
+        begun: true,
+        for_good: true,
+    };
+    let recovered = |records: &dyn Fn(&mut Recovery)| {
+        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+        recovery.restore_accepted(push(1, 2));
+        recovery.restore_progress(1, progress);
+        records(&mut recovery);
+        *recovery.finish(NOW_MS).expect("room").push(0)
+    };
+    let ended = recovered(&|_| {});
+    assert_eq!((ended.state, ended.code), (State::Expired, Code::EXPIRED_BUSY));
+    assert!(ended.has(flag::IN_DOUBT));
+    let handed = RecoveredHanding {
+        progress: RecoveredProgress { begun: false, for_good: false, ..progress },
+        taken_mask: 0b11,
+        failed_mask: 0,
+        code: None,
+    };
+    let took = recovered(&|recovery| recovery.restore_handed(1, &handed));
+    assert_eq!(took.state, State::Handed);
+    // Cleaning says it in the other order.
+    let took = recovered(&|recovery| {
+        recovery.restore_handed(1, &handed);
+        recovery.restore_progress(1, progress);
+    });
+    assert_eq!(took.state, State::Handed);
+    let part = RecoveredHanding { taken_mask: 0b01, ..handed };
+    let took = recovered(&|recovery| recovery.restore_handed(1, &part));
+    assert_eq!(took.state, State::Handed, "the receipt of the first part decides");
+}
+
 /// A push of two segments, of which a carrier has the first; the other is held, at `NOW_MS`.
 fn taken_in_part(alert: Option<AlertIdentity>) -> (Core, PushIndex) {
     let (mut core, index) = in_flight(&[NewPush { alert, ..push(1, 2) }]);
@@ -187,6 +262,7 @@ fn what_a_carrier_has_of_a_push_decides_however_the_rest_is_given_up() {
             attempts: 1,
             in_doubt: false,
             begun: false,
+            for_good: false,
         },
         taken_mask: 0b01,
         failed_mask: 0,
@@ -275,7 +351,13 @@ fn pushes_that_wait_follow_a_change_of_routes_and_keep_their_order() {
 #[test]
 fn what_was_handed_over_is_found_again_and_nothing_else_is_sent() {
     let handed = |taken_mask, failed_mask, delivered_mask| RecoveredHanding {
-        progress: RecoveredProgress { delivered_mask, attempts: 1, in_doubt: false, begun: false },
+        progress: RecoveredProgress {
+            delivered_mask,
+            attempts: 1,
+            in_doubt: false,
+            begun: false,
+            for_good: false,
+        },
         taken_mask,
         failed_mask,
         code: (failed_mask != 0).then_some(Code::CARRIER_FAILED),

@@ -143,8 +143,9 @@ impl Core {
             self.withdraw(index, now_ms);
         } else if self.alerts.is_outdated(&self.pushes, index) {
             self.replace(index, now_ms);
-        } else if push.has(flag::SINGLE_ATTEMPT) && !push.has(flag::RECORD_BEGIN) {
+        } else if push.has_begun() {
             // Its one attempt had begun, and nobody will ever say what has become of it.
+            self.pushes[index].set(flag::IN_DOUBT, true);
             self.end_short(index, State::Expired, Code::EXPIRED_BUSY, now_ms);
         } else if push.state == State::Held {
             let due_ms = self.due_ms(index).unwrap_or(now_ms);

@@ -78,8 +78,13 @@ fn a_receipt_in_any_order_leaves_the_others_in_theirs() {
 #[test]
 fn shares_of_what_is_handed_over_outlast_a_start() {
     let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
-    let progress =
-        RecoveredProgress { delivered_mask: 0, attempts: 1, in_doubt: false, begun: false };
+    let progress = RecoveredProgress {
+        delivered_mask: 0,
+        attempts: 1,
+        in_doubt: false,
+        begun: false,
+        for_good: false,
+    };
     let taken = RecoveredHanding { progress, taken_mask: 1, failed_mask: 0, code: None };
     for push_id in 1..=100 {
         let client = if push_id == 1 { QUIET } else { LOUD };

@@ -185,6 +185,7 @@ fn hold(at_ms: CenterMs, next_ms: CenterMs) -> RecoveredHold {
             attempts: 3,
             in_doubt: false,
             begun: false,
+            for_good: false,
         },
         at_ms,
         next_ms,

@@ -83,15 +83,15 @@ fn throttling_rests_a_second_halves_the_rate_and_lets_it_grow_again() {
     for late in 0..10 {
         pace.handle_throttled(10_000 + late);
     }
-    assert_eq!(pace.factor_sixteenths(), 8, "ten answers to one burst halve it once");
-    assert_eq!(pace.paused_until(10_500), Some(11_000));
-    assert_eq!((pace.next_ms(10_500), pace.take(1, 10_999)), (11_000, 0));
-    assert!(pace.take(1, 11_000) > 0, "the first goes at the end of the rest");
-    let second = sent(&mut pace, 11_001, 12_001);
-    assert!((75..=100).contains(&second), "half of 160 and what gathered: {second}");
-    for step in 1..=8 {
-        pace.take(0, 11_000 + step * 1_000);
-        assert_eq!(u64::from(pace.factor_sixteenths()), 8 + step, "a sixteenth a second");
+    assert_eq!(pace.factor_sixteenths(), 7, "ten answers to one burst halve it once");
+    assert_eq!(pace.paused_until(10_500), Some(11_001), "a second from the second one on");
+    assert_eq!((pace.next_ms(10_500), pace.take(1, 11_000)), (11_001, 0));
+    assert!(pace.take(1, 11_001) > 0, "the first goes at the end of the rest");
+    let second = sent(&mut pace, 11_002, 12_002);
+    assert!((65..=100).contains(&second), "7/16 of 160 and what gathered: {second}");
+    for step in 1..=9 {
+        pace.take(0, 11_001 + step * 1_000);
+        assert_eq!(u64::from(pace.factor_sixteenths()), 7 + step, "a sixteenth a second");
     }
     pace.take(0, 100_000);
     assert_eq!(pace.factor_sixteenths(), 16, "and no more than the whole");
@@ -99,6 +99,28 @@ fn throttling_rests_a_second_halves_the_rate_and_lets_it_grow_again() {
         pace.handle_throttled(200_000 + round * 1_000);
     }
     assert_eq!(pace.factor_sixteenths(), 1, "a sixteenth is the least");
+}
+
+/// A carrier that counts by seconds of its own refuses one now and then.
+#[test]
+fn a_lone_throttled_answer_costs_hardly_anything_and_a_second_one_soon_is_in_earnest() {
+    let mut pace = CarrierPace::new(100, 0);
+    let mut total = sent(&mut pace, 0, 10_000);
+    for refused_ms in (10_000..60_000).step_by(10_000) {
+        pace.handle_throttled(refused_ms);
+        assert_eq!(pace.factor_sixteenths(), 15);
+        assert_eq!(pace.paused_until(refused_ms), Some(refused_ms + 100));
+        total += sent(&mut pace, refused_ms, refused_ms + 10_000);
+        assert_eq!(pace.factor_sixteenths(), 16, "whole again");
+    }
+    assert!(total >= 60 * 95, "{total} of 6,000 with one of 1,000 refused");
+    pace.handle_throttled(60_000);
+    pace.handle_throttled(62_999);
+    assert_eq!(pace.paused_until(63_000), Some(63_999), "two within three seconds");
+    let mut full = CarrierPace::new(100, 0);
+    full.handle_throttled(0);
+    full.handle_queue_full(50);
+    assert_eq!(full.paused_until(60), Some(5_050), "a full queue says more");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use crate::io::link::{Session as LinkSession, Takes};
 use crate::io::now::Now;
+use crate::io::pdu_trace::Tracer;
 use crate::network::port::ReceiptReply;
 use crate::network::smpp::home::Home;
 use std::collections::VecDeque;
@@ -34,6 +35,8 @@ pub(super) struct Speaking {
     pub(super) written: u64,
     /// SMS in `output`, or that were at the last look: where each ends, and its token.
     pub(super) leaving: VecDeque<(u64, u64)>,
+    /// Where its PDUs are kept, while an operator looks at them.
+    pub(super) tracer: Option<Tracer>,
 }
 
 /// What a session asks for while it takes octets.
@@ -54,6 +57,7 @@ impl Speaking {
             cut: false,
             written: 0,
             leaving: VecDeque::new(),
+            tracer: None,
         }
     }
 
@@ -63,6 +67,9 @@ impl Speaking {
     }
 
     pub(super) fn say(&mut self, octets: &[u8]) {
+        if let Some(tracer) = &self.tracer {
+            tracer.sent(octets);
+        }
         self.output.extend_from_slice(octets);
         self.written += octets.len() as u64;
     }
@@ -153,13 +160,17 @@ impl Takes<Desk<'_>> for Speaking {
                 return Some(at);
             }
             let taken = self.session.handle_octets(&octets[at..], now_ms.ms());
+            if let Some(tracer) = &self.tracer {
+                tracer.received(&octets[at..at + taken.octets]);
+            }
             at += taken.octets;
             let is_done = taken.octets == 0;
             match taken.event {
-                Some(Event::Answer { token, status, body, oddities, .. })
-                    if desk.home.handle_answer(token, status, &body, oddities, now_ms) =>
-                {
-                    self.session.close();
+                Some(Event::Answer { token, status, body, oddities, waited_ms }) => {
+                    let times = (waited_ms, now_ms);
+                    if desk.home.handle_answer(token, status, &body, oddities, times) {
+                        self.session.close();
+                    }
                 }
                 Some(Event::Alert { body }) => desk.home.handle_alert(&body),
                 Some(Event::LateAnswer { token, status, body }) => {

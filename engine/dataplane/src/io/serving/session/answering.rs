@@ -152,7 +152,7 @@ impl Serving {
         let written = multi
             .answer(|status, body| session.answer(&mut pdu, request, status, body, now_ms.ms()));
         if let Ok(octets) = written {
-            self.output.extend_from_slice(&pdu[..octets]);
+            self.say(&pdu[..octets]);
         }
         self.multis.pop_front();
     }
@@ -194,7 +194,7 @@ impl Serving {
             PlacedAnswer::Cancelled { found } => (status_of(found.code, version), Body::Empty),
         };
         if let Ok(octets) = self.session.answer(&mut pdu, request, status, &body, now_ms.ms()) {
-            self.output.extend_from_slice(&pdu[..octets]);
+            self.say(&pdu[..octets]);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Permits as they come and go back: which session each goes to, and what shards want back.
 
 use super::{AHEAD_MS, Home, InHand, Place};
-use crate::network::smpp::exchange::{Permit, bit_of};
-use crate::network::smpp::outcome::Verdict;
+use crate::network::smpp::exchange::{Permit, bit_of, next};
+use crate::network::smpp::figures::Condition;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::terms::ids::{Class, Msn};
@@ -18,6 +18,54 @@ impl Home {
         }
     }
 
+    /// Nothing new goes to the carrier for a while. What is not sent goes back, of all sessions and
+    /// shards the one first that went out last, so that they stand as before in their lanes: they
+    /// wait where an emergency can go before them, or another carrier takes them. What was refused
+    /// goes back behind them, and stands before them then.
+    pub(super) fn take_back(&mut self) {
+        let exchange = Arc::clone(&self.exchange);
+        exchange.stop_dealing();
+        for owner in 0..exchange.shards() {
+            self.refuse_permits(owner);
+        }
+        self.return_all_waiting();
+    }
+
+    fn note_condition(&mut self, condition: Condition) {
+        let before = std::mem::replace(&mut self.condition, condition);
+        if self.exchange.figures.details.note_condition(condition, self.now_ms) {
+            let [was, is] = [before, condition].map(|one| one == Condition::Choked);
+            if was != is {
+                self.choking = Some(is);
+            }
+        }
+    }
+
+    fn return_all_waiting(&mut self) {
+        let hands = &self.hands;
+        let serial = |hand: u32| hands[hand as usize].as_ref().map(|of| of.permit.serial);
+        let waiting = self.places.iter().flat_map(|place| place.waiting.iter());
+        let mut waiting: Vec<_> = waiting.map(|&hand| (serial(hand), hand)).collect();
+        waiting.sort_unstable();
+        for (_, hand) in waiting.into_iter().rev() {
+            self.stop(hand);
+            self.settle_if_done(hand);
+        }
+    }
+
+    /// Gives back what a shard has sent and nobody has looked at; whether there was any.
+    fn refuse_permits(&mut self, owner: usize) -> bool {
+        let exchange = Arc::clone(&self.exchange);
+        let came: Vec<_> = std::iter::from_fn(|| next(exchange.permits(owner))).collect();
+        let busy = !came.is_empty();
+        for mut permit in came.into_iter().rev() {
+            permit.begin();
+            permit.verdict.returned = true;
+            self.give_back(permit);
+        }
+        busy
+    }
+
     /// Takes the permits that shards have sent, each to a session by its msn, and gives back what
     /// they recall. Whether there were any.
     pub fn take_permits(&mut self, now_ms: SteadyMs) -> bool {
@@ -26,15 +74,25 @@ impl Home {
         let is_out = !is_up || self.pace.is_choked(now_ms.ms());
         let is_dealing = is_up && !is_paused;
         self.exchange.set_condition(is_dealing, is_out, now_ms);
+        self.now_ms = now_ms;
+        self.note_condition(match (is_up, is_out, is_dealing) {
+            (false, ..) => Condition::Down,
+            (true, true, _) => Condition::Choked,
+            (true, false, false) => Condition::Resting,
+            (true, false, true) => Condition::Up,
+        });
         self.take_questions();
         let exchange = Arc::clone(&self.exchange);
         let mut busy = false;
         for owner in 0..exchange.shards() {
             // What a shard recalls it has sent before.
             let asked = exchange.recalls_asked(owner);
-            while let Some(permit) = exchange.permits(owner).pop() {
+            if !is_dealing {
+                busy |= self.refuse_permits(owner);
+            }
+            while is_dealing && let Some(permit) = next(exchange.permits(owner)) {
                 busy = true;
-                self.take(permit, is_dealing);
+                self.take(permit);
             }
             if !exchange.has_recalled(owner) {
                 busy = true;
@@ -44,10 +102,7 @@ impl Home {
             }
         }
         if !is_dealing {
-            // They wait where an emergency can go before them, or another carrier takes them.
-            for session in 0..self.places.len() {
-                self.return_waiting(session);
-            }
+            self.return_all_waiting();
         }
         let figures = &self.exchange.figures;
         figures.in_hand.store(self.in_hand() as u64, Ordering::Relaxed);
@@ -90,13 +145,8 @@ impl Home {
         }
     }
 
-    fn take(&mut self, mut permit: Box<Permit>, is_taken: bool) {
-        permit.verdict = Verdict::default();
-        permit.ids.clear();
-        if !is_taken || !self.places.iter().any(Place::takes) {
-            permit.verdict.returned = true;
-            return self.give_back(permit);
-        }
+    fn take(&mut self, mut permit: Box<Permit>) {
+        permit.begin();
         let session = self.idlest(permit.slot.msn);
         let first = permit.slot.class == Class::Emergency;
         self.expires_ms = self.expires_ms.min(permit.slot.leaves_by_ms);

@@ -5,6 +5,7 @@
 
 use super::{HAND_BITS, Home, SEGMENT_BITS};
 use crate::network::port::{Asked, CarrierQuestion, ReceiptReply};
+use crate::network::smpp::exchange::next;
 use crate::network::smpp::outcome::receipt_of;
 use crate::network::smpp::receipts::Arrived;
 use std::collections::{HashMap, VecDeque};
@@ -43,7 +44,7 @@ impl Home {
     pub(super) fn take_questions(&mut self) {
         let exchange = Arc::clone(&self.exchange);
         for owner in 0..exchange.shards() {
-            while let Some(question) = exchange.questions(owner).pop() {
+            while let Some(question) = next(exchange.questions(owner)) {
                 let takes = match question.asked {
                     Asked::Cancel => self.carrier.cancels,
                     Asked::Query => self.carrier.queries,

@@ -2,7 +2,7 @@
 
 use super::Home;
 use crate::network::port::{ReceiptReply, ReceiptSays};
-use crate::network::smpp::exchange::{RECEIPTS_UNDER_WAY_MAX, bit_of};
+use crate::network::smpp::exchange::{RECEIPTS_UNDER_WAY_MAX, bit_of, next};
 use crate::network::smpp::outcome::receipt_of;
 use crate::network::smpp::receipts::{Arrived, Received};
 use std::sync::Arc;
@@ -32,7 +32,8 @@ impl Home {
         self.unannounced = unannounced;
         // Some a turn: there may be millions.
         for (id, awaited) in self.announced.pop_front().into_iter().flatten() {
-            self.receipts.await_id(&id, awaited);
+            let early = self.receipts.await_id(&id, awaited);
+            self.receipts.matched.extend(early);
         }
         self.unannounced.is_empty() && self.announced.is_empty()
     }
@@ -46,10 +47,8 @@ impl Home {
         reply: ReceiptReply,
         now_ms: SteadyMs,
     ) -> bool {
+        self.note_oddities(oddities);
         let figures = &self.exchange.figures;
-        if !oddities.is_empty() {
-            figures.add(|figures| &figures.oddities, 1);
-        }
         let receipt = match body {
             Body::Message(message) => Receipt::of_message(message),
             Body::Data(data) => Receipt::of_data(data),
@@ -59,6 +58,9 @@ impl Home {
             figures.add(|figures| &figures.messages, 1);
             return true;
         };
+        if let Some(state) = receipt.state {
+            figures.details.note_receipt(state);
+        }
         let says = receipt.state.filter(|_| !receipt.is_intermediate).and_then(receipt_of);
         let (Some(id), Some(says)) = (receipt.id, says) else { return true };
         let says = match says {
@@ -77,7 +79,12 @@ impl Home {
             self.receipts.settle_doubt(&arrived, whose);
             return false;
         }
-        self.receipts.receive(arrived, now_ms) == Received::Useless
+        let received = self.receipts.receive(arrived, now_ms);
+        if received == Received::Matched && self.receipts.last_since_ms != SteadyMs::ZERO {
+            let took_ms = now_ms.since(self.receipts.last_since_ms);
+            self.exchange.figures.details.note_receipted(took_ms);
+        }
+        received == Received::Useless
     }
 
     /// alert_notification: the carrier says that a phone is reachable again, whose pushes need not
@@ -105,6 +112,7 @@ impl Home {
         self.receipts.handle_time(now_ms);
         let figures = &self.exchange.figures;
         figures.awaited.store(self.receipts.awaited() as u64, Ordering::Relaxed);
+        figures.unknown.store(self.receipts.unknown, Ordering::Relaxed);
         figures.unmatched.store(self.receipts.unmatched, Ordering::Relaxed);
         figures.ids_given_again.store(self.receipts.given_again, Ordering::Relaxed);
     }
@@ -146,7 +154,7 @@ impl Home {
         let shards = self.exchange.shards();
         for _ in 0..shards {
             let owner = self.rotation % shards;
-            if let Some(reply) = self.exchange.recorded(owner).pop() {
+            if let Some(reply) = next(self.exchange.recorded(owner)) {
                 self.under_way[owner] -= 1;
                 return Some(reply);
             }

@@ -1,15 +1,19 @@
 //! The home of a carrier between one shard and a session that is told what to do.
 
 use super::Home;
-use crate::network::port::{AttemptSlot, AttemptToken, AwaitedSegment};
+use crate::network::port::{AttemptSlot, AttemptToken, AwaitedSegment, ReceiptReply};
 use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Permit, Spread};
-use crate::network::smpp::outcome::Verdict;
 use crate::network::smpp::port::CarrierPort;
-use crate::network::smpp::submit::{Submit, TLVS_OCTETS_MAX};
+use crate::network::smpp::submit::{Submit, SubmitSpace, is_writable};
 use std::sync::atomic::Ordering;
-use wire::smpp::coding::Alphabet;
-use wire::smpp::tlv::Tag;
+use wire::smpp::coding::{Alphabet, EsmClass};
+use wire::smpp::command::Command;
+use wire::smpp::oddities::Oddities;
+use wire::smpp::pdu::{Bind, BindKind, BindResp, Body, Message, MessageResp, encode};
+use wire::smpp::session::{Config, RequestId, Session, VERSION_34};
+use wire::smpp::status::Status;
+use wire::smpp::tlv::{Tag, Tlvs};
 use wire::sms::septets;
 use wire::terms::ids::Msn;
 use wire::terms::time::{SteadyMs, WallMs};
@@ -25,7 +29,7 @@ fn permit(push: u32, leaves_by_ms: u64) -> Box<Permit> {
     slot.msn = Msn::from_value(9_010_000_000 + u64::from(push)).expect("a legal msn");
     slot.leaves_by_ms = SteadyMs::new(leaves_by_ms);
     slot.encode(0, |_| Ok::<_, ()>(0)).expect("room");
-    Box::new(Permit { owner: 0, slot, verdict: Verdict::default(), ids: Vec::new() })
+    Box::new(Permit { slot, serial: u64::from(push), ..Permit::new(0) })
 }
 
 /// The pushes that have come back to the shard.
@@ -132,9 +136,10 @@ fn text_push(header: &[u8], text: &[u8]) -> AttemptSlot {
 
 /// data_coding, short_message and message_payload that the carrier is sent; `None`: nothing.
 fn sent(slot: &AttemptSlot, carrier: &Carrier) -> Option<(u8, Vec<u8>, Option<Vec<u8>>)> {
-    let submit = Submit::new(slot, 0, carrier, WallMs::ZERO)?;
-    let mut space = [0; TLVS_OCTETS_MAX];
-    let tlvs = submit.tlvs(carrier, &mut space);
+    let mut space = SubmitSpace::new();
+    let SubmitSpace { text, tlvs, .. } = &mut *space;
+    let submit = Submit::new(slot, 0, carrier, WallMs::ZERO, text)?;
+    let tlvs = submit.tlvs(carrier, tlvs);
     let message = submit.message(carrier, tlvs);
     let payload = message.tlvs.find(Tag::MESSAGE_PAYLOAD).map(|tlv| tlv.value.to_vec());
     Some((message.data_coding, message.short_message.to_vec(), payload))
@@ -162,7 +167,11 @@ fn what_the_carriers_alphabet_lacks_is_sent_as_ucs2_where_that_has_room() {
     let part = text_push(&header, &[5; 60]);
     let expected = [&header[..], &utf16(&"é".repeat(60))].concat();
     assert_eq!(sent(&part, &ascii), Some((8, expected, None)));
-    assert_eq!(sent(&text_push(&header, &[5; 153]), &ascii), None, "a part stays one SMS");
+    let long_part = text_push(&header, &[5; 153]);
+    assert_eq!(sent(&long_part, &ascii), None, "a part stays one SMS");
+    let writable = [&plain, &short, &long, &part, &long_part].map(|slot| is_writable(slot, &ascii));
+    assert_eq!(writable, [true, true, true, true, false]);
+    assert!(is_writable(&long_part, &latin1) && is_writable(&long_part, &carrier()));
 }
 
 #[test]
@@ -175,4 +184,116 @@ fn text_of_national_tables_is_never_read_as_the_default_alphabets() {
     assert_eq!(sent(&push, &latin1), Some((8, expected, None)));
     let gsm = sent(&push, &carrier()).expect("as it is");
     assert_eq!((gsm.0, &gsm.1[4..]), (0, &b"k\x07z"[..]));
+}
+
+/// A moment of the steady clock.
+fn ms(ms: u64) -> SteadyMs {
+    SteadyMs::new(ms)
+}
+
+/// A session with room for two SMS, bound.
+fn bound() -> Session {
+    let mut session = Session::new(Config { window: 2, ..Config::carrier() }, 0);
+    let bind = Bind {
+        kind: BindKind::Transceiver,
+        system_id: b"hayauma",
+        password: b"",
+        system_type: b"",
+        interface_version: VERSION_34,
+        addr_ton: 0,
+        addr_npi: 0,
+        address_range: &[],
+    };
+    let mut pdu = [0; 256];
+    session.bind(&mut pdu, &bind, 0).expect("room");
+    let body = Body::BindResp(BindResp { system_id: b"smsc", tlvs: Tlvs::NONE });
+    let command = Command::BIND_TRANSCEIVER_RESP;
+    let octets = encode(&mut pdu, command, Status::OK, 1, &body, true).expect("room");
+    session.handle_octets(&pdu[..octets], 0);
+    assert!(session.state().is_bound());
+    session
+}
+
+/// A home with a bound session, and these pushes before it.
+fn at_home(pushes: std::ops::RangeInclusive<u32>) -> Home {
+    let known = KnownCarrier::new(Carrier { window: 2, ..carrier() }, Spread::even(1));
+    let mut home = Home::new(&known, 100, ms(0));
+    home.session_bound(0);
+    put(&home, pushes);
+    home.take_permits(ms(0));
+    home
+}
+
+/// The shard sends these pushes, each an SMS.
+fn put(home: &Home, pushes: std::ops::RangeInclusive<u32>) {
+    for push in pushes {
+        let mut slot = text_push(&[], b"plain");
+        slot.token = AttemptToken { partition: 0, push };
+        slot.push_id = u64::from(push);
+        slot.leaves_by_ms = SteadyMs::new(1_000_000);
+        let permit = Box::new(Permit { slot, serial: u64::from(push), ..Permit::new(0) });
+        assert!(home.exchange().permits(0).push(permit).is_ok());
+    }
+}
+
+/// Submits what may go: what each SMS was sent with.
+fn submit(home: &mut Home, session: &mut Session) -> Vec<u64> {
+    let mut tokens = Vec::new();
+    home.submit(
+        0,
+        session,
+        (&mut Vec::new(), &mut |_, token| tokens.push(token)),
+        (ms(0), WallMs::ZERO),
+    );
+    tokens
+}
+
+#[test]
+fn what_waits_comes_back_before_what_was_refused_for_load_and_the_last_first() {
+    let mut home = at_home(1..=4);
+    let mut session = bound();
+    let tokens = submit(&mut home, &mut session);
+    assert_eq!(tokens.len(), 2, "the window");
+    assert!(home.exchange().is_dealing());
+    put(&home, 5..=6);
+    let refused = Status::THROTTLED;
+    home.handle_answer(tokens[1], refused, &Body::Empty, Oddities::NONE, (5, ms(10)));
+    assert!(!home.exchange().is_dealing(), "at once");
+    assert_eq!(come_back(&home), [6, 5, 4, 3, 2], "each goes to the front of its lane");
+    put(&home, 7..=8);
+    home.take_permits(ms(11));
+    assert_eq!(come_back(&home), [8, 7]);
+    assert_eq!(home.in_hand(), 1, "the first waits for its answer");
+}
+
+#[test]
+fn a_receipt_that_had_to_be_answered_before_its_answer_comes_with_the_permit() {
+    let mut home = at_home(1..=2);
+    let mut session = bound();
+    let tokens = submit(&mut home, &mut session);
+    let request = Some(RequestId { command: Command::DELIVER_SM, sequence: 7 });
+    let reply = ReceiptReply { carrier: 1, session: (0, 1), request };
+    for (number, came_ms) in [(b'1', 0), (b'2', 1_500)] {
+        let text = [b"id:", &[number][..], b" stat:DELIVRD err:000 text:"].concat();
+        let receipt = Body::Message(Message {
+            esm_class: EsmClass::RECEIPT,
+            short_message: &text,
+            ..Message::default()
+        });
+        assert!(!home.handle_message(&receipt, Oddities::NONE, reply, ms(came_ms)));
+    }
+    home.handle_time(ms(2_000));
+    assert!(home.take_reply().is_some() && home.take_reply().is_none(), "one waits still");
+    for (token, id) in tokens.into_iter().zip([b"1", b"2"]) {
+        let answer = MessageResp { message_id: id, ..MessageResp::default() };
+        let body = Body::MessageResp(answer);
+        home.handle_answer(token, Status::OK, &body, Oddities::NONE, (2_000, ms(2_000)));
+    }
+    let receipts: Vec<usize> = std::iter::from_fn(|| home.exchange().settled(0).pop())
+        .map(|permit| permit.receipts.iter().filter(|receipt| receipt.is_answered).count())
+        .collect();
+    assert_eq!(receipts, [1, 0]);
+    assert!(home.pass_receipts(), "the other may be lost: it is acknowledged behind its record");
+    let passed = home.exchange().receipts(0).pop().expect("it is passed on");
+    assert_eq!((passed.push_id, passed.is_answered, passed.reply), (2, false, reply));
 }
