@@ -48,7 +48,7 @@ pub(super) struct SetArguments {
     /// Its name: letters, digits and hyphens.
     name: String,
     /// The name of the token by which it posts, of the role `source`.
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     token: String,
     /// What it sends: cap, ipaws, cap-cp, cap-au, meteoalarm, jma, lalert.
     #[arg(long, default_value = "cap")]

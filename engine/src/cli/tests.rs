@@ -573,7 +573,8 @@ fn shown_secrets(command: &clap::Command) -> Vec<String> {
         let text = format!("{} {values:?}", argument.get_id()).to_lowercase();
         let words = ["token", "password", "secret", "key", "credential"];
         let is_secret = words.iter().any(|word| text.contains(word));
-        let is_named = values == ["FILE"] || values == ["VARIABLE"];
+        // Where it stands, or the name of a token.
+        let is_named = ["FILE", "VARIABLE", "NAME"].iter().any(|name| values == [*name]);
         (is_secret && !is_named).then(|| format!("{} {text}", command.get_name()))
     });
     of_subcommands.chain(own).collect()

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tests::esme::{Esme, Pdu, Submit, command, pdu};
+use tests::push::XPID;
 use tests::wait;
 
 fn nack(status: u32, sequence: u32) -> Pdu {
@@ -134,7 +135,8 @@ fn strangers_who_do_not_bind_keep_no_customer_out_however_many_come() {
 
 #[test]
 fn whoever_is_in_no_accounts_networks_is_closed_at_accept() {
-    let office = Office::with(&["--network", "127.0.0.1/32"]);
+    let office = Office::new();
+    office.must(&["client", "set", XPID, "--network", "127.0.0.1/32"]);
     let engine = office.start();
     let outside: IpAddr = [127, 0, 0, 2].into();
     for _ in 0..100 {

@@ -272,7 +272,7 @@ mod tests {
                     let known = model.remove(&number).map(|(_, whose)| awaited(whose));
                     assert_eq!(ids.remove(&key(number)), known);
                 }
-                2 if step % 8 == 0 => {
+                2 if step.is_multiple_of(8) => {
                     let oldest = model.iter().min_by_key(|(_, (came, _))| *came);
                     let oldest = oldest.map(|(&number, _)| number);
                     ids.remove_oldest();

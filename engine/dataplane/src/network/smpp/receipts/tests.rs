@@ -88,7 +88,8 @@ fn a_change_of_forms_is_made_some_ids_a_turn_and_a_receipt_waits_for_its_own() {
     for number in [0, IDS - 1] {
         assert_eq!(receive(&mut receipts, &number.to_string(), 1, 0), Received::Kept);
     }
-    for (found, left) in [(Some(0), true), (None, true), (Some(IDS - 1), false)] {
+    let turns = [(Some(0), true), (None, true), (Some(IDS - 1), true), (None, false)];
+    for (found, left) in turns {
         receipts.handle_time(SteadyMs::ZERO);
         assert_eq!((next(&mut receipts), receipts.awaited.is_renaming()), (found, left));
         assert_eq!(
