@@ -436,7 +436,8 @@ fn an_import_in_which_the_engine_dies_has_its_end_in_the_audit() {
     let list = site.must(&["list", "create", "everybody"]).trim().to_owned();
     let head = format!(
         "PUT /lists/{list}/versions HTTP/1.1\r\nHost: {address}\r\n\
-         Authorization: Bearer {token}\r\nX-Hayauma-Order: 1\r\nContent-Type: text/csv\r\nContent-Length: 1000000\r\n\r\nmsn\r\n"
+         Authorization: Bearer {token}\r\nX-Hayauma-Order: 1\r\nContent-Type: text/csv\r\n\
+         Content-Length: 1000000\r\n\r\nmsn\r\n"
     );
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.write_all(head.as_bytes()).expect("taken");

@@ -15,8 +15,8 @@ use super::{CliError, Place, print};
 use crate::broadcast::slice::SliceRecord;
 use crate::broadcast::slice::codec;
 use crate::journal::{
-    BroadcastNote, Damage, Handed, Position, Progress, Record, RecordKind, Survey, read_holder,
-    survey,
+    BroadcastNote, Damage, Handed, Held, Position, Progress, Record, RecordKind, Survey,
+    read_holder, survey,
 };
 use crate::smsc::wait_reason::WaitReason;
 use wire::terms::ids::{Msn, Reqid};
@@ -349,25 +349,25 @@ fn describe(record: &Record<'_>, text: &mut String) {
                 key.code.to_native()
             )
         }
-        Record::Held(held) => {
-            let held = held.to_native();
-            writeln!(
-                text,
-                "{name} {} {} attempts {} arrived {:010b} code {:04} next {}{}",
-                time(held.at_ms),
-                WaitReason::from_number(held.reason)
-                    .map_or("for an unknown reason", WaitReason::name),
-                held.attempts,
-                held.delivered_mask,
-                held.code,
-                if held.next_ms == 0 { "at once".to_owned() } else { time(held.next_ms) },
-                if held.in_doubt { " in doubt" } else { "" },
-            )
-        }
+        Record::Held(held) => describe_held(name, &held.to_native(), text),
         Record::Handed(handed) => describe_handed(name, &handed.to_native(), text),
         Record::Broadcast(note) => describe_note(name, &note.to_native(), text),
         Record::Opened(_) | Record::Cleaned(_) => writeln!(text, "{name}"),
     };
+}
+
+fn describe_held(name: &str, held: &Held, text: &mut String) -> std::fmt::Result {
+    writeln!(
+        text,
+        "{name} {} {} attempts {} arrived {:010b} code {:04} next {}{}",
+        time(held.at_ms),
+        WaitReason::from_number(held.reason).map_or("for an unknown reason", WaitReason::name),
+        held.attempts,
+        held.delivered_mask,
+        held.code,
+        if held.next_ms == 0 { "at once".to_owned() } else { time(held.next_ms) },
+        if held.in_doubt { " in doubt" } else { "" },
+    )
 }
 
 fn describe_handed(name: &str, handed: &Handed<'_>, text: &mut String) -> std::fmt::Result {

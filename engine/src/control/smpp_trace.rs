@@ -1,6 +1,6 @@
 //! PDUs of one carrier or one customer, for an operator who looks for what goes wrong between the
-//! two: `POST /smpp/trace` begins a trace in place of the one before, `GET /smpp/trace?after=N` reads
-//! it. It ends by itself.
+//! two: `POST /smpp/trace` begins a trace in place of the one before, `GET /smpp/trace?after=N`
+//! reads it. It ends by itself.
 //!
 //! Never shown: a password. Texts, and numbers of phones but for their last four digits, are shown
 //! where an administrator has asked for that.

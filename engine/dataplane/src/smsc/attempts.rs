@@ -52,8 +52,8 @@ impl Core {
     }
 
     /// What this push, which was polled just now, sends is never to be sent again: it is attempted
-    /// behind a durable record that says so, which is the caller's to append and to tell of. `false`
-    /// where as many wait for that as may: it is the next of its lane again.
+    /// behind a durable record that says so, which is the caller's to append and to tell of.
+    /// `false` where as many wait for that as may: it is the next of its lane again.
     pub fn begin_for_good(&mut self, index: PushIndex) -> bool {
         self.figures.attempts -= 1;
         let is_full = self.beginning.len() >= BEGUN_AHEAD_MAX;
@@ -149,8 +149,8 @@ impl Core {
         None
     }
 
-    /// The carrier whose turn it was cannot carry this push, which was polled just now: it waits for
-    /// those of another route.
+    /// The carrier whose turn it was cannot carry this push, which was polled just now: it waits
+    /// for those of another route.
     pub fn pass_over(&mut self, index: PushIndex, route: u8) {
         self.figures.attempts -= 1;
         let push = &mut self.pushes[index];

@@ -3,8 +3,9 @@
 //! push *recalls* it: the home gives it back where it is not sent yet, and says when it has looked.
 //!
 //! Invariants: as many places as permits, whatever the carrier's settings become; a receipt is
-//! taken only behind the permit whose answer it is about, or comes with it; a ring that is full holds up its
-//! carrier's session and nothing else; what is recalled is not sent once the recall is done.
+//! taken only behind the permit whose answer it is about, or comes with it; a ring that is full
+//! holds up its carrier's session and nothing else; what is recalled is not sent once the recall is
+//! done.
 
 use crate::network::port::{AttemptSlot, CarrierQuestion, CarrierReceipt, ReceiptReply};
 use crate::network::routes::Routes;

@@ -9,8 +9,8 @@
 //! Invariants: a permit comes back once, when nothing of it is outstanding; all segments of a push
 //! go by one session, in their order; a receipt is passed on when the permit whose answer named its
 //! id has come back, or with it, and not before; what is not sent comes back in the order in which
-//! it has its place in its lane again, before what was refused for load; what waits has a bound, beyond which the oldest is let go and
-//! counted.
+//! it has its place in its lane again, before what was refused for load; what waits has a bound,
+//! beyond which the oldest is let go and counted.
 
 mod permits;
 mod questions;

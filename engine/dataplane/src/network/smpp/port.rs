@@ -393,8 +393,8 @@ impl CarrierPort {
         })
     }
 
-    /// The next receipt, once every outcome that came before it has been taken. Those that came with
-    /// an outcome are the first: they are to be recorded before anything of that is durable.
+    /// The next receipt, once every outcome that came before it has been taken. Those that came
+    /// with an outcome are the first: they are to be recorded before anything of that is durable.
     pub fn receipts(&mut self) -> Option<CarrierReceipt> {
         if let Some(receipt) = self.came_along.pop_front() {
             return Some(receipt);
