@@ -285,6 +285,7 @@ impl Drill {
         };
         Console::step(&format!("starting the engine in {}", place.path().display()));
         let mut engine = Engine::start(&start)?;
+        engine.instead_of_uring().iter().for_each(|line| Console::step(line));
         let imported_within = self.prepare(&place, &sink, contracts, stop)?;
         let mut plan = self.plan(engine.listen, contracts, &generator_cpus);
         plan.watched = Some(engine.process());

@@ -10,6 +10,7 @@ use hayauma::gateway::registration::Registration;
 use hayauma::gateway::registry::{Credential, Registry};
 use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
+use hayauma::network::port::Network;
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
 use hayauma::shard::figures::NAMES;
@@ -232,6 +233,19 @@ impl LoneShard {
     /// When the device does not write.
     pub fn work_within(&mut self, budget: &TurnBudget, now_ms: u64) {
         self.shard.turn(&mut self.network, WallMs::new(now_ms), budget);
+        self.settle(now_ms);
+    }
+
+    /// As [`Self::work`], over another network.
+    ///
+    /// # Panics
+    /// When the device does not write.
+    pub fn work_over(&mut self, network: &mut impl Network, now_ms: u64) {
+        self.shard.turn(network, WallMs::new(now_ms), &BUDGET);
+        self.settle(now_ms);
+    }
+
+    fn settle(&mut self, now_ms: u64) {
         self.shard.commit_blocking().expect("a device that writes");
         assert!(
             self.shard.write_books_blocking(WallMs::new(now_ms)),

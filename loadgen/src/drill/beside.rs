@@ -28,6 +28,8 @@ const PAUSES: usize = 20;
 /// How long a pause is looked at, and how long a broadcast runs between two.
 const PAUSED_FOR: Duration = Duration::from_millis(150);
 const RUNS_FOR: Duration = Duration::from_millis(50);
+/// How long two broadcasts run before their shares are looked at.
+const SETTLED_AFTER: Duration = Duration::from_millis(1_000);
 /// How long two broadcasts are watched as they share.
 const SHARED_FOR: Duration = Duration::from_millis(1_000);
 const LOOK: Duration = Duration::from_millis(5);
@@ -220,6 +222,7 @@ impl Stage<'_> {
             let counts = counts_now(self.data_dir, &draft.broadcast).unwrap_or_default();
             counts.get("delivered").copied().unwrap_or_default()
         };
+        std::thread::park_timeout(SETTLED_AFTER);
         let before = [had(&two[0]), had(&two[1])];
         std::thread::park_timeout(SHARED_FOR);
         let after = [had(&two[0]), had(&two[1])];

@@ -101,6 +101,11 @@ impl Engine {
         self.child.id()
     }
 
+    /// What the engine said of its driver, where it found io_uring unfit and took another.
+    pub fn instead_of_uring(&self) -> Option<String> {
+        instead_of_uring(&std::fs::read_to_string(&self.log).unwrap_or_default())
+    }
+
     /// CPU time used so far.
     pub fn cpu_time(&self) -> Duration {
         os::fine_cpu_time_of(self.child.id()).unwrap_or_default()
@@ -266,6 +271,14 @@ pub(super) fn order(data_dir: &Path, path: &str) -> Result<(), DrillError> {
     Err(DrillError::Command { command: path.to_owned(), status, said })
 }
 
+/// The engine's line `driver: poll (...), because ...`. Without a reason the driver is the one that
+/// was asked for, or the usual one, and nothing is to be said.
+fn instead_of_uring(log: &str) -> Option<String> {
+    log.lines()
+        .find(|line| line.starts_with("driver: ") && line.contains(", because "))
+        .map(str::to_owned)
+}
+
 fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -280,6 +293,14 @@ fn last_lines(log: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_engines_reason_for_another_driver_is_found_in_its_log() {
+        let line = "driver: poll (epoll carries sockets), because io_uring is switched off";
+        assert_eq!(instead_of_uring(&format!("hayauma takes pushes\n{line}\n")).unwrap(), line);
+        assert_eq!(instead_of_uring("driver: uring (io_uring carries sockets)\n"), None);
+        assert_eq!(instead_of_uring("driver: poll (epoll), as --io says\n"), None);
+    }
 
     #[test]
     fn the_driver_is_read_from_the_metrics() {

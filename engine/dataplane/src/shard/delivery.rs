@@ -333,9 +333,10 @@ impl<L: Log> Shard<L> {
     }
 
     /// The waiting push and the segment whose SMS-SUBMIT had this recipient, reference and time
-    /// stamp. A reference comes round again after 256 segments: if several pushes of the second
-    /// match, the one that was attempted it is, and if that does not tell them apart, none.
-    /// O(pushes that wait for the msn).
+    /// stamp. Both may come again, references after 256 segments and times where the clock is set
+    /// back: what was never sent is not reported on, and if several pushes match, the one that was
+    /// attempted it is, and if that does not tell them apart, none. O(pushes that wait for the
+    /// msn).
     //= TS 23.040 3.2.9
     fn match_report(&self, view: &StatusReportView) -> Option<(PushIndex, u8)> {
         let msn = Msn::parse(view.recipient_digits().as_bytes())?;
@@ -350,15 +351,21 @@ impl<L: Log> Shard<L> {
             let same_time = scts == view.scts;
             (same_time && segment < push.segments).then_some((*index, segment))
         };
-        let mut any = self.core.waiting(msn).filter_map(|index| matching(&index));
-        let first = any.next()?;
-        if any.next().is_none() {
-            return Some(first);
-        }
         let attempted = |index: &PushIndex| {
             let push = self.core.push(*index);
             push.attempts() > 0 || push.state == State::InFlight
         };
+        // Of what was there before this start nobody knows what the network had.
+        let may_be_sent = |index: &PushIndex| {
+            let push = self.core.push(*index);
+            push.is_row() || push.push_id < self.first_of_run || attempted(index)
+        };
+        let mut any =
+            self.core.waiting(msn).filter(may_be_sent).filter_map(|index| matching(&index));
+        let first = any.next()?;
+        if any.next().is_none() {
+            return Some(first);
+        }
         let mut tried =
             self.core.waiting(msn).filter(attempted).filter_map(|index| matching(&index));
         tried.next().filter(|_| tried.next().is_none())

@@ -143,6 +143,8 @@ pub struct Shard<L = BillingLog> {
     /// Why answers are not what they seem: see [`replicated::doubt`].
     doubts: u8,
     message_reference: u8,
+    /// The first push that was accepted since this start has this id or a later one.
+    first_of_run: u64,
     /// Of the push that is being taken.
     concatenation_reference: u8,
     /// What concatenation references are drawn by, beside what the contracts keep.

@@ -26,6 +26,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
+use wire::terms::mix::mix;
 use wire::terms::pace::Pace;
 use wire::terms::time::{CenterMs, EvenMs, WallMs};
 
@@ -37,7 +38,7 @@ pub struct Ground<L> {
     pub storage: Box<dyn Storage>,
     /// The books.
     pub billing: L,
-    /// Where concatenation references begin: another number at each start.
+    /// Where the references of messages and of long ones begin: another number at each start.
     pub reference_seed: u64,
     /// A deliberate fault: none but in a test.
     pub mutation: CoreMutation,
@@ -97,6 +98,7 @@ impl<L: Log> Shard<L> {
         let broadcasts = hold_live(&mut journal, &recovery, untold, mutation);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let (owed, billed) = owed_of(entered, journal.appended());
+        let first_of_run = journal.next_sequence();
         let shard = Self {
             number: config.number,
             shards: config.shards,
@@ -121,7 +123,9 @@ impl<L: Log> Shard<L> {
             intake_paused: false,
             names: Arc::default(),
             doubts: 0,
-            message_reference: 0,
+            // From 0 again, a clock that was set back would give a push what another had.
+            message_reference: mix(reference_seed) as u8,
+            first_of_run,
             concatenation_reference: 0,
             reference_seed,
             mutation,

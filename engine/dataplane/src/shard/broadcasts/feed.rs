@@ -65,13 +65,15 @@ impl<L: Log> Shard<L> {
         }
         if begins {
             let mut promised = 0;
+            let windows = windows_of(&broadcasts.parts);
             for part in &mut broadcasts.parts {
                 match part.slice.life() {
                     // What a pause keeps waiting is in no doubt either.
                     Life::Paused if !part.slice.is_under_way() => part.slice.rest(),
                     _ => part.slice.end_rest(),
                 }
-                self.claim(part, &mut promised, now_ms);
+                let window = windows[class_place(part.broadcast.terms.class)];
+                self.claim(part, window, &mut promised, now_ms);
             }
             if broadcasts.parts.iter().any(|part| !part.broadcast.terms.of.is_empty()) {
                 // What became of other rows stands in the journal before what follows from that.
@@ -208,8 +210,8 @@ impl<L: Log> Shard<L> {
     }
 
     /// Claims rows ahead, as many as the pace at which they are taken wants, and the journal has
-    /// room for.
-    fn claim(&mut self, part: &mut Part, promised: &mut u64, now_ms: WallMs) {
+    /// room for. `window` is what others of its class claim for each of their weight.
+    fn claim(&mut self, part: &mut Part, window: u32, promised: &mut u64, now_ms: WallMs) {
         let most = match part.broadcast.terms.on_doubt {
             OnDoubt::Again => CLAIMED_AHEAD_MAX,
             // What a crash leaves in doubt would never be sent.
@@ -231,7 +233,8 @@ impl<L: Log> Shard<L> {
         let paced = part.bucket.rate(self.pace.steady(now_ms));
         let paced = paced.map_or(most, |rate| (rate / CLAIMED_PART_OF_A_SECOND).max(1));
         part.ahead = part.ahead.min(paced.max(CLAIMED_AHEAD_MIN));
-        let ahead = part.ahead.min(paced);
+        let fair = window.saturating_mul(u32::from(part.broadcast.terms.pace.weight)).min(most);
+        let ahead = part.ahead.max(fair).min(paced);
         if part.slice.life() != Life::Running {
             return;
         }
@@ -458,6 +461,18 @@ impl<L: Log> Shard<L> {
         }
         Look::Enter(row, older)
     }
+}
+
+/// For each class the most that one of its broadcasts claims ahead for each of its weight: all of
+/// them may have as much. Where commits are what rows wait for, shares are as windows are; and who
+/// begins beside another is not held back until its own window has grown.
+fn windows_of(parts: &[Part]) -> [u32; Class::BY_WEIGHT.len()] {
+    let mut windows = [0; Class::BY_WEIGHT.len()];
+    for part in parts.iter().filter(|part| part.slice.life() == Life::Running) {
+        let window = &mut windows[class_place(part.broadcast.terms.class)];
+        *window = (*window).max(part.ahead / u32::from(part.broadcast.terms.pace.weight).max(1));
+    }
+    windows
 }
 
 /// What becomes of a row whose turn has come.
