@@ -1,6 +1,6 @@
 //! Status reports that no push of the shard asked for.
 
-use hayauma::network::port::{AttemptHandle, AttemptSlot, Network, Outcome, StatusReport};
+use hayauma::network::port::{AttemptHandle, AttemptOutcome, AttemptSlot, Network, StatusReport};
 use std::collections::VecDeque;
 use tests::lone_shard::{LoneShard, START_MS, Setup, msn};
 use tests::push::{Body, XPID};
@@ -35,7 +35,7 @@ impl Network for Full {
         unreachable!("no slot was given")
     }
 
-    fn poll(&mut self, _: EvenMs) -> Option<Outcome<'_>> {
+    fn poll(&mut self, _: EvenMs) -> Option<AttemptOutcome<'_>> {
         None
     }
 
@@ -57,14 +57,8 @@ impl Network for Full {
 fn report(phone: &str, reference: u8) -> Vec<u8> {
     let recipient = Address::numeric(TYPE_UNKNOWN_ISDN, phone.as_bytes()).expect("an address");
     let civil = calendar::jst(START_MS);
-    let scts = relay::scts_jst(
-        civil.year,
-        civil.month,
-        civil.day,
-        civil.hour,
-        civil.minute,
-        civil.second,
-    );
+    let scts =
+        relay::scts_jst(civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second);
     let mut tpdu = vec![0; 64];
     let written = relay::status_report_for(reference, &recipient, &scts, &scts, 0, &mut tpdu);
     tpdu.truncate(written.expect("room for it"));
