@@ -342,12 +342,8 @@ fn describe(record: &Record<'_>, text: &mut String) {
             plural(u64::from(notified.tries.to_native()), "try", "tries"),
         ),
         Record::Key(key) => {
-            writeln!(
-                text,
-                "{name} ended {} code {:04}",
-                time(key.ended_ms.to_native()),
-                key.code.to_native()
-            )
+            let (ended, code) = (time(key.ended_ms.to_native()), key.code.to_native());
+            writeln!(text, "{name} ended {ended} code {code:04}")
         }
         Record::Held(held) => describe_held(name, &held.to_native(), text),
         Record::Handed(handed) => describe_handed(name, &handed.to_native(), text),

@@ -27,6 +27,8 @@ fn shown(code: &[TokenTree]) -> Vec<String> {
         if is_type
             && is_shown
             && let Some(name) = words.get(at + 1)
+            // A macro's `$name` is none.
+            && name != "$"
         {
             found.push(name.clone());
         }

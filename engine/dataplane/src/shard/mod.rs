@@ -142,6 +142,8 @@ pub struct Shard<L = BillingLog> {
     names: Arc<Names>,
     /// Why answers are not what they seem: see [`replicated::doubt`].
     doubts: u8,
+    /// Each start begins elsewhere: from 0 again, a clock that was set back would give a push what
+    /// another had.
     message_reference: u8,
     /// The first push that was accepted since this start has this id or a later one.
     first_of_run: u64,

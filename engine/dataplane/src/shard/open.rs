@@ -89,16 +89,14 @@ impl<L: Log> Shard<L> {
     ) -> Result<(Self, ShardReport), OpenError> {
         let Ground { directory, storage, mut billing, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
-        let (center_ms, progress) = (pace.center(now_ms), &*config.progress);
-        let recovery = begin_recovery(config, mutation, center_ms);
+        let recovery = begin_recovery(config, mutation, pace.center(now_ms));
         let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
         let (mut journal, report, read) = read_back(reading, config, &directory, storage)?;
         let Read { recovery, entered, waiting, moved_before, ids, untold } = read;
-        progress.enter(OpenStage::Restoring);
+        config.progress.enter(OpenStage::Restoring);
         let broadcasts = hold_live(&mut journal, &recovery, untold, mutation);
-        let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
+        let core = recovery.finish(pace.center(now_ms)).map_err(OpenError::TooManyPushes)?;
         let (owed, billed) = owed_of(entered, journal.appended());
-        let first_of_run = journal.next_sequence();
         let shard = Self {
             number: config.number,
             shards: config.shards,
@@ -111,6 +109,7 @@ impl<L: Log> Shard<L> {
             older_until_ms: older_until(config, &pace, now_ms),
             ids: ids.of_live(&core),
             core,
+            first_of_run: journal.next_sequence(),
             journal,
             billing,
             owed,
@@ -123,9 +122,7 @@ impl<L: Log> Shard<L> {
             intake_paused: false,
             names: Arc::default(),
             doubts: 0,
-            // From 0 again, a clock that was set back would give a push what another had.
             message_reference: mix(reference_seed) as u8,
-            first_of_run,
             concatenation_reference: 0,
             reference_seed,
             mutation,
