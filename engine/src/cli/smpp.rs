@@ -35,7 +35,7 @@ pub(super) enum SmppCommand {
     ///
     /// No password is shown; texts and whole numbers of phones are with --content, which takes the
     /// role admin.
-    Trace(TraceArguments),
+    Trace(Box<TraceArguments>),
 }
 
 /// Arguments of `hayauma smpp trace`.

@@ -64,7 +64,7 @@ impl Answers {
                 seen >= wanted
             });
             // What is above all bounds took at least as long as the last.
-            bucket.or(counts.last()).map_or(0, |(bound, _)| (bound * 1e6).round() as u64)
+            bucket.or_else(|| counts.last()).map_or(0, |(bound, _)| (bound * 1e6).round() as u64)
         };
         if answers == 0 {
             return AnswersBeside::default();

@@ -35,7 +35,7 @@ impl BroadcastDocument {
     /// No attempt from then on, Unix milliseconds; of what was started.
     pub fn deadline_now(&self) -> Option<u64> {
         let set = self.pace.as_ref().and_then(|set| set.deadline_ms);
-        set.or(self.started.as_ref().map(|start| start.deadline_ms))
+        set.or_else(|| self.started.as_ref().map(|start| start.deadline_ms))
     }
 }
 
