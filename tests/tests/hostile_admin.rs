@@ -69,6 +69,8 @@ const ROUTES: &[(&str, &str, Takes)] = &[
             r#"{"do":"add","name":"a","settings":{"hosts":["127.0.0.1:1"],"system_id":"a"}}"#,
         ),
     ),
+    ("POST", "/smpp/trace", Takes::Document(r#"{"xpid":"00100000001"}"#)),
+    ("GET", "/smpp/trace", Takes::Parameters("after=0")),
     ("GET", "/tokens", Takes::Nothing),
     ("POST", "/tokens", Takes::Document(r#"{"name":"ops","roles":["read"]}"#)),
     ("DELETE", "/tokens/{name}", Takes::Parameters("older=false")),

@@ -58,6 +58,7 @@ pub(super) fn body_of(rule: &PathRule) -> &'static str {
             r#"{"do":"add","name":"a","settings":{"hosts":["127.0.0.1:1"],"system_id":"a"}}"#
         }
         ("POST", "/tokens") => r#"{"name":"another","roles":["read"]}"#,
+        ("POST", "/smpp/trace") => r#"{"xpid":"00100000001"}"#,
         ("POST", "/backups") => r#"{"target":"/mnt/copy"}"#,
         ("POST", "/lists") => r#"{"name":"All","purpose":"warnings","consent":"the law"}"#,
         ("POST", "/lists/forget") => r#"{"msn":"09012345678"}"#,

@@ -222,6 +222,7 @@ fn act_of(rule: &PathRule) -> String {
         ("DELETE", "/tokens/{name}") => "token remove another",
         ("POST", "/carriers") => "carrier add a",
         ("POST", "/backups") => "queue backup",
+        ("POST", "/smpp/trace") => "smpp trace of the customer 00100000001",
         ("POST", "/lists") => "list create",
         ("DELETE", "/lists/{list}") => "list remove li-1",
         (_, "/lists/{list}/versions") => "list import li-1 begins",
@@ -245,7 +246,9 @@ fn act_of(rule: &PathRule) -> String {
 
 /// Orders that change nothing that stands, that are told when they have ended, or of which nobody
 /// knows before what they meet; and the withdrawal of one phone, which the audit does not name.
-const CHANGES_NOTHING: [(&str, &str); 9] = [
+const CHANGES_NOTHING: [(&str, &str); 11] = [
+    ("POST", "/lists/forget"),
+    ("POST", "/smpp/trace"),
     ("POST", "/contracts/import"),
     ("POST", "/notifications/replay"),
     ("POST", "/notifications/discard"),

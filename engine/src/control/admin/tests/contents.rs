@@ -87,6 +87,7 @@ impl Port {
 fn targets(path: &str, list: &str, broadcasts: &[String; 3]) -> Vec<String> {
     let path = path.replace("{xpid}", "00100000001").replace("{list}", list);
     let path = path.replace("{template}", "flood").replace("{msn}", PHONE);
+    let path = path.replace("{version}", "1");
     let path = match path.as_str() {
         "/warnings" => path + "?source=town",
         "/pushes" => path + &format!("?msn={PHONE}"),
