@@ -15,6 +15,8 @@ const GIVEN: &str = "/dev/shm";
 /// What is larger is no small one: filling it takes memory that others need.
 const GIVEN_MEBIBYTES_MAX: u64 = 256;
 const MEBIBYTE: u64 = 1 << 20;
+/// What [`SmallDevice::take`] leaves.
+pub const TAKEN: &str = "taken";
 
 /// A file system of some MiB in memory; it lasts as long as this value. It is mounted in a
 /// namespace of its own, which most hosts let every user have; where this one does not, as in a
@@ -135,7 +137,7 @@ impl SmallDevice {
     /// # Panics
     /// When there are not so many.
     pub fn take(&self, mebibytes: u64) {
-        let file = File::create(self.path("taken")).expect("room for a name");
+        let file = File::create(self.path(TAKEN)).expect("room for a name");
         let taken = fallocate(&file, FallocateFlags::empty(), 0, mebibytes * MEBIBYTE);
         taken.expect("room for so many");
     }

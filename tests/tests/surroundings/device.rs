@@ -7,7 +7,7 @@ use tests::engine::Finished;
 use tests::push::{Body, XPID};
 use tests::recorder::Recorder;
 use tests::site::Site;
-use tests::small_device::SmallDevice;
+use tests::small_device::{SmallDevice, TAKEN};
 
 #[test]
 fn a_sync_that_fails_answers_9002_and_ends_the_engine_with_its_own_status() {
@@ -176,9 +176,7 @@ fn a_device_that_fills_up_refuses_pushes_and_goes_on_with_what_it_has() {
         );
     }
     // Somebody makes room on the device: it is used without a restart.
-    let ballast =
-        format!("/proc/{}/root{}", engine.pid(), site.path("small").join("ballast").display());
-    std::fs::remove_file(&ballast).expect("the ballast in the engine's own mount namespace");
+    std::fs::remove_file(device.path(TAKEN)).expect("what somebody else has taken");
     let before = accepted;
     tests::wait::until_true("pushes accepted again", || {
         match connection.ask(&push(accepted).request()).code().as_str() {
