@@ -39,6 +39,8 @@ pub fn look(data_dir: &Path, takes_over: bool) -> io::Result<Option<&'static str
     let here = here(data_dir)?;
     let path = data_dir.join(ORIGIN_FILE);
     let told = match fs::read_to_string(&path) {
+        // A power cut left it so: a copy has what the original said.
+        Ok(told) if told.is_empty() => None,
         Ok(told) => Some(told),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
@@ -93,6 +95,8 @@ mod tests {
         assert_eq!(look(&copy, false).expect("readable"), why, "until somebody says so");
         assert_eq!(look(&copy, true).expect("readable"), None);
         assert_eq!(look(&copy, false).expect("readable"), None);
+        fs::write(copy.join(ORIGIN_FILE), "").expect("written");
+        assert_eq!(look(&copy, false).expect("readable"), None, "a power cut is no copy");
         mark_backup(&copy).expect("written");
         assert_eq!(look(&copy, false).expect("readable"), Some("it is a backup"));
         let other = "machine 0000000000000000\ndirectory 1\n";

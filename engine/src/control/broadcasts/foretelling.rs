@@ -188,7 +188,7 @@ mod tests {
         assert_eq!((forecast.beside.len(), forecast.network_per_second), (0, None));
         let live = bench.started("live", r#""pace":{"weight":3},"#);
         let forecast = checked(&bench, "b", "");
-        assert_eq!(forecast.beside, [live.clone()]);
+        assert_eq!(forecast.beside, std::slice::from_ref(&live));
         assert_eq!((forecast.limited_by.as_str(), forecast.seconds.len()), ("unknown", 0));
         // It has shown what the network takes: a thousand a second until the last tenth.
         {

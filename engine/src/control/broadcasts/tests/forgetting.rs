@@ -34,8 +34,12 @@ fn what_became_of_a_forgotten_phone_is_not_known_and_of_all_others_as_before() {
     let running = bench.started("b", "");
     let before = outcomes(&bench, &broadcast);
     let forgotten = bench.desk.forget(phone(3)).expect("forgotten");
-    assert_eq!(forgotten.broadcasts, [broadcast.clone()]);
-    assert_eq!(forgotten.remaining, [running.clone()], "what runs keeps its rows, and is named");
+    assert_eq!(forgotten.broadcasts, std::slice::from_ref(&broadcast));
+    assert_eq!(
+        forgotten.remaining,
+        std::slice::from_ref(&running),
+        "what runs keeps its rows, and is named"
+    );
     let rest: Vec<_> = before.into_iter().filter(|(msn, _)| *msn != phone(3).value()).collect();
     assert_eq!(outcomes(&bench, &broadcast), rest);
     bench.restart(|_| true);
