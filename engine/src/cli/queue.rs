@@ -295,6 +295,15 @@ fn history(
     Ok(text)
 }
 
+/// What a Progress record says of an attempt that may be under way.
+fn begun_text(begun: u8) -> &'static str {
+    match begun {
+        Progress::NOT_BEGUN => "",
+        Progress::BEGUN_FOR_GOOD => " attempt begun, and none after it",
+        _ => " attempt begun",
+    }
+}
+
 /// One line about a record. Never the text of a message.
 fn describe(record: &Record<'_>, text: &mut String) {
     let name = record.kind().name();
@@ -317,11 +326,7 @@ fn describe(record: &Record<'_>, text: &mut String) {
             progress.delivered_mask.to_native(),
             progress.code.to_native(),
             if progress.in_doubt { " in doubt" } else { "" },
-            match progress.begun {
-                Progress::NOT_BEGUN => "",
-                Progress::BEGUN_FOR_GOOD => " attempt begun, and none after it",
-                _ => " attempt begun",
-            },
+            begun_text(progress.begun),
         ),
         Record::Ended(ended) => writeln!(
             text,

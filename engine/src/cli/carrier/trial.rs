@@ -197,8 +197,8 @@ impl TestCommand {
         let taken = match (before, self.company()) {
             (Some(before), Some(after)) if after > before => {
                 "a receipt that the engine does not know has come meanwhile to one of its \
-                 sessions, which are bound with the same account: it was probably this one, so try \
-                 with the carrier paused and rebound; "
+                 sessions, which are bound with the same account: it was probably this one, so \
+                 try while the engine is not bound; "
             }
             (_, Some(_)) => {
                 "the carrier may have given it to a session of the engine, which is bound with the \
