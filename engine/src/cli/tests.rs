@@ -415,7 +415,7 @@ const RECORDED: [(&str, &str); 17] = [
     ("queue backup", "queue backup"),
 ];
 /// Orders to a running engine, whose acts the table of paths holds.
-const ENGINES_ALONE: [&str; 24] = [
+const ENGINES_ALONE: [&str; 25] = [
     "area load",
     "broadcast approve",
     "broadcast cancel",
@@ -437,6 +437,7 @@ const ENGINES_ALONE: [&str; 24] = [
     "network set",
     "notify discard",
     "notify replay",
+    "smpp trace",
     "source remove",
     "source set",
     "template put",
