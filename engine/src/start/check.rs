@@ -408,7 +408,7 @@ mod tests {
     fn every_finding_that_is_not_good_names_a_remedy() {
         let directory = tempfile::tempdir().expect("a directory");
         let findings = examine(&config(directory.path()));
-        assert_eq!(findings.len(), 18);
+        assert_eq!(findings.len(), 19);
         for finding in &findings {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");

@@ -185,10 +185,8 @@ fn a_shard_that_is_silent_is_waited_for_once_and_keeps_contracts_from_no_other()
 
 #[test]
 fn what_a_partition_that_goes_elsewhere_was_owed_is_owed_no_more() {
-    let ports = Ports::of_nobody(1, 1);
-    ports.holders.set(0, Holder::Thread(0));
-    fill(&ports.threads[0]);
-    let (_threads, handle) = idle(1, SHORT);
+    let (threads, handle) = idle(1, SHORT);
+    fill(&threads[0]);
     let rows = contracts(1);
     assert_eq!(handle.add_contracts(&rows), Err(ControlError::Owed));
     handle.ports.holders.set(0, Holder::Node(1));

@@ -3,9 +3,8 @@
 //!
 //! Files come first: every segment of the journal may be open. So do the engine's own calls: to
 //! carriers, which may be added while it runs, and to servers of broadcasts. Of the rest the admin
-//! doors have a
-//! small share, customers of SMPP an eighth where there is a port for them, and notification
-//! connections a quarter; push clients have what is left, up to `--connections-max`.
+//! doors have a small share, customers of SMPP an eighth where there is a port for them, and
+//! notification connections a quarter; push clients have what is left, up to `--connections-max`.
 
 use crate::control::webhooks::CALLS_MAX;
 use crate::io::limits::SMPP_SESSIONS_MAX;
