@@ -12,6 +12,7 @@ use std::{fs, io};
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage};
 use super::refusal::{BroadcastRefusal, STATE, refused};
+use super::sight::XpidSight;
 use super::versions::of_version_word;
 
 /// How often it is looked for, in milliseconds.
@@ -116,6 +117,9 @@ impl BroadcastDesk {
             self.retire_versions(list, &[version]);
             return Ok(());
         }
+        if self.list(broadcast).is_ok_and(|list| list.is_of_one) {
+            return self.remove_list(broadcast, &XpidSight::whole()).map(drop);
+        }
         let document = self.standing().entry(broadcast)?.document.clone();
         match document.stage {
             Stage::Ended if document.started.is_some() => self.retire_rows(&document),
@@ -154,6 +158,7 @@ impl BroadcastDesk {
         };
         aged.extend(drafts.into_iter().filter(is_left));
         aged.extend(self.old_versions(now_ms));
+        aged.extend(self.lists_over(now_ms));
         aged
     }
 

@@ -50,6 +50,9 @@ pub struct ListDocument {
     /// The XPIDs that may use it; none: all, for tokens that are bound to none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub xpids: Vec<String>,
+    /// It came with a broadcast, and goes when nothing stands on it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_one: bool,
     /// Its versions, oldest first.
     pub versions: Vec<VersionDocument>,
 }

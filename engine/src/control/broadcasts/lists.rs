@@ -38,6 +38,8 @@ const VERSIONS_KEPT: usize = 5;
 const RETRACTABLE_MS: u64 = 7 * 24 * 3_600 * 1_000;
 /// Lists that there may be.
 const LISTS_MAX: usize = 1_000;
+/// And of one XPID: nobody fills the places of all.
+const LISTS_OF_ONE_MAX: usize = 200;
 
 /// A piece of a file on its way in; without the end it was cut off.
 pub(super) enum Piece {
@@ -107,6 +109,60 @@ impl BroadcastDesk {
 
     /// Makes a list without versions.
     pub(super) fn make_list(&self, wanted: ListWanted) -> Result<ListDocument, BroadcastRefusal> {
+        self.make_list_as(wanted, false)
+    }
+
+    /// Makes one that comes with a broadcast; the oldest such that nothing stands on makes room.
+    pub(super) fn make_list_of_one(
+        &self,
+        wanted: ListWanted,
+    ) -> Result<ListDocument, BroadcastRefusal> {
+        if self.has_room_for_list(&wanted.xpids).is_err()
+            && let Some(oldest) = self.lists_over(clock::unix_ms()).first()
+        {
+            self.remove_list(oldest, &XpidSight::whole())?;
+        }
+        self.make_list_as(wanted, true)
+    }
+
+    /// Whether there may be one more list, of these XPIDs.
+    fn has_room_for_list(&self, xpids: &[String]) -> Result<(), BroadcastRefusal> {
+        let standing = self.standing();
+        let is_of_one = |list: &&ListDocument| list.xpids.iter().any(|xpid| xpids.contains(xpid));
+        if standing.lists.len() >= LISTS_MAX {
+            return Err(refused(STATE, format!("there are {LISTS_MAX} lists: remove one")));
+        }
+        if standing.lists.values().filter(is_of_one).count() >= LISTS_OF_ONE_MAX {
+            let sentence = format!("an XPID has {LISTS_OF_ONE_MAX} lists at most: remove one");
+            return Err(refused(STATE, sentence));
+        }
+        Ok(())
+    }
+
+    /// Lists that came with a broadcast and are not needed any more, the oldest first.
+    pub(super) fn lists_over(&self, now_ms: u64) -> Vec<String> {
+        let standing = self.standing();
+        let documents = || standing.broadcasts.values().map(|entry| &entry.document);
+        let is_needed = |list: &ListDocument| {
+            documents().any(|document| {
+                stands_on_lists(document, now_ms) && names_list(document, &list.list)
+            })
+        };
+        // What is being taken in, or was a moment ago, is about to be stood on.
+        let is_young = |list: &ListDocument| {
+            let at_ms = list.versions.last().map_or(u64::MAX, |last| last.at_ms);
+            now_ms.saturating_sub(at_ms) <= CHECK_HOLDS_MS
+        };
+        let lists = standing.lists.values().filter(|list| list.is_of_one);
+        let over = lists.filter(|list| !is_young(list) && !is_needed(list));
+        over.map(|list| list.list.clone()).collect()
+    }
+
+    fn make_list_as(
+        &self,
+        wanted: ListWanted,
+        is_of_one: bool,
+    ) -> Result<ListDocument, BroadcastRefusal> {
         let ListWanted { name, purpose, consent, parameters, xpids } = wanted;
         if name.is_empty() || name.chars().nth(100).is_some() || name.chars().any(is_hidden) {
             return Err(wrong("give the list a name of 1 to 100 characters that can be seen"));
@@ -125,12 +181,12 @@ impl BroadcastDesk {
             return Err(wrong(sentence));
         }
         check_xpids(&xpids, &purpose)?;
+        self.has_room_for_list(&xpids)?;
+        let list = new_identifier("li");
+        let versions = Vec::new();
+        let document =
+            ListDocument { list, name, purpose, consent, parameters, xpids, is_of_one, versions };
         let mut standing = self.standing();
-        if standing.lists.len() >= LISTS_MAX {
-            return Err(refused(STATE, format!("there are {LISTS_MAX} lists: remove one")));
-        }
-        let (list, versions) = (new_identifier("li"), Vec::new());
-        let document = ListDocument { list, name, purpose, consent, parameters, xpids, versions };
         self.shelf.begin_list(&document.list, &document)?;
         standing.lists.insert(document.list.clone(), document.clone());
         Ok(document)

@@ -93,7 +93,8 @@ pub(super) async fn send(
     let judged = manifest.clone();
     let wanted = beside(Arc::clone(&desk), move |desk| desk.may_send(&sight, &judged)).await?;
     let line = Act::new("list create").after(&wanted);
-    let made = act(&caller, Arc::clone(&desk), line, move |desk, _| desk.make_list(wanted)).await?;
+    let made =
+        act(&caller, Arc::clone(&desk), line, move |desk, _| desk.make_list_of_one(wanted)).await?;
     let (list, by) = (made.list, caller.name.clone());
     let wanted = ImportWanted { list: list.clone(), base: None, may_be_empty: false, options, by };
     // Whether the sender is still there or not, nothing is left half done.

@@ -75,6 +75,41 @@ fn a_crash_while_a_row_is_forgotten_leaves_all_of_a_broadcast_or_all_but_that() 
 }
 
 #[test]
+fn a_list_that_came_with_a_broadcast_goes_when_nothing_stands_on_it() {
+    let mut bench = Bench::new(1, 10);
+    let wanted = ListWanted { name: "for a".to_owned(), ..ListWanted::default() };
+    let own = bench.desk.make_list_of_one(wanted).expect("a list").list;
+    let stays = std::mem::replace(&mut bench.list, own.clone());
+    bench.import("msn,area\n09000000001,13101\n");
+    let broadcast = bench.started("a", "");
+    bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    bench.desk.look(Now::read().steady).expect("kept");
+    let now_ms = host::clock::unix_ms();
+    let is_there = |list: &str| bench.desk.list(list).is_ok();
+    bench.desk.retire(now_ms + 6 * DAY_MS, 0);
+    bench.desk.retire(now_ms + 7 * DAY_MS - 60_000, 2 * DAY_MS);
+    assert!(is_there(&own), "it may have to be taken back");
+    bench.desk.retire(now_ms + 8 * DAY_MS, 3 * DAY_MS);
+    bench.desk.retire(now_ms + 9 * DAY_MS, 4 * DAY_MS);
+    assert_eq!((is_there(&own), is_there(&stays)), (false, true));
+}
+
+#[test]
+fn an_xpid_fills_the_places_of_no_others_lists() {
+    let bench = Bench::new(1, 1);
+    let make = |xpid: &str| {
+        let xpids = vec![xpid.to_owned()];
+        bench.desk.make_list(ListWanted { name: "x".to_owned(), xpids, ..ListWanted::default() })
+    };
+    for _ in 0..200 {
+        make("00100000001").expect("there is room");
+    }
+    let refusal = make("00100000001").expect_err("too many");
+    assert!(refusal.sentence.contains("200 lists"), "{}", refusal.sentence);
+    make("00100000002").expect("others have room");
+}
+
+#[test]
 fn a_version_goes_a_month_after_another_took_its_place_unless_something_stands_on_it() {
     let bench = Bench::new(1, 10);
     let numbers = || {
