@@ -415,7 +415,7 @@ const RECORDED: [(&str, &str); 17] = [
     ("queue backup", "queue backup"),
 ];
 /// Orders to a running engine, whose acts the table of paths holds.
-const ENGINES_ALONE: [&str; 25] = [
+const ENGINES_ALONE: [&str; 28] = [
     "area load",
     "broadcast approve",
     "broadcast cancel",
@@ -426,6 +426,7 @@ const ENGINES_ALONE: [&str; 25] = [
     "broadcast reject",
     "broadcast resume",
     "broadcast retract",
+    "broadcast send",
     "broadcast start",
     "broadcast update",
     "broadcast wave",
@@ -433,7 +434,9 @@ const ENGINES_ALONE: [&str; 25] = [
     "cap send",
     "carrier rebind",
     "list create",
+    "list forget",
     "list import",
+    "list take",
     "network set",
     "notify discard",
     "notify replay",
@@ -445,7 +448,7 @@ const ENGINES_ALONE: [&str; 25] = [
 /// Makes what is kept by other servers, before any engine has a directory and an audit.
 const ELSEWHERE: &str = "cluster init";
 /// Commands that change nothing that is kept.
-const LOOKS: [&str; 43] = [
+const LOOKS: [&str; 45] = [
     "area list",
     "area match",
     "audit verify",
@@ -473,6 +476,8 @@ const LOOKS: [&str; 43] = [
     "contract list",
     "doctor",
     "list check",
+    "list refused",
+    "list row",
     "list show",
     "notify list",
     "push show",

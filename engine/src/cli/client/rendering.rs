@@ -55,7 +55,7 @@ pub(super) fn render_one(document: &ClientDocument) -> String {
         ("line state required", yes_no(document.line_state)),
         ("in doubt", doubt_text(document.in_doubt)),
         ("broadcasts", document.broadcasts.word().to_owned()),
-        ("yen per short message", document.segment_price.clone().unwrap_or_else(|| "-".to_owned())),
+        ("yen per segment", document.segment_price.clone().unwrap_or_else(|| "-".to_owned())),
         ("binds by SMPP", account_text(document)),
     ];
     table::render(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[])

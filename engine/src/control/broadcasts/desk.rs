@@ -436,6 +436,7 @@ impl BroadcastDesk {
             ordered: None,
             pace: None,
             paces: Vec::new(),
+            forgotten: 0,
             waves: Vec::new(),
             retracting: None,
             ended: None,

@@ -417,6 +417,9 @@ pub struct BroadcastDocument {
     /// Its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndDocument>,
+    /// Rows of phones that were forgotten since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgotten: u64,
     /// It was over for so long that nothing but its report is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rows_are_gone: bool,

@@ -240,6 +240,7 @@ fn damaged_progress(broadcast: &str, why: &str) -> Option<ProgressDocument> {
         ordered: None,
         pace: None,
         paces: Vec::new(),
+        forgotten: 0,
         waves: Vec::new(),
         retracting: None,
         ended: None,

@@ -219,6 +219,7 @@ impl BroadcastDesk {
         let mut standing = self.standing();
         // This rename decides which of the two counts; a start makes up for the next.
         let kept = self.alter_in(&mut standing, broadcast, |document| {
+            document.forgotten += 1;
             before = document.check.as_mut().map(|check| std::mem::replace(&mut check.file, file));
             Ok(())
         });

@@ -206,13 +206,14 @@ impl HttpBody for Rest {
                 Place::Behind if this.parts.cutter.held.len() >= 2 => {
                     this.place = Place::Over;
                     if this.parts.cutter.held.starts_with(b"--") {
-                        return Poll::Ready(None);
+                        continue;
                     }
                     let error = axum::Error::new("nothing may stand behind the list");
                     return Poll::Ready(Some(Err(error)));
                 }
                 Place::Behind => {}
-                Place::Over => return Poll::Ready(None),
+                // What stands behind is heard and dropped: only then has the body ended.
+                Place::Over => this.parts.cutter.held.clear(),
             }
             match ready!(Pin::new(&mut this.parts.body).poll_frame(context)) {
                 Some(Ok(frame)) => {
@@ -221,6 +222,7 @@ impl HttpBody for Rest {
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None if this.place == Place::Over => return Poll::Ready(None),
                 None => {
                     let error = axum::Error::new(cut_off().sentence);
                     return Poll::Ready(Some(Err(error)));

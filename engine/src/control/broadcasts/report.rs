@@ -99,7 +99,7 @@ impl BroadcastDesk {
             program: format!("hayauma {}", env!("CARGO_PKG_VERSION")),
             cpus: std::thread::available_parallelism().map_or(0, usize::from),
             shards: self.engine.shards(),
-            adds_up: snapshot.adds_up && counted == snapshot.targeted,
+            adds_up: snapshot.adds_up && counted + document.forgotten == snapshot.targeted,
             audit: self.acts.extract(&self.names_of(broadcast)?)?,
             driver: self.engine.driver().word().to_owned(),
             billed: BilledRows { recipients: billed, segments: snapshot_segments },

@@ -264,7 +264,8 @@ impl Entry {
                 paused_ms: reach.paused_ms(),
             },
             rate,
-            breakdown: tally.map(|tally| breakdown(tally, targeted, areas_max)),
+            breakdown: tally
+                .map(|tally| breakdown(tally, targeted - document.forgotten, areas_max)),
             doubts: self.doubts(),
             warnings: few_reached(document).chain(some_warnings(document)).collect(),
             stopped_by: self.stopped_by(),

@@ -11,8 +11,8 @@ const OTHERS: &str = "00100000002";
 fn manifest(xpid: &str, reqid: &str, list: &str) -> String {
     format!(
         r#"{{"xpid":"{xpid}","sender":"Town","class":"01","reqid":"{reqid}","legs":[{{"audience":
-        {{"list":"{list}","areas":["13101"]}},"texts":{{"variants":{{"en":"{reqid}"}},
-        "fallback":["en"]}}}}]}}"#
+        {{"list":"{list}","areas":["13101"]}},"texts":
+        {{"variants":{{"en":"{reqid}"}},"fallback":["en"]}}}}]}}"#
     )
 }
 

@@ -109,7 +109,7 @@ fn targets(path: &str, list: &str, broadcasts: &[String; 3]) -> Vec<String> {
 fn no_answer_holds_what_its_reader_may_not_see() {
     let port = Port::open();
     let client = r#"{"xpid":"00100000001","client":"City","classes":["standard"],
-        "senders":["Town"]}"#;
+        "senders":["Town"],"broadcasts":"class"}"#;
     assert_eq!(port.send("POST", "/clients", client).0, 201);
     let contract = format!(r#"{{"xpid":"00100000001","msns":["{PHONE}"]}}"#);
     assert_eq!(port.send("POST", "/contracts", contract).0, 200);
