@@ -19,7 +19,11 @@ fn fill(port: &ThreadPort) {
 /// So many threads of which none takes a message by itself, and a handle that waits so long for
 /// each.
 fn idle(threads: usize, patience: Duration) -> (Vec<Arc<ThreadPort>>, Arc<EngineHandle>) {
-    let ports = Ports::new(threads, threads);
+    idle_of(Ports::new(threads, threads), patience)
+}
+
+/// As [`idle`], of these threads.
+fn idle_of(ports: Ports, patience: Duration) -> (Vec<Arc<ThreadPort>>, Arc<EngineHandle>) {
     let threads = ports.threads.clone();
     let names = HostNames::new(Hanging, INTERVALS);
     let registry = Arc::new(Registry::new(Vec::new()));
@@ -185,7 +189,8 @@ fn a_shard_that_is_silent_is_waited_for_once_and_keeps_contracts_from_no_other()
 
 #[test]
 fn what_a_partition_that_goes_elsewhere_was_owed_is_owed_no_more() {
-    let (threads, handle) = idle(1, SHORT);
+    let (threads, handle) = idle_of(Ports::of_nobody(1, 1), SHORT);
+    handle.ports.holders.set(0, Holder::Thread(0));
     fill(&threads[0]);
     let rows = contracts(1);
     assert_eq!(handle.add_contracts(&rows), Err(ControlError::Owed));
