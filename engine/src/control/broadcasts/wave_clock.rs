@@ -20,7 +20,7 @@ impl WaveClock {
     /// So many waves are open, and it runs or it does not.
     pub(super) fn look(&mut self, open: u8, runs: bool, now: SteadyMs) {
         if open != self.open {
-            *self = Self { open, ..Self::default() };
+            *self = Self { open, retry: self.retry, ..Self::default() };
         }
         let since_ms = self.seen.map_or(0, |seen| now.since(seen));
         self.ran_ms += since_ms;
