@@ -448,10 +448,13 @@ fn an_import_in_which_the_engine_dies_has_its_end_in_the_audit() {
     drop(stream);
     let engine = site.start();
     let lines = audit();
-    assert_eq!(lines.matches(&act("not done: ")).count(), 1, "{lines}");
+    // A kill behind the writing of the begin's line may leave that line uncounted, and so with a
+    // line of its own.
+    let end = format!("{}\"", act("not done: "));
+    assert_eq!(lines.matches(&end).count(), 1, "{lines}");
     engine.stop();
     let engine = site.start();
-    assert_eq!(audit().matches(&act("not done: ")).count(), 1, "once");
+    assert_eq!(audit().matches(&end).count(), 1, "once");
     site.must(&["audit", "verify"]);
     engine.stop();
 }

@@ -172,11 +172,12 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// The engine is stopping or the shard does not answer.
     fn withdraw_recipient(&self, ordinal: u32, msn: Msn) -> Result<Option<Code>, ControlError>;
-    /// The outcomes of a broadcast are kept: the shards forget it.
+    /// The outcomes of a broadcast are kept: the shards forget it; with `remembered`, those that
+    /// remember it as over.
     ///
     /// # Errors
     /// A shard did not take it: all others have.
-    fn forget_broadcast(&self, ordinal: u32) -> Result<(), ControlError>;
+    fn forget_broadcast(&self, ordinal: u32, remembered: bool) -> Result<(), ControlError>;
     /// A broadcast is over: for a day the shards know its rows when a request means one.
     ///
     /// # Errors

@@ -216,8 +216,12 @@ impl FakeBroadcasts {
         answered(&shards).map(|()| is_known)
     }
 
-    fn forget(&self, ordinal: u32) -> Result<(), ControlError> {
-        self.each(|shard| drop(shard.known.remove(&ordinal)))
+    fn forget(&self, ordinal: u32, remembered: bool) -> Result<(), ControlError> {
+        self.each(|shard| {
+            if !remembered || shard.past.contains_key(&ordinal) {
+                shard.known.remove(&ordinal);
+            }
+        })
     }
 
     /// Tells all that take something.
@@ -450,8 +454,8 @@ impl Engine for FakeEngine {
         Ok(is_known.then_some(Code::ACCEPTED))
     }
 
-    fn forget_broadcast(&self, ordinal: u32) -> Result<(), ControlError> {
-        self.broadcasts.forget(ordinal)
+    fn forget_broadcast(&self, ordinal: u32, remembered: bool) -> Result<(), ControlError> {
+        self.broadcasts.forget(ordinal, remembered)
     }
 
     fn remember_broadcast(&self, past: &Arc<PastBroadcast>) -> Result<(), ControlError> {

@@ -32,8 +32,8 @@ pub enum BroadcastMessage {
     Paced { ordinal: u32, pace: RunningPace, reply: Sender<bool> },
     /// The row of a phone is withdrawn, by its reqid; the answer comes when that is durable.
     Withdrawn { ordinal: u32, msn: Msn, reply: Sender<Option<Code>> },
-    /// Its outcomes are kept elsewhere.
-    Forget(u32),
+    /// Its outcomes are kept elsewhere; with `remembered`, where a shard remembers it.
+    Forget { ordinal: u32, remembered: bool },
     /// It is over, and requests may still mean it.
     Over(Arc<PastBroadcast>),
     /// Who wants none.
@@ -97,7 +97,9 @@ impl WaitingOrders {
                     None => drop(reply.try_send(None)),
                 }
             }
-            BroadcastMessage::Forget(ordinal) => shard.forget_broadcast(ordinal, now_ms),
+            BroadcastMessage::Forget { ordinal, remembered } => {
+                shard.forget_broadcast(ordinal, remembered, now_ms);
+            }
             BroadcastMessage::Over(past) => shard.remember_broadcast(past, now_ms),
             BroadcastMessage::Suppressed(suppression) => shard.suppress(suppression),
             BroadcastMessage::Foresee { xpid, class, msns, reply } => {

@@ -378,8 +378,13 @@ impl<L: Log> Shard<L> {
     }
 
     /// The outcomes of a broadcast that is over are kept elsewhere: the shard forgets it, once the
-    /// books have the events of its rows.
-    pub fn forget_broadcast(&mut self, ordinal: u32, now_ms: WallMs) {
+    /// books have the events of its rows. With `remembered`, only where it remembers it as one that
+    /// is over: requests find its rows.
+    pub fn forget_broadcast(&mut self, ordinal: u32, remembered: bool, now_ms: WallMs) {
+        let is_past = |past: &Arc<PastBroadcast>| past.running.terms.ordinal == ordinal;
+        if remembered && !self.broadcasts.past.iter().any(is_past) {
+            return;
+        }
         if let Some(part) = self.broadcasts.find_mut(ordinal) {
             part.is_forgotten = true;
             let class = class_place(part.broadcast.terms.class);

@@ -229,11 +229,13 @@ impl BroadcastDesk {
     /// The shards hear that a broadcast is over, and that its outcomes are kept.
     pub(super) fn tell_end(&self, document: &BroadcastDocument) -> Result<(), BroadcastRefusal> {
         // Between the two a shard knows it twice, and never not at all.
-        let remembered = self.remember(document, self.asked_for_until_ms(document));
-        let told = remembered.and_then(|()| match &document.started {
-            Some(start) => Ok(self.engine.forget_broadcast(start.ordinal)?),
+        let (is_over, remembered) = self.remember(document, self.asked_for_until_ms(document));
+        // A shard that did not hear the one keeps no other from the second.
+        let forgotten = match &document.started {
+            Some(start) => self.engine.forget_broadcast(start.ordinal, is_over),
             None => Ok(()),
-        });
+        };
+        let told = remembered.and(forgotten.map_err(BroadcastRefusal::from));
         self.note_untold(&document.broadcast, told.as_ref().err().cloned());
         told
     }

@@ -52,7 +52,7 @@ impl BroadcastDesk {
         };
         for document in &ended {
             // What runs and is of its rows asks for longer when it is told.
-            let told = self.remember(document, 0);
+            let (_, told) = self.remember(document, 0);
             self.note_untold(&document.broadcast, told.err());
         }
     }
@@ -87,30 +87,32 @@ impl BroadcastDesk {
             over.map(|(other, _)| other.clone()).collect()
         };
         let until_ms = document.deadline_now().unwrap_or_default();
-        over.iter().try_for_each(|other| self.remember(other, until_ms))
+        over.iter().try_for_each(|other| self.remember(other, until_ms).1)
     }
 
-    /// The shards hear of one that is over, and that rows of it are asked for so long at least.
-    ///
-    /// # Errors
-    /// Some shard did not take it; or rows are asked for and cannot be read.
+    /// The shards hear of one that is over, and that rows of it are asked for so long at least:
+    /// whether they are to remember it, and whether all do. They do not where some shard did not
+    /// take it, or where rows are asked for and cannot be read.
     pub(super) fn remember(
         &self,
         document: &BroadcastDocument,
         wanted_ms: u64,
-    ) -> Result<(), BroadcastRefusal> {
+    ) -> (bool, Result<(), BroadcastRefusal>) {
         match self.past_of(document, wanted_ms) {
-            Ok(Some(past)) => Ok(self.engine.remember_broadcast(&past)?),
-            Ok(None) => Ok(()),
+            Ok(Some(past)) => {
+                let taken = self.engine.remember_broadcast(&past);
+                (true, taken.map_err(BroadcastRefusal::from))
+            }
+            Ok(None) => (false, Ok(())),
             Err(refusal) if wanted_ms > clock::unix_ms() => {
                 let (broadcast, why) = (&document.broadcast, refusal.sentence);
                 let sentence = format!("what became of the rows of {broadcast} is needed: {why}");
-                Err(BroadcastRefusal { sentence, ..refusal })
+                (true, Err(BroadcastRefusal { sentence, ..refusal }))
             }
             Err(refusal) => {
                 let (broadcast, error) = (&document.broadcast, refusal.sentence);
                 tracing::warn!(broadcast, error, "requests do not find its rows any more");
-                Ok(())
+                (false, Ok(()))
             }
         }
     }

@@ -283,8 +283,8 @@ impl Engine for EngineHandle {
         self.taken(&taken)
     }
 
-    fn forget_broadcast(&self, ordinal: u32) -> Result<(), ControlError> {
-        self.tell_each(|| BroadcastMessage::Forget(ordinal))
+    fn forget_broadcast(&self, ordinal: u32, remembered: bool) -> Result<(), ControlError> {
+        self.tell_each(|| BroadcastMessage::Forget { ordinal, remembered })
     }
 
     fn remember_broadcast(&self, past: &Arc<PastBroadcast>) -> Result<(), ControlError> {

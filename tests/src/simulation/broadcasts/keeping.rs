@@ -79,7 +79,7 @@ impl Simulation {
             let past = self.desk.documents[cast].past.clone();
             let shard = self.stations[shard].up();
             past.into_iter().for_each(|past| shard.remember_broadcast(past, wall_ms));
-            shard.forget_broadcast(ordinal, wall_ms);
+            shard.forget_broadcast(ordinal, false, wall_ms);
         }
         self.note(u64::from(ordinal) << 32 | u64::from(doubts));
         if self.desk.documents[cast].plan.is_retracted && !self.is_followed(cast) {
