@@ -235,7 +235,7 @@ impl BroadcastDesk {
             Some(start) => self.engine.forget_broadcast(start.ordinal, is_over),
             None => Ok(()),
         };
-        let told = remembered.and(forgotten.map_err(BroadcastRefusal::from));
+        let told = remembered.and_then(|()| forgotten.map_err(BroadcastRefusal::from));
         self.note_untold(&document.broadcast, told.as_ref().err().cloned());
         told
     }
