@@ -412,7 +412,8 @@ fn prepared(reader: &Reader, document: &BroadcastDocument) -> Markup {
             ))
             " " (retraction.reqid)
         }
-        @for text in texts {
+        // Where they may not be seen, the texts above say so.
+        @for text in texts.filter(|_| reader.sees_texts()) {
             figure .text {
                 blockquote lang=(text.language) { (text.text) }
                 figcaption .muted .small {

@@ -83,6 +83,7 @@ fn a_list_that_came_with_a_broadcast_goes_when_nothing_stands_on_it() {
     bench.import("msn,area\n09000000001,13101\n");
     let broadcast = bench.started("a", "");
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    bench.settle(&broadcast);
     bench.desk.look(Now::read().steady).expect("kept");
     let now_ms = host::clock::unix_ms();
     let is_there = |list: &str| bench.desk.list(list).is_ok();
