@@ -93,7 +93,7 @@ impl BroadcastDesk {
             due.map(|(broadcast, _)| broadcast.clone()).collect()
         };
         for broadcast in &due {
-            match self.let_go(broadcast) {
+            match self.let_go(broadcast, now_ms) {
                 Ok(()) => tracing::info!(
                     broadcast,
                     "what is left of an old broadcast, or a list's old version, went"
@@ -112,13 +112,13 @@ impl BroadcastDesk {
         self.retire_unstarted();
     }
 
-    fn let_go(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+    fn let_go(&self, broadcast: &str, now_ms: u64) -> Result<(), BroadcastRefusal> {
         if let Some((list, version)) = of_version_word(broadcast) {
             self.retire_versions(list, &[version]);
             return Ok(());
         }
         if self.list(broadcast).is_ok_and(|list| list.is_of_one) {
-            return self.remove_list(broadcast, &XpidSight::whole()).map(drop);
+            return self.remove_list_at(broadcast, &XpidSight::whole(), now_ms).map(drop);
         }
         let document = self.standing().entry(broadcast)?.document.clone();
         match document.stage {

@@ -198,9 +198,18 @@ impl BroadcastDesk {
         list: &str,
         sight: &XpidSight,
     ) -> Result<ListDocument, BroadcastRefusal> {
+        self.remove_list_at(list, sight, clock::unix_ms())
+    }
+
+    /// As [`Self::remove_list`], at that time.
+    pub(super) fn remove_list_at(
+        &self,
+        list: &str,
+        sight: &XpidSight,
+        now_ms: u64,
+    ) -> Result<ListDocument, BroadcastRefusal> {
         let mut standing = self.standing();
         let document = standing.lists.get(list).cloned().ok_or_else(|| unknown("list"))?;
-        let now_ms = clock::unix_ms();
         let documents = standing.broadcasts.values().map(|entry| &entry.document);
         let mut pinning = documents
             .filter(|document| stands_on_lists(document, now_ms) && names_list(document, list));

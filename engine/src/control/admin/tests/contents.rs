@@ -91,6 +91,7 @@ fn targets(path: &str, list: &str, broadcasts: &[String; 3]) -> Vec<String> {
     let path = match path.as_str() {
         "/warnings" => path + "?source=town",
         "/pushes" => path + &format!("?msn={PHONE}"),
+        _ if path.ends_with("/rows") => path + &format!("?msn={PHONE}"),
         _ => path,
     };
     if !path.contains("{broadcast}") {
