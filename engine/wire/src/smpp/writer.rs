@@ -4,7 +4,7 @@ use super::command::Command;
 use super::error::{Fault, Field, PduError};
 use super::limits::HEADER_OCTETS;
 use super::status::Status;
-use super::words::copy_field;
+use super::words::first_zero;
 
 /// A PDU on its way into a buffer.
 pub(super) struct Writer<'a> {
@@ -43,19 +43,11 @@ impl<'a> Writer<'a> {
         if text.is_empty() {
             return self.octets(field, [0]);
         }
-        let end = self.at + text.len();
-        let too_long = Fault::TooLong { max: max as u16 };
-        if text.len() >= max {
-            return Err(self.error(field, too_long));
+        if text.len() >= max || first_zero(text).is_some() {
+            return Err(self.error(field, Fault::TooLong { max: max as u16 }));
         }
-        let place = self.out.get_mut(self.at..=end).and_then(<[u8]>::split_last_mut);
-        let Some((nul, place)) = place else { return Err(self.error(field, Fault::NoRoom)) };
-        *nul = 0;
-        if copy_field(text, place) {
-            return Err(self.error(field, too_long));
-        }
-        self.at = end + 1;
-        Ok(())
+        self.bytes(field, text)?;
+        self.octets(field, [0])
     }
 
     /// Octets of any number.
@@ -63,9 +55,7 @@ impl<'a> Writer<'a> {
     pub(super) fn bytes(&mut self, field: Field, octets: &[u8]) -> Result<(), PduError> {
         let end = self.at + octets.len();
         match self.out.get_mut(self.at..end) {
-            Some(target) => {
-                let _ = copy_field(octets, target);
-            }
+            Some(target) => target.copy_from_slice(octets),
             None => return Err(self.error(field, Fault::NoRoom)),
         }
         self.at = end;
