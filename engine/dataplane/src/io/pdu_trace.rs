@@ -123,7 +123,7 @@ pub(super) struct Tracer {
 }
 
 impl Tracer {
-    /// Of this session, where it is the peer's and the trace goes on.
+    /// For one SMPP connection, where it is the traced peer's and the trace goes on.
     pub(super) fn of(
         trace: Option<&Arc<PduTrace>>,
         session: u32,
