@@ -53,6 +53,7 @@ mod forgetting;
 mod gauges;
 mod handling;
 mod keeper;
+mod list_documents;
 mod lists;
 mod loaded;
 mod memory;
@@ -86,6 +87,7 @@ mod troubles;
 mod turns;
 mod uploading;
 mod versions;
+mod wanted;
 mod warnings;
 mod watched;
 mod wave_clock;
@@ -101,11 +103,9 @@ pub use beside::AnswersBeside;
 pub use copying::{CopiedBroadcasts, copy_broadcasts, copy_ends};
 pub use desk::{BroadcastDesk, live_broadcasts};
 pub use documents::{
-    Approval, ApprovalWanted, BroadcastDocument, CancelWanted, CheckDocument, EndDocument,
-    FollowerWanted, ForgetWanted, Forgotten, ListDocument, ListWanted, OrderedDocument, PaceSet,
-    PaceWanted, ProgressDocument, ReleaseWanted, Retract, RetractingDocument, RowShown,
-    ScheduleDocument, Stage, StartDocument, StartWanted, UpdateWanted, VersionAccount,
-    VersionDocument, VersionShown, WantedLife, WaveOpened, WaveWanted,
+    Approval, BroadcastDocument, CheckDocument, EndDocument, OrderedDocument, PaceSet,
+    ProgressDocument, RetractingDocument, ScheduleDocument, Stage, StartDocument, WantedLife,
+    WaveOpened,
 };
 pub use doing::{Halt, Judgement};
 pub use doors::router;
@@ -116,6 +116,10 @@ pub use figures::{
 pub use forecast::Forecast;
 pub use foreseen_rows::ForeseenRows;
 pub use keeper::BroadcastKeeper;
+pub use list_documents::{
+    ForgetWanted, Forgotten, ListDocument, ListWanted, RowShown, VersionAccount, VersionDocument,
+    VersionShown,
+};
 pub use loaded::AreasLoaded;
 pub use one_recipient::RecipientDocument;
 pub use reach::ReachCurve;
@@ -125,3 +129,7 @@ pub use shelf::interrupted_imports;
 pub use shown::shown_to;
 pub use sight::{XpidSight, look as look_within_sight};
 pub use troubles::{UNREADABLE_REMEDY, unreadable};
+pub use wanted::{
+    ApprovalWanted, CancelWanted, FollowerWanted, PaceWanted, ReleaseWanted, Retract, StartWanted,
+    UpdateWanted, WaveWanted,
+};

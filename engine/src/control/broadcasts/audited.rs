@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::check::hexadecimal;
-use super::documents::{FollowerWanted, UpdateWanted};
+use super::wanted::{FollowerWanted, UpdateWanted};
 use crate::broadcast::manifest::{Manifest, Texts};
 use crate::broadcast::templates::TemplateWanted;
 

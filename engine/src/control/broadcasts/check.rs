@@ -6,8 +6,9 @@ use std::fs::{self, File};
 use axum::http::StatusCode;
 
 use super::desk::{BroadcastDesk, Standing};
-use super::documents::{BroadcastDocument, CheckDocument, ListDocument, Stage};
+use super::documents::{BroadcastDocument, CheckDocument, Stage};
 use super::due::due_later;
+use super::list_documents::ListDocument;
 use super::refusal::{
     BroadcastRefusal, LIST_NOT_READY, REUSED, STATE, TOO_MANY_REFUSED, disk, refused,
 };

@@ -12,8 +12,9 @@ use super::acts::Acts;
 use super::answered::Answered;
 use super::beside::Answers;
 use super::documents::{
-    Approval, BroadcastDocument, CheckDocument, ListDocument, Stage, StartDocument, WantedLife,
+    Approval, BroadcastDocument, CheckDocument, Stage, StartDocument, WantedLife,
 };
+use super::list_documents::ListDocument;
 use super::loaded::loaded;
 use super::now::{Age, Now};
 use super::opted_out::OptedOut;

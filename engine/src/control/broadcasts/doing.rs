@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use super::audited;
 use super::desk::BroadcastDesk;
-use super::documents::{
-    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, PaceWanted, ProgressDocument,
-    Retract, StartWanted, UpdateWanted, WaveWanted,
-};
+use super::documents::{BroadcastDocument, ProgressDocument};
 use super::figures::Snapshot;
 use super::handling::{act, beside, stopping};
 use super::refusal::BroadcastRefusal;
 use super::sight::XpidSight;
 use super::snapshot::state_word;
+use super::wanted::{
+    ApprovalWanted, CancelWanted, FollowerWanted, PaceWanted, Retract, StartWanted, UpdateWanted,
+    WaveWanted,
+};
 use crate::broadcast::life::End;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::slice::Order;

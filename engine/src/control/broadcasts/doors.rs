@@ -11,12 +11,9 @@ use axum::routing::{get, patch, post, put};
 use serde::Deserialize;
 
 use super::desk::BroadcastDesk;
-use super::documents::{
-    ApprovalWanted, CancelWanted, FollowerWanted, ListWanted, PaceWanted, StartWanted,
-    UpdateWanted, WaveWanted,
-};
 use super::doing::{Halt, Judgement};
 use super::handling::{Answer, Desk, act, beside, may_fill};
+use super::list_documents::ListWanted;
 use super::once::once;
 use super::parts::{Parts, boundary_of};
 use super::results::{self, ResultsQuery};
@@ -24,6 +21,9 @@ use super::sending::{CreateQuery, send};
 use super::shown::shown_to;
 use super::sight::{XpidSight, within_sight};
 use super::taking_in::{ImportQuery, place_in, take_version};
+use super::wanted::{
+    ApprovalWanted, CancelWanted, FollowerWanted, PaceWanted, StartWanted, UpdateWanted, WaveWanted,
+};
 use super::{areas, forgetting, sources, templates, versions, warnings};
 use crate::broadcast::limits::READINGS_MAX;
 use crate::broadcast::manifest::Manifest;

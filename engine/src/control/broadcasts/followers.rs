@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::desk::{BroadcastDesk, DAMAGED_REMEDY, Entry};
-use super::documents::{
-    BroadcastDocument, FollowerWanted, ProgressDocument, ReleaseWanted, Stage, UpdateWanted,
-};
+use super::documents::{BroadcastDocument, ProgressDocument, Stage};
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
 use super::sight::XpidSight;
+use super::wanted::{FollowerWanted, ReleaseWanted, UpdateWanted};
 use crate::broadcast::manifest::{Areas, Expect, Leg, Manifest, OtherBroadcast, Retry, Texts};
 use crate::broadcast::templates::TemplatePart;
 use crate::broadcast::warnings::MAY_HAVE_IT;

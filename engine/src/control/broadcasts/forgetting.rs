@@ -15,8 +15,9 @@ use axum::routing::post;
 
 use super::check::hexadecimal;
 use super::desk::{BroadcastDesk, takes_none_back};
-use super::documents::{BroadcastDocument, ForgetWanted, Forgotten, Stage};
+use super::documents::{BroadcastDocument, Stage};
 use super::handling::{Answer, Desk, beside};
+use super::list_documents::{ForgetWanted, Forgotten};
 use super::memory::SUPPRESSION;
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, broken};

@@ -10,9 +10,8 @@ use tokio::sync::mpsc::Receiver;
 use super::audited::AuditedImport;
 use super::check::hexadecimal;
 use super::desk::{BroadcastDesk, CHECK_HOLDS_MS, Standing};
-use super::documents::{
-    BroadcastDocument, ListDocument, ListWanted, Stage, VersionAccount, VersionDocument,
-};
+use super::documents::{BroadcastDocument, Stage};
+use super::list_documents::{ListDocument, ListWanted, VersionAccount, VersionDocument};
 use super::memory::SUPPRESSION;
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, TOO_MANY_REFUSED, refused, unknown};

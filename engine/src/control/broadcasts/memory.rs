@@ -6,7 +6,8 @@ use std::fs::File;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::desk::{BroadcastDesk, DAMAGED_REMEDY};
-use super::documents::{BroadcastDocument, ListDocument, Stage};
+use super::documents::{BroadcastDocument, Stage};
+use super::list_documents::ListDocument;
 use super::opted_out::OptedOut;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, disk, refused};
 use super::turns::Retry;

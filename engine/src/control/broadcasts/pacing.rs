@@ -8,8 +8,9 @@
 use host::clock;
 
 use super::desk::BroadcastDesk;
-use super::documents::{BroadcastDocument, PaceSet, PaceWanted, Stage};
+use super::documents::{BroadcastDocument, PaceSet, Stage};
 use super::refusal::{BroadcastRefusal, ROLE, STATE, refused};
+use super::wanted::PaceWanted;
 use crate::broadcast::limits::LIFETIME_SECONDS_MAX;
 use crate::broadcast::running::RunningPace;
 use crate::control::admin::AdminError;

@@ -11,12 +11,13 @@ use std::fs::File;
 use std::path::Path;
 
 use super::desk::{BroadcastDesk, Standing, check_stage};
-use super::documents::{Approval, BroadcastDocument, FollowerWanted, RetractingDocument, Stage};
+use super::documents::{Approval, BroadcastDocument, RetractingDocument, Stage};
 use super::followers::retraction_of;
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, broken, refused};
 use super::shelf::Part;
 use super::turns::Retry;
+use super::wanted::FollowerWanted;
 use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::audience::{AddressedText, LegSources, address};
 use crate::broadcast::manifest::{Manifest, PreparedRetraction, Texts};

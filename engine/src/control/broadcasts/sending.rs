@@ -12,13 +12,15 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::desk::BroadcastDesk;
-use super::documents::{BroadcastDocument, ListWanted, StartWanted};
+use super::documents::BroadcastDocument;
 use super::handling::{act, beside, stopping};
+use super::list_documents::ListWanted;
 use super::lists::{ImportWanted, Imported};
 use super::parts::Parts;
 use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, ROLE, TOO_MANY_REFUSED, refused};
 use super::sight::XpidSight;
 use super::taking_in::{options_of, take_in};
+use super::wanted::StartWanted;
 use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::{Leg, Manifest};
 use crate::broadcast::variants::Text;

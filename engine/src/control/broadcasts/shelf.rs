@@ -15,8 +15,9 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::documents::{BroadcastDocument, ListDocument};
+use super::documents::BroadcastDocument;
 use super::folders::{BROADCASTS, LISTS};
+use super::list_documents::ListDocument;
 use host::clock;
 use host::reading::read_bounded;
 use wire::json;

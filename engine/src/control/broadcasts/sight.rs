@@ -12,8 +12,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::desk::BroadcastDesk;
-use super::documents::{BroadcastDocument, ListDocument, ListWanted};
+use super::documents::BroadcastDocument;
 use super::handling::Desk;
+use super::list_documents::{ListDocument, ListWanted};
 use super::memory::SUPPRESSION;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, ROLE, refused, unknown};
 use crate::broadcast::manifest::{Leg, Manifest, Texts};

@@ -1,10 +1,12 @@
 //! The desk over shards that only know where each broadcast stands.
 
 use super::desk::BroadcastDesk;
-use super::documents::{FollowerWanted, ListWanted, Stage, UpdateWanted, WantedLife};
+use super::documents::{Stage, WantedLife};
+use super::list_documents::ListWanted;
 use super::lists::{ImportWanted, Piece};
 use super::now::Now;
 use super::sight::XpidSight;
+use super::wanted::{FollowerWanted, UpdateWanted};
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::manifest::{Manifest, OtherBroadcast, Texts};

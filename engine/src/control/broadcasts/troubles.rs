@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::desk::{BroadcastDesk, DAMAGED_REMEDY};
-use super::documents::ListDocument;
+use super::list_documents::ListDocument;
 use super::memory::{SUPPRESSION, newest_suppressing};
 use super::shelf::Shelf;
 use crate::broadcast::lists::view::ListView;

@@ -17,8 +17,8 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::desk::BroadcastDesk;
-use super::documents::{ListDocument, RowShown, VersionDocument, VersionShown};
 use super::handling::{Answer, Desk, act, beside, may_fill};
+use super::list_documents::{ListDocument, RowShown, VersionDocument, VersionShown};
 use super::lists::pinned_versions;
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, refused, unknown};
