@@ -78,6 +78,7 @@ mod shown;
 mod sight;
 mod snapshot;
 mod sources;
+mod standing;
 mod starting;
 mod taking_in;
 mod tally;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 
 use axum::http::StatusCode;
 
-use super::desk::{BroadcastDesk, Standing};
+use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, CheckDocument, Stage};
 use super::due::due_later;
 use super::list_documents::ListDocument;
@@ -13,6 +13,7 @@ use super::refusal::{
     BroadcastRefusal, LIST_NOT_READY, REUSED, STATE, TOO_MANY_REFUSED, disk, refused,
 };
 use super::shelf::{Part, RECIPIENTS, new_identifier};
+use super::standing::Standing;
 use crate::broadcast::audience::{Addressed, AddressedText, LegSources, PinnedList, address};
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::{

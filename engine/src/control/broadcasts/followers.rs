@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::desk::{BroadcastDesk, DAMAGED_REMEDY, Entry};
+use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, ProgressDocument, Stage};
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
 use super::sight::XpidSight;
+use super::standing::{DAMAGED_REMEDY, Entry};
 use super::wanted::{FollowerWanted, ReleaseWanted, UpdateWanted};
 use crate::broadcast::manifest::{Areas, Expect, Leg, Manifest, OtherBroadcast, Retry, Texts};
 use crate::broadcast::templates::TemplatePart;

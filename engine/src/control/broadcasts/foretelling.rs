@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use super::desk::{BroadcastDesk, Entry};
+use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage};
 use super::forecast::{Bounds, Forecast};
 use super::foreseen_rows::ForeseenRows;
 use super::refusal::BroadcastRefusal;
 use super::snapshot::reach_of;
+use super::standing::Entry;
 use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::{DuplicateAction, Manifest};
 use crate::broadcast::outcomes::{Outcome, RowWord};

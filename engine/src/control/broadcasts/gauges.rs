@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::desk::{BroadcastDesk, Entry, Standing};
+use super::desk::BroadcastDesk;
 use super::documents::Stage;
 use super::snapshot::state_word;
+use super::standing::{Entry, Standing};
 use crate::broadcast::outcomes::Outcome;
 use crate::control::gauges::{GaugeFamily, Gauges};
 use wire::terms::ids::Class;

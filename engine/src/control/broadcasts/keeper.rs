@@ -10,12 +10,13 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::beside::Answers;
-use super::desk::{BroadcastDesk, Entry};
+use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, EndDocument, ProgressDocument, Stage};
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, broken, refused};
 use super::shelf::{Part, octets_of_outcomes};
 use super::snapshot;
+use super::standing::Entry;
 use super::tally::Tally;
 use super::turns::Retry;
 use super::watched::state_of;

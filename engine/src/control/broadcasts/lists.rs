@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::audited::AuditedImport;
 use super::check::hexadecimal;
-use super::desk::{BroadcastDesk, CHECK_HOLDS_MS, Standing};
+use super::desk::{BroadcastDesk, CHECK_HOLDS_MS};
 use super::documents::{BroadcastDocument, Stage};
 use super::list_documents::{ListDocument, ListWanted, VersionAccount, VersionDocument};
 use super::memory::SUPPRESSION;
@@ -17,6 +17,7 @@ use super::now::Now;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, STATE, TOO_MANY_REFUSED, refused, unknown};
 use super::shelf::{Part, new_identifier};
 use super::sight::XpidSight;
+use super::standing::Standing;
 use crate::broadcast::limits::{LIST_XPIDS_MAX, PARAMETER_COLUMNS_MAX};
 use crate::broadcast::lists::account::Account;
 use crate::broadcast::lists::columns::is_own_column;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::desk::{BroadcastDesk, DAMAGED_REMEDY};
+use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage};
 use super::list_documents::ListDocument;
 use super::opted_out::OptedOut;
 use super::refusal::{BroadcastRefusal, LIST_NOT_READY, disk, refused};
+use super::standing::DAMAGED_REMEDY;
 use super::turns::Retry;
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::Manifest;

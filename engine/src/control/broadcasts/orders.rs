@@ -13,11 +13,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::desk::{BroadcastDesk, Standing};
+use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, EndDocument, OrderedDocument, Stage, WantedLife};
 use super::now::Now;
 use super::reach::ReachCurve;
 use super::refusal::{BroadcastRefusal, STATE, refused};
+use super::standing::Standing;
 use super::turns::{Retry, Turns};
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::running::RunningBroadcast;

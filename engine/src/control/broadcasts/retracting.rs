@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::desk::{BroadcastDesk, Standing, check_stage};
+use super::desk::{BroadcastDesk, check_stage};
 use super::documents::{Approval, BroadcastDocument, RetractingDocument, Stage};
 use super::followers::retraction_of;
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, broken, refused};
 use super::shelf::Part;
+use super::standing::Standing;
 use super::turns::Retry;
 use super::wanted::FollowerWanted;
 use crate::broadcast::areas::AreaCatalogue;

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::desk::{BroadcastDesk, Entry};
+use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage};
 use super::figures::{
     Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures, Snapshot,
@@ -18,6 +18,7 @@ use super::figures::{
 use super::now::Now;
 use super::reach::ReachCurve;
 use super::refusal::BroadcastRefusal;
+use super::standing::Entry;
 use super::tally::{Part, Tally};
 use super::watched::state_of;
 use crate::broadcast::outcomes::Outcome;

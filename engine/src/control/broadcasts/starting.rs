@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::beside::Answers;
 use super::check::reqids_are_free;
 use super::desk::{
-    BroadcastDesk, Standing, check_stage, holding_check, takes_none_back, texts_of, wrong_manifest,
+    BroadcastDesk, check_stage, holding_check, takes_none_back, texts_of, wrong_manifest,
 };
 use super::documents::{BroadcastDocument, ScheduleDocument, Stage, StartDocument};
 use super::due::due_later;
@@ -18,6 +18,7 @@ use super::refusal::{
     APPROVAL, BroadcastRefusal, CHECK_OUTDATED, NOT_EXPECTED, NOT_HIGHER, STATE, TOO_MANY_LIVE,
     refused,
 };
+use super::standing::Standing;
 use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::running::RunningBroadcast;

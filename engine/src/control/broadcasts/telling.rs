@@ -5,10 +5,11 @@ use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
-use super::desk::{BroadcastDesk, Entry};
+use super::desk::BroadcastDesk;
 use super::documents::Stage;
 use super::now::Now;
 use super::snapshot::state_word;
+use super::standing::Entry;
 use crate::broadcast::manifest::BroadcastNotify;
 use crate::broadcast::outcomes::Outcome;
 use crate::control::webhooks::{Callers, CallingWay, Webhook, Webhooks};

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::desk::{BroadcastDesk, DAMAGED_REMEDY};
+use super::desk::BroadcastDesk;
 use super::list_documents::ListDocument;
 use super::memory::{SUPPRESSION, newest_suppressing};
 use super::shelf::Shelf;
+use super::standing::DAMAGED_REMEDY;
 use crate::broadcast::lists::view::ListView;
 use host::mapped::Mapped;
 

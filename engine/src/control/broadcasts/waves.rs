@@ -6,10 +6,11 @@
 
 use host::clock;
 
-use super::desk::{BroadcastDesk, Entry};
+use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage, WaveOpened};
 use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, refused};
+use super::standing::Entry;
 use super::turns::Retry;
 use super::watched::state_of;
 use crate::broadcast::slice::{Order, WaveFigures};
