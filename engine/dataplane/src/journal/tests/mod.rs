@@ -8,5 +8,6 @@ mod full;
 mod histories;
 mod interpreted;
 mod model;
+mod replayed;
 mod roundtrip;
 mod spares;
