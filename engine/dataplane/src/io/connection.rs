@@ -4,21 +4,19 @@
 //! journal is durable, or when another shard has answered. Only filled places at the front leave.
 //! Requests are parsed where the kernel put them; only an incomplete one is copied.
 //!
-//! A connection ends in two steps: behind its last answer it sends no more, and what the client
-//! still sends is read and dropped, within bounds, until the client closes too. Closed at once with
-//! octets unread, the kernel would reset it, and a client in the middle of a long body would never
-//! see why it was refused.
+//! A connection ends in two steps (`Leaving`), so that a client in the middle of a long body sees
+//! why it was refused.
 
 use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Credential;
 use crate::io::gate::{Gate, Parting};
 use crate::io::limits::{
     ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX,
-    INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
+    INPUT_PENDING_OCTETS_MAX,
 };
 use crate::io::link::{Session, Takes};
 use crate::io::marks::Marks;
-use crate::io::served::{Ending, Lists, ServedSession};
+use crate::io::served::{Ending, Leaving, Lists, ServedSession};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::retry_after_seconds;
 use std::collections::VecDeque;
@@ -136,12 +134,7 @@ pub(super) struct Connection {
     /// The client waits for leave to send its body, and answers stand before that.
     continue_due: bool,
     ends_after_answers: bool,
-    /// When nothing more will be sent, in milliseconds; 0 before that.
-    finished_ms: SteadyMs,
-    /// Octets that were read after the last request.
-    dropped_octets: usize,
-    /// The peer has sent its last octet; what it asked is still answered.
-    peer_done: bool,
+    leaving: Leaving,
     /// Parsing stopped at a bound, not for want of octets.
     blocked: bool,
     /// The bound was its client's portion of the boxes to another shard.
@@ -173,9 +166,7 @@ impl Connection {
             continue_sent: false,
             continue_due: false,
             ends_after_answers: false,
-            finished_ms: SteadyMs::ZERO,
-            dropped_octets: 0,
-            peer_done: false,
+            leaving: Leaving::default(),
             blocked: false,
             awaits_box: false,
             half_since_ms: SteadyMs::ZERO,
@@ -234,7 +225,7 @@ impl Connection {
 
     /// Whether the peer was sent its last answer and has not closed.
     pub(super) fn lingers(&self) -> bool {
-        self.finished_ms != SteadyMs::ZERO
+        self.leaving.has_finished()
     }
 
     /// The engine takes no further request on this connection: what was asked is still answered.
@@ -407,7 +398,8 @@ impl Connection {
     /// Notes since when a request is half there. Progress starts the time anew: what is half now is
     /// another one.
     fn note_half(&mut self, progressed: bool, unconsumed: usize, now_ms: SteadyMs) {
-        let half = !self.blocked && !self.peer_done && (unconsumed > 0 || self.skip_octets > 0);
+        let may_go_on = !self.blocked && !self.leaving.is_peer_done();
+        let half = may_go_on && (unconsumed > 0 || self.skip_octets > 0);
         if !half {
             self.half_since_ms = SteadyMs::ZERO;
         } else if progressed || self.half_since_ms == SteadyMs::ZERO {
@@ -423,8 +415,8 @@ impl Session for Connection {
 
     //= push http time
     fn due_ms(&self) -> SteadyMs {
-        if self.finished_ms != SteadyMs::ZERO {
-            return self.finished_ms + LINGER_MS_MAX;
+        if self.leaving.has_finished() {
+            return self.leaving.until_ms();
         }
         let waits_for_leave = self.continue_due;
         let half = self.half_since_ms != SteadyMs::ZERO && !waits_for_leave;
@@ -441,7 +433,7 @@ impl Session for Connection {
     fn wants_more(&self, unconsumed: usize, most: usize) -> bool {
         let pending_max =
             if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
-        unconsumed <= pending_max && self.dropped_octets < LINGER_OCTETS_MAX && !self.peer_done
+        unconsumed <= pending_max && self.leaving.reads_on()
     }
 
     fn held(&self) -> usize {
@@ -468,18 +460,8 @@ impl ServedSession for Connection {
     }
 
     fn ending(&mut self, unsent: usize, now_ms: SteadyMs) -> Ending {
-        let ends = self.ends_after_answers || self.peer_done && !self.blocked;
-        if !ends || !self.is_idle(unsent) {
-            return Ending::Not;
-        }
-        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
-            return Ending::AtOnce;
-        }
-        if self.finished_ms != SteadyMs::ZERO {
-            return Ending::Not;
-        }
-        self.finished_ms = now_ms.max(SteadyMs::new(1));
-        Ending::ByHalf
+        let ends = self.ends_after_answers || self.leaving.is_peer_done() && !self.blocked;
+        if ends && self.is_idle(unsent) { self.leaving.end(now_ms) } else { Ending::Not }
     }
 
     fn waits_for_durable(&self) -> Option<u32> {
@@ -517,7 +499,7 @@ impl<D: Desk> Takes<D> for Connection {
         let now_ms = desk.now_ms();
         self.last_octet_ms = now_ms;
         if self.ends_after_answers {
-            self.dropped_octets += octets.len();
+            self.leaving.drop_octets(octets.len());
             return Some(octets.len());
         }
         let consumed = self.take_requests(octets, room, desk);
@@ -527,6 +509,6 @@ impl<D: Desk> Takes<D> for Connection {
 
     /// What the client asked, read or not yet read, is still answered.
     fn end(&mut self, _unconsumed: &[u8], _desk: &mut D) {
-        self.peer_done = true;
+        self.leaving.peer_ends();
     }
 }

@@ -8,6 +8,7 @@
 
 use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Owner};
+use crate::io::limits::{LINGER_MS_MAX, LINGER_OCTETS_MAX};
 use crate::io::link::{Fate, Link, Session, Takes};
 use crate::io::marks::Marks;
 use crate::io::part::{Part, Waiters};
@@ -25,6 +26,63 @@ pub(super) enum Ending {
     /// It says no more, and the client may still be read from.
     ByHalf,
     AtOnce,
+}
+
+/// How a session leaves: behind its last answer it says no more, and what the client still sends is
+/// read and dropped, within bounds, until the client closes too. Closed at once with octets unread,
+/// the kernel would reset the connection, and the client might never see the answer.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Leaving {
+    /// When nothing more will be said; zero before that.
+    finished_ms: SteadyMs,
+    /// Octets that came behind the last request that counts.
+    dropped_octets: usize,
+    /// The client has sent its last octet.
+    peer_done: bool,
+}
+
+impl Leaving {
+    /// The client has sent its last octet: what it asked may still be answered.
+    pub(super) fn peer_ends(&mut self) {
+        self.peer_done = true;
+    }
+
+    /// Whether the client has sent its last octet.
+    pub(super) fn is_peer_done(&self) -> bool {
+        self.peer_done
+    }
+
+    /// So many octets came that nobody looks at.
+    pub(super) fn drop_octets(&mut self, octets: usize) {
+        self.dropped_octets += octets;
+    }
+
+    /// Whether the client may be read from still.
+    pub(super) fn reads_on(&self) -> bool {
+        !self.peer_done && self.dropped_octets < LINGER_OCTETS_MAX
+    }
+
+    /// Whether the last answer has left.
+    pub(super) fn has_finished(&self) -> bool {
+        self.finished_ms != SteadyMs::ZERO
+    }
+
+    /// Until when the client may take to close; never while it may still be answered.
+    pub(super) fn until_ms(&self) -> SteadyMs {
+        if self.has_finished() { self.finished_ms + LINGER_MS_MAX } else { SteadyMs::NEVER }
+    }
+
+    /// All is said and written: how the connection ends.
+    pub(super) fn end(&mut self, now_ms: SteadyMs) -> Ending {
+        if !self.reads_on() {
+            return Ending::AtOnce;
+        }
+        if self.has_finished() {
+            return Ending::Not;
+        }
+        self.finished_ms = now_ms.max(SteadyMs::new(1));
+        Ending::ByHalf
+    }
 }
 
 /// In which of the door's lists a session stands.
@@ -418,6 +476,27 @@ mod tests {
         sessions.doubt();
         assert_eq!(look(&mut sessions), [0, 1]);
         assert!((0..2).all(|index| sessions.get_mut(index).is_some_and(|it| it.session.failed)));
+    }
+
+    #[test]
+    fn a_session_leaves_by_half_once_and_at_once_when_the_client_is_done_or_sends_too_much() {
+        let now_ms = SteadyMs::new(5);
+        let mut leaving = Leaving::default();
+        assert_eq!((leaving.has_finished(), leaving.until_ms()), (false, SteadyMs::NEVER));
+        leaving.drop_octets(LINGER_OCTETS_MAX - 1);
+        assert_eq!(leaving.end(now_ms), Ending::ByHalf);
+        assert_eq!(leaving.end(now_ms + 1), Ending::Not, "it has said so");
+        assert_eq!(leaving.until_ms(), now_ms + LINGER_MS_MAX);
+        let mut sends_on = leaving;
+        sends_on.drop_octets(1);
+        leaving.peer_ends();
+        for mut over in [sends_on, leaving] {
+            assert!(!over.reads_on());
+            assert_eq!(over.end(now_ms + 2), Ending::AtOnce);
+        }
+        let mut at_zero = Leaving::default();
+        assert_eq!(at_zero.end(SteadyMs::ZERO), Ending::ByHalf);
+        assert!(at_zero.has_finished(), "whatever the clock says");
     }
 
     #[test]

@@ -11,13 +11,11 @@ use crate::gateway::certificate::CertificateDigest;
 use crate::gateway::registry::Registered;
 use crate::gateway::smpp::{PasswordDigest, Seats, SmppAccount};
 use crate::io::gate::{Gate, Parting};
-use crate::io::limits::{
-    LINGER_MS_MAX, LINGER_OCTETS_MAX, SMPP_ANSWER_OCTETS, SMPP_INPUT_OCTETS_MAX,
-};
+use crate::io::limits::{SMPP_ANSWER_OCTETS, SMPP_INPUT_OCTETS_MAX};
 use crate::io::link::{Session as LinkSession, Takes};
 use crate::io::marks::Marks;
 use crate::io::pdu_trace::Tracer;
-use crate::io::served::{Ending, Lists, ServedSession};
+use crate::io::served::{Ending, Leaving, Lists, ServedSession};
 use crate::io::serving::desk::CustomerDesk;
 use crate::io::serving::multi::MultiUnderWay;
 use crate::io::serving::placed::{Applicant, PlacedAnswer};
@@ -79,10 +77,7 @@ pub(super) struct Serving {
     first_number: u64,
     /// Why it is over, once it is.
     closed: Option<CloseReason>,
-    /// When nothing more will be said.
-    finished_ms: SteadyMs,
-    dropped_octets: usize,
-    peer_done: bool,
+    leaving: Leaving,
     /// Reading stopped at a bound of ours.
     blocked: bool,
     last_octet_ms: SteadyMs,
@@ -105,9 +100,7 @@ impl Serving {
             tracer: None,
             first_number: 0,
             closed: None,
-            finished_ms: SteadyMs::ZERO,
-            dropped_octets: 0,
-            peer_done: false,
+            leaving: Leaving::default(),
             blocked: false,
             last_octet_ms: now_ms,
             has_parted: false,
@@ -239,7 +232,7 @@ impl Serving {
 
     /// Whether the peer was sent the last word and has not closed for too long.
     pub(super) fn lingers_too_long(&self, now_ms: SteadyMs) -> bool {
-        self.finished_ms != SteadyMs::ZERO && now_ms >= self.finished_ms + LINGER_MS_MAX
+        now_ms >= self.leaving.until_ms()
     }
 
     /// Whether nothing has come, and nothing is to be answered, since so long.
@@ -309,10 +302,8 @@ impl LinkSession for Serving {
     }
 
     fn wants_more(&self, unconsumed: usize, _most: usize) -> bool {
-        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
-            return false;
-        }
-        self.closed.is_some() || unconsumed < SMPP_INPUT_OCTETS_MAX && self.session.is_reading()
+        let takes_more = unconsumed < SMPP_INPUT_OCTETS_MAX && self.session.is_reading();
+        self.leaving.reads_on() && (self.closed.is_some() || takes_more)
     }
 
     fn held(&self) -> usize {
@@ -344,17 +335,8 @@ impl ServedSession for Serving {
     }
 
     fn ending(&mut self, unsent: usize, now_ms: SteadyMs) -> Ending {
-        if self.closed.is_none() || unsent > 0 {
-            return Ending::Not;
-        }
-        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
-            return Ending::AtOnce;
-        }
-        if self.finished_ms != SteadyMs::ZERO {
-            return Ending::Not;
-        }
-        self.finished_ms = now_ms.max(SteadyMs::new(1));
-        Ending::ByHalf
+        let is_over = self.closed.is_some() && unsent == 0;
+        if is_over { self.leaving.end(now_ms) } else { Ending::Not }
     }
 
     fn waits_for_durable(&self) -> Option<u32> {
@@ -391,7 +373,7 @@ impl Takes<CustomerDesk<'_>> for Serving {
         let mut at = 0;
         loop {
             if self.closed.is_some() {
-                self.dropped_octets += octets.len() - at;
+                self.leaving.drop_octets(octets.len() - at);
                 return Some(octets.len());
             }
             if self.output.len() + self.pending.len() * SMPP_ANSWER_OCTETS >= room {
@@ -420,7 +402,7 @@ impl Takes<CustomerDesk<'_>> for Serving {
 
     /// A session ends with its connection.
     fn end(&mut self, _unconsumed: &[u8], desk: &mut CustomerDesk<'_>) {
-        self.peer_done = true;
+        self.leaving.peer_ends();
         self.session.handle_end();
         self.take_events(desk.lost());
     }
