@@ -45,7 +45,7 @@ mod token;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use rustix::fs::Mode;
 
 use crate::control::store::StoreError;
@@ -166,6 +166,11 @@ impl From<Fatal> for CliError {
     fn from(fatal: Fatal) -> Self {
         Self { sentence: fatal.to_string(), status: fatal.exit_status() }
     }
+}
+
+/// Its commands and their arguments, as `--help` shows them.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the program with these arguments, the program's own name first, and gives the exit status.

@@ -4,8 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::CommandFactory as _;
-
 use super::*;
 use crate::control::admin::{AdminServer, Doors, Keeping};
 use crate::control::carrier_orders;
@@ -87,7 +85,7 @@ impl Drop for RunningEngine {
 
 #[test]
 fn the_commands_hold_together() {
-    Arguments::command().debug_assert();
+    command().debug_assert();
 }
 
 #[test]
@@ -499,7 +497,7 @@ const LOOKS: [&str; 45] = [
 #[test]
 fn every_command_that_changes_something_leaves_a_line_of_the_audit() {
     let mut words = Vec::new();
-    command_words(&Arguments::command(), "", &mut words);
+    command_words(&command(), "", &mut words);
     let known = |word: &String| {
         RECORDED.iter().any(|(command, _)| command == word)
             || ENGINES_ALONE.contains(&word.as_str())
@@ -563,30 +561,4 @@ fn every_command_that_changes_something_leaves_a_line_of_the_audit() {
         assert!(!text.contains("topsecre") && !text.contains("hayauma-"), "{text}");
         assert!(run_in(path, &["audit", "verify"]).contains("1 file:"));
     }
-}
-
-/// Arguments whose values would be secrets that everybody on the host sees.
-fn shown_secrets(command: &clap::Command) -> Vec<String> {
-    let of_subcommands = command.get_subcommands().flat_map(shown_secrets);
-    let own = command.get_arguments().filter(|argument| argument.get_action().takes_values());
-    let own = own.filter_map(|argument| {
-        let values: Vec<&str> = argument
-            .get_value_names()
-            .unwrap_or_default()
-            .iter()
-            .map(|name| name.as_str())
-            .collect();
-        let text = format!("{} {values:?}", argument.get_id()).to_lowercase();
-        let words = ["token", "password", "secret", "key", "credential"];
-        let is_secret = words.iter().any(|word| text.contains(word));
-        // Where it stands, or the name of a token.
-        let is_named = ["FILE", "VARIABLE", "NAME"].iter().any(|name| values == [*name]);
-        (is_secret && !is_named).then(|| format!("{} {text}", command.get_name()))
-    });
-    of_subcommands.chain(own).collect()
-}
-
-#[test]
-fn no_command_takes_a_secret_but_from_a_file_or_a_variable() {
-    assert_eq!(shown_secrets(&Arguments::command()), Vec::<String>::new());
 }

@@ -78,3 +78,46 @@ fn no_text_token_password_or_secret_stands_in_a_log_at_its_lowest_level() {
         assert!(!line.contains(admin_token.trim()) && !line.contains(smsc::PASSWORD), "{line}");
     }
 }
+
+/// Arguments whose values would be secrets that everybody on the host sees.
+fn shown_secrets(command: &clap::Command) -> Vec<String> {
+    let of_subcommands = command.get_subcommands().flat_map(shown_secrets);
+    let own = command.get_arguments().filter(|argument| argument.get_action().takes_values());
+    let own = own.filter_map(|argument| {
+        let values: Vec<&str> = argument
+            .get_value_names()
+            .unwrap_or_default()
+            .iter()
+            .map(|name| name.as_str())
+            .collect();
+        let text = format!("{} {values:?}", argument.get_id()).to_lowercase();
+        let words = ["token", "password", "secret", "key", "credential"];
+        let is_secret = words.iter().any(|word| text.contains(word));
+        // Where it stands, or the name of a token.
+        let is_named = ["FILE", "VARIABLE", "NAME"].iter().any(|name| values == [*name]);
+        (is_secret && !is_named).then(|| format!("{} {text}", command.get_name()))
+    });
+    of_subcommands.chain(own).collect()
+}
+
+#[test]
+fn no_command_takes_a_secret_but_from_a_file_or_a_variable() {
+    for command in [hayauma::cli::command(), loadgen::cli::command()] {
+        assert_eq!(shown_secrets(&command), Vec::<String>::new(), "{}", command.get_name());
+    }
+}
+
+#[test]
+fn an_argument_that_would_show_a_secret_is_seen_in_whatever_command() {
+    let argument = |id: &'static str, value: &'static str| {
+        clap::Arg::new(id).long(id).value_name(value).action(clap::ArgAction::Set)
+    };
+    let command = clap::Command::new("x").subcommand(
+        clap::Command::new("y")
+            .arg(argument("password", "TEXT"))
+            .arg(argument("proof", "TOKEN"))
+            .arg(argument("token-file", "FILE"))
+            .arg(argument("text", "TEXT")),
+    );
+    assert_eq!(shown_secrets(&command), ["y password [\"text\"]", "y proof [\"token\"]"]);
+}
