@@ -38,7 +38,7 @@ fn a_deadline_that_is_moved_holds_for_rows_that_are_held_already() {
     pace(&nearer, &deadline);
     let progress = people.ended(&nearer);
     assert_eq!((progress.state.as_str(), count(&progress, "expired")), ("expired", 2));
-    let ended_ms = progress.document.ended.as_ref().expect("ended").at_ms;
+    let ended_ms = progress.document.ended.as_ref().expect("ended").at_ms.ms();
     assert!(ended_ms + 1_000 >= at_ms, "{ended_ms} before {at_ms}");
 
     let later = people.started(&manifest(&list, "02", "later", ""));

@@ -11,9 +11,11 @@ use std::{fs, io};
 
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage};
+use super::now::Now;
 use super::refusal::{BroadcastRefusal, STATE, refused};
 use super::sight::XpidSight;
 use super::versions::of_version_word;
+use wire::terms::time::WallMs;
 
 /// How often it is looked for, in milliseconds.
 const LOOK_MS: u64 = 60_000;
@@ -73,27 +75,27 @@ impl BroadcastDesk {
 
     /// Lets go of what is old enough; not more often than each minute. What is old by the clock of
     /// the wall alone stays: it has to be so for a day of the clock that makes no steps.
-    pub(super) fn retire(&self, now_ms: u64, even_ms: u64) {
+    pub(super) fn retire(&self, now: Now) {
         {
             let mut standing = self.standing();
-            if even_ms < standing.next_retiring_ms {
+            if now.steady < standing.next_retiring {
                 return;
             }
-            standing.next_retiring_ms = even_ms + LOOK_MS;
+            standing.next_retiring = now.steady + LOOK_MS;
         }
-        let aged = self.aged(now_ms);
+        let aged = self.aged(now.wall_ms);
         let due: Vec<String> = {
             let mut standing = self.standing();
             standing.aged.retain(|broadcast, _| aged.contains(broadcast));
             for broadcast in aged {
-                standing.aged.entry(broadcast).or_insert(even_ms);
+                standing.aged.entry(broadcast).or_insert(now.steady);
             }
             let since = standing.aged.iter();
-            let due = since.filter(|(_, since_ms)| even_ms.saturating_sub(**since_ms) >= DAY_MS);
+            let due = since.filter(|(_, since)| now.steady.since(**since) >= DAY_MS);
             due.map(|(broadcast, _)| broadcast.clone()).collect()
         };
         for broadcast in &due {
-            match self.let_go(broadcast, now_ms) {
+            match self.let_go(broadcast, now.wall_ms) {
                 Ok(()) => tracing::info!(
                     broadcast,
                     "what is left of an old broadcast, or a list's old version, went"
@@ -105,14 +107,14 @@ impl BroadcastDesk {
                         error,
                         "an old broadcast does not go: in a day again"
                     );
-                    self.standing().aged.insert(broadcast.clone(), even_ms);
+                    self.standing().aged.insert(broadcast.clone(), now.steady);
                 }
             }
         }
         self.retire_unstarted();
     }
 
-    fn let_go(&self, broadcast: &str, now_ms: u64) -> Result<(), BroadcastRefusal> {
+    fn let_go(&self, broadcast: &str, now_ms: WallMs) -> Result<(), BroadcastRefusal> {
         if let Some((list, version)) = of_version_word(broadcast) {
             self.retire_versions(list, &[version]);
             return Ok(());
@@ -129,8 +131,8 @@ impl BroadcastDesk {
     }
 
     /// What is old by the clock of the wall.
-    fn aged(&self, now_ms: u64) -> BTreeSet<String> {
-        let age_ms = |at_ms: u64| now_ms.saturating_sub(at_ms);
+    fn aged(&self, now_ms: WallMs) -> BTreeSet<String> {
+        let age_ms = |at_ms: WallMs| now_ms.since(at_ms);
         let kept_ms = u64::from(self.kept_days) * DAY_MS;
         let (mut aged, mut drafts) = (BTreeSet::new(), Vec::new());
         for (broadcast, entry) in &self.standing().broadcasts {
@@ -154,7 +156,8 @@ impl BroadcastDesk {
             let changed = fs::metadata(self.shelf.broadcast_document(broadcast));
             let changed = changed.and_then(|found| found.modified()).ok();
             let since = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-            since.is_some_and(|at| age_ms(at.as_millis() as u64) > UNSTARTED_KEPT_MS)
+            let since = since.map(|at| WallMs::new(at.as_millis() as u64));
+            since.is_some_and(|at_ms| age_ms(at_ms) > UNSTARTED_KEPT_MS)
         };
         aged.extend(drafts.into_iter().filter(is_left));
         aged.extend(self.old_versions(now_ms));
@@ -211,7 +214,7 @@ impl BroadcastDesk {
 
     /// Of those that ended before they were started the oldest go, where there are too many.
     fn retire_unstarted(&self) {
-        let mut ended: Vec<(u64, String)> = {
+        let mut ended: Vec<(WallMs, String)> = {
             let standing = self.standing();
             let documents = standing.broadcasts.values().map(|entry| &entry.document);
             let unstarted = documents.filter(|document| document.started.is_none());

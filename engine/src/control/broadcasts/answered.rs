@@ -19,7 +19,7 @@ use super::shelf;
 use crate::control::limits::{ANSWERS_KEPT_MAX, ANSWERS_KEPT_OCTETS_MAX};
 use host::reading::read_bounded;
 use wire::json;
-use wire::terms::time::SteadyMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// How long an answer is kept, in milliseconds.
 pub(super) const KEPT_MS: u64 = 24 * 3_600 * 1_000;
@@ -59,15 +59,15 @@ pub(super) struct KeptAnswer {
 /// An answer that is kept: when it was given, and how long it is.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
-    at_ms: u64,
+    at_ms: WallMs,
     /// It goes then, whatever the wall's clock is set to meanwhile.
     until: SteadyMs,
     octets: u64,
 }
 
-/// What was given at `at_ms`, Unix milliseconds, goes then.
-fn kept_until(at_ms: u64, now: Now) -> SteadyMs {
-    now.steady + KEPT_MS.saturating_sub(now.wall_ms.saturating_sub(at_ms))
+/// What was given at `at_ms` goes then.
+fn kept_until(at_ms: WallMs, now: Now) -> SteadyMs {
+    now.steady + KEPT_MS.saturating_sub(now.wall_ms.since(at_ms))
 }
 
 /// All that are kept, and who is being answered.
@@ -95,7 +95,7 @@ impl Answered {
             let (known, read) = (kept.get(&key).copied(), Kept { at_ms, until, octets });
             // An older one of the key could not be removed, and may be now.
             let older = known.map(|known: Kept| known.at_ms.min(at_ms));
-            older.map(|ms| fs::remove_file(path_in(folder, ms, &key))).transpose().ok();
+            older.map(|at_ms| fs::remove_file(path_in(folder, at_ms, &key))).transpose().ok();
             if known.is_none_or(|known| known.at_ms < at_ms) {
                 kept.insert(key, read);
             }
@@ -151,7 +151,7 @@ impl Answered {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn path(&self, at_ms: u64, key: &AnswerKey) -> PathBuf {
+    fn path(&self, at_ms: WallMs, key: &AnswerKey) -> PathBuf {
         path_in(&self.folder, at_ms, key)
     }
 
@@ -203,14 +203,14 @@ fn oldest_of_the_greediest(
     own.min_by_key(|(key, kept)| (kept.until, *key)).map(|(key, _)| key.clone())
 }
 
-fn path_in(folder: &Path, at_ms: u64, key: &AnswerKey) -> PathBuf {
+fn path_in(folder: &Path, at_ms: WallMs, key: &AnswerKey) -> PathBuf {
     folder.join(format!("{at_ms}-{}-{}.{ENDING}", key.caller, key.key))
 }
 
 /// Back from [`path_in`].
-fn read_name(name: &str) -> Option<(u64, AnswerKey)> {
+fn read_name(name: &str) -> Option<(WallMs, AnswerKey)> {
     let mut parts = name.strip_suffix(ENDING)?.strip_suffix('.')?.splitn(3, '-');
-    let at_ms = parts.next()?.parse().ok()?;
+    let at_ms = WallMs::new(parts.next()?.parse().ok()?);
     let (caller, key) = (parts.next()?.to_owned(), parts.next()?.to_owned());
     Some((at_ms, AnswerKey { caller, key }))
 }

@@ -22,14 +22,15 @@ use crate::broadcast::manifest::{
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::RecipientsWriter;
 use crate::broadcast::running::RowsOf;
+use crate::control::now::wall_now;
 use crate::gateway::broadcasting::People;
 use crate::shard::SliceFigures;
-use host::clock;
 use host::mapped::Mapped;
 use sha2::{Digest as _, Sha256};
 use wire::cap::foreign_script;
 use wire::sms::relay::OriginatingAddress;
 use wire::terms::ownership::shard_of;
+use wire::terms::time::WallMs;
 
 /// Broadcasts with the same text that a dry run names.
 const DUPLICATES_NAMED: usize = 5;
@@ -173,7 +174,7 @@ impl BroadcastDesk {
             (list.list.clone(), list.version, hexadecimal(&list.digest))
         });
         CheckDocument {
-            at_ms: clock::unix_ms(),
+            at_ms: wall_now(),
             digest: hexadecimal(&manifest.digest(&lists, &counts)),
             addressed,
             lists: pinned.collect(),
@@ -239,7 +240,7 @@ impl BroadcastDesk {
             return Err(wrong(sentence, place));
         }
         self.heeds_suppression(manifest)?;
-        let now_ms = clock::unix_ms();
+        let now_ms = wall_now();
         let people = self.check_registration(manifest, now_ms)?;
         due_later(manifest, now_ms)?;
         let standing = self.standing();
@@ -348,7 +349,7 @@ pub(super) fn reqids_are_free(
     standing: &Standing,
     own: (&str, Stage),
     manifest: &Manifest,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<(), BroadcastRefusal> {
     reqid_is_free(standing, own, (&manifest.xpid, &manifest.reqid), now_ms)?;
     let Some(prepared) = &manifest.retraction else { return Ok(()) };
@@ -361,7 +362,7 @@ fn reqid_is_free(
     standing: &Standing,
     (broadcast, stage): (&str, Stage),
     (xpid, reqid): (&str, &str),
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<(), BroadcastRefusal> {
     let is_used = standing.broadcasts.values().any(|entry| {
         let other = &entry.document;
@@ -381,7 +382,7 @@ fn reqid_is_free(
             && (other.started.is_some() || waits_before)
             && other.manifest.xpid == xpid
             && holds
-            && now_ms.saturating_sub(ended_ms) < REQID_KEPT_MS
+            && now_ms.since(ended_ms) < REQID_KEPT_MS
     });
     if is_used {
         let sentence = "another broadcast of the XPID has this reqid: give one of its own";

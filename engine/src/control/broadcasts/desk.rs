@@ -25,13 +25,13 @@ use crate::broadcast::recipients::Recipients;
 use crate::broadcast::running::{RunningBroadcast, RunningTerms};
 use crate::broadcast::suppression::OptOuts;
 use crate::control::engine::Engine;
+use crate::control::now::wall_now;
 use crate::control::webhooks::Webhooks;
 use crate::gateway::broadcasting::People;
 use crate::io::figures::ControlError;
-use host::clock;
 use tokio::sync::Semaphore;
 use wire::terms::ids::Xpid;
-use wire::terms::time::SteadyMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// So many more drafts may be there that follow what was started.
 const FOLLOWERS_MORE: usize = 100;
@@ -148,9 +148,9 @@ impl BroadcastDesk {
             class: manifest.class().ok_or_else(wrong)?,
             kind: manifest.kind(),
             sender: manifest.sender.clone(),
-            started_ms: start.at_ms,
+            started_ms: start.at_ms.ms(),
             hold_ms: manifest.hold_seconds * 1_000,
-            deadline_ms: document.deadline_now().unwrap_or(start.deadline_ms),
+            deadline_ms: document.deadline_now().unwrap_or(start.deadline_ms).ms(),
             alertseq: manifest.alertseq.unwrap_or_default(),
             on_doubt: manifest.on_doubt(),
             pace: document.pace_now(),
@@ -262,7 +262,7 @@ impl BroadcastDesk {
     }
 
     /// See [`Entry::check_now_ms`].
-    pub(super) fn check_now_ms(&self, broadcast: &str) -> Result<u64, BroadcastRefusal> {
+    pub(super) fn check_now_ms(&self, broadcast: &str) -> Result<WallMs, BroadcastRefusal> {
         Ok(self.standing().entry(broadcast)?.check_now_ms(Now::read()))
     }
 
@@ -274,7 +274,7 @@ impl BroadcastDesk {
         digest: &str,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
-        let (now_ms, check_now_ms) = (clock::unix_ms(), self.check_now_ms(broadcast)?);
+        let (now_ms, check_now_ms) = (wall_now(), self.check_now_ms(broadcast)?);
         self.alter(broadcast, |document| {
             check_stage(document, &[Stage::Checked, Stage::Approved])?;
             let check = holding_check(document, digest, check_now_ms)?;
@@ -384,13 +384,13 @@ pub(super) fn check_stage(
 pub(super) fn holding_check<'a>(
     document: &'a BroadcastDocument,
     digest: &str,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<&'a CheckDocument, BroadcastRefusal> {
     let check = document.check.as_ref().filter(|check| check.digest == digest);
     let check = check.ok_or_else(|| {
         refused(CHECK_OUTDATED, "there is no dry run of this digest: check the broadcast again")
     })?;
-    if now_ms.saturating_sub(check.at_ms) > CHECK_HOLDS_MS {
+    if now_ms.since(check.at_ms) > CHECK_HOLDS_MS {
         let sentence = "the dry run is older than 15 minutes: check the broadcast again";
         return Err(refused(CHECK_OUTDATED, sentence));
     }

@@ -13,6 +13,7 @@ use crate::broadcast::audience::{Addressed, AddressedText};
 use crate::broadcast::manifest::{Manifest, Texts};
 use crate::broadcast::running::RowsOf;
 use crate::gateway::broadcasting::People;
+use wire::terms::time::WallMs;
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -39,8 +40,8 @@ pub enum Stage {
 /// A dry run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CheckDocument {
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: WallMs,
     /// What approvals and the start repeat, in hexadecimal.
     pub digest: String,
     /// What was found.
@@ -87,19 +88,19 @@ pub struct Approval {
     pub by: String,
     /// Of what.
     pub digest: String,
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: WallMs,
 }
 
 /// A start that waits for its time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ScheduleDocument {
-    /// When it is due, Unix milliseconds.
-    pub due_ms: u64,
+    /// When it is due.
+    pub due_ms: WallMs,
     /// Who ordered it.
     pub by: String,
-    /// When, Unix milliseconds: the dry run held then.
-    pub ordered_ms: u64,
+    /// When: the dry run held then.
+    pub ordered_ms: WallMs,
     /// The dry run's digest.
     pub digest: String,
     /// How many recipients it found.
@@ -116,10 +117,10 @@ pub struct StartDocument {
     pub ordinal: u32,
     /// Who.
     pub by: String,
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
-    /// No attempt from then on, Unix milliseconds.
-    pub deadline_ms: u64,
+    /// When.
+    pub at_ms: WallMs,
+    /// No attempt from then on.
+    pub deadline_ms: WallMs,
 }
 
 /// Where somebody wanted it to stand.
@@ -139,8 +140,8 @@ pub enum WantedLife {
 pub struct OrderedDocument {
     /// Where it is to stand.
     pub life: WantedLife,
-    /// When that was ordered, Unix milliseconds.
-    pub at_ms: u64,
+    /// When that was ordered.
+    pub at_ms: WallMs,
 }
 
 /// That it is to be taken back by what was prepared for that.
@@ -148,8 +149,8 @@ pub struct OrderedDocument {
 pub struct RetractingDocument {
     /// Who ordered that.
     pub by: String,
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: WallMs,
     /// The broadcast that does it, once it has an identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<String>,
@@ -168,11 +169,11 @@ pub struct PaceSet {
     pub per_second: u32,
     /// Its share beside other broadcasts of its class.
     pub weight: u16,
-    /// No attempt from then on, Unix milliseconds; `None`: as it was started.
+    /// No attempt from then on; `None`: as it was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline_ms: Option<u64>,
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    pub deadline_ms: Option<WallMs>,
+    /// When.
+    pub at_ms: WallMs,
     /// Who.
     pub by: String,
 }
@@ -180,8 +181,8 @@ pub struct PaceSet {
 /// A wave that has its turns.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WaveOpened {
-    /// Since when, Unix milliseconds.
-    pub at_ms: u64,
+    /// Since when.
+    pub at_ms: WallMs,
     /// Who opened it.
     pub by: String,
 }
@@ -189,8 +190,8 @@ pub struct WaveOpened {
 /// How it ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EndDocument {
-    /// When the last row had, Unix milliseconds.
-    pub at_ms: u64,
+    /// When the last row had.
+    pub at_ms: WallMs,
     /// `finished`, `cancelled`, `expired` or `replaced`.
     pub life: String,
     /// Rows by outcome.

@@ -3,17 +3,21 @@
 use super::refusal::{BroadcastRefusal, STATE, refused};
 use crate::broadcast::manifest::Manifest;
 use wire::terms::rfc3339::parse_rfc3339;
+use wire::terms::time::WallMs;
 
-/// When a manifest is to be started, Unix milliseconds, if that is later than now.
+/// When a manifest is to be started, if that is later than now.
 ///
 /// # Errors
 /// It is so long ago that it is not made up for.
-pub(super) fn due_later(manifest: &Manifest, now_ms: u64) -> Result<Option<u64>, BroadcastRefusal> {
+pub(super) fn due_later(
+    manifest: &Manifest,
+    now_ms: WallMs,
+) -> Result<Option<WallMs>, BroadcastRefusal> {
     let Some(due) = parse_rfc3339(&manifest.start) else { return Ok(None) };
-    if due.ms() > now_ms {
-        return Ok(Some(due.ms()));
+    if due > now_ms {
+        return Ok(Some(due));
     }
-    if is_too_late(manifest, due.ms(), now_ms) {
+    if is_too_late(manifest, due, now_ms) {
         let sentence = "its start is longer ago than too_late_after allows: give another";
         let refusal = refused(STATE, sentence);
         return Err(BroadcastRefusal { place: Some("/start".to_owned()), ..refusal });
@@ -22,8 +26,8 @@ pub(super) fn due_later(manifest: &Manifest, now_ms: u64) -> Result<Option<u64>,
 }
 
 /// Whether a start is missed by more than its manifest allows.
-pub(super) fn is_too_late(manifest: &Manifest, due_ms: u64, now_ms: u64) -> bool {
-    now_ms.saturating_sub(due_ms) > manifest.too_late_after.saturating_mul(1_000)
+pub(super) fn is_too_late(manifest: &Manifest, due_ms: WallMs, now_ms: WallMs) -> bool {
+    now_ms.since(due_ms) > manifest.too_late_after.saturating_mul(1_000)
 }
 
 #[cfg(test)]
@@ -41,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_start_is_later_now_or_too_long_ago() {
-        let at = |text: &str| parse_rfc3339(text).expect("an instant").ms();
+        let at = |text: &str| parse_rfc3339(text).expect("an instant");
         let due = at("2027-03-01T10:00:00+09:00");
         let wanted = manifest("2027-03-01T10:00:00+09:00");
         assert_eq!(due_later(&wanted, due - 1), Ok(Some(due)));

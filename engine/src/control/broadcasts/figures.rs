@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::acts::ActLine;
 use crate::broadcast::outcomes::Outcome;
+use wire::terms::time::WallMs;
 
 /// Octets of a snapshot in JSON.
 pub const SNAPSHOT_OCTETS_MAX: usize = 8 << 10;
@@ -106,7 +107,7 @@ pub struct PartFigures {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Breakdown {
     /// When, Unix milliseconds.
-    pub at_ms: u64,
+    pub at_ms: WallMs,
     /// Whether all of the targeted are in it.
     pub adds_up: bool,
     /// Rows that are held, by reason.
@@ -129,16 +130,16 @@ pub struct Snapshot {
     /// Its identifier.
     pub broadcast: String,
     /// When, Unix milliseconds.
-    pub at_ms: u64,
+    pub at_ms: WallMs,
     /// `draft`, `checked`, `approved`, `scheduled`, `holding`, `running`, `paused`, `closing`, or
     /// how it ended.
     pub state: String,
     /// Since when, Unix milliseconds; none: before this start of the engine.
-    pub since_ms: Option<u64>,
+    pub since_ms: Option<WallMs>,
     /// When it was started, Unix milliseconds.
-    pub started_ms: Option<u64>,
+    pub started_ms: Option<WallMs>,
     /// No attempt from then on, Unix milliseconds.
-    pub deadline_ms: Option<u64>,
+    pub deadline_ms: Option<WallMs>,
     /// `01`, `02`, `03`; `09` is an exercise.
     pub class: String,
     /// What approvals and the start repeat.

@@ -12,7 +12,7 @@ use crate::broadcast::manifest::{Areas, Expect, Leg, Manifest, OtherBroadcast, R
 use crate::broadcast::templates::TemplatePart;
 use crate::broadcast::warnings::MAY_HAVE_IT;
 use crate::control::admin::reply::AdminError;
-use host::clock;
+use crate::control::now::wall_now;
 use wire::json;
 use wire::terms::rfc3339::parse_rfc3339;
 
@@ -255,7 +255,7 @@ fn damaged_progress(broadcast: &str, why: &str) -> Option<ProgressDocument> {
 /// Whether a deadline is still to come.
 fn has_future(deadline: Option<&str>) -> bool {
     let deadline = deadline.and_then(parse_rfc3339);
-    deadline.is_some_and(|deadline| deadline.ms() > clock::unix_ms())
+    deadline.is_some_and(|deadline| deadline > wall_now())
 }
 
 /// Texts that reach everybody whom the ones before did: who got those by a fallback has no text in

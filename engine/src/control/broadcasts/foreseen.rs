@@ -28,7 +28,7 @@ impl BroadcastDesk {
     pub(super) fn check_registration(
         &self,
         manifest: &Manifest,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<People, BroadcastRefusal> {
         let xpid = &manifest.xpid;
         let wrong = |place: &str, sentence: String| BroadcastRefusal {
@@ -43,7 +43,7 @@ impl BroadcastDesk {
             return Err(wrong("/xpid", sentence));
         };
         let term = registration.valid_from_ms..registration.valid_until_ms;
-        if registration.suspended || !term.contains(&WallMs::new(now_ms)) {
+        if registration.suspended || !term.contains(&now_ms) {
             let sentence = format!("{xpid} is suspended, or its term is over (2004)");
             return Err(wrong("/xpid", sentence));
         }

@@ -17,7 +17,8 @@ use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::{DuplicateAction, Manifest};
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipient;
-use host::clock;
+use crate::control::now::wall_now;
+use wire::terms::time::WallMs;
 
 /// What went longer ago says nothing of the network today, in milliseconds.
 const TODAY_MS: u64 = 24 * 3_600 * 1_000;
@@ -38,7 +39,7 @@ impl BroadcastDesk {
         addressed: &Addressed,
         foreseen: &ForeseenRows,
     ) -> Forecast {
-        let now_ms = clock::unix_ms();
+        let now_ms = wall_now();
         let skipped = foreseen.skipped(addressed.targeted, addressed.without_text);
         let standing = self.standing();
         let is_other = |entry: &&Entry| entry.document.broadcast != broadcast;
@@ -115,15 +116,15 @@ impl BroadcastDesk {
         most: usize,
     ) -> Vec<BroadcastDocument> {
         let window_ms = manifest.duplicates.window_seconds.saturating_mul(1_000);
-        let (now_ms, texts) = (clock::unix_ms(), texts.iter().copied().collect::<BTreeSet<_>>());
+        let (now_ms, texts) = (wall_now(), texts.iter().copied().collect::<BTreeSet<_>>());
         let standing = self.standing();
         let documents = standing.broadcasts.values().map(|entry| &entry.document);
         let same = documents.filter(|other| {
-            let started_ms = other.started.as_ref().map_or(0, |start| start.at_ms);
+            let started_ms = other.started.as_ref().map_or(WallMs::ZERO, |start| start.at_ms);
             let mut sent = other.check.iter().flat_map(|check| &check.addressed.texts);
             other.broadcast != broadcast
                 && other.manifest.xpid == manifest.xpid
-                && now_ms.saturating_sub(started_ms) < window_ms
+                && now_ms.since(started_ms) < window_ms
                 && sent.any(|text| texts.contains(text.text.as_str()))
         });
         same.take(most).cloned().collect()
@@ -148,13 +149,13 @@ fn may_have_it(outcome: Outcome) -> bool {
 }
 
 /// Rows a second that the network took of a broadcast that nothing else held back.
-fn rate_of(entry: &Entry, now_ms: u64) -> Option<f64> {
+fn rate_of(entry: &Entry, now_ms: WallMs) -> Option<f64> {
     let document = &entry.document;
     let start = document.started.as_ref()?;
     let pace = document.pace_now();
     let is_paced = pace.per_second > 0 || pace.per_area > 0;
     let has_waves = !document.manifest.waves().is_empty();
-    if now_ms.saturating_sub(start.at_ms) > TODAY_MS || is_paced || has_waves {
+    if now_ms.since(start.at_ms) > TODAY_MS || is_paced || has_waves {
         return None;
     }
     let reach = reach_of(entry);

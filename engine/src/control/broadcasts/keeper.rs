@@ -23,10 +23,10 @@ use super::watched::state_of;
 use crate::broadcast::life::Life;
 use crate::broadcast::outcomes::{OUTCOMES, Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
+use crate::control::now::wall_now;
 use crate::shard::SliceFigures;
 use crate::testing::kill_points::{KillPoint, kill_point};
-use host::clock;
-use wire::terms::time::SteadyMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// How often what runs is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -95,8 +95,7 @@ fn watch(desk: &Weak<BroadcastDesk>, stopped: &Receiver<()>) {
         desk.open_due_waves(Now::read());
         desk.tell();
         desk.note_troubles();
-        let now = Now::read();
-        desk.retire(now.wall_ms, now.steady.ms());
+        desk.retire(Now::read());
     }
 }
 
@@ -198,13 +197,14 @@ impl BroadcastDesk {
             let seen = entry.watched.reach.clone();
             // What was seen before this start of the engine is in the rows alone.
             let is_whole = !entry.watched.is_resumed;
-            let reach = if is_whole { seen } else { Tally::of(&recipients, &words, 0).reach() };
+            let reach =
+                if is_whole { seen } else { Tally::of(&recipients, &words, WallMs::ZERO).reach() };
             let beside = entry.answers_before.as_ref().map(|before| now.since(before));
             (entry.figures.clone(), reach, beside)
         };
         let counted = counts_of(&words);
         let end = EndDocument {
-            at_ms: clock::unix_ms(),
+            at_ms: wall_now(),
             life: state_of(&figures).to_owned(),
             outcomes: counted,
             codes,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wire::terms::time::WallMs;
 
 /// A list to be made.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -73,16 +74,16 @@ pub struct VersionDocument {
     pub by: String,
     /// When, in Japan.
     pub at: String,
-    /// The same in Unix milliseconds; 0 where an earlier program wrote it.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub at_ms: u64,
+    /// The same as a time; zero where an earlier program wrote it.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub at_ms: WallMs,
     /// Who has taken it as it is, though too many lines were refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_by: Option<String>,
 }
 
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+fn is_unknown(at_ms: &WallMs) -> bool {
+    *at_ms == WallMs::ZERO
 }
 
 /// What became of the lines of the file that a version is of; no line of it.

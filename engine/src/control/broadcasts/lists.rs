@@ -26,10 +26,11 @@ use crate::broadcast::lists::import::{Import, Version};
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::lists::view::ListView;
 use crate::control::admin::reply::AdminError;
-use host::clock;
+use crate::control::now::wall_now;
 use host::mapped::Mapped;
 use wire::terms::calendar;
 use wire::terms::ids::Xpid;
+use wire::terms::time::WallMs;
 
 /// Versions of a list that are kept beside those that a live broadcast stands on.
 const VERSIONS_KEPT: usize = 5;
@@ -118,7 +119,7 @@ impl BroadcastDesk {
         wanted: ListWanted,
     ) -> Result<ListDocument, BroadcastRefusal> {
         if self.has_room_for_list(&wanted.xpids).is_err()
-            && let Some(oldest) = self.lists_over(clock::unix_ms()).first()
+            && let Some(oldest) = self.lists_over(wall_now()).first()
         {
             self.remove_list(oldest, &XpidSight::whole())?;
         }
@@ -140,7 +141,7 @@ impl BroadcastDesk {
     }
 
     /// Lists that came with a broadcast and are not needed any more, the oldest first.
-    pub(super) fn lists_over(&self, now_ms: u64) -> Vec<String> {
+    pub(super) fn lists_over(&self, now_ms: WallMs) -> Vec<String> {
         let standing = self.standing();
         let documents = || standing.broadcasts.values().map(|entry| &entry.document);
         let is_needed = |list: &ListDocument| {
@@ -150,8 +151,8 @@ impl BroadcastDesk {
         };
         // What is being taken in, or was a moment ago, is about to be stood on.
         let is_young = |list: &ListDocument| {
-            let at_ms = list.versions.last().map_or(u64::MAX, |last| last.at_ms);
-            now_ms.saturating_sub(at_ms) <= CHECK_HOLDS_MS
+            let at_ms = list.versions.last().map_or(WallMs::NEVER, |last| last.at_ms);
+            now_ms.since(at_ms) <= CHECK_HOLDS_MS
         };
         let lists = standing.lists.values().filter(|list| list.is_of_one);
         let over = lists.filter(|list| !is_young(list) && !is_needed(list));
@@ -198,7 +199,7 @@ impl BroadcastDesk {
         list: &str,
         sight: &XpidSight,
     ) -> Result<ListDocument, BroadcastRefusal> {
-        self.remove_list_at(list, sight, clock::unix_ms())
+        self.remove_list_at(list, sight, wall_now())
     }
 
     /// As [`Self::remove_list`], at that time.
@@ -206,7 +207,7 @@ impl BroadcastDesk {
         &self,
         list: &str,
         sight: &XpidSight,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<ListDocument, BroadcastRefusal> {
         let mut standing = self.standing();
         let document = standing.lists.get(list).cloned().ok_or_else(|| unknown("list"))?;
@@ -274,7 +275,7 @@ impl BroadcastDesk {
             return Err(refused(STATE, "another import of the list came first: import again"));
         }
         part.keep()?;
-        let (mut longer, now_ms) = (list.clone(), clock::unix_ms());
+        let (mut longer, now_ms) = (list.clone(), wall_now());
         longer.versions.push(VersionDocument {
             version: number,
             digest: digest.clone(),
@@ -282,7 +283,7 @@ impl BroadcastDesk {
             refused: account.refused_count(),
             is_refused,
             by: wanted.by,
-            at: calendar::jst_text(now_ms),
+            at: calendar::jst_text(now_ms.ms()),
             at_ms: now_ms,
             taken_by: None,
         });
@@ -305,7 +306,7 @@ impl BroadcastDesk {
     /// go however few there are.
     pub(super) fn retire_versions(&self, list: &str, old: &[u32]) {
         let mut standing = self.standing();
-        let pinned = pinned_versions(&standing, list, clock::unix_ms());
+        let pinned = pinned_versions(&standing, list, wall_now());
         let Some(document) = standing.lists.get_mut(list) else { return };
         let usable = document.versions.iter().filter(|version| !version.is_refused).count();
         let too_many = usable.saturating_sub(VERSIONS_KEPT);
@@ -355,7 +356,7 @@ fn check_xpids(xpids: &[String], purpose: &str) -> Result<(), BroadcastRefusal> 
 }
 
 /// Versions of a list that something stands on.
-pub(super) fn pinned_versions(standing: &Standing, list: &str, now_ms: u64) -> Vec<u32> {
+pub(super) fn pinned_versions(standing: &Standing, list: &str, now_ms: WallMs) -> Vec<u32> {
     let documents = standing.broadcasts.values().map(|entry| &entry.document);
     let standing_on = documents.filter(|document| stands_on_lists(document, now_ms));
     let lists = standing_on.filter_map(|document| document.check.as_ref());
@@ -385,8 +386,8 @@ fn account_of(account: &Account) -> VersionAccount {
 
 /// Whether a broadcast needs the versions that its dry run found: it may be started, is live, or
 /// may have to be taken back.
-fn stands_on_lists(document: &BroadcastDocument, now_ms: u64) -> bool {
-    let is_within = |at_ms: u64, ms: u64| now_ms.saturating_sub(at_ms) <= ms;
+fn stands_on_lists(document: &BroadcastDocument, now_ms: WallMs) -> bool {
+    let is_within = |at_ms: WallMs, ms: u64| now_ms.since(at_ms) <= ms;
     match document.stage {
         Stage::Draft => false,
         Stage::Checked | Stage::Approved => {

@@ -16,7 +16,7 @@ use crate::broadcast::lists::view::ListView;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::past::{PastBroadcast, REMEMBERED_MS};
 use crate::broadcast::suppression::OptOuts;
-use host::clock;
+use crate::control::now::wall_now;
 use host::mapped::Mapped;
 use wire::terms::ids::Msn;
 use wire::terms::time::{SteadyMs, WallMs};
@@ -30,19 +30,19 @@ impl BroadcastDesk {
     fn past_of(
         &self,
         document: &BroadcastDocument,
-        wanted_ms: u64,
+        wanted_ms: WallMs,
     ) -> Result<Option<Arc<PastBroadcast>>, BroadcastRefusal> {
         let Some(end) = document.ended.as_ref().filter(|_| document.started.is_some()) else {
             return Ok(None);
         };
         let until_ms = end.at_ms.saturating_add(REMEMBERED_MS);
-        if until_ms.max(wanted_ms) <= clock::unix_ms() {
+        if until_ms.max(wanted_ms) <= wall_now() {
             return Ok(None);
         }
         let running = self.running(document)?;
         let words = Mapped::open(&File::open(self.shelf.outcomes(&document.broadcast))?)?;
-        let past = PastBroadcast::new(running, words, WallMs::new(until_ms));
-        Ok(past.map(|past| Arc::new(past.for_longer(WallMs::new(wanted_ms)))))
+        let past = PastBroadcast::new(running, words, until_ms);
+        Ok(past.map(|past| Arc::new(past.for_longer(wanted_ms))))
     }
 
     /// At a start: the shards hear of what ended lately.
@@ -54,15 +54,15 @@ impl BroadcastDesk {
         };
         for document in &ended {
             // What runs and is of its rows asks for longer when it is told.
-            let (_, told) = self.remember(document, 0);
+            let (_, told) = self.remember(document, WallMs::ZERO);
             self.note_untold(&document.broadcast, told.err());
         }
     }
 
-    /// Until when rows of a broadcast may be asked for, because what runs is of them; 0: nothing
-    /// is.
-    pub(super) fn asked_for_until_ms(&self, document: &BroadcastDocument) -> u64 {
-        let Some(own) = &document.started else { return 0 };
+    /// Until when rows of a broadcast may be asked for, because what runs is of them; zero:
+    /// nothing is.
+    pub(super) fn asked_for_until_ms(&self, document: &BroadcastDocument) -> WallMs {
+        let Some(own) = &document.started else { return WallMs::ZERO };
         let standing = self.standing();
         let live = standing
             .started()
@@ -98,7 +98,7 @@ impl BroadcastDesk {
     pub(super) fn remember(
         &self,
         document: &BroadcastDocument,
-        wanted_ms: u64,
+        wanted_ms: WallMs,
     ) -> (bool, Result<(), BroadcastRefusal>) {
         match self.past_of(document, wanted_ms) {
             Ok(Some(past)) => {
@@ -106,7 +106,7 @@ impl BroadcastDesk {
                 (true, taken.map_err(BroadcastRefusal::from))
             }
             Ok(None) => (false, Ok(())),
-            Err(refusal) if wanted_ms > clock::unix_ms() => {
+            Err(refusal) if wanted_ms > wall_now() => {
                 let (broadcast, why) = (&document.broadcast, refusal.sentence);
                 let sentence = format!("what became of the rows of {broadcast} is needed: {why}");
                 (true, Err(BroadcastRefusal { sentence, ..refusal }))

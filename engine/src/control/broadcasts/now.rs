@@ -4,22 +4,20 @@
 //! **Invariant:** a step of the wall's clock while the engine runs makes nothing older or younger,
 //! and puts no order off. Over a start the times that were written down are all there is.
 
-use host::clock;
-use wire::terms::time::SteadyMs;
+use crate::control::now::{steady_now, wall_now};
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// This moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Now {
-    /// Unix milliseconds.
-    pub(super) wall_ms: u64,
+    pub(super) wall_ms: WallMs,
     pub(super) steady: SteadyMs,
 }
 
 impl Now {
     /// What the clocks show.
     pub(super) fn read() -> Self {
-        let steady = SteadyMs::from_ns(clock::monotonic_ns());
-        let now = Self { wall_ms: clock::unix_ms(), steady };
+        let now = Self { steady: steady_now(), wall_ms: wall_now() };
         #[cfg(test)]
         let now = now.set_back(SET_BACK_MS.get());
         now
@@ -59,17 +57,16 @@ impl Now {
 /// looked at, and from there on by the steady clock.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Age {
-    of_ms: u64,
+    of_ms: WallMs,
     /// How old it was when it was looked at first, and when that was.
     seen: Option<(u64, SteadyMs)>,
 }
 
 impl Age {
-    /// Milliseconds since `at_ms`, Unix milliseconds; another one begins anew.
-    pub(super) fn since(&mut self, at_ms: u64, now: Now) -> u64 {
+    /// Milliseconds since `at_ms`; another one begins anew.
+    pub(super) fn since(&mut self, at_ms: WallMs, now: Now) -> u64 {
         let seen = self.seen.filter(|_| self.of_ms == at_ms);
-        let (age_ms, then) =
-            seen.unwrap_or_else(|| (now.wall_ms.saturating_sub(at_ms), now.steady));
+        let (age_ms, then) = seen.unwrap_or_else(|| (now.wall_ms.since(at_ms), now.steady));
         *self = Self { of_ms: at_ms, seen: Some((age_ms, then)) };
         age_ms + now.steady.since(then)
     }
@@ -82,13 +79,14 @@ mod tests {
     #[test]
     fn a_step_of_the_clock_makes_nothing_older_or_younger() {
         const HOUR_MS: u64 = 3_600_000;
-        let now = Now { wall_ms: 10 * HOUR_MS, steady: SteadyMs::new(5_000) };
+        let now = Now { wall_ms: WallMs::new(10 * HOUR_MS), steady: SteadyMs::new(5_000) };
+        let begun = now.wall_ms - HOUR_MS;
         let mut age = Age::default();
-        assert_eq!(age.since(9 * HOUR_MS, now), HOUR_MS);
-        assert_eq!(age.since(9 * HOUR_MS, now.later(100).set_back(3 * HOUR_MS)), HOUR_MS + 100);
-        assert_eq!(age.since(9 * HOUR_MS, now.later(200).set_forward(HOUR_MS)), HOUR_MS + 200);
+        assert_eq!(age.since(begun, now), HOUR_MS);
+        assert_eq!(age.since(begun, now.later(100).set_back(3 * HOUR_MS)), HOUR_MS + 100);
+        assert_eq!(age.since(begun, now.later(200).set_forward(HOUR_MS)), HOUR_MS + 200);
         let set_back = now.later(300).set_back(3 * HOUR_MS);
         assert_eq!(age.since(set_back.wall_ms, set_back), 0, "what is written down now is new");
-        assert_eq!(Age::default().since(9 * HOUR_MS, set_back), 0, "what lies ahead is new too");
+        assert_eq!(Age::default().since(begun, set_back), 0, "what lies ahead is new too");
     }
 }

@@ -23,7 +23,7 @@ use super::turns::{Retry, Turns};
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::slice::Order;
-use host::clock;
+use crate::control::now::wall_now;
 use wire::terms::time::SteadyMs;
 
 /// What a start is told with.
@@ -308,7 +308,7 @@ impl BroadcastDesk {
             return Ok(());
         }
         if !is_known {
-            let wanted = OrderedDocument { life, at_ms: clock::unix_ms() };
+            let wanted = OrderedDocument { life, at_ms: wall_now() };
             let goes_on = life == WantedLife::Running && is_everywhere;
             if is_everywhere && known.is_none() {
                 return Ok(());
@@ -369,7 +369,7 @@ impl BroadcastDesk {
 /// An end without any rows.
 fn ended_as(life: &str) -> EndDocument {
     EndDocument {
-        at_ms: clock::unix_ms(),
+        at_ms: wall_now(),
         life: life.to_owned(),
         outcomes: BTreeMap::new(),
         codes: BTreeMap::new(),

@@ -5,8 +5,6 @@
 //! with it; of two that are set at once, the shards have the one that is kept. A dry run's digest
 //! is of the manifest, which stays as it was approved.
 
-use host::clock;
-
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, PaceSet, Stage};
 use super::refusal::{BroadcastRefusal, ROLE, STATE, refused};
@@ -14,7 +12,9 @@ use super::wanted::PaceWanted;
 use crate::broadcast::limits::LIFETIME_SECONDS_MAX;
 use crate::broadcast::running::RunningPace;
 use crate::control::admin::AdminError;
+use crate::control::now::wall_now;
 use wire::terms::rfc3339::parse_rfc3339;
+use wire::terms::time::WallMs;
 
 /// Changes of the pace that a report has.
 const PACES_MAX: usize = 64;
@@ -29,12 +29,12 @@ impl BroadcastDocument {
         let (per_second, weight) = set.unwrap_or((asked.per_second, asked.weight));
         let (per_area, ramp_seconds) = (asked.per_area, asked.ramp_seconds);
         let share_max = asked.share_max;
-        let deadline_ms = self.pace.as_ref().and_then(|set| set.deadline_ms);
+        let deadline_ms = self.pace.as_ref().and_then(|set| set.deadline_ms).map(WallMs::ms);
         RunningPace { per_second, per_area, ramp_seconds, weight, share_max, deadline_ms }
     }
 
-    /// No attempt from then on, Unix milliseconds; of what was started.
-    pub fn deadline_now(&self) -> Option<u64> {
+    /// No attempt from then on; of what was started.
+    pub fn deadline_now(&self) -> Option<WallMs> {
         let set = self.pace.as_ref().and_then(|set| set.deadline_ms);
         set.or_else(|| self.started.as_ref().map(|start| start.deadline_ms))
     }
@@ -75,13 +75,13 @@ impl BroadcastDesk {
             let now = document.pace_now();
             let deadline_ms = match &wanted.deadline {
                 Some(deadline) => Some(other_deadline(document, deadline, may_postpone)?),
-                None => now.deadline_ms,
+                None => document.pace.as_ref().and_then(|set| set.deadline_ms),
             };
             let set = PaceSet {
                 per_second: wanted.per_second.unwrap_or(now.per_second),
                 weight: wanted.weight.unwrap_or(now.weight),
                 deadline_ms,
-                at_ms: clock::unix_ms(),
+                at_ms: wall_now(),
                 by: by.to_owned(),
             };
             document.paces.push(set.clone());
@@ -115,22 +115,22 @@ fn other_deadline(
     document: &BroadcastDocument,
     wanted: &str,
     may_postpone: bool,
-) -> Result<u64, BroadcastRefusal> {
+) -> Result<WallMs, BroadcastRefusal> {
     let wrong = |sentence: &str| {
         let place = Some("/deadline".to_owned());
         BroadcastRefusal { place, ..AdminError::bad_request(sentence).into() }
     };
-    let at = parse_rfc3339(wanted).map(|at| at.ms()).ok_or_else(|| {
+    let at = parse_rfc3339(wanted).ok_or_else(|| {
         wrong("give a date and time with an offset, as 2026-11-28T19:00:00+09:00")
     })?;
-    if at <= clock::unix_ms() {
+    if at <= wall_now() {
         return Err(wrong("it is over by then: cancel the broadcast"));
     }
-    let started_ms = document.started.as_ref().map_or(0, |start| start.at_ms);
+    let started_ms = document.started.as_ref().map_or(WallMs::ZERO, |start| start.at_ms);
     if at > started_ms.saturating_add(LIFETIME_SECONDS_MAX * 1_000) {
         return Err(wrong("no broadcast lasts longer than 72 h: give an earlier one"));
     }
-    if document.deadline_now().is_some_and(|now_ms| at > now_ms) && !may_postpone {
+    if document.deadline_now().is_some_and(|known| at > known) && !may_postpone {
         let sentence = "a later deadline takes the role approver beside operator: use such a token";
         return Err(refused(ROLE, sentence));
     }
@@ -207,7 +207,7 @@ mod tests {
         let mut bench = Bench::new(2, 10);
         let broadcast = bench.started("a", "");
         let ordinal = bench.ordinal(&broadcast);
-        let now_ms = clock::unix_ms();
+        let now_ms = wall_now();
         let set = |bench: &Bench, in_seconds: u64, may_postpone: bool| {
             let deadline = Some(rfc3339(now_ms + in_seconds * 1_000));
             let wanted = PaceWanted { deadline, ..PaceWanted::default() };
@@ -215,7 +215,8 @@ mod tests {
         };
         let told = |bench: &Bench| {
             let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
-            let deadline = |pace: &RunningPace| pace.deadline_ms.map(|ms| (ms - now_ms) / 60_000);
+            let minutes = |deadline_ms: WallMs| deadline_ms.since(now_ms) / 60_000;
+            let deadline = |pace: &RunningPace| pace.deadline_ms.map(WallMs::new).map(minutes);
             [0, 1].map(|shard| shards[shard].paces.get(&ordinal).and_then(deadline))
         };
         assert_eq!(set(&bench, 7_200, false).expect_err("later").code, ROLE);
@@ -234,7 +235,7 @@ mod tests {
         bench.restart(|_| false);
         assert_eq!(told(&bench), [Some(120); 2]);
         let snapshot = bench.desk.snapshot(&broadcast, false).expect("figures");
-        assert_eq!(snapshot.deadline_ms.map(|ms| (ms - now_ms) / 60_000), Some(120));
+        assert_eq!(snapshot.deadline_ms.map(|at_ms| at_ms.since(now_ms) / 60_000), Some(120));
     }
 
     #[test]

@@ -79,8 +79,8 @@ pub(super) struct Table {
     pub(super) words: Vec<u32>,
     /// Short messages of each text.
     pub(super) segments: Vec<u8>,
-    /// When it was started, Unix milliseconds.
-    pub(super) started_ms: u64,
+    /// When it was started.
+    pub(super) started_ms: WallMs,
 }
 
 /// The table, and its media type; its place is given back when it has been read.
@@ -130,7 +130,7 @@ impl BroadcastDesk {
         let document = &standing.entry(broadcast)?.document;
         let texts = document.check.iter().flat_map(|check| &check.addressed.texts);
         let segments = texts.map(|text| text.segments).collect();
-        let started_ms = document.started.as_ref().map_or(0, |start| start.at_ms);
+        let started_ms = document.started.as_ref().map_or(WallMs::ZERO, |start| start.at_ms);
         Ok(Table { recipients, words, segments, started_ms })
     }
 }
@@ -152,7 +152,7 @@ impl Reader {
 
 /// When rows ended, as text: most end in the second of the one before.
 struct Moments {
-    started_ms: u64,
+    started_ms: WallMs,
     last: (u32, String),
 }
 
@@ -164,7 +164,7 @@ impl Moments {
         }
         if self.last.0 != word.seconds {
             let at_ms = self.started_ms + u64::from(word.seconds) * 1_000;
-            self.last = (word.seconds, rfc3339_of(WallMs::new(at_ms)));
+            self.last = (word.seconds, rfc3339_of(at_ms));
         }
         &self.last.1
     }
@@ -247,7 +247,7 @@ mod tests {
         let patience = Duration::from_millis(50);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.expect("a runtime").block_on(async {
-            let (segments, started_ms) = (vec![1], 0);
+            let (segments, started_ms) = (vec![1], WallMs::ZERO);
             let table = Table { recipients, words, segments, started_ms };
             let (_, unread) = stream(table, wanted, (place, patience));
             // It comes back although the answer is still held.

@@ -23,7 +23,7 @@ use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::audience::{AddressedText, LegSources, address};
 use crate::broadcast::manifest::{Manifest, PreparedRetraction, Texts};
 use crate::broadcast::recipients::{Recipients, RecipientsWriter};
-use host::clock;
+use crate::control::now::wall_now;
 
 /// What could not be started for so long is given up, in milliseconds.
 const TRIED_MS_MAX: u64 = 24 * 3_600 * 1_000;
@@ -114,7 +114,7 @@ impl BroadcastDesk {
             }
             document.retracting = Some(RetractingDocument {
                 by: by.to_owned(),
-                at_ms: clock::unix_ms(),
+                at_ms: wall_now(),
                 broadcast: None,
                 is_done: false,
                 trouble: None,

@@ -27,9 +27,9 @@ use crate::broadcast::variants::Text;
 use crate::control::admin::Caller;
 use crate::control::admin::reply::AdminError;
 use crate::control::audit::Act;
+use crate::control::now::wall_now;
 use crate::control::roles::Role;
 use crate::gateway::broadcasting::People;
-use host::clock;
 
 /// What an audience calls the list that comes with it.
 const UPLOAD: &str = "upload";
@@ -175,7 +175,7 @@ impl BroadcastDesk {
         let mut others = manifest.clone();
         others.legs.retain(|leg| leg.audience.list != UPLOAD);
         self.may_name(sight, &others)?;
-        if self.check_registration(manifest, clock::unix_ms())? != People::None {
+        if self.check_registration(manifest, wall_now())? != People::None {
             let sentence = format!(
                 "somebody has to agree to broadcasts of {}: write a draft, check it and have it \
                  approved",

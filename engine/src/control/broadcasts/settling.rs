@@ -11,9 +11,9 @@ use crate::broadcast::life::End;
 use crate::broadcast::manifest::{Manifest, Suppression};
 use crate::broadcast::slice::Order;
 use crate::broadcast::warnings::{ChainBroadcast, ChainPlace, SourceTerms, propose};
+use crate::control::now::wall_now;
 use crate::control::sources::SourceSettings;
 use axum::http::StatusCode;
-use host::clock;
 use wire::cap::Status;
 use wire::cap::draft::{Disposition, Draft, Hold, WarningAct};
 
@@ -324,7 +324,7 @@ impl BroadcastDesk {
                 // Somebody may have changed or ended it meanwhile.
                 check_stage(document, &[Stage::Checked])?;
                 let digest = check.digest.clone();
-                let at_ms = clock::unix_ms();
+                let at_ms = wall_now();
                 document.approvals.push(Approval { by: agreed, digest, at_ms });
                 document.stage = Stage::Approved;
                 Ok(())
@@ -366,10 +366,9 @@ mod tests {
     use super::super::tests::{Bench, rfc3339};
     use super::*;
     use wire::cap::{Profile, Rules, check_xml};
-    use wire::terms::time::WallMs;
 
     fn arrived(bench: &Bench, identifier: &str, starts_itself: bool) -> Arrived {
-        let now_ms = clock::unix_ms();
+        let now_ms = wall_now();
         let (sent, expires) = (rfc3339(now_ms - 60_000), rfc3339(now_ms + 7_200_000));
         let text = format!(
             "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>{identifier}\
@@ -380,7 +379,7 @@ mod tests {
              <headline>Leave now</headline><area><areaDesc>Chiyoda</areaDesc><geocode>\
              <valueName>JIS X 0402</valueName><value>13101</value></geocode></area></info></alert>"
         );
-        let rules = Rules { profile: Profile::Cap, now: WallMs::new(now_ms), segments_max: 3 };
+        let rules = Rules { profile: Profile::Cap, now: now_ms, segments_max: 3 };
         let draft =
             check_xml(text.as_bytes(), &rules).unwrap_or_else(|refusal| panic!("{refusal}"));
         let settings = SourceSettings {

@@ -25,7 +25,7 @@ use crate::broadcast::outcomes::Outcome;
 use crate::control::queue::QueueDocument;
 use crate::io::figures::Obstacle;
 use crate::shard::{CLASSES, WaitingTally};
-use wire::terms::time::SteadyMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// Between two closer looks, so many times as long as the last took.
 const REST: u64 = 50;
@@ -297,7 +297,7 @@ fn few_reached(document: &BroadcastDocument) -> impl Iterator<Item = String> + u
     .into_iter()
 }
 
-fn since_ms(document: &BroadcastDocument) -> Option<u64> {
+fn since_ms(document: &BroadcastDocument) -> Option<WallMs> {
     match document.stage {
         Stage::Ended => document.ended.as_ref().map(|end| end.at_ms),
         Stage::Approved => document.approvals.last().map(|approval| approval.at_ms),

@@ -17,6 +17,7 @@ use crate::broadcast::manifest::Manifest;
 use crate::broadcast::running::RunningBroadcast;
 use crate::broadcast::templates::TemplateDocument;
 use crate::shard::SliceFigures;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// What to do about a document that cannot be read.
 pub(super) const DAMAGED_REMEDY: &str =
@@ -76,7 +77,7 @@ impl Entry {
     }
 
     /// Now, as the time of its dry run is told: what the wall's clock shows if nobody sets it.
-    pub(super) fn check_now_ms(&mut self, now: Now) -> u64 {
+    pub(super) fn check_now_ms(&mut self, now: Now) -> WallMs {
         let check = self.document.check.as_ref();
         check.map_or(now.wall_ms, |check| check.at_ms + self.ages.check.since(check.at_ms, now))
     }
@@ -127,9 +128,9 @@ pub(super) struct Standing {
     /// Likewise lists.
     pub(super) damaged_lists: BTreeMap<String, String>,
     /// What is old by the clock of the wall, and since when by the one that makes no steps.
-    pub(super) aged: BTreeMap<String, u64>,
-    /// When somebody looks again for what may go, in milliseconds of the latter.
-    pub(super) next_retiring_ms: u64,
+    pub(super) aged: BTreeMap<String, SteadyMs>,
+    /// When somebody looks again for what may go.
+    pub(super) next_retiring: SteadyMs,
 }
 
 impl Standing {

@@ -22,11 +22,12 @@ use super::standing::Standing;
 use crate::broadcast::limits::{LIFETIME_SECONDS_MAX, LIVE_MAX};
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::running::RunningBroadcast;
+use crate::control::now::wall_now;
 use crate::gateway::broadcasting::People;
 use crate::io::figures::ControlError;
 use crate::testing::kill_points::{KillPoint, kill_point};
-use host::clock;
 use wire::terms::rfc3339::parse_rfc3339;
+use wire::terms::time::WallMs;
 
 /// What somebody ordered to start.
 struct Ordered<'a> {
@@ -103,7 +104,7 @@ impl BroadcastDesk {
             (document.manifest.clone(), people)
         };
         if let Some(people) = people
-            && self.check_registration(&manifest, clock::unix_ms())? > people
+            && self.check_registration(&manifest, wall_now())? > people
         {
             let sentence = "its registration asks for more people than at the dry run: check it \
                             again";
@@ -115,7 +116,7 @@ impl BroadcastDesk {
     /// Looks at what was ordered.
     fn begin(&self, ordered: &Ordered<'_>) -> Result<Begun, BroadcastRefusal> {
         let mut standing = self.standing();
-        let now_ms = clock::unix_ms();
+        let now_ms = wall_now();
         let document = standing.entry(ordered.broadcast)?.document.clone();
         if document.started.is_some() {
             let same = document.check.as_ref().is_some_and(|check| check.digest == ordered.digest);
@@ -179,7 +180,7 @@ impl BroadcastDesk {
         let file = |document: &BroadcastDocument| document.check.as_ref().map(|c| c.file.clone());
         let is_same = known.manifest == seen.manifest && file(&known) == file(seen);
         let check_now_ms = standing.entry(ordered.broadcast)?.check_now_ms(Now::read());
-        let times = (clock::unix_ms(), check_now_ms);
+        let times = (wall_now(), check_now_ms);
         let may_start = may_start(&standing, &known, ordered, times);
         if may_start.is_ok() && !is_same {
             return Ok(Decided::Changed(Box::new(known)));
@@ -197,8 +198,8 @@ impl BroadcastDesk {
         standing.next_ordinal = ordinal + 1;
         let start = StartDocument {
             ordinal,
-            at_ms: running.terms.started_ms,
-            deadline_ms: running.terms.deadline_ms,
+            at_ms: WallMs::new(running.terms.started_ms),
+            deadline_ms: WallMs::new(running.terms.deadline_ms),
             by: ordered.by.to_owned(),
         };
         let running = running.numbered(ordinal, &texts_of(&known)).ok_or_else(wrong_manifest)?;
@@ -219,7 +220,7 @@ impl BroadcastDesk {
         &self,
         standing: &mut Standing,
         document: BroadcastDocument,
-        due_ms: u64,
+        due_ms: WallMs,
         ordered: &Ordered<'_>,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         if document.stage == Stage::Scheduled {
@@ -229,7 +230,7 @@ impl BroadcastDesk {
         let scheduled = ScheduleDocument {
             due_ms,
             by: ordered.by.to_owned(),
-            ordered_ms: clock::unix_ms(),
+            ordered_ms: wall_now(),
             digest: digest.unwrap_or_default(),
             recipients: ordered.recipients,
             trouble: None,
@@ -246,7 +247,7 @@ fn may_start(
     standing: &Standing,
     document: &BroadcastDocument,
     ordered: &Ordered<'_>,
-    (now_ms, check_now_ms): (u64, u64),
+    (now_ms, check_now_ms): (WallMs, WallMs),
 ) -> Result<(), BroadcastRefusal> {
     check_stage(document, &[Stage::Checked, Stage::Approved, Stage::Scheduled])?;
     // What was ordered for a time is the dry run that held then.
@@ -305,17 +306,17 @@ fn may_start(
 
 /// A start at this moment.
 fn start_of(document: &BroadcastDocument, ordered: &Ordered<'_>, ordinal: u32) -> StartDocument {
-    let at_ms = clock::unix_ms();
+    let at_ms = wall_now();
     let deadline_ms = deadline_of(&document.manifest, at_ms);
     StartDocument { ordinal, by: ordered.by.to_owned(), at_ms, deadline_ms }
 }
 
-/// No attempt from then on, Unix milliseconds.
-fn deadline_of(manifest: &Manifest, now_ms: u64) -> u64 {
+/// No attempt from then on.
+fn deadline_of(manifest: &Manifest, now_ms: WallMs) -> WallMs {
     let most = now_ms + LIFETIME_SECONDS_MAX * 1_000;
     let named = manifest.deadline.as_deref().and_then(parse_rfc3339);
     let own = manifest.lifetime.map(|seconds| now_ms + seconds * 1_000);
-    named.map(|at| at.ms()).or(own).unwrap_or(most).min(most)
+    named.or(own).unwrap_or(most).min(most)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::reach::{CURVE_POINTS_MAX, ReachCurve};
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
+use wire::terms::time::WallMs;
 
 /// Rows of one area or language.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -33,8 +34,8 @@ impl Part {
 /// All rows of a broadcast, counted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tally {
-    /// When, Unix milliseconds.
-    pub(super) at_ms: u64,
+    /// When.
+    pub(super) at_ms: WallMs,
     /// Rows by outcome and code; 0 is none.
     pub(super) reasons: BTreeMap<(Outcome, u16), u64>,
     pub(super) areas: BTreeMap<String, Part>,
@@ -57,7 +58,7 @@ impl Tally {
     }
 
     /// Counts the words of these recipients.
-    pub(super) fn of(recipients: &Recipients, words: &[u32], at_ms: u64) -> Self {
+    pub(super) fn of(recipients: &Recipients, words: &[u32], at_ms: WallMs) -> Self {
         let mut tally = Self { at_ms, ..Self::default() };
         let mut languages: BTreeMap<u16, Part> = BTreeMap::new();
         for run in recipients.runs() {

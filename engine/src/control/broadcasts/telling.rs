@@ -15,6 +15,7 @@ use crate::broadcast::outcomes::Outcome;
 use crate::control::webhooks::{Callers, CallingWay, Webhook, Webhooks};
 use wire::terms::calendar;
 use wire::terms::ids::Xpid;
+use wire::terms::time::WallMs;
 
 /// Percent of the targeted that are told of.
 const SHARES: [(u64, &str); 3] = [(50, "50"), (85, "85"), (95, "95")];
@@ -86,7 +87,7 @@ impl Entry {
         due
     }
 
-    fn body(&self, event: &str, now_ms: u64) -> String {
+    fn body(&self, event: &str, now_ms: WallMs) -> String {
         let manifest = &self.document.manifest;
         let counts = self.counts();
         let told = Told {
@@ -97,7 +98,7 @@ impl Entry {
             class: &manifest.class,
             alertid: manifest.alertid.as_deref(),
             alertseq: manifest.alertseq,
-            at: calendar::jst_text(now_ms),
+            at: calendar::jst_text(now_ms.ms()),
             state: state_word(self),
             targeted: self.targeted(),
             adds_up: counts.values().sum::<u64>() == self.targeted(),

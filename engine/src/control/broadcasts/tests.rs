@@ -14,10 +14,12 @@ use crate::broadcast::outcomes::Outcome;
 use crate::broadcast::slice::{Order, Slice};
 use crate::control::engine::Engine as _;
 use crate::control::fake_engine::{FakeBroadcasts, FakeEngine};
+use crate::control::now::wall_now;
 use hyper::body::Bytes;
 use std::sync::{Arc, Barrier};
 use tempfile::TempDir;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::{SteadyMs, WallMs};
 
 mod agreeing;
 mod damaged;
@@ -181,6 +183,11 @@ impl Bench {
         work(slice);
     }
 
+    /// What is old goes, by this time of both clocks; `steady_ms` is milliseconds.
+    pub(super) fn retire(&self, wall_ms: WallMs, steady_ms: u64) {
+        self.desk.retire(Now { wall_ms, steady: SteadyMs::new(steady_ms) });
+    }
+
     /// A shard does not have it.
     pub(super) fn forget_in(&self, broadcast: &str, shard: usize) {
         let ordinal = self.ordinal(broadcast);
@@ -219,8 +226,8 @@ fn follower(reqid: &str) -> FollowerWanted {
     FollowerWanted { reqid: reqid.to_owned(), texts: Some(texts), lifetime: None }
 }
 
-pub(super) fn rfc3339(ms: u64) -> String {
-    let text = wire::terms::calendar::jst_text(ms);
+pub(super) fn rfc3339(at_ms: WallMs) -> String {
+    let text = wire::terms::calendar::jst_text(at_ms.ms());
     format!("{}T{}+09:00", &text[..10], &text[11..19])
 }
 

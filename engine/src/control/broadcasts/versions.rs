@@ -28,6 +28,7 @@ use crate::control::admin::{Caller, Parameters, VersionInPath};
 use crate::control::audit::Act;
 use host::mapped::Mapped;
 use wire::terms::ids::Msn;
+use wire::terms::time::WallMs;
 
 /// A version is kept for so long once a newer one is used, in milliseconds.
 const RETIRED_KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
@@ -175,15 +176,15 @@ impl BroadcastDesk {
     }
 
     /// Versions in whose place another is used for longer than they are kept, each as a word.
-    pub(super) fn old_versions(&self, now_ms: u64) -> Vec<String> {
+    pub(super) fn old_versions(&self, now_ms: WallMs) -> Vec<String> {
         let standing = self.standing();
         let mut old = Vec::new();
         for list in standing.lists.values() {
             let pinned = pinned_versions(&standing, &list.list, now_ms);
             let mut followed_ms = None;
             for version in list.versions.iter().rev() {
-                let is_old = followed_ms.is_some_and(|at_ms: u64| {
-                    at_ms > 0 && now_ms.saturating_sub(at_ms) > RETIRED_KEPT_MS
+                let is_old = followed_ms.is_some_and(|at_ms: WallMs| {
+                    at_ms > WallMs::ZERO && now_ms.since(at_ms) > RETIRED_KEPT_MS
                 });
                 if is_old && !pinned.contains(&version.version) {
                     old.push(version_word(&list.list, version.version));

@@ -24,10 +24,10 @@ use super::settling::Arrived;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Parameters, WarningInBody};
 use crate::control::audit::Act;
+use crate::control::now::wall_now;
 use crate::control::roles::Role;
 use crate::control::sources::{JMA, LALERT, SourceSettings};
 use crate::control::store::{LoggedWarning, Store, StoreError};
-use host::clock;
 use wire::cap::draft::{Draft, WarningAct};
 use wire::cap::{Profile, RefusalKind, Rules, WarningRefusal, check_lalert, check_xml};
 use wire::json;
@@ -207,7 +207,7 @@ async fn take(
     let (asking, named) = (caller.clone(), query.source);
     let found = caller.look(move |store| source_of(store, &asking, named.as_deref())).await?;
     let (source, settings, is_own) = found?;
-    let now = WallMs::new(clock::unix_ms());
+    let now = wall_now();
     let (by, sha256) = (settings.clone(), <[u8; 32]>::from(Sha256::digest(&octets)));
     let draft = beside(Arc::clone(&desk), move |_| judged(&octets, form, &by, now)).await?;
     let sender = settings.sender_of(&draft.sender).map(str::to_owned).ok_or_else(|| {

@@ -12,7 +12,7 @@ use super::tally::Tally;
 use crate::broadcast::life::{End, Life};
 use crate::broadcast::outcomes::Outcome;
 use crate::shard::SliceFigures;
-use wire::terms::time::SteadyMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// Looks that are remembered.
 const LOOKS_MAX: usize = 64;
@@ -36,8 +36,8 @@ struct Look {
 pub(super) struct Watched {
     looks: VecDeque<Look>,
     pub(super) reach: ReachCurve,
-    /// The state that was seen last, and since when, Unix milliseconds.
-    state: Option<(&'static str, u64)>,
+    /// The state that was seen last, and since when.
+    state: Option<(&'static str, WallMs)>,
     /// When a row ended last.
     moved: Option<SteadyMs>,
     pub(super) tally: Option<Arc<Tally>>,
@@ -68,7 +68,7 @@ impl Watched {
     /// A closer look, behind the one before.
     pub(super) fn note_tally(&mut self, tally: Arc<Tally>) {
         if let Some(before) = &self.tally {
-            let took_ms = tally.at_ms.saturating_sub(before.at_ms).max(1);
+            let took_ms = tally.at_ms.since(before.at_ms).max(1);
             let retries = tally.retries().saturating_sub(before.retries());
             self.retries_per_second = retries * 1_000 / took_ms;
         }
@@ -110,8 +110,8 @@ impl Watched {
         }
     }
 
-    /// Since when it is in its state, Unix milliseconds.
-    pub(super) fn since_ms(&self) -> Option<u64> {
+    /// Since when it is in its state.
+    pub(super) fn since_ms(&self) -> Option<WallMs> {
         self.state.map(|(_, since_ms)| since_ms)
     }
 

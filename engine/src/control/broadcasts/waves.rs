@@ -4,8 +4,6 @@
 //! shards that did not; one opens at a time, in their order; only the time counts in which the wave
 //! before has run.
 
-use host::clock;
-
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage, WaveOpened};
 use super::now::Now;
@@ -15,6 +13,7 @@ use super::turns::Retry;
 use super::watched::state_of;
 use crate::broadcast::slice::{Order, WaveFigures};
 use crate::control::admin::AdminError;
+use crate::control::now::wall_now;
 
 /// Whoever opens a wave without being asked.
 const ITSELF: &str = "the manifest";
@@ -117,7 +116,7 @@ impl BroadcastDesk {
                 return Err(refused(STATE, sentence));
             }
             if wave == open + 1 {
-                document.waves.push(WaveOpened { at_ms: clock::unix_ms(), by: by.to_owned() });
+                document.waves.push(WaveOpened { at_ms: wall_now(), by: by.to_owned() });
             }
             Ok(())
         })?;

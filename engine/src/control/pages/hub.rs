@@ -158,7 +158,7 @@ impl Hub {
 }
 
 fn pause_behind(snapshot: &Snapshot) -> Duration {
-    let age_ms = snapshot.started_ms.map(|at_ms| snapshot.at_ms.saturating_sub(at_ms));
+    let age_ms = snapshot.started_ms.map(|at_ms| snapshot.at_ms.since(at_ms));
     let is_young = age_ms.is_some_and(|age_ms| age_ms < YOUNG_MS) && !snapshot.is_over();
     if is_young { EVERY_WHILE_YOUNG } else { EVERY }
 }

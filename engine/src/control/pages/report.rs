@@ -18,6 +18,7 @@ use crate::broadcast::outcomes::Outcome;
 use crate::control::admin::reply::reply_json;
 use crate::control::admin::{Caller, IdentifierInPath, Parameters};
 use crate::control::broadcasts::{BroadcastRefusal, BroadcastReport, shown_to};
+use wire::terms::time::WallMs;
 
 /// The report as JSON.
 pub(super) async fn json(
@@ -112,7 +113,7 @@ fn body(reader: &Reader, report: &BroadcastReport, tone: Tone, back: &str) -> Ma
 /// When what was done, by whom.
 fn timeline(reader: &Reader, report: &BroadcastReport) -> Markup {
     let document = &report.document;
-    let mut rows: Vec<(u64, String)> = Vec::new();
+    let mut rows: Vec<(WallMs, String)> = Vec::new();
     if let Some(check) = &document.check {
         rows.push((check.at_ms, reader.say("checked", "確認").to_owned()));
     }

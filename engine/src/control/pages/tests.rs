@@ -11,6 +11,7 @@ use crate::control::broadcasts::{
     ActLine, Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures,
     SNAPSHOT_OCTETS_MAX, Snapshot, TimeLeft,
 };
+use wire::terms::time::WallMs;
 
 /// The colours of a block of the style sheet, by name.
 fn colours(block: &str) -> BTreeMap<&str, [f64; 3]> {
@@ -116,11 +117,11 @@ fn full() -> Snapshot {
     counts.insert("delivered".to_owned(), 10_000_000 - 12 * 123_456);
     Snapshot {
         broadcast: "bc-01234567890123456789012345".to_owned(),
-        at_ms: 1_796_000_000_000,
+        at_ms: WallMs::new(1_796_000_000_000),
         state: "running".to_owned(),
-        since_ms: Some(1_796_000_000_000),
-        started_ms: Some(1_796_000_000_000),
-        deadline_ms: Some(1_796_000_000_000),
+        since_ms: Some(WallMs::new(1_796_000_000_000)),
+        started_ms: Some(WallMs::new(1_796_000_000_000)),
+        deadline_ms: Some(WallMs::new(1_796_000_000_000)),
         class: "03".to_owned(),
         digest: Some("0".repeat(64)),
         targeted: 10_000_000,
@@ -139,7 +140,7 @@ fn full() -> Snapshot {
             paused_ms: 123_456,
         },
         breakdown: Some(Breakdown {
-            at_ms: 1_796_000_000_000,
+            at_ms: WallMs::new(1_796_000_000_000),
             adds_up: true,
             held: (0..5).map(|code| reason(Outcome::Held, 6_005 + code)).collect(),
             failures: (0..8).map(|code| reason(Outcome::Failed, 6_000 + code)).collect(),

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, Uri, header};
 
 use crate::control::admin::cookie_named;
 use wire::terms::calendar;
+use wire::terms::time::WallMs;
 
 /// Where a browser keeps the language that was chosen.
 pub(super) const COOKIE: &str = "hayauma-lang";
@@ -93,14 +94,14 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// A moment in Japan, `2026-11-29 18:27:54`.
-pub(super) fn moment(unix_ms: u64) -> String {
-    let text = calendar::jst_text(unix_ms);
+pub(super) fn moment(at_ms: WallMs) -> String {
+    let text = calendar::jst_text(at_ms.ms());
     text.get(..19).unwrap_or(&text).to_owned()
 }
 
 /// The time of its day.
-pub(super) fn clock_time(unix_ms: u64) -> String {
-    let text = moment(unix_ms);
+pub(super) fn clock_time(at_ms: WallMs) -> String {
+    let text = moment(at_ms);
     text.split_once(' ').map_or_else(|| text.clone(), |(_, time)| time.to_owned())
 }
 
@@ -117,7 +118,7 @@ mod tests {
         let texts = [400, 12_345, 62_000, 3_780_000].map(|ms| Tongue::English.duration(ms));
         assert_eq!(texts, ["0.4 s", "12 s", "1 min 02 s", "1 h 03 min"]);
         assert_eq!(Tongue::Japanese.duration(62_000), "1 分 02 秒");
-        assert_eq!(clock_time(0), "09:00:00");
+        assert_eq!(clock_time(WallMs::ZERO), "09:00:00");
     }
 
     #[test]

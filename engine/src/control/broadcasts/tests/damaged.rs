@@ -8,6 +8,7 @@ use super::super::now::Now;
 use super::{Bench, CANCEL, DAY_MS, KEPT_DAYS, follower};
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::control::engine::Engine as _;
+use crate::control::now::wall_now;
 use hyper::body::Bytes;
 use std::path::Path;
 
@@ -132,7 +133,7 @@ fn what_a_crash_left_of_what_went_goes_at_the_next_start() {
     let mut bench = Bench::new(1, 10);
     let broadcast = bench.started("a", "");
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
-    let now_ms = host::clock::unix_ms();
+    let now_ms = wall_now();
     bench.desk.look(Now::read().steady).expect("kept");
     let folder = bench.directory.path().join("broadcasts").join(&broadcast);
     let rows = |folder: &Path| {
@@ -146,8 +147,8 @@ fn what_a_crash_left_of_what_went_goes_at_the_next_start() {
         std::fs::copy(file.path(), kept.join(file.file_name())).expect("copied");
     }
     let later_ms = now_ms + (u64::from(KEPT_DAYS) + 1) * DAY_MS;
-    bench.desk.retire(later_ms, 0);
-    bench.desk.retire(later_ms, DAY_MS);
+    bench.retire(later_ms, 0);
+    bench.retire(later_ms, DAY_MS);
     assert_eq!(rows(&folder), 0);
     // The document says that they are gone; the crash came before they were.
     for file in std::fs::read_dir(&kept).expect("there").flatten() {

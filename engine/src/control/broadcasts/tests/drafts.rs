@@ -12,7 +12,7 @@ fn the_version_that_a_retraction_stands_on_is_kept_when_others_go() {
     {
         let mut standing = bench.desk.standing();
         let document = &mut standing.entry(&draft).expect("there").document;
-        document.check.as_mut().expect("a dry run").at_ms = 0;
+        document.check.as_mut().expect("a dry run").at_ms = WallMs::ZERO;
     }
     let version = |number: u64| format!("msn,area\n{:011},13101\n", 9_000_000_000 + number);
     (0..7).for_each(|number| bench.import(&version(number)));
@@ -23,7 +23,7 @@ fn the_version_that_a_retraction_stands_on_is_kept_when_others_go() {
     {
         let mut standing = bench.desk.standing();
         let document = &mut standing.entry(&broadcast).expect("there").document;
-        document.ended.as_mut().expect("ended").at_ms = 0;
+        document.ended.as_mut().expect("ended").at_ms = WallMs::ZERO;
     }
     bench.import(&version(8));
     let versions = bench.desk.list(&bench.list).expect("there").versions;
@@ -62,14 +62,14 @@ fn drafts_have_a_bound_and_go_when_nobody_goes_on_with_them() {
     for number in 1..=200 {
         create("source town", number).expect("there is room");
     }
-    let now_ms = host::clock::unix_ms();
+    let now_ms = wall_now();
     let stage = |broadcast: &str| {
         let mut standing = bench.desk.standing();
         standing.entry(broadcast).ok().map(|entry| entry.document.stage)
     };
     assert_eq!(stage(&first), Some(Stage::Ended));
-    bench.desk.retire(now_ms + 31 * DAY_MS, 0);
-    bench.desk.retire(now_ms + 32 * DAY_MS, DAY_MS);
+    bench.retire(now_ms + 31 * DAY_MS, 0);
+    bench.retire(now_ms + 32 * DAY_MS, DAY_MS);
     assert_eq!(stage(&first), None, "what never began is not shown for ever");
     create("script", 201).expect("the old ones went");
 }

@@ -56,22 +56,22 @@ fn rows_go_when_their_time_is_over_and_the_report_stays() {
     let mut bench = Bench::new(1, 10);
     let broadcast = bench.started("a", "");
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
-    let now_ms = host::clock::unix_ms();
+    let now_ms = wall_now();
     bench.desk.look(Now::read().steady).expect("kept");
     let before = bench.desk.report(&broadcast).expect("a report");
     let folder = bench.directory.path().join("broadcasts").join(&broadcast);
     let files = || std::fs::read_dir(&folder).expect("there").count();
     let at = |days: u64| now_ms + days * DAY_MS;
     let kept = u64::from(KEPT_DAYS);
-    bench.desk.retire(at(kept - 1), 0);
-    bench.desk.retire(at(kept) - 1, DAY_MS);
+    bench.retire(at(kept - 1), 0);
+    bench.retire(at(kept) - 1, DAY_MS);
     assert_eq!(files(), 3, "document, recipients, outcomes");
-    bench.desk.retire(at(kept + 1), 2 * DAY_MS);
+    bench.retire(at(kept + 1), 2 * DAY_MS);
     assert_eq!(files(), 3, "the clock may have made a step");
-    bench.desk.retire(at(0), 2 * DAY_MS + 60_000);
-    bench.desk.retire(at(kept + 2), 3 * DAY_MS);
+    bench.retire(at(0), 2 * DAY_MS + 60_000);
+    bench.retire(at(kept + 2), 3 * DAY_MS);
     assert_eq!(files(), 3, "it had made one, and was set right");
-    bench.desk.retire(at(kept + 3), 4 * DAY_MS);
+    bench.retire(at(kept + 3), 4 * DAY_MS);
     assert_eq!(files(), 2, "document, report");
     let after = bench.desk.report(&broadcast).expect("a report");
     assert_eq!((after.reasons, after.adds_up), (before.reasons, true));
@@ -107,7 +107,7 @@ fn what_is_over_is_remembered_for_as_long_as_another_is_of_its_rows() {
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
     let ordinal = bench.ordinal(&broadcast);
     bench.engine.broadcasts.settle(ordinal);
-    let now_ms = host::clock::unix_ms();
+    let now_ms = wall_now();
     bench.desk.look(Now::read().steady).expect("kept");
     let outcomes = {
         let mut standing = bench.desk.standing();
@@ -120,7 +120,7 @@ fn what_is_over_is_remembered_for_as_long_as_another_is_of_its_rows() {
     let is_remembered = |bench: &Bench| {
         let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
         let until = shards[0].past.get(&ordinal);
-        until.is_some_and(|until| until.ms() > now_ms + 3_000_000)
+        until.is_some_and(|until| *until > now_ms + 3_000_000)
     };
     bench.engine.broadcasts.shards.lock().expect("no panic")[0].past.clear();
     // What became of its rows cannot be read for now.

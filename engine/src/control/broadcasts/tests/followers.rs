@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_retraction_has_nothing_of_what_would_keep_it_from_being_sent() {
     let bench = Bench::new(1, 10);
-    let now_ms = host::clock::unix_ms();
+    let now_ms = wall_now();
     let hour_ms = 3_600_000;
     let (begin, end) = (rfc3339(now_ms - hour_ms), rfc3339(now_ms + 2_000));
     let more = format!(
@@ -68,7 +68,7 @@ fn an_update_has_other_parts_of_the_manifest_where_it_says_so_and_the_rest_as_be
     };
     let (list, texts) = (&bench.list, r#"{"variants":{"en":"y"},"fallback":["en"]}"#);
     let legs = format!(r#"[{{"audience":{{"list":"{list}","areas":["13101"]}},"texts":{texts}}}]"#);
-    let deadline = rfc3339(host::clock::unix_ms() + 3_600_000);
+    let deadline = rfc3339(wall_now() + 3_600_000);
     let made = update(&format!(
         r#"{{"reqid":"b","legs":{legs},"class":"03","pace":{{"per_second":7}},
         "deadline":"{deadline}","expect":{{"recipients":[1,20]}}}}"#

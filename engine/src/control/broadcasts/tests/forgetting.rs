@@ -85,13 +85,13 @@ fn a_list_that_came_with_a_broadcast_goes_when_nothing_stands_on_it() {
     bench.desk.order(&broadcast, CANCEL).expect("cancelled");
     bench.settle(&broadcast);
     bench.desk.look(Now::read().steady).expect("kept");
-    let now_ms = host::clock::unix_ms();
+    let now_ms = wall_now();
     let is_there = |list: &str| bench.desk.list(list).is_ok();
-    bench.desk.retire(now_ms + 6 * DAY_MS, 0);
-    bench.desk.retire(now_ms + 7 * DAY_MS - 60_000, 2 * DAY_MS);
+    bench.retire(now_ms + 6 * DAY_MS, 0);
+    bench.retire(now_ms + 7 * DAY_MS - 60_000, 2 * DAY_MS);
     assert!(is_there(&own), "it may have to be taken back");
-    bench.desk.retire(now_ms + 8 * DAY_MS, 3 * DAY_MS);
-    bench.desk.retire(now_ms + 9 * DAY_MS, 4 * DAY_MS);
+    bench.retire(now_ms + 8 * DAY_MS, 3 * DAY_MS);
+    bench.retire(now_ms + 9 * DAY_MS, 4 * DAY_MS);
     assert_eq!((is_there(&own), is_there(&stays)), (false, true));
 }
 
@@ -123,8 +123,8 @@ fn a_version_goes_a_month_after_another_took_its_place_unless_something_stands_o
     bench.started("a", "");
     bench.import(file);
     assert_eq!(numbers(), [1, 2, 3]);
-    let now_ms = host::clock::unix_ms();
-    let retire = |days: u64, even: u64| bench.desk.retire(now_ms + days * DAY_MS, even * DAY_MS);
+    let now_ms = wall_now();
+    let retire = |days: u64, even: u64| bench.retire(now_ms + days * DAY_MS, even * DAY_MS);
     retire(29, 0);
     retire(29, 2);
     assert_eq!(numbers(), [1, 2, 3]);

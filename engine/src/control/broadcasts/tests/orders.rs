@@ -174,7 +174,8 @@ fn a_pause_of_what_runs_is_a_pause_whatever_the_clock_says() {
         // The clock was set back behind the start.
         let mut standing = bench.desk.standing();
         let start = &mut standing.entry(&broadcast).expect("there").document.started;
-        start.as_mut().expect("started").at_ms += 60_000;
+        let start = start.as_mut().expect("started");
+        start.at_ms = start.at_ms + 60_000;
     }
     bench.desk.refresh().expect("figures");
     bench.desk.order(&broadcast, Order::Pause).expect("paused");
