@@ -1,8 +1,9 @@
 //! When and where a client connects: hosts in their order, the back-off, and the time a connection
 //! may take.
 //!
-//! Pure: it is told the time and chance. One for each session of a carrier, so there are never more
-//! connections than sessions: a new one is asked for only when the old one is gone.
+//! Pure: it is told the time, in milliseconds of its owner's clock, and chance. One for each
+//! session of a carrier, so there are never more connections than sessions: a new one is asked for
+//! only when the old one is gone.
 
 use super::limits::CONNECT_MS;
 use super::status::Status;

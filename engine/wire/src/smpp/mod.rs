@@ -7,6 +7,10 @@
 //! [`dial`] says when and where a client connects, and [`pace`] how fast it may
 //! send.
 //!
+//! `now_ms` of a session, its dialling and its pace is milliseconds of the owner's clock, which
+//! never goes back and may count from any moment: the engine gives its steady clock, the load
+//! generator its own. A time in a PDU or a receipt is Unix milliseconds, and says so.
+//!
 //! **Never here:** sockets, clocks, threads, randomness, or a decision about a push.
 //! **Invariants:** no octets make these functions panic or read beyond their PDU; nothing allocates
 //! but a session when it is made; a decoded value borrows from the PDU that it was read from; no

@@ -1,7 +1,7 @@
 //! How fast a carrier is sent to: its rate, and what it answers when that is too much.
 //!
-//! Pure: it is told the time, counts SMS (segments, not pushes), and says when the next may go. All
-//! sessions of a carrier share one [`CarrierPace`].
+//! Pure: it is told the time, in milliseconds of its owner's clock, counts SMS (segments, not
+//! pushes), and says when the next may go. All sessions of a carrier share one [`CarrierPace`].
 //!
 //! Two bounds hold: a bucket of 100 ms' depth, and in any second no more SMS than the rate, however
 //! the carrier cuts its seconds: one that counts strictly has nothing to refuse.

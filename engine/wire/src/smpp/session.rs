@@ -1,7 +1,7 @@
 //! One session of either role: octets and time in, PDUs, events and one deadline out.
 //!
 //! A session begins when its connection is there and ends once. Its owner has the socket and the
-//! clock, and goes by this order:
+//! clock (in milliseconds, and it never goes back), and goes by this order:
 //! 1. After each receive, [`Session::handle_octets`] until it takes nothing more; what it leaves is
 //!    handed in again in front of what comes next. While [`Session::is_reading`] says no, nothing
 //!    is received: TCP holds the peer back.

@@ -11,8 +11,8 @@ use super::state::{Role, State};
 use super::{Session, UnbindUnderWay};
 
 impl Session {
-    /// The time that [`Session::handle_time`] is to be called at, in the owner's milliseconds;
-    /// `None` once the session is over. It changes with every other call.
+    /// The time that [`Session::handle_time`] is to be called at, in milliseconds of the owner's
+    /// clock; `None` once the session is over. It changes with every other call.
     pub fn poll_deadline(&self) -> Option<u64> {
         if self.state == State::Closed {
             return None;
