@@ -114,7 +114,6 @@ fn the_operating_page_lists_every_request_of_the_admin_doors_with_the_role_it_ta
     assert!(orders.all(|rule| ![None, Some(Role::Read)].contains(&rule.needs)));
 }
 
-/// Every name of a test function in the sources.
 /// What is said of the numbers that have a name, in the order of the numbers.
 fn numbered<T: std::fmt::Debug>(of: impl Fn(u8) -> Option<T>) -> String {
     let named = (0..=u8::MAX).filter_map(|number| Some(format!("{number} {:?}", of(number)?)));
@@ -145,6 +144,8 @@ fn the_format_page_has_every_number_that_journals_and_books_keep() {
     assert_eq!(said, expected.map(|(what, numbers)| (what.to_owned(), numbers)));
 }
 
+/// Every name of a test function in the sources.
+/// Every name of a test function in the sources.
 fn test_names(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).expect("a readable directory") {
         let path = entry.expect("an entry").path();
