@@ -145,7 +145,6 @@ fn the_format_page_has_every_number_that_journals_and_books_keep() {
 }
 
 /// Every name of a test function in the sources.
-/// Every name of a test function in the sources.
 fn test_names(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).expect("a readable directory") {
         let path = entry.expect("an entry").path();
