@@ -32,6 +32,8 @@ const RUNS_FOR: Duration = Duration::from_millis(50);
 const SETTLED_AFTER: Duration = Duration::from_millis(1_000);
 /// How long two broadcasts are watched as they share.
 const SHARED_FOR: Duration = Duration::from_millis(1_000);
+/// Rows of one live broadcast that arrived, on the page of metrics.
+const DELIVERED: &str = "hayauma_broadcast_delivered{";
 const LOOK: Duration = Duration::from_millis(5);
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 
@@ -214,18 +216,26 @@ impl Stage<'_> {
         Err(DrillError::AttemptsStall { expected, attempts: self.attempts() })
     }
 
+    /// Rows of each that arrived, as of one look at the shards: two questions may have two looks
+    /// between them, a fifth of a second apart.
+    fn delivered(&self, two: &[Draft; 2]) -> [u64; 2] {
+        let page = self.engine.metrics();
+        two.each_ref().map(|draft| {
+            let whose = format!("broadcast=\"{}\"", draft.broadcast);
+            let is_it = |line: &&str| line.starts_with(DELIVERED) && line.contains(&whose);
+            let value = page.lines().find(is_it).and_then(|line| line.rsplit_once(' '));
+            value.and_then(|(_, value)| value.parse::<f64>().ok()).map_or(0, |value| value as u64)
+        })
+    }
+
     fn share(&self, two: &[Draft; 2], figures: &mut BesideFigures) -> Result<(), DrillError> {
         for draft in two {
             self.start(draft)?;
         }
-        let had = |draft: &Draft| -> u64 {
-            let counts = counts_now(self.data_dir, &draft.broadcast).unwrap_or_default();
-            counts.get("delivered").copied().unwrap_or_default()
-        };
         std::thread::park_timeout(SETTLED_AFTER);
-        let before = [had(&two[0]), had(&two[1])];
+        let before = self.delivered(two);
         std::thread::park_timeout(SHARED_FOR);
-        let after = [had(&two[0]), had(&two[1])];
+        let after = self.delivered(two);
         let run = two.iter().all(|draft| self.waiting(draft) > 0);
         let gained = [after[0].saturating_sub(before[0]), after[1].saturating_sub(before[1])];
         let both = gained[0] + gained[1];
