@@ -44,18 +44,39 @@ unsafe fn populate(address: *mut u8, octets: usize) {
     let _ = unsafe { libc::madvise(start.cast(), in_page + octets, libc::MADV_POPULATE_WRITE) };
 }
 
+/// Octets of a table up to which it stands in ordinary memory: a mapping of its own costs a small
+/// one more than all of its use, two system calls and a page fault for each 4 KiB.
+const ORDINARY_OCTETS_MAX: usize = 64 << 10;
+
 /// A number of which any octets are a value.
-pub trait Plain: Copy {}
-impl Plain for u32 {}
-impl Plain for u64 {}
+pub trait Plain: Copy {
+    /// None.
+    const ZERO: Self;
+}
+impl Plain for u32 {
+    const ZERO: Self = 0;
+}
+impl Plain for u64 {
+    const ZERO: Self = 0;
+}
+
+/// What holds the numbers, kept for its end.
+enum Memory<T> {
+    /// There are none.
+    Nothing,
+    /// A mapping of their own.
+    Mapped { _map: MmapMut },
+    /// A few stand where everything else does. A vector, not a box: its memory stays reachable by
+    /// pointer when the value moves.
+    Ordinary { _numbers: Vec<T> },
+}
 
 /// So many numbers in memory of their own, zeros at first. The kernel is asked for address space at
 /// once and for memory as it is touched, by use or, a stretch at a time, ahead of it: whoever waits
 /// for all of a large table waits for 10 ms for each 40 mebibytes, and ten times as long on a
 /// virtual machine whose host has to find them first. It is given back a stretch at a time too.
 pub struct Zeros<T> {
-    /// Kept for its end.
-    _map: Option<MmapMut>,
+    _memory: Memory<T>,
     start: NonNull<T>,
     length: usize,
     /// Octets from the beginning that are touched, and that are given back.
@@ -70,7 +91,8 @@ unsafe impl<T: Plain + Sync> Sync for Zeros<T> {}
 
 impl<T> Default for Zeros<T> {
     fn default() -> Self {
-        Self { _map: None, start: NonNull::dangling(), length: 0, touched: 0, given_back: 0 }
+        let memory = Memory::Nothing;
+        Self { _memory: memory, start: NonNull::dangling(), length: 0, touched: 0, given_back: 0 }
     }
 }
 
@@ -81,6 +103,9 @@ impl<T: Plain> Zeros<T> {
             return Self::default();
         }
         let octets = length * size_of::<T>();
+        if octets <= ORDINARY_OCTETS_MAX {
+            return Self::ordinary(length);
+        }
         let map = MmapMut::map_anon(octets);
         let (Ok(mut map), Ok(layout)) = (map, Layout::array::<T>(length)) else {
             // As every other allocation that fails.
@@ -93,7 +118,16 @@ impl<T: Plain> Zeros<T> {
             // SAFETY: the range is the mapping, and advice on page sizes keeps its contents.
             let _ = unsafe { libc::madvise(start.as_ptr().cast(), octets, libc::MADV_HUGEPAGE) };
         }
-        Self { _map: Some(map), start, length, ..Self::default() }
+        Self { _memory: Memory::Mapped { _map: map }, start, length, ..Self::default() }
+    }
+
+    /// So few that no advice and no touching ahead is worth a thing.
+    fn ordinary(length: usize) -> Self {
+        const { assert!(ORDINARY_OCTETS_MAX < WORTH_OCTETS) };
+        let mut numbers = vec![T::ZERO; length];
+        let start = NonNull::new(numbers.as_mut_ptr()).unwrap_or(NonNull::dangling());
+        debug_assert_eq!(numbers.len(), length);
+        Self { _memory: Memory::Ordinary { _numbers: numbers }, start, length, ..Self::default() }
     }
 
     fn octets(&self) -> usize {
@@ -156,8 +190,9 @@ impl<T: Plain> std::ops::Deref for Zeros<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping holds so many numbers, begins with a page, and any octets are such a
-        // number; of none, any address will do.
+        // SAFETY: the memory holds so many numbers, as a mapping that begins with a page or as a
+        // vector that nobody else looks into, and any octets are such a number; of none, any
+        // address will do.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }

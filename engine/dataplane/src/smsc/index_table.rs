@@ -40,7 +40,7 @@ pub struct TablePlace {
 
 /// A table of fixed size.
 pub struct IndexTable {
-    /// The buckets, the first of which begins a page.
+    /// The buckets; of a large table the first begins a page.
     words: Zeros<u32>,
     buckets: usize,
     capacity: usize,
