@@ -23,7 +23,7 @@ use super::check::hexadecimal;
 use super::desk::BroadcastDesk;
 use super::handling::{Desk, beside, stopping};
 use super::now::Now;
-use super::parts::boundary_of;
+use super::parts::{Cutter, boundary_of};
 use super::refusal::{BroadcastRefusal, REUSED, refused};
 use crate::control::admin::Caller;
 use crate::control::admin::reading::{next_octets, whole_octets};
@@ -137,8 +137,39 @@ async fn keep(
 /// What was heard of a request.
 struct Hearing {
     heard: Sha256,
+    /// Of a body in parts, what is heard instead.
+    parts: Option<HeardParts>,
     /// All of it was.
     is_whole: bool,
+}
+
+/// A body in parts, each heard by itself: whoever sends it again has another boundary.
+#[derive(Clone)]
+struct HeardParts {
+    cutter: Cutter,
+    /// The part that has begun.
+    part: Sha256,
+}
+
+impl HeardParts {
+    /// Hears octets; the parts that end with them are told to `heard`.
+    fn hear(&mut self, octets: &[u8], heard: &mut Sha256) {
+        self.cutter.put(octets);
+        loop {
+            let (piece, is_end) = self.cutter.take();
+            self.part.update(&piece);
+            if !is_end {
+                return;
+            }
+            heard.update(std::mem::take(&mut self.part).finalize());
+        }
+    }
+
+    /// What stands behind the last boundary.
+    fn end(mut self, heard: &mut Sha256) {
+        self.part.update(self.cutter.held());
+        heard.update(self.part.finalize());
+    }
 }
 
 impl Hearing {
@@ -146,19 +177,36 @@ impl Hearing {
         let mut heard = Sha256::new();
         let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
         heard.update(format!("{} {path}\n", parts.method));
-        Self { heard, is_whole: false }
+        let boundary = boundary_of(&parts.headers).filter(|_| is_at(parts, WITH_FILES));
+        let cutter = boundary.map(|boundary| Cutter::new(&boundary));
+        let parts = cutter.map(|cutter| HeardParts { cutter, part: Sha256::new() });
+        Self { heard, parts, is_whole: false }
+    }
+
+    fn hear(&mut self, octets: &[u8]) {
+        match &mut self.parts {
+            Some(parts) => parts.hear(octets, &mut self.heard),
+            None => self.heard.update(octets),
+        }
     }
 
     /// Of the whole request.
     fn digest(&self) -> Option<String> {
-        self.is_whole.then(|| hexadecimal(&self.heard.clone().finalize()))
+        self.is_whole.then(|| {
+            let mut heard = self.heard.clone();
+            self.parts.clone().into_iter().for_each(|parts| parts.end(&mut heard));
+            hexadecimal(&heard.finalize())
+        })
     }
+}
+
+fn is_at(parts: &Parts, wanted: &str) -> bool {
+    parts.extensions.get::<MatchedPath>().is_some_and(|path| path.as_str() == wanted)
 }
 
 fn is_file(parts: &Parts) -> bool {
     let of_parts = boundary_of(&parts.headers).is_some();
-    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    path == Some(FILES) || path == Some(WITH_FILES) && of_parts
+    is_at(parts, FILES) || is_at(parts, WITH_FILES) && of_parts
 }
 
 /// Hears a body that is to be read by somebody else.
@@ -171,7 +219,7 @@ async fn hear(parts: &Parts, body: Body) -> Result<(Arc<Mutex<Hearing>>, Body), 
     }
     // Whoever reads it may read none of it.
     let octets = whole_octets(body).await?;
-    hearing.heard.update(&octets);
+    hearing.hear(&octets);
     hearing.is_whole = true;
     Ok((Arc::new(Mutex::new(hearing)), Body::from(octets)))
 }
@@ -181,12 +229,13 @@ async fn hear_all(parts: &Parts, mut body: Body) -> Result<String, BroadcastRefu
     let mut hearing = Hearing::of(parts);
     if is_file(parts) {
         while let Some(octets) = next_octets(&mut body).await? {
-            hearing.heard.update(&octets);
+            hearing.hear(&octets);
         }
     } else {
-        hearing.heard.update(whole_octets(body).await?);
+        hearing.hear(&whole_octets(body).await?);
     }
-    Ok(hexadecimal(&hearing.heard.finalize()))
+    hearing.is_whole = true;
+    Ok(hearing.digest().unwrap_or_default())
 }
 
 /// A body that is heard as it passes.
@@ -208,7 +257,7 @@ impl HttpBody for Heard {
         match &frame {
             Poll::Ready(None) => hearing.is_whole = true,
             Poll::Ready(Some(Ok(frame))) => {
-                frame.data_ref().into_iter().for_each(|octets| hearing.heard.update(octets));
+                frame.data_ref().into_iter().for_each(|octets| hearing.hear(octets));
             }
             _ => {}
         }

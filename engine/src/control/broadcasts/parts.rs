@@ -53,19 +53,30 @@ fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
 }
 
 /// Cuts octets at a delimiter.
-struct Cutter {
+#[derive(Clone)]
+pub(super) struct Cutter {
     delimiter: Vec<u8>,
     held: Vec<u8>,
 }
 
 impl Cutter {
-    fn new(boundary: &str) -> Self {
+    pub(super) fn new(boundary: &str) -> Self {
         // The first delimiter may stand at the very beginning.
         Self { delimiter: format!("\r\n--{boundary}").into_bytes(), held: b"\r\n".to_vec() }
     }
 
+    /// More octets came.
+    pub(super) fn put(&mut self, octets: &[u8]) {
+        self.held.extend_from_slice(octets);
+    }
+
+    /// What is held and may be the beginning of a delimiter: all there is where none comes.
+    pub(super) fn held(&self) -> &[u8] {
+        &self.held
+    }
+
     /// What certainly is in front of the next delimiter, and whether that was reached.
-    fn take(&mut self) -> (Bytes, bool) {
+    pub(super) fn take(&mut self) -> (Bytes, bool) {
         if let Some(at) = memmem::find(&self.held, &self.delimiter) {
             let rest = self.held.split_off(at + self.delimiter.len());
             let mut part = std::mem::replace(&mut self.held, rest);
@@ -112,7 +123,7 @@ impl Parts {
 
     async fn more(&mut self) -> Result<(), BroadcastRefusal> {
         let octets = next_octets(&mut self.body).await?.ok_or_else(cut_off)?;
-        self.cutter.held.extend_from_slice(&octets);
+        self.cutter.put(&octets);
         Ok(())
     }
 
@@ -218,7 +229,7 @@ impl HttpBody for Rest {
             match ready!(Pin::new(&mut this.parts.body).poll_frame(context)) {
                 Some(Ok(frame)) => {
                     if let Ok(octets) = frame.into_data() {
-                        this.parts.cutter.held.extend_from_slice(&octets);
+                        this.parts.cutter.put(&octets);
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),

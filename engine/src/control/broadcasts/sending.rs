@@ -33,6 +33,8 @@ use crate::gateway::broadcasting::People;
 
 /// What an audience calls the list that comes with it.
 const UPLOAD: &str = "upload";
+/// What such a list is for. A reqid may be any word, those that suppression lists have too.
+const PURPOSE: &str = "one broadcast";
 /// How a draft ended that one request was to start.
 const FAILED: &str = "failed";
 /// The parameter that every row has: the name of its area.
@@ -94,13 +96,13 @@ pub(super) async fn send(
     let sight = XpidSight::of(&caller);
     let judged = manifest.clone();
     let wanted = beside(Arc::clone(&desk), move |desk| desk.may_send(&sight, &judged)).await?;
-    let line = Act::new("list create").after(&wanted);
-    let made =
-        act(&caller, Arc::clone(&desk), line, move |desk, _| desk.make_list_of_one(wanted)).await?;
-    let (list, by) = (made.list, caller.name.clone());
-    let wanted = ImportWanted { list: list.clone(), base: None, may_be_empty: false, options, by };
     // Whether the sender is still there or not, nothing is left half done.
     let task = tokio::spawn(async move {
+        let line = Act::new("list create").after(&wanted);
+        let make = move |desk: &BroadcastDesk, _: &str| desk.make_list_of_one(wanted);
+        let list = act(&caller, Arc::clone(&desk), line, make).await?.list;
+        let (of, by) = (list.clone(), caller.name.clone());
+        let wanted = ImportWanted { list: of, base: None, may_be_empty: false, options, by };
         let sent = start(&desk, &caller, (manifest, wanted), parts.rest()).await;
         if sent.is_err() {
             let line = Act::new(format!("list remove {list}"));
@@ -175,6 +177,8 @@ impl BroadcastDesk {
         let mut others = manifest.clone();
         others.legs.retain(|leg| leg.audience.list != UPLOAD);
         self.may_name(sight, &others)?;
+        // They are read for the list's columns before all of it is looked at as a draft.
+        manifest.legs.iter().try_for_each(|leg| sight.may_say(&leg.texts))?;
         if self.check_registration(manifest, wall_now())? != People::None {
             let sentence = format!(
                 "somebody has to agree to broadcasts of {}: write a draft, check it and have it \
@@ -193,7 +197,7 @@ fn list_for(manifest: &Manifest) -> ListWanted {
     let parameters: BTreeSet<String> = own.flat_map(asked_of_rows).collect();
     ListWanted {
         name: format!("for {}", manifest.reqid),
-        purpose: manifest.reqid.clone(),
+        purpose: PURPOSE.to_owned(),
         consent: String::new(),
         parameters: parameters.into_iter().collect(),
         xpids: vec![manifest.xpid.clone()],

@@ -23,12 +23,25 @@ impl Port {
         parts: &[(&str, &str)],
         more: &[(&str, &str)],
     ) -> (u16, String) {
+        self.send_parted((secret, "B"), parts, more)
+    }
+
+    /// The same with this boundary.
+    fn send_parted(
+        &self,
+        (secret, boundary): (&str, &str),
+        parts: &[(&str, &str)],
+        more: &[(&str, &str)],
+    ) -> (u16, String) {
         let part = |(name, text): &(&str, &str)| {
-            format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n"
+            )
         };
-        let body = parts.iter().map(part).collect::<String>() + "--B--\r\n";
+        let body = parts.iter().map(part).collect::<String>() + &format!("--{boundary}--\r\n");
         let bearer = format!("Bearer {secret}");
-        let kind = ("Content-Type", "multipart/form-data; boundary=B");
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        let kind = ("Content-Type", kind.as_str());
         let headers = [&[("Authorization", bearer.as_str()), kind], more].concat();
         self.send_to(self.address(), "POST", "/broadcasts?start=yes", body, &headers)
     }
@@ -67,8 +80,14 @@ fn a_manifest_and_its_recipients_are_a_broadcast_under_way_with_one_request() {
     let list: ListDocument =
         read(&port.send("GET", &format!("/lists/{}", sent.manifest.legs[0].audience.list), "").1);
     assert_eq!((list.parameters, list.xpids), (vec!["shelter".into()], vec!["00100000001".into()]));
-    // The same once more is answered and not done.
-    assert_eq!(port.send_parts(&secret, &parts, &key), (202, text));
+    // The same once more is answered and not done, whatever its sender puts between the parts.
+    for boundary in ["B", "------------------------d74496d66958873e"] {
+        let again = port.send_parted((&secret, boundary), &parts, &key);
+        assert_eq!(again, (202, text.clone()), "{boundary}");
+    }
+    let more = format!("{file}09000000100,13101,hall\n");
+    let another = port.send_parts(&secret, &[parts[0], ("list", more.as_str())], &key);
+    assert!(another.0 == 409 && another.1.contains("7109"), "{another:?}");
     assert_eq!(port.broadcasts_there().len(), 1);
     let audit = port.audit();
     for act in
@@ -121,4 +140,31 @@ fn what_is_not_started_leaves_neither_list_nor_draft() {
     assert_eq!(port.send("POST", "/broadcasts?start=yes", alone.clone()).0, 400);
     assert_eq!(port.send("POST", "/broadcasts", alone).0, 201);
     assert_eq!(port.lists_there(), 0);
+}
+
+#[test]
+fn a_reqid_may_be_any_word() {
+    let port = Port::open();
+    port.rule(BroadcastRule::None);
+    let secret = port.token("siren", "admin", &[]);
+    let file = file();
+    for reqid in ["do-not-cross", "optout-1", "stop", "suppression"] {
+        let manifest = MANIFEST.replace(r#""now""#, &format!(r#""{reqid}""#));
+        let parts = [("manifest", manifest.as_str()), ("list", file.as_str())];
+        let (status, text) = port.send_parts(&secret, &parts, &[]);
+        assert_eq!(status, 202, "{reqid}: {text}");
+    }
+}
+
+#[test]
+fn a_bound_sender_is_told_nothing_of_templates() {
+    let port = Port::open();
+    port.rule(BroadcastRule::None);
+    let secret = port.token("bound", "admin", &["00100000001"]);
+    let file = file();
+    let texts = r#"{"variants":{"en":"Go to {{shelter}}"},"fallback":["en"]}"#;
+    let manifest = MANIFEST.replace(texts, r#"{"template":"nothing"}"#);
+    let parts = [("manifest", manifest.as_str()), ("list", file.as_str())];
+    let (status, text) = port.send_parts(&secret, &parts, &[]);
+    assert!(status == 403 && text.contains("7112"), "whether it is there or not: {status} {text}");
 }
