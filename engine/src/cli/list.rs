@@ -221,7 +221,8 @@ fn forget(msn: &str, place: &Place, output: &mut Output<'_>) -> Result<ExitCode,
         return Ok(ExitCode::SUCCESS);
     }
     Err(CliError::new(format!(
-        "these broadcasts have it until they are over, forget it again then: {}",
+        "these may have it still, forget it again when the broadcasts among them are over and what \
+         cannot be read is mended, as the log says: {}",
         forgotten.remaining.join(", ")
     )))
 }

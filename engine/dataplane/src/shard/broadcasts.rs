@@ -44,6 +44,7 @@ use wire::terms::time::{CenterMs, WallMs};
 use areas::AreaPaces;
 pub(super) use notes::events_of;
 pub(super) use untold::UntoldNotes;
+pub use untold::is_billed as is_row_billed;
 
 /// A shard's part of a broadcast, for whoever looks.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -41,7 +41,7 @@ mod waiting_stopped;
 
 pub use crate::smsc::wait_reason::WaitReason;
 pub use asked::Reply;
-pub use broadcasts::SliceFigures;
+pub use broadcasts::{SliceFigures, is_row_billed};
 pub use customers::{FoundPush, Seek};
 pub use durability::Durability;
 pub use endings::NotificationResult;

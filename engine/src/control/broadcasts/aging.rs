@@ -177,6 +177,8 @@ impl BroadcastDesk {
             if document.stage != Stage::Started {
                 let _ = fs::remove_file(self.shelf.outcomes_room(broadcast));
             }
+            // A dry run writes its file before the document names it.
+            self.shelf.remove_other_recipients(document);
         }
     }
 

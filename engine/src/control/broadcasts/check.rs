@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::path::PathBuf;
 
 use axum::http::StatusCode;
 
@@ -41,10 +42,18 @@ const REQID_KEPT_MS: u64 = 24 * 3_600 * 1_000;
 pub(super) struct OpenVersion {
     list: String,
     version: u32,
+    /// What its list's document said of it.
+    digest: String,
     octets: Mapped,
 }
 
 impl OpenVersion {
+    /// Whether its list has it still, and as it was opened: no phone of it was forgotten since.
+    fn is_as_opened(&self, standing: &Standing) -> bool {
+        let mut versions = standing.lists.get(&self.list).into_iter().flat_map(|l| &l.versions);
+        versions.any(|known| known.version == self.version && known.digest == self.digest)
+    }
+
     pub(super) fn pinned(&self) -> Result<PinnedList<'_>, BroadcastRefusal> {
         let list = &self.list;
         let view = ListView::open(self.octets.as_ref())
@@ -104,23 +113,42 @@ impl BroadcastDesk {
         writer.finish()?;
         part.keep()?;
         let from = (&sources[..], &*catalogue);
-        let retraction = self.check_retraction((broadcast, &manifest), &templates, from, &path)?;
+        let retraction = self.check_retraction((broadcast, &manifest), &templates, from, &path);
+        // What is refused leaves no file.
+        let retraction = retraction.inspect_err(|_| drop(fs::remove_file(&path)))?;
         let check = self.check_of((&written, people), &sources, (addressed, retraction), file);
         let of = if of_live.iter().all(Option::is_none) { Vec::new() } else { of_live };
         let check = CheckDocument { templates, of, ..check };
         let mut check = self.with_foreseen((broadcast, &manifest), &path, check)?;
         check.warnings.extend(self.same_text_lately(broadcast, &manifest, &check.addressed));
+        let lists: Vec<&OpenVersion> = legs.iter().map(|(list, ..)| list).collect();
+        self.keep_check((broadcast, &manifest), &lists, (check, path))
+    }
+
+    /// Keeps a dry run with its file, unless what it was made of is another by now.
+    fn keep_check(
+        &self,
+        (broadcast, manifest): (&str, &Manifest),
+        lists: &[&OpenVersion],
+        (check, path): (CheckDocument, PathBuf),
+    ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let mut before = None;
-        let checked = self.alter(broadcast, |document| {
-            let is_same = document.manifest == manifest && !is_ordered(document.stage);
+        let mut standing = self.standing();
+        let are_as_opened = lists.iter().all(|list| list.is_as_opened(&standing));
+        let checked = self.alter_in(&mut standing, broadcast, |document| {
+            let is_same = document.manifest == *manifest && !is_ordered(document.stage);
             if !is_same {
                 return Err(refused(STATE, "the broadcast was changed meanwhile: check it again"));
+            }
+            if !are_as_opened {
+                return Err(refused(STATE, "a list of it was changed meanwhile: check it again"));
             }
             before = document.check.replace(check);
             document.approvals.clear();
             document.stage = Stage::Checked;
             Ok(())
         });
+        drop(standing);
         // The file that no document names any more; one that stays costs room and nothing else.
         let before = before.map(|before| path.with_file_name(before.file));
         if let Some(unnamed) = if checked.is_err() { Some(path) } else { before } {
@@ -255,7 +283,7 @@ impl BroadcastDesk {
         list: &str,
         version: Option<u32>,
     ) -> Result<OpenVersion, BroadcastRefusal> {
-        let version = {
+        let (version, digest) = {
             let standing = self.standing();
             let not_there = || {
                 let whose = xpid.map(|xpid| format!(" that {xpid} may use"));
@@ -278,10 +306,10 @@ impl BroadcastDesk {
                 );
                 return Err(refused(TOO_MANY_REFUSED, sentence));
             }
-            found.version
+            (found.version, found.digest.clone())
         };
         let file = File::open(self.shelf.version(list, version))?;
-        Ok(OpenVersion { list: list.to_owned(), version, octets: Mapped::open(&file)? })
+        Ok(OpenVersion { list: list.to_owned(), version, digest, octets: Mapped::open(&file)? })
     }
 
     /// The msns of another broadcast's rows that have these outcomes or may still come to one, in

@@ -61,6 +61,8 @@ pub struct BroadcastDesk {
     pub(super) suppression: Mutex<OptedOut>,
     /// The last of that.
     pub(super) opted_out: Mutex<Arc<OptOuts>>,
+    /// Whose turn it is to write files without a phone.
+    pub(super) forgetting: Mutex<()>,
     /// When a shard did not say last where its parts stand; `None`: all have said since.
     pub(super) figures_failed: Mutex<Option<SteadyMs>>,
     standing: Mutex<Standing>,
@@ -100,6 +102,7 @@ impl BroadcastDesk {
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             kept_days,
             suppression: Mutex::default(),
+            forgetting: Mutex::default(),
             figures_failed: Mutex::default(),
             opted_out: Mutex::default(),
             standing: Mutex::new(standing),
@@ -107,6 +110,7 @@ impl BroadcastDesk {
         desk.sweep_gone();
         desk.settle_forgotten();
         desk.publish_suppression(Now::read().steady);
+        desk.remove_unfilled_lists();
         desk.note_all_told();
         desk.remember_past();
         desk.tell_again();

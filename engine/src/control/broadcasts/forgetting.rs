@@ -6,7 +6,7 @@
 //! phone or one without it, and all others as they were.
 
 use std::fs::{self, File};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
@@ -25,6 +25,7 @@ use super::shelf::{Part, RECIPIENTS, new_identifier, write};
 use super::versions::version_word;
 use crate::broadcast::lists::delta::Delta;
 use crate::broadcast::lists::reader::ReaderOptions;
+use crate::broadcast::lists::refused::without_number;
 use crate::broadcast::lists::view::ListView;
 use crate::broadcast::recipients::Recipients;
 use crate::control::admin::reply::{AdminError, reply_json};
@@ -55,9 +56,21 @@ async fn forget(
     Ok(reply_json(StatusCode::OK, &forgotten?))
 }
 
+impl Forgotten {
+    /// What may have the phone still.
+    fn note_remaining(&mut self, what: String, refusal: &BroadcastRefusal) {
+        let error = &refusal.sentence;
+        tracing::warn!(what, error, "a phone could not be forgotten there");
+        self.remaining.push(what);
+    }
+}
+
 impl BroadcastDesk {
-    /// Forgets a phone wherever it may be forgotten now.
+    /// Forgets a phone wherever it may be forgotten now. What cannot be read is named, and keeps
+    /// nothing else.
     pub(super) fn forget(&self, msn: Msn) -> Result<Forgotten, BroadcastRefusal> {
+        // Of two that write a file without a phone each, the second would have the first one's.
+        let _turn = self.forgetting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut forgotten = Forgotten::default();
         let lists: Vec<(String, Vec<u32>)> = {
             let standing = self.standing();
@@ -70,9 +83,14 @@ impl BroadcastDesk {
         for (list, versions) in lists {
             let mut had_it = false;
             for version in versions {
-                if self.forget_in_version((&list, version), msn)? {
-                    forgotten.versions.push(version_word(&list, version));
-                    had_it = true;
+                let word = version_word(&list, version);
+                match self.forget_in_version((&list, version), msn) {
+                    Ok(true) => {
+                        forgotten.versions.push(word);
+                        had_it = true;
+                    }
+                    Ok(false) => {}
+                    Err(refusal) => forgotten.note_remaining(word, &refusal),
                 }
             }
             let is_suppression =
@@ -86,8 +104,14 @@ impl BroadcastDesk {
         }
         let broadcasts: Vec<String> = self.standing().broadcasts.keys().cloned().collect();
         for broadcast in broadcasts {
-            self.forget_in_broadcast(&broadcast, msn, &mut forgotten)?;
+            if let Err(refusal) = self.forget_in_broadcast(&broadcast, msn, &mut forgotten) {
+                forgotten.note_remaining(broadcast, &refusal);
+            }
         }
+        // Nobody knows which files are theirs.
+        let standing = self.standing();
+        let damaged = standing.damaged_lists.keys().chain(standing.damaged.keys());
+        forgotten.remaining.extend(damaged.cloned());
         Ok(forgotten)
     }
 
@@ -104,6 +128,8 @@ impl BroadcastDesk {
         let view = ListView::open(octets.as_ref()).map_err(damaged)?;
         self.forget_refused((list, version), msn)?;
         if view.find(msn).is_none() {
+            // A crash may have come between its file and its document.
+            self.name_version((list, version), (view.digest(), view.rows().into()), None)?;
             return Ok(false);
         }
         view.verify().map_err(damaged)?;
@@ -113,16 +139,30 @@ impl BroadcastDesk {
         let mut delta = Delta::new(options, &self.shelf.list(list))?;
         delta.feed(format!("{{\"op\":\"delete\",\"msn\":\"{msn}\"}}\n").as_bytes())?;
         let (rest, _) = delta.finish(&view, &part.file)?;
+        self.name_version((list, version), (&rest.digest, rest.account.rows), Some(part))
+    }
+
+    /// Has a list's document say what the file of a version is, which is this one from now on where
+    /// there is one; whether it said something else.
+    fn name_version(
+        &self,
+        (list, version): (&str, u32),
+        (digest, rows): (&[u8; 32], u64),
+        part: Option<Part>,
+    ) -> Result<bool, BroadcastRefusal> {
         let mut standing = self.standing();
         let Some(known) = standing.lists.get_mut(list) else { return Ok(false) };
-        let mut without = known.clone();
-        let found = without.versions.iter_mut().find(|known| known.version == version);
+        let mut named = known.clone();
+        let found = named.versions.iter_mut().find(|known| known.version == version);
         // It was retired meanwhile, and its file with it.
         let Some(found) = found else { return Ok(false) };
-        (found.digest, found.rows) = (hexadecimal(&rest.digest), rest.account.rows);
-        part.keep()?;
-        self.shelf.keep_list(list, &without)?;
-        *known = without;
+        (found.digest, found.rows) = (hexadecimal(digest), rows);
+        part.map_or(Ok(()), Part::keep)?;
+        if named == *known {
+            return Ok(false);
+        }
+        self.shelf.keep_list(list, &named)?;
+        *known = named;
         Ok(true)
     }
 
@@ -134,12 +174,7 @@ impl BroadcastDesk {
     ) -> Result<(), BroadcastRefusal> {
         let path = self.shelf.refused_lines(list, version);
         let Ok(table) = fs::read_to_string(&path) else { return Ok(()) };
-        let number = msn.to_string();
-        if table.contains(&number) {
-            let lines = table.split_inclusive('\n').filter(|line| !line.contains(&number));
-            write(&path, lines.collect::<String>().as_bytes())?;
-        }
-        Ok(())
+        without_number(&table, msn).map_or(Ok(()), |rest| Ok(write(&path, rest.as_bytes())?))
     }
 
     fn forget_in_broadcast(
@@ -228,12 +263,13 @@ impl BroadcastDesk {
             let _ = fs::remove_file(path);
             return Err(refusal);
         }
-        if let Some(before) = before {
-            fs::remove_file(self.shelf.broadcast(broadcast).join(before))?;
-        }
+        // The phone goes first; what cannot go now does at the next start.
+        let before = before.map(|before| self.shelf.broadcast(broadcast).join(before));
+        let gone = before.map_or(Ok(()), fs::remove_file);
         self.shelf.use_other_outcomes(broadcast)?;
-        standing.entry(broadcast)?.watched.tally = None;
-        Ok(())
+        let watched = &mut standing.entry(broadcast)?.watched;
+        (watched.tally, watched.is_last_look) = (None, false);
+        Ok(gone?)
     }
 
     /// At a start: outcomes that a crash kept from their name get it, where the document has the

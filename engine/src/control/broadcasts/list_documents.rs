@@ -164,7 +164,7 @@ pub struct Forgotten {
     pub broadcasts: Vec<String>,
     /// Drafts whose dry run had it: they are to be checked again.
     pub drafts: Vec<String>,
-    /// Broadcasts that have it still, as they are under way or about to be: again when they are
-    /// over.
+    /// What has it still, or may: broadcasts that are under way or about to be, until they are
+    /// over; whatever cannot be read or written, until that is mended.
     pub remaining: Vec<String>,
 }

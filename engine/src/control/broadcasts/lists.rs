@@ -140,6 +140,23 @@ impl BroadcastDesk {
         Ok(())
     }
 
+    /// At a start: a list that came with a broadcast and has no version was being taken in when the
+    /// engine died, and nobody goes on with it.
+    pub(super) fn remove_unfilled_lists(&self) {
+        let unfilled: Vec<String> = {
+            let standing = self.standing();
+            let lists = standing.lists.values();
+            let unfilled = lists.filter(|list| list.is_of_one && list.versions.is_empty());
+            unfilled.map(|list| list.list.clone()).collect()
+        };
+        for list in unfilled {
+            if let Err(refusal) = self.remove_list(&list, &XpidSight::whole()) {
+                let error = refusal.sentence;
+                tracing::warn!(list, error, "a list that was not taken in stays for now");
+            }
+        }
+    }
+
     /// Lists that came with a broadcast and are not needed any more, the oldest first.
     pub(super) fn lists_over(&self, now_ms: WallMs) -> Vec<String> {
         let standing = self.standing();
@@ -274,6 +291,12 @@ impl BroadcastDesk {
         if list.versions.last().is_some_and(|last| last.version >= number) {
             return Err(refused(STATE, "another import of the list came first: import again"));
         }
+        if digest_in(&document.versions, wanted.base) != digest_in(&list.versions, wanted.base) {
+            return Err(refused(
+                STATE,
+                "the version that it changes is another by now: send again",
+            ));
+        }
         part.keep()?;
         let (mut longer, now_ms) = (list.clone(), wall_now());
         longer.versions.push(VersionDocument {
@@ -338,6 +361,12 @@ impl BroadcastDesk {
             self.shelf.remove_version(list, version);
         }
     }
+}
+
+/// What tells a version from what it was: a phone may have been forgotten since.
+fn digest_in(versions: &[VersionDocument], wanted: Option<u32>) -> Option<&str> {
+    let found = versions.iter().find(|known| Some(known.version) == wanted)?;
+    Some(&found.digest)
 }
 
 fn check_xpids(xpids: &[String], purpose: &str) -> Result<(), BroadcastRefusal> {

@@ -15,7 +15,6 @@ use super::figures::{ReasonFigures, Snapshot};
 use super::handling::beside;
 use super::refusal::{BroadcastRefusal, STATE, refused};
 use super::snapshot;
-use crate::broadcast::outcomes::Outcome;
 
 /// A report.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -88,12 +87,9 @@ impl BroadcastDesk {
             .map(|((outcome, code), rows)| snapshot::reason(*outcome, *code, *rows))
             .collect();
         let attempts = tally.iter().flat_map(|tally| (0..).zip(tally.attempts));
-        let unbilled = |outcome: &Outcome| matches!(outcome, Outcome::Waiting | Outcome::Skipped);
-        let of_outcomes = tally.iter().flat_map(|tally| &tally.reasons);
-        let billed =
-            of_outcomes.filter(|((outcome, _), _)| !unbilled(outcome)).map(|(_, rows)| rows);
-        let billed = billed.sum();
-        let snapshot_segments = tally.as_ref().map_or(0, |tally| tally.segments);
+        let billed = tally
+            .as_ref()
+            .map(|tally| BilledRows { recipients: tally.billed, segments: tally.segments });
         let counted: u64 = reasons.iter().map(|reason| reason.rows).sum();
         Ok(BroadcastReport {
             program: format!("hayauma {}", env!("CARGO_PKG_VERSION")),
@@ -102,7 +98,7 @@ impl BroadcastDesk {
             adds_up: snapshot.adds_up && counted + document.forgotten == snapshot.targeted,
             audit: self.acts.extract(&self.names_of(broadcast)?)?,
             driver: self.engine.driver().word().to_owned(),
-            billed: BilledRows { recipients: billed, segments: snapshot_segments },
+            billed: billed.unwrap_or_default(),
             attempts: attempts.filter(|(_, rows)| *rows > 0).collect(),
             document,
             snapshot,

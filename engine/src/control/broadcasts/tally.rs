@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::reach::{CURVE_POINTS_MAX, ReachCurve};
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
+use crate::shard::is_row_billed;
 use wire::terms::time::WallMs;
 
 /// Rows of one area or language.
@@ -42,6 +43,8 @@ pub(super) struct Tally {
     pub(super) languages: BTreeMap<String, Part>,
     /// Segments that arrived.
     pub(super) segments: u64,
+    /// Rows that the books have.
+    pub(super) billed: u64,
     /// Rows by attempts, 0 to 15 and more.
     pub(super) attempts: [u64; 16],
     /// Rows delivered, by second since the start.
@@ -70,6 +73,7 @@ impl Tally {
                 part.count(word.outcome);
                 languages.entry(recipients.row(number).language).or_default().count(word.outcome);
                 tally.segments += u64::from(word.segments);
+                tally.billed += u64::from(is_row_billed(word));
                 tally.attempts[usize::from(word.attempts.min(15))] += 1;
                 if word.outcome == Outcome::Delivered {
                     *tally.seconds.entry(word.seconds).or_default() += 1;

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use wire::terms::ids::Msn;
+
 use crate::broadcast::csv_field::csv_field;
 use crate::broadcast::limits::{LINE_OCTETS_MAX, REFUSED_OCTETS_MAX};
 
@@ -41,9 +43,67 @@ impl RefusedLines {
     }
 }
 
+/// A table without the lines that have this number, however it is written there; `None` where none
+/// has it.
+pub fn without_number(table: &str, msn: Msn) -> Option<String> {
+    let number = msn.to_string();
+    // As it stands behind +81, and where a spreadsheet took the zero.
+    let wanted = number.trim_start_matches('0');
+    let has_it = |record: &str| digits_of(record).contains(wanted);
+    let kept: String = records(table).filter(|record| !has_it(record)).collect();
+    (kept.len() < table.len()).then_some(kept)
+}
+
+/// The digits of a record, those of one number beside each other: what people write between them
+/// is left out, and what ends a field or begins a word stands as a mark.
+fn digits_of(record: &str) -> String {
+    let digit = |one: char| match one {
+        '0'..='9' => Some(one),
+        '０'..='９' => char::from_digit(one as u32 - '０' as u32, 10),
+        _ if one.is_alphanumeric() || matches!(one, ',' | ';' | '"' | '\t' | '\n') => Some('|'),
+        _ => None,
+    };
+    record.chars().filter_map(digit).collect()
+}
+
+/// The records of a table, each with its end: a field in quotes may hold ends of lines.
+fn records(table: &str) -> impl Iterator<Item = &str> {
+    let mut is_within = false;
+    table.split_inclusive(move |one| {
+        is_within ^= one == '"';
+        one == '\n' && !is_within
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_taken_out_however_it_is_written_and_no_other_line_with_it() {
+        let phone = |number: u64| Msn::from_value(9_000_000_000 + number).expect("an msn");
+        let mut lines = RefusedLines::default();
+        let mut put = |line: u64, text: &str| {
+            lines.put(line, ("fields", "it has more fields"), text.as_bytes());
+        };
+        let written = [
+            "09000000007,x,y,z",
+            "090-0000-0007,x,y,z",
+            "+81 (0)90 0000 0007,x,y,z",
+            "０９０００００００７,x",
+            "9000000007,x",
+            "x,\"two\nlines\",090 0000 0007,\"two\nmore\"",
+        ];
+        (0..).zip(written).for_each(|(line, text)| put(line, text));
+        put(90, "0000007 is none,x");
+        put(91, "x,\"two\nlines\",09000000008");
+        let table = lines.table();
+        let kept = without_number(&table, phone(7)).expect("it was there");
+        let rest: Vec<&str> = records(&kept).map(|record| &record[..3]).collect();
+        assert_eq!(rest, ["lin", "90,", "91,"], "{kept}");
+        assert!(table.ends_with(kept.strip_prefix(HEADER).expect("a header")));
+        assert_eq!(without_number(&kept, phone(7)), None);
+    }
 
     #[test]
     fn every_refused_line_stands_in_the_table_or_is_counted() {

@@ -236,7 +236,7 @@ impl UntoldNotes {
 }
 
 /// Whether the books get a row with this word: it was a push.
-pub(super) fn is_billed(word: RowWord) -> bool {
+pub fn is_billed(word: RowWord) -> bool {
     match word.outcome {
         Outcome::Skipped | Outcome::Waiting | Outcome::InFlight => false,
         // It never began.

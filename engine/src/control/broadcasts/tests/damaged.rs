@@ -5,12 +5,13 @@ use super::super::desk::BroadcastDesk;
 use super::super::documents::Stage;
 use super::super::lists::{ImportWanted, Piece};
 use super::super::now::Now;
-use super::{Bench, CANCEL, DAY_MS, KEPT_DAYS, follower};
+use super::{Bench, CANCEL, DAY_MS, KEPT_DAYS, ListWanted, follower};
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::control::engine::Engine as _;
 use crate::control::now::wall_now;
 use hyper::body::Bytes;
 use std::path::Path;
+use wire::terms::ids::Msn;
 
 /// Turns one bit over.
 fn damage(file: &Path, from_end: bool) {
@@ -170,9 +171,8 @@ fn what_a_crash_left_of_what_went_goes_at_the_next_start() {
 #[test]
 fn a_retraction_leaves_nobody_out_and_finds_its_lists_and_a_place() {
     let bench = Bench::new(1, 100);
-    let except = bench
-        .desk
-        .make_list(super::ListWanted { name: "staff".to_owned(), ..super::ListWanted::default() });
+    let except =
+        bench.desk.make_list(ListWanted { name: "staff".to_owned(), ..ListWanted::default() });
     let except = except.expect("a list").list;
     bench.import_into(&except, "msn\n09000000007\n");
     let broadcast = {
@@ -256,4 +256,31 @@ fn what_cannot_be_read_is_told_to_whoever_asks_whether_all_is_well() {
         assert!(sentences.len() == 2 && sentences[0].contains(&broadcast), "{sentences:?}");
         assert!(sentences[1].contains("suppression list") && sentences[1].contains(&list));
     }
+}
+
+#[test]
+fn what_cannot_be_read_keeps_no_phone_from_being_forgotten_elsewhere() {
+    let bench = Bench::new(1, 10);
+    let over = |reqid: &str| {
+        let broadcast = bench.started(reqid, "");
+        bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+        bench.desk.look(Now::read().steady).expect("kept");
+        broadcast
+    };
+    let (broken, whole) = (over("a"), over("b"));
+    let wanted = ListWanted { name: "other".to_owned(), ..ListWanted::default() };
+    let other = bench.desk.make_list(wanted).expect("a list").list;
+    bench.import_into(&other, "msn,area\n09000000003,13101\n09000000004,13101\n");
+    damage(&version(&bench, &bench.list, 1), false);
+    let file = {
+        let mut standing = bench.desk.standing();
+        let document = &standing.entry(&broken).expect("there").document;
+        document.check.as_ref().expect("a dry run").file.clone()
+    };
+    damage(&bench.directory.path().join("broadcasts").join(&broken).join(file), false);
+    let phone = Msn::from_value(9_000_000_003).expect("an msn");
+    let forgotten = bench.desk.forget(phone).expect("as far as it goes");
+    assert_eq!(forgotten.versions, [format!("{other}@1")]);
+    assert_eq!(forgotten.broadcasts, [whole]);
+    assert_eq!(forgotten.remaining, [format!("{}@1", bench.list), broken]);
 }

@@ -73,3 +73,23 @@ fn drafts_have_a_bound_and_go_when_nobody_goes_on_with_them() {
     assert_eq!(stage(&first), None, "what never began is not shown for ever");
     create("script", 201).expect("the old ones went");
 }
+
+#[test]
+fn a_dry_run_that_is_refused_leaves_no_file_and_neither_does_one_that_a_crash_cut_off() {
+    let mut bench = Bench::new(1, 10);
+    let retraction = r#""retraction":{"reqid":"r","texts":{"variants":{"en":"{{nothing}}"},
+        "fallback":["en"]}},"#;
+    let draft = bench.draft("a", retraction);
+    let folder = bench.directory.path().join("broadcasts").join(&draft);
+    let files = || {
+        let files = std::fs::read_dir(&folder).expect("there").flatten();
+        files.map(|file| file.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        bench.desk.check(&draft).expect_err("nobody has that parameter");
+    }
+    assert_eq!(files(), ["broadcast.json"]);
+    std::fs::write(folder.join("recipients-LOST"), "its numbers").expect("written");
+    bench.restart(|_| true);
+    assert_eq!(files(), ["broadcast.json"]);
+}

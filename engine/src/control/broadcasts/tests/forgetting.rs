@@ -141,3 +141,136 @@ fn a_version_goes_a_month_after_another_took_its_place_unless_something_stands_o
     files.retain(|name| name.starts_with("v00000001"));
     assert_eq!(files, [""; 0], "nothing of it is left");
 }
+
+#[test]
+fn a_report_adds_up_and_says_what_is_in_the_books_before_and_behind_a_forgotten_phone() {
+    let bench = Bench::new(1, 10);
+    let broadcast = ended(&bench);
+    let report = || {
+        let report = bench.desk.report(&broadcast).expect("a report");
+        let rows: u64 = report.reasons.iter().map(|reason| reason.rows).sum();
+        (report.adds_up, rows, report.billed.recipients)
+    };
+    // Six were cancelled before their turn, and never were pushes.
+    assert_eq!(report(), (true, 10, 4));
+    let (recipients, _) = bench.desk.words(&broadcast).expect("readable");
+    let first = recipients.row(0).msn;
+    bench.desk.forget(first).expect("forgotten");
+    assert_eq!(report(), (true, 9, 3), "the first of those who have it");
+}
+
+#[test]
+fn a_dry_run_of_a_version_that_a_phone_was_forgotten_in_meanwhile_is_made_again() {
+    let bench = Bench::new(1, 10);
+    let other = bench.started("other", "");
+    let mut manifest = bench.manifest("a", "");
+    let mut second = manifest.legs[0].clone();
+    let outcomes = vec![Outcome::Delivered];
+    second.audience.of = Some(OtherBroadcast { broadcast: other, outcomes, leg: None });
+    manifest.legs.push(second);
+    let new = BroadcastDesk::next_identifier();
+    let draft = bench.desk.create(new, manifest, "author").expect("a draft").broadcast;
+    let desk = Arc::clone(&bench.desk);
+    // The first leg's list is open by then.
+    *bench.engine.broadcasts.behind_words.lock().expect("no panic") = Some(Box::new(move || {
+        desk.forget(phone(5)).expect("forgotten");
+    }));
+    let refusal = bench.desk.check(&draft).expect_err("it has the phone");
+    assert!(refusal.sentence.contains("changed meanwhile"), "{}", refusal.sentence);
+    let check = bench.desk.check(&draft).expect("a dry run").check.expect("a dry run");
+    assert_eq!(check.addressed.targeted, 9);
+}
+
+#[test]
+fn a_change_of_a_version_that_a_phone_was_forgotten_in_meanwhile_does_not_bring_it_back() {
+    let bench = Bench::new(1, 10);
+    let (pieces, taken) = tokio::sync::mpsc::channel(2);
+    let change = format!("{{\"op\":\"put\",\"msn\":\"{}\",\"area\":\"13101\"}}\n", phone(20));
+    pieces.try_send(Piece::Octets(Bytes::from(change))).expect("room");
+    let (options, by) = (ReaderOptions::default(), "somebody".to_owned());
+    let list = bench.list.clone();
+    let wanted = ImportWanted { list, base: Some(1), may_be_empty: false, options, by };
+    let desk = Arc::clone(&bench.desk);
+    let import = std::thread::spawn(move || desk.import(wanted, taken).map(drop));
+    // Once it has the first piece it has its base.
+    while pieces.capacity() < 2 {
+        std::thread::yield_now();
+    }
+    bench.desk.forget(phone(3)).expect("forgotten");
+    pieces.try_send(Piece::End).expect("room");
+    let refusal = import.join().expect("no panic").expect_err("its base is another");
+    assert!(refusal.sentence.contains("another by now"), "{}", refusal.sentence);
+    assert_eq!(bench.desk.list(&bench.list).expect("there").versions.len(), 1);
+}
+
+#[test]
+fn phones_that_are_forgotten_at_once_are_all_forgotten() {
+    const PHONES: u64 = 8;
+    let bench = Bench::new(1, 200);
+    let broadcast = ended(&bench);
+    let begin = Barrier::new(PHONES as usize);
+    std::thread::scope(|scope| {
+        for number in 0..PHONES {
+            let (desk, begin) = (&bench.desk, &begin);
+            scope.spawn(move || {
+                begin.wait();
+                desk.forget(phone(number)).expect("forgotten");
+            });
+        }
+    });
+    let version = bench.desk.open_version(None, &bench.list, Some(1)).expect("readable");
+    let view = version.pinned().expect("whole").view;
+    let left = (0..PHONES).filter(|number| view.find(phone(*number)).is_some()).count();
+    assert_eq!((left, view.rows()), (0, 192));
+    let known = &bench.desk.list(&bench.list).expect("there").versions[0];
+    assert_eq!(known.rows, 192);
+    let rows = outcomes(&bench, &broadcast);
+    assert_eq!((rows.len(), rows[0].0), (192, phone(PHONES).value()));
+}
+
+#[test]
+fn a_version_whose_document_a_crash_left_behind_is_named_as_it_is_when_somebody_asks_again() {
+    let mut bench = Bench::new(1, 10);
+    let document = bench.directory.path().join("lists").join(&bench.list).join("list.json");
+    let before = std::fs::read(&document).expect("readable");
+    bench.desk.forget(phone(3)).expect("forgotten");
+    let named = bench.desk.list(&bench.list).expect("there").versions;
+    // It died between the version's file and the list's document.
+    std::fs::write(&document, before).expect("written");
+    bench.restart(|_| true);
+    assert_ne!(bench.desk.list(&bench.list).expect("there").versions, named);
+    bench.desk.forget(phone(3)).expect("nothing is left of it");
+    assert_eq!(bench.desk.list(&bench.list).expect("there").versions, named);
+}
+
+#[test]
+fn a_list_that_was_being_taken_in_for_a_broadcast_when_the_engine_died_goes() {
+    let mut bench = Bench::new(1, 10);
+    let make = |is_of_one: bool| {
+        let wanted = ListWanted { name: "x".to_owned(), ..ListWanted::default() };
+        let desk = &bench.desk;
+        let made = if is_of_one { desk.make_list_of_one(wanted) } else { desk.make_list(wanted) };
+        made.expect("a list").list
+    };
+    let (unfilled, own, filled) = (make(true), make(false), make(true));
+    bench.import_into(&filled, "msn,area\n09000000001,13101\n");
+    bench.restart(|_| true);
+    let is_there = |list: &str| bench.desk.list(list).is_ok();
+    assert_eq!([&unfilled, &own, &filled].map(|list| is_there(list)), [false, true, true]);
+    assert!(!bench.directory.path().join("lists").join(unfilled).exists());
+}
+
+#[test]
+fn a_refused_line_goes_with_its_phone_however_that_is_written() {
+    let bench = Bench::new(1, 10);
+    let refused = "090-0000-0004,13101,x\n+81 90 0000 0004,13101,x\n090-0000-0005,13101,x\n";
+    bench.import(&format!("msn,area\n09000000001,13101\n{refused}"));
+    let table = || {
+        let path = bench.desk.shelf.refused_lines(&bench.list, 2);
+        std::fs::read_to_string(path).expect("readable")
+    };
+    assert_eq!(table().lines().count(), 4, "a header and three: {}", table());
+    bench.desk.forget(phone(4)).expect("forgotten");
+    let left = table();
+    assert!(left.lines().count() == 2 && left.contains("0000-0005"), "{left}");
+}
