@@ -76,7 +76,9 @@ impl BroadcastDesk {
         }
         let release = wanted.release.clone();
         let released = release.iter().filter_map(|release| release.texts.as_ref());
-        wanted.texts.iter().chain(released).try_for_each(|texts| sight.may_say(texts))?;
+        let prepared = wanted.retraction.iter().filter_map(|prepared| prepared.texts.as_ref());
+        let mut said = wanted.texts.iter().chain(released).chain(prepared);
+        said.try_for_each(|texts| sight.may_say(texts))?;
         let mut manifest = self.manifest_of_update(broadcast, wanted)?;
         if has_legs {
             self.may_name(sight, &manifest)?;

@@ -73,7 +73,9 @@ impl Entry {
         });
         due.extend(reached.map(|(_, event)| event));
         let is_running = document.stage == Stage::Started && state_word(self) == "running";
-        let waits = self.counts().get(Outcome::Waiting.word()).is_some_and(|rows| *rows > 0);
+        // Rows of a wave that has not begun wait for that, and nothing stands still.
+        let waiting = self.counts().get(Outcome::Waiting.word()).copied().unwrap_or_default();
+        let waits = waiting > self.rows_unopened();
         if is_running && waits && self.watched.stands_still(now.steady) {
             due.push("stall");
         }
@@ -201,5 +203,43 @@ impl Callers for OfDesk {
         if let Some(desk) = self.0.upgrade() {
             desk.forget_call(&broadcast, &event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::desk::BroadcastDesk;
+    use super::super::tests::Bench;
+    use super::*;
+    use crate::broadcast::manifest::Wave;
+
+    #[test]
+    fn a_wave_that_waits_for_its_order_is_no_stall() {
+        let bench = Bench::new(1, 10);
+        let wave = |rows, after_order| Wave {
+            lists: Vec::new(),
+            rows,
+            after_percent: None,
+            after_seconds: None,
+            after_order,
+        };
+        let mut manifest = bench.manifest("a", "");
+        manifest.legs[0].waves = vec![wave(Some(3), false), wave(None, true)];
+        let new = BroadcastDesk::next_identifier();
+        let broadcast = bench.desk.create(new, manifest, "author").expect("a draft").broadcast;
+        let (digest, recipients) = bench.agreed(&broadcast);
+        bench.desk.start(&broadcast, &digest, recipients, "operator").expect("started");
+        bench.deliver(&broadcast, 3);
+        bench.desk.refresh().expect("figures");
+        let events = || {
+            let mut standing = bench.desk.standing();
+            let entry = standing.entry(&broadcast).expect("there");
+            assert_eq!(state_word(entry), "running");
+            entry.due_events(Now::read().later(60_000))
+        };
+        assert_eq!(events(), ["start"], "seven wait for somebody's word");
+        bench.desk.open_wave(&broadcast, 2, "operator").expect("every shard has it");
+        bench.desk.refresh().expect("figures");
+        assert_eq!(events(), ["start", "stall"], "now they could go");
     }
 }

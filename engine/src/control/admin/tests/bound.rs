@@ -157,3 +157,31 @@ fn a_list_of_some_xpids_is_used_by_them_alone_and_nobody_suppresses_for_others()
     assert_eq!(port.send("POST", "/lists", wanted).0, 400);
     assert_eq!(port.send("POST", "/lists", r#"{"name":"x","xpids":["1"]}"#).0, 400);
 }
+
+#[test]
+fn a_bound_token_says_by_no_update_what_a_template_has() {
+    let port = Port::open();
+    let theirs = r#"{"variants":{"en":"Only for others"},"fallback":["en"]}"#;
+    assert_eq!(port.send("PUT", "/templates/theirs", theirs).0, 200);
+    let own = port.list_of(&format!(r#""{OWN}""#));
+    let broadcast = port.draft_of(OWN, "first", &own);
+    let (status, text) = port.send("POST", &format!("/broadcasts/{broadcast}/check"), "");
+    assert_eq!(status, 200, "{text}");
+    let check = read::<BroadcastDocument>(&text).check.expect("a dry run");
+    let start =
+        format!(r#"{{"digest":"{}","recipients":{}}}"#, check.digest, check.addressed.targeted);
+    let (status, text) = port.send("POST", &format!("/broadcasts/{broadcast}/start"), start);
+    assert_eq!(status, 202, "{text}");
+    let secret = port.token("bound", "author", &[OWN]);
+    let texts = r#""texts":{"variants":{"en":"next"},"fallback":["en"]}"#;
+    let of_template = r#""texts":{"template":"theirs"}"#;
+    for update in [
+        format!(r#"{{"reqid":"u",{of_template}}}"#),
+        format!(r#"{{"reqid":"u",{texts},"release":{{{of_template}}}}}"#),
+        format!(r#"{{"reqid":"u",{texts},"retraction":{{"reqid":"r",{of_template}}}}}"#),
+    ] {
+        let path = format!("/broadcasts/{broadcast}/update");
+        let (status, text) = port.send_as(&secret, "POST", &path, &update);
+        assert!(status == 403 && text.contains("7112"), "{update}: {status} {text}");
+    }
+}
