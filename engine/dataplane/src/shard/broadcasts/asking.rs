@@ -386,13 +386,14 @@ impl<L: Log> Shard<L> {
         self.broadcasts.parts.iter().any(|part| part.is_live_of(alert))
     }
 
-    /// A whole alert is cancelled: its live broadcasts are.
+    /// A whole alert is cancelled: its live broadcasts are, but not what takes one of them back.
     pub(in crate::shard) fn cancel_broadcasts_of(&mut self, alert: (Xpid, &[u8]), now_ms: WallMs) {
         if self.broadcasts.is_empty() {
             return;
         }
         let mut broadcasts = std::mem::take(&mut self.broadcasts);
-        for part in broadcasts.parts.iter_mut().filter(|part| part.is_live_of(alert)) {
+        let ends = |part: &&mut Part| part.is_live_of(alert) && !part.broadcast.terms.takes_back;
+        for part in broadcasts.parts.iter_mut().filter(ends) {
             part.slice.order(Order::End(End::Cancelled));
             self.flush(part, now_ms);
         }

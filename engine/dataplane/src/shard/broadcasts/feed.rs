@@ -149,7 +149,8 @@ impl<L: Log> Shard<L> {
         part.slice.look_again(SWEPT_PER_TURN_MAX);
         let _ = part.slice.take_ready(seconds);
         let parked = part.parked.len();
-        while let Some(place) = part.parked.pop_front() {
+        for _ in 0..SWEPT_PER_TURN_MAX {
+            let Some(place) = part.parked.pop_front() else { break };
             if !part.slice.word(place).outcome.is_final() {
                 part.slice.begin(place, seconds);
             }
@@ -172,7 +173,7 @@ impl<L: Log> Shard<L> {
         // In flight rows are left; they settle, and are looked at once more in the next round.
         let is_through = to == self.core.indices_used();
         part.sweep = Some(if is_through { 0 } else { to as PushIndex });
-        !is_through
+        !is_through || !part.parked.is_empty()
     }
 
     /// Rows that a pause kept, from before this start, or for which there was no place, wait in the
@@ -226,15 +227,15 @@ impl<L: Log> Shard<L> {
         // were too few.
         let is_known = self.durable() >= part.grown_at;
         if std::mem::take(&mut part.is_starved) && is_known {
+            let fair = window.saturating_mul(u32::from(part.broadcast.terms.pace.weight));
             part.grown_at = self.journal.appended() + 1;
-            part.ahead = (part.ahead * 2).min(most);
+            part.ahead = (part.ahead * 2).max(fair).min(most);
         }
         // What a pace lets through in a tenth of a second is enough.
         let paced = part.bucket.rate(self.pace.steady(now_ms));
         let paced = paced.map_or(most, |rate| (rate / CLAIMED_PART_OF_A_SECOND).max(1));
         part.ahead = part.ahead.min(paced.max(CLAIMED_AHEAD_MIN));
-        let fair = window.saturating_mul(u32::from(part.broadcast.terms.pace.weight)).min(most);
-        let ahead = part.ahead.max(fair).min(paced);
+        let ahead = part.ahead.min(paced);
         if part.slice.life() != Life::Running {
             return;
         }
@@ -463,12 +464,18 @@ impl<L: Log> Shard<L> {
     }
 }
 
-/// For each class the most that one of its broadcasts claims ahead for each of its weight: all of
-/// them may have as much. Where commits are what rows wait for, shares are as windows are; and who
-/// begins beside another is not held back until its own window has grown.
+/// For each class the most that one of its broadcasts claims ahead for each of its weight: whoever
+/// of them has too few may have as much. Where commits are what rows wait for, shares are as
+/// windows are; and who begins beside another is not held back until its own window has grown.
+/// What waits for the pace of areas, or for another broadcast's rows, has too few for ever, and is
+/// no measure.
 fn windows_of(parts: &[Part]) -> [u32; Class::BY_WEIGHT.len()] {
     let mut windows = [0; Class::BY_WEIGHT.len()];
-    for part in parts.iter().filter(|part| part.slice.life() == Life::Running) {
+    let waits_for_commits = |part: &&Part| {
+        let waits_for_others = part.areas.is_some() || part.slice.deferred().0 > 0;
+        part.slice.life() == Life::Running && !waits_for_others
+    };
+    for part in parts.iter().filter(waits_for_commits) {
         let window = &mut windows[class_place(part.broadcast.terms.class)];
         *window = (*window).max(part.ahead / u32::from(part.broadcast.terms.pace.weight).max(1));
     }
