@@ -49,6 +49,19 @@ fn a_drill_of_20000_pushes_is_clean() {
 }
 
 #[test]
+fn a_drill_of_a_broadcast_tells_what_its_journals_took() {
+    let site = Site::new(tests::programs!());
+    let drill = ["drill", "--broadcast", "--recipients", "20000", "--shards", "2", "--no-beside"];
+    let more = ["--json", "drill.json", "--", "--queue-bytes", "256MiB"];
+    let finished = load(&site, &[&drill[..], &more].concat());
+    assert_eq!(finished.status, Some(0), "{finished:?}");
+    let json = std::fs::read_to_string(site.path("drill.json")).expect("the figures");
+    let octets: f64 = figure(&json, "journal_octets_per_recipient").parse().expect("a number");
+    // Eight for its outcome, and what stands around that.
+    assert!((8.0..64.0).contains(&octets), "{octets} for each");
+}
+
+#[test]
 fn the_engine_tells_of_every_answer_what_its_own_part_was_whichever_shard_has_the_connection() {
     let site = Site::new(tests::programs!());
     let drill = ["drill", "--pushes", "5000", "--shards", "3", "--json", "drill.json"];

@@ -83,7 +83,7 @@ pub struct BroadcastFigures {
     pub anonymous_before_octets: u64,
     /// Octets of the data directory at the end.
     pub data_octets: u64,
-    /// Octets of the journals in use, for each recipient.
+    /// Octets that were appended to the journals, for each recipient.
     pub journal_octets_per_recipient: f64,
     /// From the start, asked, to the first outcome that was seen.
     pub first_seen_s: f64,
@@ -182,7 +182,7 @@ impl BroadcastDrill {
         let mut draft = |reqid: &str| self.draft(place.path(), data_dir, (&list, reqid));
         let Draft { broadcast, check, check_s } = draft("drill")?;
         let recipients = check.targeted;
-        let journal = |engine: &Engine| engine.metric("hayauma_journal_used_octets");
+        let journal = |engine: &Engine| engine.metric("hayauma_journal_reached_octets_total");
         let journal_before = journal(stage.engine).unwrap_or_default();
         let (cpu_before, memory_before) = (stage.engine.cpu_time(), stage.engine.memory());
         let words = ["broadcast", "start", &broadcast, "--digest", &check.digest];

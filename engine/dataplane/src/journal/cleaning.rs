@@ -157,6 +157,11 @@ impl Journal {
         Reach(active.map_or(0, filled))
     }
 
+    /// Octets up to where the next record goes, of all segments that there ever were.
+    pub(super) fn reached_octets(&self) -> u64 {
+        self.reach().0
+    }
+
     /// The beginning of a segment's records.
     pub fn cursor(&self, segment: SegmentId) -> Cursor {
         Cursor { segment: segment.0, offset: HEADER_PAGE_OCTETS }

@@ -118,6 +118,8 @@ pub struct JournalFigures {
     pub spares: u64,
     /// Octets of the files in use.
     pub used_octets: u64,
+    /// Octets up to where the next record goes, of all segments that there ever were.
+    pub reached_octets: u64,
     /// Octets of the records of pushes that live.
     pub live_octets: u64,
     /// Pushes that live: accepted or held, and not released.
@@ -328,6 +330,7 @@ impl Journal {
             segments: self.segments.len() as u64,
             spares: self.spares_present() as u64,
             used_octets: self.used_octets(),
+            reached_octets: self.reached_octets(),
             live_octets: self.live_octets,
             live_pushes: self.live_pushes,
             free_octets: self.free_octets(),

@@ -104,6 +104,11 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ("contracts", "Contracts of this shard", Rises::AndFalls),
     ("journal_appended", "Journal records appended", Rises::Always),
     ("journal_durable", "Journal records that outlive what --durability names", Rises::Always),
+    (
+        "journal_reached_octets",
+        "Octets up to the journal's end, of all segments that there ever were",
+        Rises::Always,
+    ),
     ("journal_segments", "Journal segments in use", Rises::AndFalls),
     ("journal_used_octets", "Octets of the journal's segments in use", Rises::AndFalls),
     (
@@ -172,6 +177,7 @@ impl<L: Log> Figures<'_, L> {
             shard.contracts.len() as u64,
             shard.journal.appended(),
             shard.durable(),
+            journal.reached_octets,
             journal.segments,
             journal.used_octets,
             shard.journal.needed_octets(shard.even_or_wall(shard.journal_polled_ms)),
