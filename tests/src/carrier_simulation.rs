@@ -70,6 +70,8 @@ pub struct Options {
     pub ids: IdMutation,
     /// The push client wants nothing sent twice.
     pub never_twice: bool,
+    /// The engine is stopped in good order where it would die.
+    pub stops: bool,
 }
 
 /// What a run met.
@@ -77,6 +79,8 @@ pub struct Options {
 pub struct Met {
     /// Kills of the engine.
     pub kills: u64,
+    /// Stops of it in good order.
+    pub stops: u64,
     /// Connections that ended in other ways.
     pub cuts: u64,
     /// Answers that said too fast or full.
@@ -204,7 +208,7 @@ pub fn run(directory: &Path, options: Options) -> Result<Met, String> {
             next += u64::from(next < all && station.accept(next, world.now_ms));
         }
         if !world.turn(&mut station, faulty)? {
-            station = world.kill(station);
+            station = if options.stops { world.stop(station) } else { world.kill(station) };
         }
         world.now_ms += if faulty { 5 + world.chance.below(20) } else { 200 };
     }
@@ -280,6 +284,33 @@ impl World<'_> {
         for line in 0..SESSIONS {
             self.cut(&mut station, line, false);
         }
+        drop(station);
+        self.open()
+    }
+
+    /// The engine is stopped: it attempts nothing more, and what it has appended is written.
+    fn stop(&mut self, mut station: Station) -> Station {
+        self.met.stops += 1;
+        for line in 0..SESSIONS {
+            self.cut(&mut station, line, true);
+        }
+        let (wall_ms, steady_ms) = (WallMs::new(self.now_ms), SteadyMs::new(self.now_ms));
+        let budget = TurnBudget { attempts: 0, ..BUDGET };
+        station.shard.begin_to_take_back();
+        let mut is_over = false;
+        while !is_over {
+            station.home.take_permits(steady_ms);
+            station.home.pass_receipts();
+            let Station { shard, simulated, carriers, .. } = &mut station;
+            let mut network = SideBySide::lent(simulated, 0, carriers);
+            is_over = !shard.turn(&mut network, wall_ms, &budget);
+            shard.commit_blocking().expect("a device that writes");
+            is_over &= shard.in_flight() == 0 && shard.has_taken_back() && shard.is_settled();
+            self.take_notifications(&mut station);
+        }
+        assert!(station.shard.write_books_blocking(wall_ms), "a device with room");
+        self.note_doubts(&station);
+        self.answered = [0; 2];
         drop(station);
         self.open()
     }

@@ -15,7 +15,7 @@ fn options(seed: u64) -> Options {
     let (session, core) = (SessionMutation::None, CoreMutation::None);
     // Every fourth seed has a push client that wants nothing sent twice.
     let never_twice = seed.is_multiple_of(4);
-    Options { seed, pushes: 150, session, core, ids: IdMutation::None, never_twice }
+    Options { seed, pushes: 150, session, core, ids: IdMutation::None, never_twice, stops: false }
 }
 
 fn run_in_place(options: Options) -> Result<Met, String> {
@@ -41,9 +41,22 @@ fn nothing_is_lost_and_each_push_ends_as_the_smsc_knows_it() {
         all.given_up += met.given_up;
     }
     println!("{all:?}");
-    let Met { kills, cuts, throttled, in_doubt, exposed, twice, lost_receipts, given_up } = all;
+    let Met { kills, cuts, throttled, in_doubt, exposed, twice, lost_receipts, given_up, .. } = all;
     let each = [kills, cuts, throttled, in_doubt, exposed, twice, lost_receipts, given_up];
     assert!(each.iter().all(|&count| count > 20), "every fault is met: {all:?}");
+}
+
+#[test]
+fn stops_in_good_order_give_up_nothing_but_what_a_carrier_did_not_answer() {
+    let mut all = Met::default();
+    for seed in 1..=SEEDS / 2 {
+        let options = Options { never_twice: true, stops: true, ..options(seed) };
+        let met = run_in_place(options).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+        all.stops += met.stops;
+        all.in_doubt += met.in_doubt;
+    }
+    println!("{all:?}");
+    assert!(all.stops > 20 && all.in_doubt > 20, "{all:?}");
 }
 
 #[test]

@@ -300,6 +300,7 @@ fn begun_text(begun: u8) -> &'static str {
     match begun {
         Progress::NOT_BEGUN => "",
         Progress::BEGUN_FOR_GOOD => " attempt begun, and none after it",
+        Progress::TAKEN_BACK => " attempt not begun after all",
         _ => " attempt begun",
     }
 }

@@ -106,6 +106,30 @@ fn what_must_not_act_twice_is_not_sent_again_when_the_engine_dies_before_the_ans
 }
 
 #[test]
+fn a_stop_in_good_order_ends_nothing_that_was_about_to_leave() {
+    const PUSHES: u64 = 120;
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    let site = site(&recorder, &smsc, &["--window", "5", "--rate", "5"]);
+    site.must(&["client", "set", XPID, "--in-doubt", "fail"]);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    for number in 0..PUSHES {
+        let lifetime = if number % 2 == 0 { "00" } else { "05" };
+        let push = Body::push(&msn(number), &format!("waits-{number}"));
+        accepted(&engine, &push.with("lifetime", lifetime));
+    }
+    smsc.await_sms(2);
+    engine.stop();
+    site.must(&["carrier", "set", "alpha", "--rate", "0", "--window", "50"]);
+    let engine = site.start();
+    recorder.await_count(PUSHES as usize);
+    let failed = recorder.notices().iter().filter(|notice| notice.get("code") != "0000").count();
+    assert_eq!(failed, 0, "pushes that never left and were given up");
+    assert_eq!(smsc.sms().len() as u64, PUSHES, "each is sent once");
+    engine.stop();
+}
+
+#[test]
 fn an_answer_that_comes_late_settles_what_was_in_doubt() {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());
     let site = site(&recorder, &smsc, &["--response", "1"]);

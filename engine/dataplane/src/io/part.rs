@@ -157,6 +157,7 @@ impl Part {
         if self.replica.is_some() {
             self.shard.begin_to_leave();
         }
+        self.shard.begin_to_take_back();
         self.shard.begin_to_close_books();
         self.show_obstacles();
     }
@@ -195,7 +196,8 @@ impl Part {
 
     /// Whether nothing is under way that a drain waits for.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_lost() || self.shard.in_flight() == 0 && self.gated.is_empty()
+        let is_over = self.shard.in_flight() == 0 && self.shard.has_taken_back();
+        self.is_lost() || is_over && self.gated.is_empty()
     }
 
     /// When a commit begins for which records gather, on the monotonic clock.

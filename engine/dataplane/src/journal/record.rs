@@ -37,7 +37,7 @@ pub struct Progress {
     /// A segment may have arrived of which nobody said so.
     pub in_doubt: bool,
     /// Whether an attempt may be under way from here on: one of [`Progress::NOT_BEGUN`],
-    /// [`Progress::BEGUN`] and [`Progress::BEGUN_FOR_GOOD`].
+    /// [`Progress::BEGUN`], [`Progress::BEGUN_FOR_GOOD`] and [`Progress::TAKEN_BACK`].
     pub begun: u8,
 }
 
@@ -50,17 +50,24 @@ impl Progress {
     /// What it sends is never sent again: should the engine die before its outcome is recorded, the
     /// push has had its end.
     pub const BEGUN_FOR_GOOD: u8 = 2;
+    /// The attempt that had begun was never made: the engine ended in good order before.
+    pub const TAKEN_BACK: u8 = 3;
 }
 
 impl ArchivedProgress {
     /// Whether an attempt may be under way from here on.
     pub fn has_begun(&self) -> bool {
-        self.begun != Progress::NOT_BEGUN
+        matches!(self.begun, Progress::BEGUN | Progress::BEGUN_FOR_GOOD)
     }
 
     /// Whether what that sends is never sent again.
     pub fn has_begun_for_good(&self) -> bool {
         self.begun == Progress::BEGUN_FOR_GOOD
+    }
+
+    /// Whether the attempt that had begun was never made.
+    pub fn was_taken_back(&self) -> bool {
+        self.begun == Progress::TAKEN_BACK
     }
 }
 

@@ -59,20 +59,22 @@ impl<L: Log> Shard<L> {
                 self.attempt_row(network, handle, index, now_ms);
                 continue;
             }
-            if route != CORE_NETWORK && self.begins_for_good(network.slot(&handle), index) {
-                network.release(handle);
-                if !self.core.begin_for_good(index) {
-                    return was_busy;
-                }
-                self.journal_begin(index, now_ms);
-                continue;
-            }
+            let begins =
+                route != CORE_NETWORK && self.begins_for_good(network.slot(&handle), index);
             self.fill(network.slot(&handle), index);
             if let Some(carrier) = network.unfit(&handle)
                 && let Some(other) = self.routes.passing_over(route, carrier)
             {
                 network.release(handle);
                 self.core.pass_over(index, other);
+                continue;
+            }
+            if begins {
+                network.release(handle);
+                if !self.core.begin_for_good(index) {
+                    return was_busy;
+                }
+                self.journal_begin(index, now_ms);
                 continue;
             }
             network.submit(handle, self.pace.even(now_ms));
@@ -239,6 +241,9 @@ impl<L: Log> Shard<L> {
             }
             self.note_if_held(index, before, result, domain, now_ms);
             self.carry_out_effects(now_ms);
+            if result == AttemptResult::Returned {
+                self.take_back_returned(index, now_ms);
+            }
             if !is_row(push_id) {
                 let appended = self.journal.appended();
                 kill_points::appended(self.number, appended, push_id, delivered_mask);

@@ -36,6 +36,7 @@ pub mod replay;
 mod replicated;
 mod rerouting;
 mod submission;
+mod taking_back;
 mod waiting;
 mod waiting_stopped;
 
@@ -133,6 +134,8 @@ pub struct Shard<L = BillingLog> {
     ids: handed::Ids,
     /// Of those, the ones by carriers, and what is under way about them.
     by_carriers: rerouting::ByCarriers,
+    /// How far what was never sent has its begin taken back.
+    taking_back: taking_back::TakingBack,
     /// Receipts whose records may not be durable yet: the sequence behind each.
     receipts: VecDeque<(u64, ReceiptReply)>,
     routes: Arc<Routes>,
@@ -330,6 +333,7 @@ impl<L: Log> Shard<L> {
         busy |= self.run_broadcasts(network, now_ms, budget.attempts > 0);
         busy |= self.start_attempts(network, now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
+        busy |= self.take_back(now_ms);
         busy |= self.clean(now_ms, budget.records);
         self.count_waiting(now_ms);
         self.appended_at_last_turn = self.journal.appended();

@@ -116,6 +116,7 @@ impl<L: Log> Shard<L> {
             moved_ends: VecDeque::new(),
             in_flight: 0,
             by_carriers: Default::default(),
+            taking_back: Default::default(),
             receipts: VecDeque::new(),
             routes: Arc::clone(&config.routes),
             resuming: true,

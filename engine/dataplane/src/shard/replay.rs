@@ -33,16 +33,22 @@ pub(crate) fn replay(
         Record::Accepted(accepted) => {
             recovery.restore_accepted(new_push(&accepted.to_native(), (pace, routes), position)?)
         }
-        Record::Progress(progress) => recovery.restore_progress(
-            progress.push_id.to_native(),
-            RecoveredProgress {
-                delivered_mask: progress.delivered_mask.to_native(),
-                attempts: progress.attempts.to_native(),
-                in_doubt: progress.in_doubt,
-                begun: progress.has_begun(),
-                for_good: progress.has_begun_for_good(),
-            },
-        ),
+        Record::Progress(progress) => {
+            let push_id = progress.push_id.to_native();
+            recovery.restore_progress(
+                push_id,
+                RecoveredProgress {
+                    delivered_mask: progress.delivered_mask.to_native(),
+                    attempts: progress.attempts.to_native(),
+                    in_doubt: progress.in_doubt,
+                    begun: progress.has_begun(),
+                    for_good: progress.has_begun_for_good(),
+                },
+            );
+            if progress.was_taken_back() {
+                recovery.restore_taken_back(push_id);
+            }
+        }
         Record::Held(held) => {
             let held = held.to_native();
             recovery.restore_held(held.push_id, &hold_of(&held, pace)?);

@@ -7,6 +7,7 @@
 
 use super::Shard;
 use super::asked::Reply;
+use super::taking_back::TakingBack;
 use crate::billing::Log;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
@@ -41,17 +42,19 @@ impl<L: Log> Shard<L> {
         self.doubts |= doubt::LEAVES;
     }
 
-    /// It stays after all.
+    /// It stays after all, or goes on elsewhere.
     pub fn stay(&mut self) {
         self.doubts &= !doubt::LEAVES;
+        self.taking_back = TakingBack::No;
     }
 
-    /// Whether anything waits for leave to act: an attempt, a notification, or somebody who was
-    /// asked to come again since this was called last.
+    /// Whether anything waits for leave to act: an attempt, a notification by either door, or
+    /// somebody who was asked to come again since this was called last.
     pub fn wants_to_act(&mut self) -> bool {
         let was_asked = self.doubts & doubt::ASKED != 0;
         self.doubts &= !doubt::ASKED;
-        was_asked || !self.notifications.is_empty() || self.core.has_queued()
+        let has_ends = !self.notifications.is_empty() || !self.customer_orders.is_empty();
+        was_asked || has_ends || self.core.has_queued()
     }
 
     /// What is answered in doubt.

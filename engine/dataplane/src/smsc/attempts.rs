@@ -1,6 +1,6 @@
 //! Attempts: which push is tried next, how its attempt went, and what makes a push due again.
 
-use crate::smsc::core::Core;
+use crate::smsc::core::{Beginning, Core};
 use crate::smsc::interface::{Effect, Settlement};
 use crate::smsc::lanes::Lanes;
 use crate::smsc::limits::{BEGUN_AHEAD_MAX, BEGUN_PER_POLL_MAX, ENDED_PER_POLL_MAX};
@@ -32,8 +32,9 @@ impl Core {
                 self.make_ready(index);
             }
         }
-        let begun = self.beginning.iter().take_while(|(sequence, ..)| *sequence < durable).count();
-        for (_, index, push_id) in self.beginning.drain(..begun) {
+        let begun = self.beginning.iter().take_while(|begun| begun.sequence < durable).count();
+        for Beginning { index, push_id, by_carrier, .. } in self.beginning.drain(..begun) {
+            self.begun_ahead -= usize::from(by_carrier);
             let push = &self.pushes[index];
             // It may have ended meanwhile, and its place be another's.
             let is_gone = push.push_id != push_id || push.state != State::Queued;
@@ -56,7 +57,7 @@ impl Core {
     /// `false` where as many wait for that as may: it is the next of its lane again.
     pub fn begin_for_good(&mut self, index: PushIndex) -> bool {
         self.figures.attempts -= 1;
-        let is_full = self.beginning.len() >= BEGUN_AHEAD_MAX;
+        let is_full = self.begun_ahead >= BEGUN_AHEAD_MAX;
         let push = &mut self.pushes[index];
         push.state = push.state.moved_to(State::Queued);
         let route = usize::from(push.route());
@@ -71,7 +72,10 @@ impl Core {
 
     /// The record that [`Effect::Begin`] asked for has this sequence.
     pub fn handle_begin_journaled(&mut self, index: PushIndex, sequence: u64) {
-        self.beginning.push_back((sequence, index, self.pushes[index].push_id));
+        let push = &self.pushes[index];
+        let (push_id, by_carrier) = (push.push_id, push.route() != 0);
+        self.begun_ahead += usize::from(by_carrier);
+        self.beginning.push_back(Beginning { sequence, index, push_id, by_carrier });
     }
 
     /// The next push to attempt by this route; it is in flight from now on and must be handed to
@@ -129,7 +133,7 @@ impl Core {
             }
             let push = &mut self.pushes[index];
             if push.has(flag::RECORD_BEGIN) && self.mutation != CoreMutation::BeginUnrecorded {
-                if route != 0 && self.beginning.len() + begun >= BEGUN_AHEAD_MAX {
+                if route != 0 && self.begun_ahead + begun >= BEGUN_AHEAD_MAX {
                     self.lanes[usize::from(route)].push_front(&mut self.pushes, index);
                     return None;
                 }
@@ -147,6 +151,20 @@ impl Core {
             return Some(index);
         }
         None
+    }
+
+    /// An engine that ends in good order attempts nothing more: what has begun by its record and
+    /// was never sent has not begun after all. Whether that is so of this push; a record that says
+    /// it is the caller's to append.
+    pub fn take_back_begin(&mut self, index: PushIndex) -> bool {
+        let Some(push) = self.pushes.live_at(index) else { return false };
+        let waits = matches!(push.state, State::Accepted | State::Queued);
+        if !waits || push.is_row() || !push.has_begun() {
+            return false;
+        }
+        let push = &mut self.pushes[index];
+        push.unbegin();
+        true
     }
 
     /// The carrier whose turn it was cannot carry this push, which was polled just now: it waits

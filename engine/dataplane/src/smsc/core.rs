@@ -85,6 +85,17 @@ pub struct CoreFigures {
 /// too many of a push.
 pub const RECOVERED_SPARE: usize = 256;
 
+/// An attempt that waits for the record of its begin.
+pub(super) struct Beginning {
+    /// The record's.
+    pub(super) sequence: u64,
+    pub(super) index: PushIndex,
+    /// The push's number: its place may be another's by then.
+    pub(super) push_id: u64,
+    /// It was a carrier's turn.
+    pub(super) by_carrier: bool,
+}
+
 /// The message center of one shard.
 pub struct Core {
     pub(super) limits: CoreLimits,
@@ -106,9 +117,10 @@ pub struct Core {
     pub(super) resends: Option<Box<TimerWheel>>,
     pub(super) parked: Parked,
     pub(super) fresh: VecDeque<PushIndex>,
-    /// Pushes whose attempt waits for a record to be durable: its sequence, the push, and its
-    /// number.
-    pub(super) beginning: VecDeque<(u64, PushIndex, u64)>,
+    /// Pushes whose attempt waits for a record to be durable.
+    pub(super) beginning: VecDeque<Beginning>,
+    /// How many of them are for carriers.
+    pub(super) begun_ahead: usize,
     /// Which of the shard's ends the last one was.
     pub(super) ends: u32,
     /// [`Core::poll_attempt`] left something in the lanes of the core network. A carrier's are
@@ -141,6 +153,7 @@ impl Core {
             parked: Parked::default(),
             fresh: VecDeque::new(),
             beginning: VecDeque::new(),
+            begun_ahead: 0,
             ends: 0,
             poll_cut_short: false,
             effects: VecDeque::new(),

@@ -5,7 +5,6 @@
 //! notifications go out one at a time, in the order in which the pushes ended: a dead URL holds up
 //! no receipt. Each client's pushes stand in one more list, oldest first: where the places end, the
 //! client that has most gives up its oldest.
-//! What is handed over to a carrier, and waits for word of it, will stand here too.
 //!
 //! What was given up, after a day or for want of a place, is `Parked`: journaled as such, and
 //! kept for the operator.

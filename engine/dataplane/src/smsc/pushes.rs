@@ -338,6 +338,14 @@ impl Push {
             || self.has(flag::SINGLE_ATTEMPT) && !self.has(flag::RECORD_BEGIN)
     }
 
+    /// The attempt that a record says to have begun was never made.
+    pub(super) fn unbegin(&mut self) {
+        self.set(flag::BEGUN_FOR_GOOD, false);
+        if self.has(flag::SINGLE_ATTEMPT) {
+            self.set(flag::RECORD_BEGIN, true);
+        }
+    }
+
     /// A cancel of the push was accepted; `told` says whether an E7 is due for it.
     pub(super) fn set_cancel_accepted(&mut self, told: bool) {
         if !self.state.is_final() {

@@ -274,6 +274,15 @@ impl Recovery {
         }
     }
 
+    /// A Progress record which says that the attempt that had begun was never made.
+    pub fn restore_taken_back(&mut self, push_id: u64) {
+        let Some(index) = self.find(push_id) else { return };
+        let push = &mut self.core.pushes[index];
+        if !push.state.is_final() && push.state != State::Handed {
+            push.unbegin();
+        }
+    }
+
     /// A Held record: the push waits for what is left of its time.
     pub fn restore_held(&mut self, push_id: u64, hold: &RecoveredHold) {
         let Some(index) = self.find(push_id) else { return };

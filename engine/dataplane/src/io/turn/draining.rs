@@ -13,6 +13,7 @@ impl ThreadTurn {
         self.draining_since_ms = Some(now.steady_ms);
         self.parts.for_each(|part| {
             part.shard.pause(true);
+            part.shard.begin_to_take_back();
             part.shard.begin_to_close_books();
         });
         self.front.close();

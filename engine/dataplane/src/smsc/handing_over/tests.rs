@@ -205,6 +205,77 @@ fn what_is_never_sent_again_ends_where_the_engine_died_behind_its_record() {
     assert_eq!(took.state, State::Handed, "the receipt of the first part decides");
 }
 
+#[test]
+fn begins_by_the_core_network_keep_no_carrier_from_beginning() {
+    let mut core = Core::new(CoreLimits { pushes_max: 100, ..LIMITS }, NOW_MS);
+    let flood = BEGUN_AHEAD_MAX as u64 + 8;
+    let to_phone = |push_id: u64, route: u8, single_attempt: bool| {
+        let msn = Msn::from_value(push_id).expect("a legal msn");
+        NewPush { msn, route, single_attempt, ..push(push_id, 1) }
+    };
+    for push_id in 1..=flood {
+        core.accept(to_phone(push_id, 0, true), NOW_MS);
+    }
+    core.accept(to_phone(flood + 1, ROUTE, false), NOW_MS);
+    core.accept(to_phone(flood + 2, ROUTE, true), NOW_MS);
+    core.handle_durable(flood + 3, |_| {});
+    assert_eq!(core.poll_attempt(0, NOW_MS), None, "a record comes first");
+    let mut sequence = flood + 3;
+    let mut journal = |core: &mut Core| {
+        let begun = effects(core);
+        for effect in &begun {
+            let Effect::Begin(index) = *effect else { panic!("{effect:?}") };
+            core.handle_begin_journaled(index, sequence);
+            sequence += 1;
+        }
+        begun.len() as u64
+    };
+    assert_eq!(journal(&mut core), flood);
+    let index = core.poll_attempt(ROUTE, NOW_MS).expect("its turn");
+    assert!(core.begin_for_good(index), "the flood is another route's");
+    assert_eq!(core.poll_attempt(ROUTE, NOW_MS), None);
+    assert_eq!(journal(&mut core), 1, "the only attempt of the other begins too");
+}
+
+#[test]
+fn what_has_begun_and_was_never_sent_is_not_ended_by_a_start_once_that_is_taken_back() {
+    let begun = |for_good| RecoveredProgress {
+        delivered_mask: 0,
+        attempts: 0,
+        in_doubt: false,
+        begun: true,
+        for_good,
+    };
+    for single_attempt in [false, true] {
+        let new = NewPush { single_attempt, ..push(1, 1) };
+        let mut core = Core::new(LIMITS, NOW_MS);
+        core.accept(new, NOW_MS);
+        core.handle_durable(2, |_| {});
+        assert!(!core.take_back_begin(0), "it has not begun");
+        let index = match core.poll_attempt(ROUTE, NOW_MS) {
+            Some(index) => {
+                assert!(core.begin_for_good(index));
+                index
+            }
+            None => 0,
+        };
+        effects(&mut core);
+        core.handle_begin_journaled(index, 2);
+        assert!(core.take_back_begin(index) && !core.take_back_begin(index), "once");
+
+        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+        recovery.restore_accepted(new);
+        recovery.restore_progress(1, begun(!single_attempt));
+        recovery.restore_taken_back(1);
+        let mut core = recovery.finish(NOW_MS).expect("room");
+        assert_eq!(core.push(0).state, State::Queued, "single: {single_attempt}");
+        // A single one begins anew by a record.
+        let polled = core.poll_attempt(ROUTE, NOW_MS);
+        assert_eq!(polled.is_none(), single_attempt);
+        assert_eq!(effects(&mut core).len(), usize::from(single_attempt));
+    }
+}
+
 /// A push of two segments, of which a carrier has the first; the other is held, at `NOW_MS`.
 fn taken_in_part(alert: Option<AlertIdentity>) -> (Core, PushIndex) {
     let (mut core, index) = in_flight(&[NewPush { alert, ..push(1, 2) }]);
