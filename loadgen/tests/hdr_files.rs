@@ -10,6 +10,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+#[path = "../../tests/src/skips.rs"]
+#[allow(unreachable_pub)]
+mod skips;
+
 /// Reads the log by adding all intervals of the answers. Prints their count and percentiles; then
 /// every line of the percentile file whose value or count is another than this reader computes from
 /// the log, and how many lines it read.
@@ -66,10 +70,9 @@ fn an_independent_reader_finds_the_same_percentiles() {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let present = Command::new(&python).args(["-c", "import hdrh"]).output();
     if !present.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "skipped: {python} has no package hdrhistogram (pip install hdrhistogram, or set \
-             PYTHON)"
-        );
+        skips::skip(format_args!(
+            "{python} has no package hdrhistogram (pip install hdrhistogram, or set PYTHON)"
+        ));
         return;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -6,6 +6,9 @@ mod allocations;
 mod counting;
 mod recipe;
 mod rusmpp;
+#[path = "../../../tests/src/skips.rs"]
+#[allow(unreachable_pub)]
+mod skips;
 mod tshark;
 #[path = "../wireshark/mod.rs"]
 mod wireshark;

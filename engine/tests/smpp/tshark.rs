@@ -6,6 +6,7 @@ use proptest::test_runner::TestRunner;
 use wire::smpp::command::Command;
 
 use crate::recipe::{Recipe, recipe};
+use crate::skips::skip;
 use crate::wireshark::{self, AGGREGATOR, Capture, TAG_PROTOCOL_NAME};
 
 const PDUS: usize = 3_000;
@@ -40,7 +41,7 @@ const FIELDS: [&str; 23] = [
 #[test]
 fn tshark_reads_every_field_as_it_was_meant() {
     let Some(version) = wireshark::version() else {
-        println!("skipped: tshark is not installed");
+        skip("tshark is not installed");
         return;
     };
     let mut runner = TestRunner::deterministic();

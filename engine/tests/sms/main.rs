@@ -8,6 +8,9 @@ mod counting;
 mod fuzz_corpus;
 mod properties;
 mod recipe;
+#[path = "../../../tests/src/skips.rs"]
+#[allow(unreachable_pub)]
+mod skips;
 mod tshark;
 mod unusual;
 mod vectors;

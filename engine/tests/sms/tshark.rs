@@ -17,6 +17,7 @@ use wire::sms::tpdu::{Direction, Parameters, StatusReport, Tpdu};
 use wire::sms::user_data::{Payload, UserData};
 
 use crate::recipe::{Recipe, recipe};
+use crate::skips::skip;
 use crate::wireshark::{self, AGGREGATOR, Capture, TAG_PROTOCOL_NAME};
 
 /// TPDUs that are made and compared.
@@ -83,7 +84,7 @@ const FIELDS: [&str; 54] = [
 #[test]
 fn tshark_reads_every_field_as_it_was_meant() {
     let Some(version) = wireshark::version() else {
-        println!("skipped: tshark is not installed");
+        skip("tshark is not installed");
         return;
     };
     let mut runner = TestRunner::deterministic();

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::skips::skip;
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
 use wire::sms::address::{Address, TypeOfNumber};
@@ -18,7 +19,7 @@ use wire::sms::user_data::{Payload, UserData};
 fn vectors(file: &str) -> Option<Vec<OwnedValue>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors").join(file);
     let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("skipped: no vectors at {}", path.display());
+        skip(format_args!("no vectors at {}", path.display()));
         return None;
     };
     let parse =

@@ -77,9 +77,9 @@ impl Simulation {
         for shard in 0..self.stations.len() {
             self.show_time(shard);
             let past = self.desk.documents[cast].past.clone();
-            let shard = self.stations[shard].up();
+            let (shard, is_over) = (self.stations[shard].up(), past.is_some());
             past.into_iter().for_each(|past| shard.remember_broadcast(past, wall_ms));
-            shard.forget_broadcast(ordinal, false, wall_ms);
+            shard.forget_broadcast(ordinal, is_over, wall_ms);
         }
         self.note(u64::from(ordinal) << 32 | u64::from(doubts));
         if self.desk.documents[cast].plan.is_retracted && !self.is_followed(cast) {
