@@ -127,8 +127,9 @@ fn value_of(field: &DescribedField, shows_content: bool) -> String {
         FieldValue::Text(text) if field.name.ends_with("_addr") => {
             let last: String = text.chars().rev().take(4).collect();
             let last: String = last.chars().rev().collect();
-            let is_number = text.len() > 6 && text.bytes().all(|octet| octet.is_ascii_digit());
-            if is_number { format!("…{last}") } else { text.clone() }
+            // Peers write a plus or blanks too. Short codes and names are nobody's phone.
+            let digits = text.bytes().filter(u8::is_ascii_digit).count();
+            if digits > 6 { format!("…{last}") } else { text.clone() }
         }
         FieldValue::Text(text) => format!("{} characters", text.chars().count()),
         FieldValue::Octets(octets) => format!("{} octets", octets.len()),
@@ -290,6 +291,12 @@ mod tests {
             assert!(masked.contains(part), "{part}: {masked}");
         }
         assert!(!masked.contains("8190123") && !masked.contains("meet me"), "{masked}");
+        for digits in [&b"+819012345678"[..], b"+81 90-1234-5678"] {
+            let source = Address { ton: 1, npi: 1, digits };
+            let message = Body::Message(Message { source, ..Message::default() });
+            let masked = shown(Command::SUBMIT_SM, &message, false);
+            assert!(masked.contains("…5678") && !masked.contains("1234"), "{masked}");
+        }
         let whole = shown(Command::SUBMIT_SM, &message, true);
         assert!(whole.contains("819012345678") && whole.contains("meet me at nine"), "{whole}");
     }
