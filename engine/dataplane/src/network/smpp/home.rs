@@ -270,7 +270,8 @@ impl Home {
     }
 
     /// Writes submit_sm's for what waits for its session, as long as window and rate allow, and
-    /// tells `written` of the octets and the token of each; whether there was anything to do.
+    /// questions before them. Tells `written` of the octets and the token of each PDU: of all that
+    /// goes into `output`. Whether there was anything to do.
     pub fn submit(
         &mut self,
         at: usize,
@@ -281,7 +282,7 @@ impl Home {
         let exchange = Arc::clone(&self.exchange);
         let mut busy = false;
         if !self.places[at].receives_only && !self.places[at].retiring {
-            busy |= self.ask(session, output, now_ms);
+            busy |= self.ask(session, output, written, now_ms);
         }
         while let Some(&hand) = self.places[at].waiting.front()
             && session.room() > 0
@@ -528,7 +529,10 @@ impl Home {
             match early.reply.request {
                 // The carrier sends it again should it be lost. It is passed on behind the permit.
                 Some(_) => self.receipts.matched.push_back(early),
-                None => in_hand.permit.receipts.push(CarrierReceipt { is_answered: true, ..early }),
+                None => {
+                    self.exchange.figures.add(|figures| &figures.receipts, 1);
+                    in_hand.permit.receipts.push(CarrierReceipt { is_answered: true, ..early });
+                }
             }
         }
         self.give_back(in_hand.permit);

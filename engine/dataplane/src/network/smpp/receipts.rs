@@ -162,8 +162,9 @@ impl Receipts {
             number @ IdKey::Number(_) => number,
         };
         self.awaited.rename_all();
-        let doubles = std::mem::take(&mut self.doubles);
-        self.doubles = doubles.into_iter().map(|(key, older)| (rekeyed(key), older)).collect();
+        for (key, older) in std::mem::take(&mut self.doubles) {
+            self.doubles.entry(rekeyed(key)).or_default().extend(older);
+        }
     }
 
     /// Looks at some ids that were awaited when the forms changed. A receipt of one that is not

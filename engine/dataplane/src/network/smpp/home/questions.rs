@@ -60,12 +60,13 @@ impl Home {
         }
     }
 
-    /// Puts questions on a session that is bound, as long as its window allows; whether there were
-    /// any. They are no SMS, and none of the rate is theirs.
+    /// Puts questions on a session that is bound, as long as its window allows, and tells `written`
+    /// of each; whether there were any. They are no SMS, and none of the rate is theirs.
     pub(super) fn ask(
         &mut self,
         session: &mut Session,
         output: &mut Vec<u8>,
+        written: &mut dyn FnMut(usize, u64),
         now_ms: SteadyMs,
     ) -> bool {
         let mut busy = false;
@@ -97,6 +98,7 @@ impl Home {
                 continue;
             };
             output.extend_from_slice(&pdu[..octets]);
+            written(octets, token);
             let figures = &self.exchange.figures;
             match question.asked {
                 Asked::Cancel => figures.add(|figures| &figures.cancels, 1),

@@ -1,7 +1,9 @@
 //! The home of a carrier between one shard and a session that is told what to do.
 
 use super::Home;
-use crate::network::port::{AttemptSlot, AttemptToken, AwaitedSegment, ReceiptReply};
+use crate::network::port::{
+    Asked, AttemptSlot, AttemptToken, AwaitedSegment, CarrierQuestion, ReceiptReply,
+};
 use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Permit, Spread};
 use crate::network::smpp::port::CarrierPort;
@@ -296,4 +298,32 @@ fn a_receipt_that_had_to_be_answered_before_its_answer_comes_with_the_permit() {
     assert!(home.pass_receipts(), "the other may be lost: it is acknowledged behind its record");
     let passed = home.exchange().receipts(0).pop().expect("it is passed on");
     assert_eq!((passed.push_id, passed.is_answered, passed.reply), (2, false, reply));
+    let counted = home.exchange().figures.receipts.load(Ordering::Relaxed);
+    assert_eq!(counted, 2, "both are receipts of what was awaited");
+}
+
+/// Whoever counts what has left goes by it: what has left is never taken for unsent.
+#[test]
+fn each_octet_that_is_written_is_told_of_questions_too() {
+    let carrier = Carrier { window: 4, queries: true, cancels: true, ..carrier() };
+    let mut home = Home::new(&KnownCarrier::new(carrier, Spread::even(1)), 100, ms(0));
+    home.session_bound(0);
+    for (asked, id) in [(Asked::Query, b"1"), (Asked::Cancel, b"2")] {
+        let msn = Msn::from_value(9_010_000_001).expect("a legal msn");
+        let (sender, id) = (b"Hayauma".as_slice().into(), id.as_slice().into());
+        let question = CarrierQuestion { carrier: 1, asked, msn, sender, id };
+        assert!(home.exchange().questions(0).push(question).is_ok());
+    }
+    put(&home, 1..=1);
+    home.take_permits(ms(0));
+    let mut session = bound();
+    session.set_windows(4, 4);
+    let (mut output, mut told) = (Vec::new(), Vec::new());
+    let mut note = |octets, token| told.push((octets, token));
+    home.submit(0, &mut session, (&mut output, &mut note), (ms(0), WallMs::ZERO));
+    assert_eq!(told.len(), 3, "two questions, and an SMS behind them");
+    assert_eq!(told.iter().map(|(octets, _)| octets).sum::<usize>(), output.len());
+    // Those that did not leave are as good as never asked.
+    told.iter().for_each(|&(_, token)| home.handle_unsent(token));
+    assert_eq!((come_back(&home), home.outstanding(0)), (vec![1], 0));
 }

@@ -115,6 +115,21 @@ fn ids_that_mean_the_same_once_they_are_numbers_are_awaited_both() {
 }
 
 #[test]
+fn ids_given_again_that_mean_the_same_once_they_are_numbers_are_awaited_all() {
+    let mut receipts = Receipts::new(IdForms::default(), 10);
+    for (push_id, id) in (7..).zip([b"0A".as_slice(), b"0A", b"A", b"A"]) {
+        await_id(&mut receipts, id, awaited(push_id));
+    }
+    receipts.set_forms(IdForms { response: IdForm::Hex, receipt: IdForm::Hex });
+    receipts.handle_time(SteadyMs::ZERO);
+    assert_eq!(receipts.awaited(), 4);
+    for _ in 0..4 {
+        assert_eq!(receive(&mut receipts, "0a", 1, 0), Received::Matched);
+    }
+    assert_eq!(receipts.awaited(), 0);
+}
+
+#[test]
 fn one_that_comes_early_is_matched_when_its_id_is_known_and_answered_in_two_seconds() {
     let mut receipts = Receipts::new(IdForms::default(), 10);
     assert_eq!(receive(&mut receipts, "1", 1, 0), Received::Kept);
