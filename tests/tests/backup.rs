@@ -2,6 +2,7 @@
 //! copy, and the copy is a data directory like any other.
 
 use hayauma::control::broadcasts::ProgressDocument;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use tests::broadcasts::{Broadcaster, manifest, msn, rows};
 use tests::load::Load;
@@ -141,6 +142,15 @@ fn a_copy_is_looked_at_until_somebody_takes_over_and_sends_nothing_by_itself() {
     let figures = || engine.admin().figure("attempts");
     assert_eq!((figures(), delivered(&copied)), (0, before), "nothing begins");
     engine.stop();
+    // As beside the original, whose ports are taken.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let health = format!("--health={}", taken.local_addr().expect("a bound listener"));
+    let refused = copied.serve_and_fail(&["--take-over", &health]);
+    assert_eq!(refused.status, Some(14), "{refused:?}");
+    let engine = copied.start();
+    let log = engine.log();
+    assert_eq!(log.matches("LOOKING ON").count(), 2, "it has taken nothing over: {log}");
+    engine.stop();
     copied.set("--take-over", "true");
     let engine = copied.start();
     wait::until_true("it goes on", || delivered(&copied) > before);
@@ -149,7 +159,7 @@ fn a_copy_is_looked_at_until_somebody_takes_over_and_sends_nothing_by_itself() {
     copied.set("--take-over", "false");
     let engine = copied.start();
     let looks = engine.log().matches("LOOKING ON").count();
-    assert_eq!(looks, 1, "the first start's alone: {}", engine.log());
+    assert_eq!(looks, 2, "those of the first starts alone: {}", engine.log());
     engine.stop();
 }
 

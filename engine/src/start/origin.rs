@@ -30,34 +30,45 @@ fn here(data_dir: &Path) -> io::Result<String> {
     Ok(format!("machine {digits}\ndirectory {}\n", fs::metadata(data_dir)?.ino()))
 }
 
-/// Looks at where a directory was made; why it is only to be looked at, if that is so. One that
-/// says nothing is from here from now on, and so is one that `takes_over`.
+/// What a data directory says of where it was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// Here.
+    Here,
+    /// Nothing: it is new, or of a program that noted nothing, or a power cut left it so. A copy has
+    /// what the original said.
+    Unsaid,
+    /// Not here, in these words.
+    Elsewhere(&'static str),
+}
+
+/// Looks at where a directory was made.
 ///
 /// # Errors
-/// The file cannot be read or written.
-pub fn look(data_dir: &Path, takes_over: bool) -> io::Result<Option<&'static str>> {
+/// The file cannot be read.
+pub fn look(data_dir: &Path) -> io::Result<Origin> {
     let here = here(data_dir)?;
-    let path = data_dir.join(ORIGIN_FILE);
-    let told = match fs::read_to_string(&path) {
-        // A power cut left it so: a copy has what the original said.
-        Ok(told) if told.is_empty() => None,
-        Ok(told) => Some(told),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
+    let told = match fs::read_to_string(data_dir.join(ORIGIN_FILE)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        told => told?,
     };
-    let why = match told {
-        Some(told) if told == here => return Ok(None),
-        Some(told) if told == BACKUP => "it is a backup",
-        Some(told) if told.lines().next() != here.lines().next() => {
-            "it was copied from another machine"
+    Ok(match told {
+        told if told.is_empty() => Origin::Unsaid,
+        told if told == here => Origin::Here,
+        told if told == BACKUP => Origin::Elsewhere("it is a backup"),
+        told if told.lines().next() != here.lines().next() => {
+            Origin::Elsewhere("it was copied from another machine")
         }
-        Some(_) => "it is a copy of another directory",
-        None => return write(&path, &here).map(|()| None),
-    };
-    if takes_over {
-        return write(&path, &here).map(|()| None);
-    }
-    Ok(Some(why))
+        _ => Origin::Elsewhere("it is a copy of another directory"),
+    })
+}
+
+/// The directory is from here from now on.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn note_here(data_dir: &Path) -> io::Result<()> {
+    write(&data_dir.join(ORIGIN_FILE), &here(data_dir)?)
 }
 
 /// Says of a copy that it is a backup.
@@ -81,27 +92,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_and_a_backup_are_looked_at_until_somebody_takes_over() {
+    fn a_copy_and_a_backup_are_from_elsewhere_until_they_take_over() {
         let directory = tempfile::tempdir().expect("a directory");
         let [original, copy] = ["original", "copy"].map(|name| directory.path().join(name));
         for path in [&original, &copy] {
             fs::create_dir(path).expect("made");
         }
-        assert_eq!(look(&original, false).expect("readable"), None, "nothing was said");
-        assert_eq!(look(&original, false).expect("readable"), None);
+        let told = |path: &Path| look(path).expect("readable");
+        assert_eq!(told(&original), Origin::Unsaid);
+        note_here(&original).expect("written");
+        assert_eq!(told(&original), Origin::Here);
         fs::copy(original.join(ORIGIN_FILE), copy.join(ORIGIN_FILE)).expect("copied");
-        let why = look(&copy, false).expect("readable");
-        assert_eq!(why, Some("it is a copy of another directory"));
-        assert_eq!(look(&copy, false).expect("readable"), why, "until somebody says so");
-        assert_eq!(look(&copy, true).expect("readable"), None);
-        assert_eq!(look(&copy, false).expect("readable"), None);
+        let elsewhere = Origin::Elsewhere("it is a copy of another directory");
+        assert_eq!([told(&copy), told(&copy)], [elsewhere; 2], "until somebody says so");
+        note_here(&copy).expect("written");
+        assert_eq!(told(&copy), Origin::Here);
         fs::write(copy.join(ORIGIN_FILE), "").expect("written");
-        assert_eq!(look(&copy, false).expect("readable"), None, "a power cut is no copy");
+        assert_eq!(told(&copy), Origin::Unsaid, "a power cut is no copy");
         mark_backup(&copy).expect("written");
-        assert_eq!(look(&copy, false).expect("readable"), Some("it is a backup"));
+        assert_eq!(told(&copy), Origin::Elsewhere("it is a backup"));
         let other = "machine 0000000000000000\ndirectory 1\n";
         fs::write(original.join(ORIGIN_FILE), other).expect("written");
-        let why = look(&original, false).expect("readable");
-        assert_eq!(why, Some("it was copied from another machine"));
+        let elsewhere = Origin::Elsewhere("it was copied from another machine");
+        assert_eq!(told(&original), elsewhere);
     }
 }

@@ -5,6 +5,7 @@ mod carriers;
 mod cluster;
 mod directory;
 mod doors;
+mod looking_on;
 mod opening;
 mod resharding;
 
@@ -40,7 +41,6 @@ use crate::start::config::Config;
 use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
 use crate::start::layout;
-use crate::start::origin;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
@@ -101,6 +101,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         neighbours: member.as_ref().map(Member::neighbours),
         ..setup(&config, shares, driver.kind, &carriers, &certified)
     };
+    looking_on::take_over(&config, member.is_none());
     let runtime =
         Runtime::start(&setup, threads, &registry, endpoints, (listeners, for_customers))?;
     let shards = (Arc::clone(&factory), Arc::clone(&registry), carriers.clone());
@@ -135,27 +136,6 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let has_lost_names = names.as_ref().is_some_and(|(names, _)| names.are_lost());
     drop((names, billing_files, lock));
     told_at_end(&config, has_lost_names, &handle)
-}
-
-/// Whether somebody is only to look at what there is, because that was said or the directory is a
-/// copy.
-fn looks_on(config: &Config) -> Result<bool, Fatal> {
-    let directory = config.data_dir.display();
-    let why = origin::look(&config.data_dir, config.take_over).map_err(|error| {
-        let cause = format!("where {directory} was made cannot be told ({error})");
-        Fatal::new(FatalReason::DataDirUnusable, cause)
-    })?;
-    if let Some(why) = why {
-        tracing::warn!(
-            %directory,
-            why,
-            "LOOKING ON: no push is taken, and no attempt, notification or broadcast begins; \
-             --take-over goes on in the original's place, which must not run beside it"
-        );
-    } else if config.paused {
-        tracing::warn!(%directory, "LOOKING ON, as --paused says: nothing is taken or begins");
-    }
-    Ok(why.is_some() || config.paused)
 }
 
 /// All has ended: what of it was not as it should be.
@@ -286,7 +266,7 @@ fn take_directory(
     for list in interrupted_imports(directory) {
         store.note_interrupted(format!("list import {list}"));
     }
-    config.paused = is_alone && looks_on(config)?;
+    config.paused = is_alone && looking_on::looks_on(config)?;
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
     }
@@ -494,8 +474,9 @@ fn announce(
     let urls: Vec<String> =
         push_addresses.iter().map(|address| format!("{scheme}://{address}/smsgw/")).collect();
     let mut text = format!(
-        "hayauma {} takes pushes on {} ({} shards{}, durability {}, data in {})\n",
+        "hayauma {} {} on {} ({} shards{}, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
+        if config.paused { looking_on::ANNOUNCED } else { "takes pushes" },
         urls.join(" and "),
         config.shards,
         match config.partitions == config.shards {

@@ -37,6 +37,30 @@ fn receipts_that_nobody_took_come_after_a_kill() {
 }
 
 #[test]
+fn an_engine_that_looks_on_sends_no_receipt_and_they_come_when_it_goes_on() {
+    const SYSTEM_ERROR: u32 = 8;
+    let mut office = Office::new();
+    let engine = office.start();
+    let mut sender = Esme::bound(office.smpp, command::BIND_TRANSMITTER, ID, PASSWORD);
+    let id = sender.accepted(&Submit::text(&msn(1), "hello"));
+    wait::until_true("an end", || engine.admin().figure("smpp_receipts_waiting") == 1);
+    engine.admin().await_durable();
+    sender.unbind();
+    engine.stop();
+    office.set("--paused", "true");
+    let engine = office.start();
+    let mut esme = office.bind();
+    assert_eq!(esme.submit(&Submit::text(&msn(2), "never")).0, SYSTEM_ERROR);
+    assert!(esme.gets_no_receipt_for(Duration::from_millis(300)));
+    esme.unbind();
+    engine.stop();
+    office.set("--paused", "false");
+    let engine = office.start();
+    assert_eq!(office.bind().take_receipt().field("id"), id);
+    engine.stop();
+}
+
+#[test]
 fn killed_under_load_it_loses_nothing_acknowledged_and_bills_nothing_twice() {
     const KILLS: u64 = 4;
     let office = Office::new();

@@ -209,6 +209,21 @@ fn a_journal_that_is_missing_among_others_is_named() {
     check_all_kept(&site);
 }
 
+#[test]
+fn where_a_directory_was_made_is_noted_where_there_is_room_and_holds_no_start_up() {
+    let site = filled(1);
+    let origin = site.data_dir().join("origin");
+    fs::remove_file(&origin).expect("a program before this one had none");
+    // What would be written first cannot be.
+    fs::create_dir(origin.with_extension("new")).expect("writable");
+    let engine = site.start();
+    assert!(engine.log().contains("it cannot be noted where"), "{}", engine.log());
+    engine.stop();
+    fs::remove_dir(origin.with_extension("new")).expect("writable");
+    check_all_kept(&site);
+    assert!(origin.exists(), "noted at the next start");
+}
+
 /// The same place with a list, areas, a template, and a broadcast that runs.
 fn fill_desk(site: &Site) {
     let engine = site.start();

@@ -176,7 +176,8 @@ pub struct Setup {
     pub carriers: CarrierPlan,
     /// Receipts that one carrier awaits at most.
     pub receipts_awaited_max: usize,
-    /// No attempt and no notification begins: somebody only looks at what there is.
+    /// No push is taken, no carrier bound, and no attempt and no notification begins: somebody only
+    /// looks at what there is.
     pub looks_on: bool,
     /// The other nodes of the cluster, if it is one's node: then no thread starts with a shard.
     pub neighbours: Option<Neighbourhood>,

@@ -75,6 +75,11 @@ impl Parts {
         Self { look_on, ..self }
     }
 
+    /// Whether nothing begins in any of them, nor in one that comes.
+    pub(super) fn looks_on(&self) -> bool {
+        self.look_on
+    }
+
     /// Whether no further one finds a place.
     pub(super) fn is_full(&self) -> bool {
         self.slots.is_full()

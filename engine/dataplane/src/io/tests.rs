@@ -92,6 +92,11 @@ struct Running {
 
 /// Two threads that share four shards.
 fn running() -> Running {
+    running_as(false)
+}
+
+/// The same; whether they only look on.
+fn running_as(looks_on: bool) -> Running {
     let place = tempfile::tempdir().expect("a directory");
     let factory = SegmentFactory::start().expect("a thread");
     let lines = Arc::new(LineStates::parse("", Line::HOME).expect("a good file"));
@@ -120,7 +125,7 @@ fn running() -> Running {
         inject_sync_hangs: None,
         carriers: CarrierPlan::default(),
         receipts_awaited_max: 16,
-        looks_on: false,
+        looks_on,
         neighbours: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -211,6 +216,16 @@ fn a_shard_leaves_a_running_thread_and_comes_to_another_with_all_that_it_knows()
     for (at, socket) in sockets.iter_mut().enumerate() {
         assert_eq!(push(socket, moving, &format!("before-{at}")), "0001", "it knows them");
         assert_eq!(push(socket, moving, &format!("behind-{at}")), "0000");
+    }
+    running.end();
+}
+
+#[test]
+fn threads_that_look_on_take_no_push_from_their_first_turn_on() {
+    let running = running_as(true);
+    for shard in 0..SHARDS {
+        let msn = msns(shard, SHARDS).next().expect("an msn");
+        assert_eq!(push(&mut running.connect(), msn, "never"), "8004", "shard {shard}");
     }
     running.end();
 }

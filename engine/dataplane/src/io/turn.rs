@@ -106,7 +106,7 @@ pub(super) struct ThreadTurn {
     leaving: Option<Leaving>,
     /// Notifications that its shards have parked, to be told to the log.
     parked_news: ParkedNews,
-    /// The operator has paused the engine.
+    /// The operator has paused the engine, or it was started to look on.
     paused: bool,
     stopped: bool,
     /// Whose step of a handshake is looked for first in the next turn; see `shake_hands`.
@@ -129,9 +129,11 @@ impl ThreadTurn {
             limits.receipts_awaited_max,
             Rc::clone(&budget),
             Now::read(),
-        );
+        )
+        .looking_on(parts.looks_on());
         let customers = Customers::new(thread, reception, Rc::clone(&budget), Now::read());
         let pace = TurnPace::new(limits.commit_delay_us_max, limits.idle_poll_us);
+        let paused = parts.looks_on();
         let mut turn = Self {
             driver,
             parts,
@@ -155,7 +157,7 @@ impl ThreadTurn {
             draining_since_ms: None,
             leaving: None,
             parked_news: ParkedNews::default(),
-            paused: false,
+            paused,
             stopped: false,
             shakes_first: 0,
         };
@@ -164,7 +166,9 @@ impl ThreadTurn {
     }
 
     /// A shard takes its place on the thread, before its first turn or while it runs.
-    pub(super) fn start_with(&mut self, opened: OpenedShard, status: Arc<ShardStatus>) {
+    pub(super) fn start_with(&mut self, mut opened: OpenedShard, status: Arc<ShardStatus>) {
+        // Before the first push can come.
+        opened.shard.pause(self.paused);
         self.seat(opened, status);
         self.read_clocks();
     }

@@ -10,6 +10,8 @@
 mod caller;
 mod secured;
 mod speaking;
+#[cfg(test)]
+mod tests;
 
 use crate::io::budget::Budget;
 use crate::io::connecting::{RawAddress, connect, new_socket};
@@ -62,6 +64,8 @@ pub(crate) struct Carriers {
     /// Whether a step of a handshake may be taken in this turn.
     may_shake_hands: bool,
     draining: bool,
+    /// Somebody only looks at what there is: no carrier is bound.
+    looks_on: bool,
     trace: Option<Arc<PduTrace>>,
 }
 
@@ -84,10 +88,17 @@ impl Carriers {
             called: 0,
             may_shake_hands: false,
             draining: false,
+            looks_on: false,
             trace: None,
         };
         carriers.change(plan, now);
         carriers
+    }
+
+    /// The same, where none is to be bound: receipts that one took would be lost to another engine
+    /// that has the account.
+    pub(crate) fn looking_on(self, looks_on: bool) -> Self {
+        Self { looks_on, ..self }
     }
 
     /// These are the carriers from now on. Sessions go on where nothing was changed that they were
@@ -166,7 +177,7 @@ impl Carriers {
     }
 
     fn work_for(&mut self, at: usize, driver: &mut Driver, now: Now) -> bool {
-        if self.callers[at].home.may_bind() && !self.draining {
+        if self.callers[at].home.may_bind() && !self.draining && !self.looks_on {
             self.dial(at, driver, now);
         }
         let mut busy = false;
@@ -188,7 +199,7 @@ impl Carriers {
                     carrier,
                     "it has refused everything for load for five minutes: its backups take over"
                 ),
-                false => tracing::info!(carrier, "it takes pushes again"),
+                false => tracing::info!(carrier, "it is not choked any more"),
             }
         }
         busy |= self.callers[at].home.pass_receipts();
@@ -467,11 +478,11 @@ impl Carriers {
 
     /// When there is something to do by itself.
     pub(crate) fn next_due_ms(&mut self, now: Now) -> Option<SteadyMs> {
-        let mut due_ms: Option<SteadyMs> = None;
+        let (mut due_ms, dials): (Option<SteadyMs>, bool) = (None, !self.looks_on);
         for caller in &mut self.callers {
             let home_ms = caller.home.next_due_ms(now.steady_ms);
             let dial_ms = caller.lines.iter().filter_map(|line| line.dialler.poll_deadline()).min();
-            let dial_ms = dial_ms.map(SteadyMs::new);
+            let dial_ms = dial_ms.filter(|_| dials).map(SteadyMs::new);
             let sessions_ms = caller
                 .lines
                 .iter()
@@ -546,35 +557,5 @@ impl Outgoing {
             // The carrier's settings were checked when they were made.
             Err(_) => speaking.session.close(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::network::smpp::exchange::{KnownCarrier, Spread};
-
-    fn plan(known: &[KnownCarrier]) -> CarrierPlan {
-        CarrierPlan { carriers: known.into(), ..CarrierPlan::default() }
-    }
-
-    #[test]
-    fn a_carrier_that_has_the_number_of_one_that_is_gone_has_a_home_of_its_own() {
-        let known = || KnownCarrier::new(Carrier::of_tests(), Spread::even(1));
-        let (old, new) = (known(), known());
-        let (budget, now) = (Budget::new(), Now::read());
-        let mut carriers = Carriers::new(0, &plan(std::slice::from_ref(&old)), 100, budget, now);
-        carriers.change(&plan(&[]), now);
-        assert!(carriers.callers[0].gone, "what shards have of it comes back");
-        carriers.change(&plan(std::slice::from_ref(&new)), now);
-        let homes: Vec<bool> =
-            carriers.callers.iter().map(|caller| caller.home.is_of(&new.exchange)).collect();
-        assert_eq!(homes, [false, true]);
-        // No shard has anything of the old one any more.
-        assert_eq!(Arc::strong_count(&old.exchange), 2);
-        drop(old);
-        carriers.change(&plan(std::slice::from_ref(&new)), now);
-        assert_eq!(carriers.callers.len(), 1, "nothing is kept of it");
-        assert!(carriers.callers[0].home.is_of(&new.exchange) && !carriers.callers[0].gone);
     }
 }

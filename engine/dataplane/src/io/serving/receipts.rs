@@ -15,6 +15,7 @@ use crate::io::limits::{
 };
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
+use crate::io::part::Part;
 use crate::io::parts::{PartName, PartOrder, Parts, take_out};
 use crate::io::served::ServedSessions;
 use crate::io::serving::placed::Settled;
@@ -360,7 +361,8 @@ impl Receipts {
     /// Takes so many orders at most of the shard whose turn is the n-th; whether it had any.
     fn take_orders_of(&mut self, nth: usize, most: usize, parts: &mut Parts, now: Now) -> bool {
         let Some(name) = parts.name_at(nth) else { return false };
-        let Some(part) = parts.at(nth).filter(|part| !part.closes()) else { return false };
+        let may_begin = |part: &&mut Part| !part.closes() && part.may_act(now.steady_ms);
+        let Some(part) = parts.at(nth).filter(may_begin) else { return false };
         for taken in 0..most {
             let Some(order) = part.shard.next_customer_receipt() else { return taken > 0 };
             match part.shard.receipt(order) {
