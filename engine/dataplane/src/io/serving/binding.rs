@@ -118,7 +118,7 @@ impl Doorman {
 }
 
 /// Starts the thread off the shards' CPUs; it ends with the last shard. It waits for the shards'
-/// wakers first. `sessions_max`: how many of a shard may ask at a time.
+/// wakers first. `sessions_max`: how many of a shard may ask in one of its turns.
 ///
 /// # Errors
 /// When the system has no room for another thread.
@@ -130,7 +130,10 @@ pub(in crate::io) fn start(
 ) -> std::io::Result<(Vec<Doorman>, JoinHandle<()>)> {
     let (asks, asked) = bounded(BINDS_ASKED_MAX);
     let gate = Arc::new(Blocklist::new());
-    let queue = || Arc::new(ArrayQueue::new(sessions_max.max(1)));
+    // Whatever waits, here and on its way here, may be one shard's, and is told between two of its
+    // turns: sessions that made room for others leave their questions behind.
+    let verdicts_max = 2 * BINDS_ASKED_MAX + sessions_max + 1;
+    let queue = || Arc::new(ArrayQueue::new(verdicts_max));
     let verdicts: Vec<_> = (0..shards).map(|_| queue()).collect();
     let doorman = |shard: usize| Doorman {
         shard,
@@ -172,9 +175,10 @@ struct Desk {
 }
 
 impl Desk {
-    /// Takes in what is asked, and checks one password; `false`: nobody asks any more.
+    /// Takes in what is asked, and checks one password; `false`: nobody asks any more. However many
+    /// wait, the next is looked at: it may be one that need not.
     fn work(&mut self, asked: &Receiver<Asked>) -> bool {
-        while self.waiting.len() < BINDS_ASKED_MAX {
+        for _ in 0..BINDS_ASKED_MAX {
             let next = match self.waiting.len() {
                 0 => asked.recv().map_err(|_| TryRecvError::Disconnected),
                 _ => asked.try_recv(),
@@ -197,7 +201,7 @@ impl Desk {
     }
 
     fn tell(&self, shard: usize, verdict: Verdict) {
-        // There is a place for each session that can ask.
+        // There is a place for each question that can be under way.
         let _ = self.verdicts[shard].push(verdict);
         if let Some(waker) = self.wakers.get(shard) {
             waker.wake();
@@ -338,6 +342,30 @@ mod tests {
         assert!(checker.is_of(&digest, b"secret08") && checker.known.len() == 1);
         assert!(checker.is_of(&digest, b"secret08") && !checker.is_of(&digest, b"secret09"));
         assert_eq!(checker.known.len(), 1);
+    }
+
+    #[test]
+    fn a_customer_that_has_bound_before_waits_for_nobody_however_many_ask() {
+        let digest = PasswordDigest::make("secret08", [1; 16]).expect("legal");
+        let mut checker = checker();
+        assert!(checker.is_of(&digest, b"secret08"));
+        let question = |session: u32, source: IpAddr, password: &[u8]| {
+            let password = Password::new(password).expect("short enough");
+            let (digests, source) = (vec![digest.clone()], Some(source));
+            Question { shard: 0, session: (session, 0), source, digests, password }
+        };
+        let mut waiting = Waiting::default();
+        for number in 0..BINDS_ASKED_MAX as u32 {
+            let stranger = IpAddr::from([0x2001, 0xdb8, 0, number as u16, 0, 0, 0, 1]);
+            waiting.put(question(number, stranger, b"guess"));
+        }
+        let verdicts = vec![Arc::new(ArrayQueue::new(16))];
+        let mut desk = Desk { checker, waiting, verdicts, wakers: Vec::new() };
+        let (asks, asked) = bounded(16);
+        asks.send(Asked::Check(question(9_000, source(2), b"secret08"))).expect("room");
+        assert!(desk.work(&asked));
+        let verdict = desk.verdicts[0].pop().expect("a verdict");
+        assert_eq!((verdict.session.0, verdict.by.is_some()), (9_000, true));
     }
 
     #[test]

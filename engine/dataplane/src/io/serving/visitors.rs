@@ -98,6 +98,7 @@ impl Customers {
         if let Some(((index, _), since_ms)) = self.unbound.longest()
             && now.steady_ms >= since_ms + SILENT_MS_MIN
         {
+            self.means.counts.turned_away += 1;
             self.count_bound(index);
             self.sessions.dismiss(index);
         }
