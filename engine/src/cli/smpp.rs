@@ -119,10 +119,10 @@ fn trace(arguments: &TraceArguments, output: &mut Output<'_>) -> Result<(), CliE
     }
 }
 
-/// One PDU, on one line.
+/// One PDU, on one line: what a peer writes says nothing to the terminal.
 fn line_of(pdu: &TracedDocument) -> String {
     let TracedDocument { at, way, session, fields } = pdu;
-    let fields = fields.iter().map(|(name, value)| format!("{name}={value}"));
+    let fields = fields.iter().map(|(name, value)| format!("{name}={}", shown(value)));
     format!("{at} {way} session {session}: {}\n", fields.collect::<Vec<_>>().join(" "))
 }
 
@@ -326,6 +326,15 @@ mod tests {
             true
         });
         (printed, complaints)
+    }
+
+    #[test]
+    fn a_traced_pdu_is_one_line_whatever_the_peer_has_written() {
+        let fields = vec![("system_id".to_owned(), "a\u{1b}[2J\nforged".to_owned())];
+        let (at, way) = ("2026-11-30 19:00:00".to_owned(), "from".to_owned());
+        let line = line_of(&TracedDocument { at, way, session: 3, fields });
+        let expected = "2026-11-30 19:00:00 from session 3: system_id=a\\u{1b}[2J\\nforged\n";
+        assert_eq!(line, expected);
     }
 
     fn deliver() -> Vec<u8> {

@@ -3,7 +3,7 @@
 use crate::office::{Office, msn};
 use std::collections::BTreeSet;
 use tests::bill::Bill;
-use tests::esme::{MultiAnswer, Submit, command, tag};
+use tests::esme::{Esme, MultiAnswer, Submit, command, tag};
 use tests::push::{Body, XPID};
 use tests::smsc::{PASSWORD, SYSTEM_ID, Sms, Smsc};
 
@@ -230,9 +230,13 @@ fn a_submit_multi_of_which_nothing_is_taken_costs_an_answer_and_no_more() {
 
 #[test]
 fn a_trace_shows_what_one_customer_says_and_nothing_of_another() {
+    const OTHER: &str = "00100000002";
     let office = Office::new();
+    office.add_customer(OTHER, "other", "secret", &["--network", "127.0.0.0/8"]);
+    office.add_contracts(OTHER, &["09010000002"]);
     let engine = office.start();
-    let (mut esme, mut other) = (office.bind(), office.bind());
+    let (mut esme, mut second) = (office.bind(), office.bind());
+    let mut other = Esme::bound(office.smpp, command::BIND_TRANSCEIVER, "other", "secret");
     let traced = std::thread::scope(|scope| {
         let trace = ["smpp", "trace", "--customer", XPID, "--seconds", "3", "--content"];
         let office = &office;
@@ -242,9 +246,11 @@ fn a_trace_shows_what_one_customer_says_and_nothing_of_another() {
             shown.contains("the customer")
         });
         esme.accepted(&Submit::text(&msn(1), "hello from the first"));
-        other.accepted(&Submit::text(&msn(2), "hello from the second"));
+        other.accepted(&Submit::text(&msn(2), "hello from another"));
+        second.accepted(&Submit::text(&msn(2), "hello from the second"));
         trace.join().expect("no panic")
     });
+    assert!(!traced.contains("from another"), "{traced}");
     for part in ["(submit_sm)", "(submit_sm_resp)", "hello from the first", "from the second"] {
         assert!(traced.contains(part), "{part} lacks: {traced}");
     }

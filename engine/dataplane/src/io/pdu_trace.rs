@@ -82,6 +82,14 @@ impl PduTrace {
         })
     }
 
+    /// Nothing more is kept, and nobody looks: what there is goes now, with whoever calls this, and
+    /// not with the last thread that has it. For no thread that serves.
+    pub fn forget(&self) {
+        self.octets.store(OCTETS_MAX, Ordering::Relaxed);
+        while self.coming.pop().is_some() {}
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+    }
+
     fn is_over(&self) -> bool {
         clock::monotonic_ns() >= self.until_ns || self.octets.load(Ordering::Relaxed) >= OCTETS_MAX
     }
@@ -185,6 +193,21 @@ mod tests {
         assert_eq!((seen(&page), page.is_over), (vec![(true, 1), (true, 2)], false));
         assert_eq!(seen(&trace.page(2, 9)), [(false, 3)]);
         assert!(trace.page(9, 9).pdus.is_empty());
+    }
+
+    #[test]
+    fn of_a_trace_that_is_forgotten_its_threads_have_nothing() {
+        let trace = PduTrace::new(alpha(), false, 60);
+        let tracer = Tracer::of(Some(&trace), 1, |_| true).expect("it is its");
+        tracer.sent(&enquiry(1));
+        trace.page(0, 1);
+        tracer.sent(&enquiry(2));
+        trace.forget();
+        tracer.sent(&enquiry(3));
+        assert!(trace.coming.is_empty(), "nothing comes behind it");
+        let page = trace.page(0, 9);
+        assert!(page.pdus.is_empty() && page.is_over);
+        assert!(Tracer::of(Some(&trace), 1, |_| true).is_none(), "no session begins with it");
     }
 
     #[test]

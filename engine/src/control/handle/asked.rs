@@ -112,7 +112,10 @@ impl Engine for EngineHandle {
     }
 
     fn trace(&self, trace: Arc<PduTrace>) -> Result<(), ControlError> {
-        *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&trace));
+        let mut place = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = place.replace(Arc::clone(&trace));
+        drop(place);
+        before.inspect(|before| before.forget());
         let sent = self.ports.threads.iter().map(|port| {
             let trace = Arc::clone(&trace);
             port.send(ThreadMessage::Trace(trace))

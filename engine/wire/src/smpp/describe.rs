@@ -6,6 +6,7 @@
 
 use super::address::Address;
 use super::coding::{Alphabet, Coding, EsmClass, read_text, read_ucs2};
+use super::command::Command;
 use super::pdu::{
     Alert, Bind, Body, Cancel, Data, Destination, Message, Multi, MultiResp, Pdu, Replace,
 };
@@ -24,7 +25,10 @@ pub fn describe(pdu: &Pdu<'_>) -> Vec<DescribedField> {
     let named = status.name().map(|name| format!("{name}: {}", status.meaning()));
     list.number("command_status", status.0, named.unwrap_or_else(|| status.meaning().to_owned()));
     list.number("sequence_number", pdu.header.sequence, "");
-    list.body(&pdu.body);
+    match &pdu.body {
+        Body::Other(octets) if pdu.header.command == Command::OUTBIND => list.outbind(octets),
+        body => list.body(body),
+    }
     list.fields
 }
 
@@ -130,10 +134,21 @@ impl List {
         }
     }
 
+    /// What is behind the first of two texts is a password, whatever else is wrong with it.
+    fn outbind(&mut self, body: &[u8]) {
+        let end = body.iter().position(|&octet| octet == 0);
+        let (system_id, password) = body.split_at(end.unwrap_or(0));
+        self.text("system_id", system_id, "");
+        self.password(password.iter().filter(|&&octet| octet != 0).count());
+    }
+
+    fn password(&mut self, octets: usize) {
+        self.push("password", FieldValue::Text("not shown".to_owned()), format!("{octets} octets"));
+    }
+
     fn bind(&mut self, bind: &Bind<'_>) {
         self.text("system_id", bind.system_id, "");
-        let octets = bind.password.len();
-        self.push("password", FieldValue::Text("not shown".to_owned()), format!("{octets} octets"));
+        self.password(bind.password.len());
         self.text("system_type", bind.system_type, "");
         let version = bind.interface_version;
         self.number(
@@ -362,5 +377,28 @@ const fn npi_meaning(npi: u8) -> &'static str {
         14 => "Internet",
         18 => "WAP client id",
         _ => "reserved",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pdu::decode_leniently;
+    use super::*;
+
+    #[test]
+    fn an_outbind_is_shown_without_its_password_however_it_is_written() {
+        for (body, shown) in [
+            (&b"smsc\0s3cret\0"[..], ["smsc", "6 octets"]),
+            (b"smsc\0s3cret", ["smsc", "6 octets"]),
+            (b"s3cret", ["", "6 octets"]),
+            (b"", ["", "0 octets"]),
+        ] {
+            let head = [16 + body.len() as u32, Command::OUTBIND.0, 0, 1].map(u32::to_be_bytes);
+            let octets = [head.as_flattened(), body].concat();
+            let fields = describe(&decode_leniently(&octets).expect("a PDU"));
+            assert!(!format!("{fields:?}").contains("s3cret"), "{fields:?}");
+            let [.., system_id, password] = &fields[..] else { panic!("{fields:?}") };
+            assert_eq!([&system_id.value.to_string(), &password.meaning], shown);
+        }
     }
 }
