@@ -13,6 +13,37 @@ use host::fatal::{Fatal, FatalReason};
 use host::log;
 use host::log::LogLine;
 
+// Arguments of one start, which no file and no variable sets: the name alone says yes, and
+// `--name=false` no.
+macro_rules! switches {
+    ($($(#[$($doc:tt)*])* $name:ident,)*) => {
+        #[derive(clap::Args, Debug)]
+        struct Switches {
+            $($(#[$($doc)*])*
+            #[arg(
+                long,
+                num_args = 0..=1,
+                require_equals = true,
+                default_missing_value = "true",
+                default_value_t = false,
+                hide_default_value = true,
+                value_name = "BOOL"
+            )]
+            $name: bool,)*
+        }
+    };
+}
+
+switches! {
+    /// Look on: take no push, bind no carrier, begin no attempt, no notification and no broadcast
+    paused,
+    /// Go on with a copied data directory, or a backup, in the place of the original
+    ///
+    /// Without it a copy is only looked at. The original must not run any more: what waits in both
+    /// would be sent twice.
+    take_over,
+}
+
 /// Run the engine
 ///
 /// It runs until SIGTERM, Ctrl-C or `POST /stop` on the admin port, then finishes what has begun
@@ -26,31 +57,8 @@ pub(super) struct ServeCommand {
     /// Configuration file in TOML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Look on: take no push, begin no attempt, no notification and no broadcast
-    #[arg(
-        long,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        default_value_t = false,
-        hide_default_value = true,
-        value_name = "BOOL"
-    )]
-    paused: bool,
-    /// Go on with a copied data directory, or a backup, in the place of the original
-    ///
-    /// Without it a copy is only looked at. The original must not run any more: what waits in both
-    /// would be sent twice.
-    #[arg(
-        long,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        default_value_t = false,
-        hide_default_value = true,
-        value_name = "BOOL"
-    )]
-    take_over: bool,
+    #[command(flatten)]
+    switches: Switches,
     #[command(flatten)]
     settings: Settings,
 }
@@ -64,7 +72,8 @@ impl ServeCommand {
         let cpus = host::cpus::cpus_allowed();
         let config =
             Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
-        let config = Config { paused: self.paused, take_over: self.take_over, ..config };
+        let Switches { paused, take_over } = self.switches;
+        let config = Config { paused, take_over, ..config };
         start_logging(&config)?;
         if let Some(passed_over) = config.variables_passed_over() {
             tracing::warn!("{passed_over}");
