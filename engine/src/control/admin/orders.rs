@@ -32,6 +32,9 @@ pub struct EngineStatus {
     pub uptime_ms: u64,
     /// Whether pushes are answered 8004.
     pub paused: bool,
+    /// Whether it only looks on: nothing is taken, nothing begins, and no `/resume` changes that.
+    #[serde(default)]
+    pub looks_on: bool,
     /// The classes of which every shard takes new pushes, the one that matters most first.
     pub classes_taken: Vec<String>,
     /// Each shard's figures.
@@ -166,7 +169,8 @@ impl AdminState {
             driver: self.control.driver().word().to_owned(),
             pid: std::process::id(),
             uptime_ms: SteadyMs::from_ns(clock::monotonic_ns()).since(self.started_ms),
-            paused: self.paused.load(Ordering::Relaxed),
+            paused: self.paused.load(Ordering::Relaxed) || self.control.looks_on(),
+            looks_on: self.control.looks_on(),
             classes_taken: classes.iter().map(|class| class.word().to_owned()).collect(),
             shards,
             totals,

@@ -345,6 +345,9 @@ fn orders_reach_the_engine_and_show_in_the_status() {
     assert!(port.engine.paused.load(Ordering::Relaxed));
     assert!(!read::<EngineStatus>(&port.send("POST", "/resume", "").1).paused);
     assert!(!port.engine.paused.load(Ordering::Relaxed));
+    port.engine.looks_on.store(true, Ordering::Relaxed);
+    let status: EngineStatus = read(&port.send("GET", "/status", "").1);
+    assert!(status.paused && status.looks_on, "who looks on answers each push 8004");
     assert_eq!(port.send("POST", "/stop", "").0, 202);
     assert!(port.engine.stopped.load(Ordering::Relaxed));
 }
