@@ -137,11 +137,17 @@ fn a_copy_is_looked_at_until_somebody_takes_over_and_sends_nothing_by_itself() {
     let push = Body::push(&msn(150), "single").request();
     assert_eq!(engine.connect().ask(&push).code(), "8004", "nothing is taken");
     assert_ne!(ask("POST", "/resume").status(), 200);
+    let resumed = copied.run(&["broadcast", "resume", &broadcast]);
+    assert!(resumed.refusal().contains("--take-over"), "{resumed:?}");
+    let told = copied.must(&["broadcast", "status", &broadcast]);
+    assert!(told.contains("only looks on"), "{told}");
     let before = delivered(&copied);
     engine.admin().await_durable();
     let figures = || engine.admin().figure("attempts");
     assert_eq!((figures(), delivered(&copied)), (0, before), "nothing begins");
     engine.stop();
+    let found = copied.run(&["doctor"]);
+    assert!(found.stdout.contains("only looks on at it"), "{found:?}");
     // As beside the original, whose ports are taken.
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let health = format!("--health={}", taken.local_addr().expect("a bound listener"));

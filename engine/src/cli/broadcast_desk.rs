@@ -446,6 +446,9 @@ fn status(
 fn text_of(progress: &ProgressDocument) -> String {
     let ProgressDocument { document, state, targeted, counts, doubts, .. } = progress;
     let mut text = format!("{} {state}: {targeted} recipients\n", document.broadcast);
+    if progress.looks_on {
+        text += "  this engine only looks on: nothing is sent from here\n";
+    }
     for (outcome, rows) in counts.iter().filter(|(_, rows)| **rows > 0) {
         text += &format!("  {outcome:<12} {rows}\n");
     }

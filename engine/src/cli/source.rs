@@ -158,7 +158,7 @@ fn table_of(sources: &[SourceDocument]) -> String {
 }
 
 fn log_of(log: &[LoggedDocument]) -> String {
-    let heads = ["AT", "IDENTIFIER", "EVENT", "STATE", "BROADCAST", "CHAIN"];
+    let heads = ["AT", "IDENTIFIER", "EVENT", "STATE", "BROADCAST", "CHAIN", "WHY"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(log.iter().map(|line| {
         let answer = &line.answer;
@@ -169,6 +169,12 @@ fn log_of(log: &[LoggedDocument]) -> String {
             answer.state.clone(),
             answer.broadcast.clone().unwrap_or_default(),
             answer.chain.clone().unwrap_or_default(),
+            // What was taken has its reasons in its draft.
+            match answer.state.as_str() {
+                "refused" => answer.warnings.first().map(|why| shown(&why.sentence)),
+                _ => None,
+            }
+            .unwrap_or_default(),
         ]
     }));
     render(&rows, &[])

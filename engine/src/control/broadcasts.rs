@@ -67,6 +67,7 @@ mod parts;
 mod places;
 mod reach;
 mod refusal;
+mod refused_warnings;
 mod report;
 mod results;
 mod retracting;
@@ -114,6 +115,7 @@ pub use figures::{
     Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures,
     SNAPSHOT_OCTETS_MAX, Snapshot, TimeLeft,
 };
+pub use followers::{Named, TakingBack};
 pub use forecast::Forecast;
 pub use foreseen_rows::ForeseenRows;
 pub use keeper::BroadcastKeeper;

@@ -19,6 +19,7 @@
 
 mod acting;
 mod all;
+mod areas;
 mod asking;
 mod curve;
 mod draft;
@@ -29,6 +30,7 @@ mod parts;
 mod reader;
 mod report;
 mod sign_in;
+mod taking_back;
 mod tongue;
 mod words;
 
@@ -41,6 +43,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use super::broadcasts::{BroadcastDesk, look_within_sight};
+use crate::broadcast::areas::AreaCatalogue;
 use frame::refusal_page;
 use reader::Reader;
 
@@ -85,14 +88,26 @@ pub fn router(desk: Arc<BroadcastDesk>) -> Router {
         .with_state(Arc::new(PagesState { desk, hub }))
 }
 
+/// What every page of this engine goes by.
+#[derive(Clone, Default)]
+struct Here {
+    /// It only looks on: nothing is sent from here, and every page says so.
+    looks_on: bool,
+    /// What areas are called.
+    areas: Arc<AreaCatalogue>,
+}
+
 /// As `broadcasts::within_sight`, with a page for people.
 async fn within_sight(
     State(desk): State<Arc<BroadcastDesk>>,
     reader: Reader,
     names: RawPathParams,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    let here = Here { looks_on: desk.looks_on(), areas: desk.catalogue() };
+    let reader = Reader { looks_on: here.looks_on, ..reader };
+    request.extensions_mut().insert(here);
     match look_within_sight(&desk, &names, &request) {
         Ok(()) => next.run(request).await,
         Err(refusal) if request.uri().path().starts_with("/dashboard") => {

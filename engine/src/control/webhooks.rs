@@ -8,7 +8,7 @@
 //! most `CALLS_MAX` are on their way, one for each XPID: a server that is silent holds up its
 //! own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -41,6 +41,8 @@ const PAUSE_MS: u64 = 1_000;
 const PAUSE_MS_MAX: u64 = 300_000;
 /// Older than this a call is given up, in milliseconds.
 const AGE_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// Between two lines of the log about one push client's server, in milliseconds.
+const TOLD_EVERY_MS: u64 = 60_000;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
 /// An answer's first octets that are read.
@@ -132,6 +134,7 @@ fn run(wanted: &Receiver<Box<Webhook>>, callers: &Arc<dyn Callers>) {
     let (ended, calls) = bounded::<Called>(CALLS_MAX);
     let mut waiting: Vec<Waiting> = Vec::new();
     let mut busy: BTreeSet<Xpid> = BTreeSet::new();
+    let mut told: BTreeMap<Xpid, SteadyMs> = BTreeMap::new();
     loop {
         match wanted.recv_timeout(LOOK) {
             Ok(hook) => {
@@ -152,7 +155,7 @@ fn run(wanted: &Receiver<Box<Webhook>>, callers: &Arc<dyn Callers>) {
             match result {
                 Ok(()) => callers.taken(called.hook.receipt),
                 Err(cause) => {
-                    called.put_off(&cause);
+                    called.put_off(&cause, &mut told);
                     waiting.push(called);
                 }
             }
@@ -166,8 +169,7 @@ fn run(wanted: &Receiver<Box<Webhook>>, callers: &Arc<dyn Callers>) {
             callers.given_up(call.hook.receipt);
         }
         while busy.len() < CALLS_MAX {
-            let is_next = |call: &Waiting| call.due_ms <= now_ms && !busy.contains(&call.hook.xpid);
-            let Some(at) = waiting.iter().position(is_next) else { break };
+            let Some(at) = next_of(&waiting, &busy, now_ms) else { break };
             let call = waiting.remove(at);
             // As it is registered now: whoever has corrected a URL or a secret need not wait.
             let Some(way) = callers.way_of(call.hook.xpid) else {
@@ -180,13 +182,26 @@ fn run(wanted: &Receiver<Box<Webhook>>, callers: &Arc<dyn Callers>) {
     }
 }
 
+/// The call that is made next: the newest subject's first, and of one subject in their order. What
+/// is over holds up nothing that goes on.
+fn next_of(waiting: &[Waiting], busy: &BTreeSet<Xpid>, now_ms: SteadyMs) -> Option<usize> {
+    let is_next = |call: &Waiting| call.due_ms <= now_ms && !busy.contains(&call.hook.xpid);
+    let due = waiting.iter().enumerate().filter(|(_, call)| is_next(call));
+    let newest = due.rev().max_by_key(|(_, call)| &call.hook.receipt.0);
+    newest.map(|(at, _)| at)
+}
+
 impl Waiting {
-    fn put_off(&mut self, cause: &str) {
+    /// Tries it again later. The log has a line a minute of each push client's server.
+    fn put_off(&mut self, cause: &str, told: &mut BTreeMap<Xpid, SteadyMs>) {
         let xpid = self.hook.xpid;
-        if self.pause_ms == PAUSE_MS {
+        let now_ms = steady_now();
+        if told.get(&xpid).is_none_or(|told_ms| now_ms >= *told_ms + TOLD_EVERY_MS) {
             tracing::warn!(%xpid, cause, "a webhook was not taken; it is called again");
+            told.retain(|_, told_ms| now_ms < *told_ms + TOLD_EVERY_MS);
+            told.insert(xpid, now_ms);
         }
-        self.due_ms = steady_now() + self.pause_ms;
+        self.due_ms = now_ms + self.pause_ms;
         self.pause_ms = (self.pause_ms * 2).min(PAUSE_MS_MAX);
     }
 }
@@ -303,7 +318,6 @@ fn ask(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
     use std::net::{SocketAddr, TcpListener};
     use std::sync::{Mutex, mpsc};
 
@@ -452,6 +466,35 @@ mod tests {
         let mut own = way(address, "0123456789abcdef");
         own.outbound.guard.own = vec![address];
         assert!(post("{}", &own).is_err_and(|cause| cause.contains("port of the engine itself")));
+    }
+
+    #[test]
+    fn what_goes_on_is_told_before_what_is_over_and_each_in_its_order() {
+        let now_ms = SteadyMs::new(1_000);
+        let call = |broadcast: &str, event: &str, due_ms: u64| Waiting {
+            hook: Webhook {
+                receipt: (broadcast.to_owned(), event.to_owned()),
+                ..hook(XPIDS[0], "{}")
+            },
+            since_ms: now_ms,
+            due_ms: SteadyMs::new(due_ms),
+            pause_ms: PAUSE_MS,
+        };
+        let mut waiting = vec![
+            call("bc-1", "start", 900),
+            call("bc-1", "end", 900),
+            call("bc-2", "start", 900),
+            call("bc-2", "50", 900),
+            call("bc-3", "start", 2_000),
+        ];
+        let mut order = Vec::new();
+        while let Some(at) = next_of(&waiting, &BTreeSet::new(), now_ms) {
+            let (broadcast, event) = waiting.remove(at).hook.receipt;
+            order.push(format!("{broadcast} {event}"));
+        }
+        assert_eq!(order, ["bc-2 start", "bc-2 50", "bc-1 start", "bc-1 end"]);
+        let busy = BTreeSet::from([xpid(XPIDS[0])]);
+        assert_eq!(next_of(&waiting, &busy, SteadyMs::new(9_000)), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::io::driver::{DriverKind, DriverRefusal};
 use crate::start::config::Config;
 use crate::start::driver;
 use crate::start::driver::Choice;
+use crate::start::origin::{self, Origin};
 use host::address::{Address, ListenError, listen_on};
 use host::fatal::{Fatal, FatalReason};
 use std::io::ErrorKind;
@@ -107,6 +108,13 @@ pub fn check_for_start(config: &Config) -> Vec<Finding> {
     ]
 }
 
+/// Whether the directory is a copy: nothing would be sent from it.
+fn check_origin(config: &Config) -> Option<Finding> {
+    let Ok(Origin::Elsewhere(why)) = origin::look(&config.data_dir) else { return None };
+    let remedy = "start it with --take-over once the original is stopped for good";
+    Some(Finding::warning("data directory", format!("{why}: `serve` only looks on at it"), remedy))
+}
+
 /// All checks, for `doctor`; syncs some pages to the device, which takes up to some seconds.
 pub fn examine(config: &Config) -> Vec<Finding> {
     // Raises the limit, within which a driver is tried as a start tries it.
@@ -129,6 +137,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         check_broadcasts(config),
     ];
     findings.extend(certificates::check_certificates(config));
+    findings.extend(check_origin(config));
     findings.extend([
         disk::check_directory(config),
         disk::check_file_system(config),

@@ -155,6 +155,54 @@ fn whoever_approves_and_starts_sees_what_takes_it_back() {
     engine.stop();
 }
 
+#[test]
+fn what_is_over_is_taken_back_in_the_browser_and_the_two_pages_lead_to_each_other() {
+    let office = Office::new();
+    let people = Broadcaster::new(&office.site, 30);
+    let engine = office.site.start();
+    let list = people.list(&rows(30));
+    let ready = r#""retraction":{"reqid":"sorry","texts":{"variants":{"ja":"誤りです"},
+        "fallback":["ja"]}},"#;
+    let broadcast = people.started(&tests::broadcasts::manifest(&list, "02", "wrong", ready));
+    people.ended(&broadcast);
+    let mayor = Browser::signed_in(office.address, &office.author, "en");
+    let page = format!("/dashboard/{broadcast}");
+    let over = good(mayor.see(&page)).text();
+    assert!(over.contains("Take it back") && !over.contains("Taken back by"), "{over}");
+    let asked = good(mayor.see(&format!("{page}/confirm?act=retract")));
+    assert!(asked.text().contains("REAL broadcast back"), "{}", asked.text());
+    let shown = asked.hidden("shown");
+    let fields = [("shown", shown.as_str()), ("typed", &shown), ("reason", "wrong town")];
+    good(mayor.send(&asked, &format!("{page}/retract"), &fields));
+    wait::until_true("a link", || mayor.see(&page).text().contains("Taken back by"));
+    wait::until_true("an end", || {
+        people.status(&broadcast).document.retracting.is_some_and(|known| known.is_done)
+    });
+    let over = good(mayor.see(&page)).text();
+    assert!(over.contains("<q>wrong town</q>") && !over.contains("Take it back"), "{over}");
+    let known = people.status(&broadcast).document.retracting.expect("it was ordered");
+    let other = known.broadcast.expect("it was started");
+    let text = good(mayor.see(&format!("/dashboard/{other}"))).text();
+    assert!(text.contains("Takes back") && text.contains(&page), "{text}");
+    engine.stop();
+}
+
+#[test]
+fn every_page_of_an_engine_that_looks_on_says_so() {
+    let mut office = Office::new();
+    office.site.set("--paused", "true");
+    let engine = office.site.start();
+    let mayor = Browser::signed_in(office.address, &office.author, "en");
+    for path in ["/dashboard", "/dashboard/new"] {
+        let text = good(mayor.see(path)).text();
+        assert!(text.contains("This engine only looks on"), "{path}: {text}");
+    }
+    assert!(engine.admin().status().looks_on);
+    let said = std::fs::read_to_string(office.site.path("engine.out")).expect("what it said");
+    assert!(said.contains("LOOKS ON") && !said.contains("takes pushes"), "{said}");
+    engine.stop();
+}
+
 fn id_of(page: &str) -> &str {
     page.rsplit('/').next().unwrap_or_default()
 }

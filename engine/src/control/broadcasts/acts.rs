@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use simd_json::prelude::{ValueAsScalar as _, ValueObjectAccess as _};
 
 use super::folders::{BROADCASTS, LISTS};
 use crate::control::audit::{self, AuditLine};
@@ -22,6 +23,8 @@ use wire::json;
 const NAMES_MAX: usize = 4_096;
 /// Acts of one that are remembered; the oldest go.
 const LINES_MAX: usize = 64;
+/// Characters of a reason that are shown; the audit has all of it.
+const REASON_CHARACTERS_MAX: usize = 80;
 /// Lines that a report takes.
 pub(super) const EXTRACT_LINES_MAX: usize = 10_000;
 /// Where broadcasts and lists stand, each in a folder of its name.
@@ -40,6 +43,9 @@ pub struct ActLine {
     pub actor: String,
     /// What was done.
     pub act: String,
+    /// Why, where somebody said so: its first characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What the looks have found.
@@ -135,6 +141,7 @@ impl Found {
                 time: line.time.clone(),
                 actor: line.actor.clone(),
                 act: line.act.clone(),
+                reason: reason_of(&line),
             });
             if lines.len() > LINES_MAX {
                 lines.pop_front();
@@ -150,6 +157,12 @@ impl Found {
             self.by_name.pop_first();
         }
     }
+}
+
+/// Why it was done, if it says so.
+fn reason_of(line: &AuditLine) -> Option<String> {
+    let reason = line.after.get("reason")?.as_str()?.trim();
+    (!reason.is_empty()).then(|| reason.chars().take(REASON_CHARACTERS_MAX).collect())
 }
 
 /// The identifiers in an act's words.

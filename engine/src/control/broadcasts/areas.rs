@@ -141,7 +141,7 @@ fn unknown_area(place: String, unknown: &UnknownArea) -> BroadcastRefusal {
 
 impl BroadcastDesk {
     /// The catalogue at this moment.
-    pub(super) fn catalogue(&self) -> Arc<AreaCatalogue> {
+    pub fn catalogue(&self) -> Arc<AreaCatalogue> {
         Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner))
     }
 

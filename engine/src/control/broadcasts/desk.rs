@@ -16,6 +16,7 @@ use super::now::Now;
 use super::opted_out::OptedOut;
 use super::places::Places;
 use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, STATE, broken, refused};
+use super::refused_warnings::RefusedWarnings;
 use super::shelf::{Shelf, new_identifier};
 use super::standing::{Entry, Standing};
 use crate::broadcast::areas::AreaCatalogue;
@@ -46,6 +47,8 @@ pub struct BroadcastDesk {
     pub(super) catalogue: RwLock<Arc<AreaCatalogue>>,
     /// The turns of sources whose warnings are being taken.
     pub(super) turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Warnings that were refused lately.
+    pub(super) refused_warnings: RefusedWarnings,
     pub(super) webhooks: OnceLock<Webhooks>,
     /// What was answered to requests that may be sent again.
     pub(super) answered: Answered,
@@ -95,6 +98,7 @@ impl BroadcastDesk {
             engine,
             catalogue,
             turns: Mutex::default(),
+            refused_warnings: RefusedWarnings::default(),
             webhooks: OnceLock::new(),
             answered,
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),

@@ -290,6 +290,9 @@ pub struct ProgressDocument {
     /// Why a shard has paused it by itself, or does not go on with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,
+    /// The engine only looks on: nothing is sent, whatever the state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looks_on: bool,
     /// The figures of this moment: what an event of its progress is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,

@@ -187,6 +187,25 @@ impl BroadcastDesk {
         Ok(manifest)
     }
 
+    /// What a broadcast takes back, and what takes it back: everybody who has its text, or may have
+    /// it, and nobody else.
+    pub fn taking_back_of(&self, document: &BroadcastDocument) -> TakingBack {
+        let standing = self.standing();
+        let named = |document: &BroadcastDocument| Named {
+            broadcast: document.broadcast.clone(),
+            reqid: document.manifest.reqid.clone(),
+        };
+        let takes_back = taken_back_by(&document.manifest);
+        let takes_back = takes_back.and_then(|other| standing.broadcasts.get(other));
+        let all = standing.broadcasts.values().map(|entry| &entry.document);
+        let others =
+            all.filter(|other| taken_back_by(&other.manifest) == Some(document.broadcast.as_str()));
+        TakingBack {
+            takes_back: takes_back.map(|entry| named(&entry.document)),
+            taken_back_by: others.map(named).collect(),
+        }
+    }
+
     /// Every broadcast that somebody sees, at this moment. Of one whose document cannot be read
     /// nobody knows whose it is.
     pub(super) fn all(&self, sight: &XpidSight) -> Result<Vec<ProgressDocument>, BroadcastRefusal> {
@@ -196,8 +215,39 @@ impl BroadcastDesk {
         let damaged = damaged.filter_map(|(broadcast, why)| damaged_progress(broadcast, why));
         let seen = standing.broadcasts.values();
         let seen = seen.filter(|entry| sight.sees_broadcast(&entry.document));
-        Ok(seen.map(Entry::progress).chain(damaged).collect())
+        let all = seen.map(Entry::progress).chain(damaged);
+        Ok(all.map(|progress| self.as_here(progress)).collect())
     }
+}
+
+/// A broadcast by both its names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// The identifier.
+    pub broadcast: String,
+    /// What its author calls it.
+    pub reqid: String,
+}
+
+/// How a broadcast stands to those that take back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TakingBack {
+    /// The one that it takes back.
+    pub takes_back: Option<Named>,
+    /// Those that take it back, drafts too.
+    pub taken_back_by: Vec<Named>,
+}
+
+/// The broadcast that all legs of a manifest are to whoever may have. An update has legs of its own
+/// besides.
+fn taken_back_by(manifest: &Manifest) -> Option<&str> {
+    let mut of = manifest.legs.iter().map(|leg| leg.audience.of.as_ref());
+    let first = of.next()??;
+    let is_of_it = |other: &OtherBroadcast| {
+        other.broadcast == first.broadcast && other.outcomes == MAY_HAVE_IT
+    };
+    (is_of_it(first) && of.all(|other| other.is_some_and(is_of_it)))
+        .then_some(first.broadcast.as_str())
 }
 
 /// A leg of a broadcast to those of its audience who have its text, or may have it.

@@ -332,7 +332,13 @@ impl BroadcastDesk {
     /// that was carried out, whatever is wrong with its files.
     pub(super) fn glance(&self, broadcast: &str) -> Result<ProgressDocument, BroadcastRefusal> {
         self.refresh_if_answered();
-        Ok(self.standing().entry(broadcast)?.progress())
+        let progress = self.standing().entry(broadcast)?.progress();
+        Ok(self.as_here(progress))
+    }
+
+    /// An engine that only looks on sends nothing, whatever state its broadcasts are in.
+    pub(super) fn as_here(&self, progress: ProgressDocument) -> ProgressDocument {
+        ProgressDocument { looks_on: self.looks_on(), ..progress }
     }
 
     /// A broadcast at this moment, with the figures of all its areas if that is asked for.
@@ -344,7 +350,7 @@ impl BroadcastDesk {
         let snapshot = self.snapshot(broadcast, with_all_areas)?;
         let mut standing = self.standing();
         let progress = standing.entry(broadcast)?.progress();
-        Ok(ProgressDocument { snapshot: Some(snapshot), ..progress })
+        Ok(self.as_here(ProgressDocument { snapshot: Some(snapshot), ..progress }))
     }
 }
 
@@ -385,6 +391,7 @@ impl Entry {
             delivered_per_second: if is_started { self.watched.speed().now } else { 0 },
             reached_after_s: reached_after_s.collect(),
             stopped_by: self.stopped_by(),
+            looks_on: false,
             snapshot: None,
             counts,
             document,

@@ -213,6 +213,9 @@ impl BroadcastDesk {
     /// It holds from the moment on at which the shards hear of it. Where the device has no room to
     /// keep it beside them, it is kept as soon as there is.
     pub(super) fn order(&self, broadcast: &str, order: Order) -> Result<(), BroadcastRefusal> {
+        if order == Order::Resume {
+            self.does_not_look_on()?;
+        }
         let turns = self.turns_of(broadcast)?;
         let turn = turns.order();
         let (ordinal, life) = {

@@ -49,6 +49,7 @@ impl BroadcastDesk {
         wanted: &PaceWanted,
         (by, may_postpone): (&str, bool),
     ) -> Result<(), BroadcastRefusal> {
+        self.does_not_look_on()?;
         if *wanted == PaceWanted::default() {
             let sentence =
                 "give per_second, weight or deadline: nothing else changes while it runs";

@@ -68,9 +68,7 @@ impl BroadcastDesk {
         recipients: u64,
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
-        if self.engine.looks_on() {
-            return Err(ControlError::LooksOn.into());
-        }
+        self.does_not_look_on()?;
         let turns = self.turns_of(broadcast)?;
         let _turn = turns.start();
         self.may_begin(broadcast)?;
@@ -83,6 +81,16 @@ impl BroadcastDesk {
         };
         self.tell_start(broadcast)?;
         Ok(document)
+    }
+
+    /// Whether this engine only looks on: nothing is sent from here.
+    pub fn looks_on(&self) -> bool {
+        self.engine.looks_on()
+    }
+
+    /// An engine that only looks on has nothing go on or go faster: it would not be true.
+    pub(super) fn does_not_look_on(&self) -> Result<(), BroadcastRefusal> {
+        if self.looks_on() { Err(ControlError::LooksOn.into()) } else { Ok(()) }
     }
 
     /// What was not started yet stands on lists that can be read, and on a registration that lets
@@ -321,8 +329,11 @@ fn deadline_of(manifest: &Manifest, now_ms: WallMs) -> WallMs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sight::XpidSight;
     use super::super::tests::Bench;
+    use super::super::wanted::PaceWanted;
     use super::*;
+    use crate::broadcast::slice::Order;
 
     #[test]
     fn a_dry_run_beside_a_start_takes_no_file_away_under_it() {
@@ -345,13 +356,25 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_looks_on_starts_nothing() {
+    fn an_engine_that_looks_on_starts_nothing_has_nothing_go_on_and_says_so() {
         let bench = Bench::new(1, 10);
-        let (broadcast, digest, recipients) = bench.checked("a", "");
+        let running = bench.started("a", "");
+        let (broadcast, digest, recipients) = bench.checked("b", "");
+        assert!(!bench.desk.glance(&running).expect("there").looks_on);
         bench.engine.looks_on.store(true, std::sync::atomic::Ordering::Relaxed);
-        let refusal = bench.desk.start(&broadcast, &digest, recipients, "operator");
-        let sentence = refusal.expect_err("it only looks on").sentence;
-        assert!(sentence.contains("--take-over"), "{sentence}");
+        let faster = PaceWanted { per_second: Some(9), ..Default::default() };
+        for refused in [
+            bench.desk.start(&broadcast, &digest, recipients, "operator").map(drop),
+            bench.desk.order(&running, Order::Resume),
+            bench.desk.set_pace(&running, &faster, ("operator", false)),
+            bench.desk.open_wave(&running, 1, "operator"),
+        ] {
+            let sentence = refused.expect_err("it only looks on").sentence;
+            assert!(sentence.contains("--take-over"), "{sentence}");
+        }
+        let all = bench.desk.all(&XpidSight::whole()).expect("looked at");
+        assert!(all.len() == 2 && all.iter().all(|progress| progress.looks_on), "{all:?}");
+        assert!(bench.desk.glance(&running).expect("there").looks_on);
     }
 
     #[test]

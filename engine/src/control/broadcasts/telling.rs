@@ -118,6 +118,9 @@ impl BroadcastDesk {
         for due in self.due(Now::read()) {
             // Nobody waits for the desk meanwhile: the registry may be changing.
             if self.way_of(due.xpid).is_none() {
+                if !self.has_url(due.xpid) {
+                    self.pass_over(&due);
+                }
                 continue;
             }
             for (event, body) in due.events {
@@ -139,6 +142,21 @@ impl BroadcastDesk {
         let is_told = registration.notify && !registration.suspended;
         let url = registration.notify_url.filter(|_| is_told)?;
         Some(CallingWay { url, secrets: registration.notify_secrets, outbound })
+    }
+
+    /// Whether an XPID has named a server, however it may be with it.
+    fn has_url(&self, xpid: Xpid) -> bool {
+        let known = self.engine.calling_for(xpid);
+        known.is_some_and(|(registration, _)| {
+            registration.notify && registration.notify_url.is_some()
+        })
+    }
+
+    /// Nobody wanted to know: a URL that is set later is told of what happens from then on.
+    fn pass_over(&self, due: &Due) {
+        if let Ok(entry) = self.standing().entry(&due.broadcast) {
+            entry.watched.telling.extend(due.events.iter().map(|(event, _)| *event));
+        }
     }
 
     /// An event was not taken, and nobody calls for it any more: it is due again.
@@ -212,6 +230,23 @@ mod tests {
     use super::super::tests::Bench;
     use super::*;
     use crate::broadcast::manifest::Wave;
+
+    #[test]
+    fn a_server_that_is_named_later_is_told_of_what_happens_from_then_on() {
+        let bench = Bench::new(1, 10);
+        let broadcast = bench.started("a", "");
+        bench.desk.start_telling().expect("threads");
+        let due = |bench: &Bench| {
+            let mut standing = bench.desk.standing();
+            standing.entry(&broadcast).expect("there").due_events(Now::read())
+        };
+        assert_eq!(due(&bench), ["start"]);
+        bench.desk.tell();
+        assert!(due(&bench).is_empty(), "nobody wanted to know");
+        bench.deliver(&broadcast, 6);
+        bench.desk.refresh().expect("figures");
+        assert_eq!(due(&bench), ["50"], "and now somebody may");
+    }
 
     #[test]
     fn a_wave_that_waits_for_its_order_is_no_stall() {

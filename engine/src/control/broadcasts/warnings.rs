@@ -20,6 +20,7 @@ use super::answers::{LoggedDocument, WarningAnswer, WarningRemark};
 use super::desk::BroadcastDesk;
 use super::handling::{Answer, Desk, beside, stopping};
 use super::refusal::{ALERT, BroadcastRefusal, REUSED, ROLE, refused};
+use super::refused_warnings::SaidOfItself;
 use super::settling::Arrived;
 use crate::control::admin::reply::{AdminError, reply_json};
 use crate::control::admin::{Caller, Parameters, WarningInBody};
@@ -99,14 +100,20 @@ struct LogQuery {
     source: String,
 }
 
-async fn show_log(caller: Caller, Parameters(query): Parameters<LogQuery>) -> Answer {
+async fn show_log(
+    State(desk): Desk,
+    caller: Caller,
+    Parameters(query): Parameters<LogQuery>,
+) -> Answer {
     let source = query.source.clone();
     let found = caller.look(move |store| (store.warnings(&source, SHOWN_MAX), store.sources()));
     let (logged, sources) = found.await?;
     let logged = logged.map_err(AdminError::from)?;
     // One that was removed still has its log.
     let mut names = sources.map_err(AdminError::from)?.into_iter().map(|(name, _)| name);
-    if logged.is_empty() && !names.any(|name| name == query.source) {
+    let refused = desk.refused_warnings.among(&query.source, Vec::new());
+    let is_empty = logged.is_empty() && refused.is_empty();
+    if is_empty && !names.any(|name| name == query.source) {
         let sentence = "there is no source of this name: `hayauma source list` shows all";
         return Err(AdminError::new(StatusCode::NOT_FOUND, sentence).into());
     }
@@ -118,7 +125,8 @@ async fn show_log(caller: Caller, Parameters(query): Parameters<LogQuery>) -> An
             answer,
         })
     });
-    Ok(reply_json(StatusCode::OK, &shown.collect::<Vec<_>>()))
+    let shown = desk.refused_warnings.among(&query.source, shown.collect());
+    Ok(reply_json(StatusCode::OK, &shown))
 }
 
 impl From<WarningRefusal> for BroadcastRefusal {
@@ -207,18 +215,44 @@ async fn take(
     let (asking, named) = (caller.clone(), query.source);
     let found = caller.look(move |store| source_of(store, &asking, named.as_deref())).await?;
     let (source, settings, is_own) = found?;
-    let now = wall_now();
-    let (by, sha256) = (settings.clone(), <[u8; 32]>::from(Sha256::digest(&octets)));
-    let draft = beside(Arc::clone(&desk), move |_| judged(&octets, form, &by, now)).await?;
-    let sender = settings.sender_of(&draft.sender).map(str::to_owned).ok_or_else(|| {
-        let sentence = "it is none of the names that the source is registered with";
-        BroadcastRefusal { place: Some("sender".to_owned()), ..refused(ALERT, sentence) }
-    })?;
     let is_look = match query.check.as_deref() {
         None => false,
         Some("yes") => true,
         Some(_) => return Err(AdminError::bad_request("check is yes or nothing").into()),
     };
+    let mut said = SaidOfItself::default();
+    let from = (source.clone(), settings, is_own);
+    let told =
+        take_from(Arc::clone(&desk), &caller, from, (octets, form, is_look), &mut said).await;
+    if let Err(refusal) = &told
+        && !is_look
+    {
+        desk.refused_warnings.note(&source, said, refusal, wall_now());
+    }
+    told
+}
+
+/// Takes a warning of a source, or only looks at it. What it says of itself is told as soon as that
+/// is known.
+async fn take_from(
+    desk: Arc<BroadcastDesk>,
+    caller: &Caller,
+    (source, settings, is_own): (String, SourceSettings, bool),
+    (octets, form, is_look): (Vec<u8>, Form, bool),
+    said: &mut SaidOfItself,
+) -> Result<Response, BroadcastRefusal> {
+    let now = wall_now();
+    let (by, sha256) = (settings.clone(), <[u8; 32]>::from(Sha256::digest(&octets)));
+    let draft = beside(Arc::clone(&desk), move |_| judged(&octets, form, &by, now)).await?;
+    *said = SaidOfItself {
+        sender: draft.sender.clone(),
+        identifier: draft.identifier.clone(),
+        event: draft.event.clone(),
+    };
+    let sender = settings.sender_of(&draft.sender).map(str::to_owned).ok_or_else(|| {
+        let sentence = "it is none of the names that the source is registered with";
+        BroadcastRefusal { place: Some("sender".to_owned()), ..refused(ALERT, sentence) }
+    })?;
     // One warning of a source after the other: the second of two that are the same finds the first.
     let turn = desk.turn_of(&source);
     let turn = turn.lock_owned().await;
@@ -250,6 +284,7 @@ async fn take(
         return Ok(reply_json(StatusCode::OK, &answer));
     }
     // A source that hangs up meanwhile finds what became of it when it asks again.
+    let caller = caller.clone();
     let task = tokio::spawn(async move {
         let _turn = turn;
         answer_to(desk, &caller, arrived, (sha256, now)).await

@@ -102,6 +102,7 @@ impl BroadcastDesk {
         wave: u8,
         by: &str,
     ) -> Result<(), BroadcastRefusal> {
+        self.does_not_look_on()?;
         let opened = self.alter(broadcast, |document| {
             let (open, all) = document.waves_open();
             if document.stage != Stage::Started {

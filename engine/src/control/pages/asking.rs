@@ -9,14 +9,15 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::PagesState;
+use super::areas;
 use super::frame::{Page, Tone, refusal_page};
-use super::one::{areas_in_words, texts, texts_are_for};
+use super::one::{texts, texts_are_for};
 use super::reader::Reader;
 use super::tongue::{Tongue, number};
 use super::words;
 use crate::broadcast::outcomes::Outcome;
 use crate::control::admin::{AdminError, FORM_WORD, IdentifierInPath, Parameters};
-use crate::control::broadcasts::{BroadcastDocument, ProgressDocument};
+use crate::control::broadcasts::{BroadcastDocument, ProgressDocument, Stage};
 use crate::gateway::broadcasting::People;
 
 /// A reqid has at most so many characters.
@@ -57,11 +58,13 @@ pub(super) async fn show(
     let tone = Tone::of_class(&progress.document.manifest.class);
     let shown = html! {
         p .crumb { a href=(back) { (progress.document.manifest.reqid) } }
+        // What goes out stands above what sends it.
+        @if query.act == "start" { (texts(&reader, &progress.document, tone)) }
         section .card .narrow .ask {
             h1 { (tone.mark(reader.tongue)) (title) }
             (body)
         }
-        (texts(&reader, &progress.document, tone))
+        @if query.act != "start" { (texts(&reader, &progress.document, tone)) }
     };
     Page { reader: &reader, title: &title, tone, is_live: false, body: shown }.ok()
 }
@@ -83,7 +86,7 @@ fn facts(reader: &Reader, document: &BroadcastDocument) -> Markup {
             dt { (reader.say("Class", "区分")) }
             dd { (words::class(reader.tongue, &document.manifest.class)) }
             dt { (reader.say("Recipients", "件数")) } dd { (number(targeted)) }
-            dt { (reader.say("Areas", "地域")) } dd { (areas_in_words(reader, &document.manifest)) }
+            dt { (reader.say("Areas", "地域")) } dd { (areas::in_words(reader, &document.manifest)) }
             dt { (reader.say("Sender", "発信者")) } dd { (document.manifest.sender) }
         }
     }
@@ -212,10 +215,23 @@ fn waiting(progress: &ProgressDocument) -> u64 {
     progress.snapshot.as_ref().map_or(0, |snapshot| snapshot.count(Outcome::Waiting))
 }
 
+fn reached(progress: &ProgressDocument) -> u64 {
+    progress.snapshot.as_ref().map_or(0, |snapshot| snapshot.count(Outcome::Delivered))
+}
+
 fn cancel_fields(reader: &Reader, progress: &ProgressDocument) -> Markup {
     let still = waiting(progress);
     html! {
-        @if progress.document.started.is_some() {
+        @if progress.document.stage == Stage::Ended {
+            @let have = reached(progress);
+            input type="hidden" name="shown" value=(have);
+            (typed(
+                reader,
+                "typed",
+                have,
+                reader.say("Type the number of recipients who have it:", "届いた件数を入力してください:"),
+            ))
+        } @else if progress.document.started.is_some() {
             input type="hidden" name="shown" value=(still);
             (typed(
                 reader,
@@ -289,7 +305,9 @@ fn retract_prepared(reader: &Reader, progress: &ProgressDocument, title: &str) -
         (cancel_fields(reader, progress))
         div .actions {
             button .danger type="submit" {
-                (reader.say("Cancel and retract now", "直ちに中止し、訂正を送る"))
+                @if document.stage == Stage::Ended {
+                    (reader.say("Send the retraction now", "直ちに訂正を送る"))
+                } @else { (reader.say("Cancel and retract now", "直ちに中止し、訂正を送る")) }
             }
             (back(reader, document))
         }
@@ -312,9 +330,13 @@ fn retract_prepared(reader: &Reader, progress: &ProgressDocument, title: &str) -
 fn retract(reader: &Reader, progress: &ProgressDocument) -> Asked {
     let document = &progress.document;
     let drill = is_drill(document);
-    let title = match drill {
-        true => reader.say("Cancel the exercise and retract?", "訓練を中止して訂正を送りますか"),
-        false => {
+    let title = match (document.stage == Stage::Ended, drill) {
+        (true, true) => reader.say("Take the exercise back?", "訓練の訂正を送りますか"),
+        (true, false) => reader.say("Take the REAL broadcast back?", "実配信の訂正を送りますか"),
+        (false, true) => {
+            reader.say("Cancel the exercise and retract?", "訓練を中止して訂正を送りますか")
+        }
+        (false, false) => {
             reader.say("Cancel the REAL broadcast and retract?", "実配信を中止して訂正を送りますか")
         }
     };
@@ -341,7 +363,11 @@ fn retract(reader: &Reader, progress: &ProgressDocument) -> Asked {
         ) pattern="[0-9A-Za-z._\\-]+" required;
         div .actions {
             button .danger type="submit" {
-                (reader.say("Cancel now, and draft the retraction", "中止し、訂正の下書きを作る"))
+                @if document.stage == Stage::Ended {
+                    (reader.say("Draft the retraction", "訂正の下書きを作る"))
+                } @else {
+                    (reader.say("Cancel now, and draft the retraction", "中止し、訂正の下書きを作る"))
+                }
             }
             (back(reader, document))
         }

@@ -52,7 +52,10 @@ impl Scale {
 pub(super) fn picture(tongue: Tongue, snapshot: &Snapshot) -> Markup {
     let scale = Scale::of(snapshot);
     let path = scale.path(&snapshot.reach.curve);
-    let area = format!("{path}L{WIDTH} {HEIGHT}L0 {HEIGHT}Z");
+    let last = snapshot.reach.curve.last().copied();
+    // A short one ends before its axis does: nobody is lost after that.
+    let end = scale.x(last.map_or(0, |(at_ms, _)| at_ms));
+    let area = format!("{path}L{end} {HEIGHT}L0 {HEIGHT}Z");
     let reached = percent(snapshot.reached(), snapshot.targeted);
     let what = match tongue {
         Tongue::English => {

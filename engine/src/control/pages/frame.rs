@@ -105,6 +105,7 @@ impl Page<'_> {
                 body {
                     a .skip href="#main" { (reader.say("To the content", "本文へ")) }
                     (header(reader))
+                    (looking_on(reader))
                     (tone.band(reader))
                     main #main tabindex="-1" { (body) }
                     (footer(reader))
@@ -176,12 +177,35 @@ fn header(reader: &Reader) -> Markup {
     }
 }
 
+/// Nobody takes a page of a copy for the original's.
+fn looking_on(reader: &Reader) -> Markup {
+    html! {
+        @if reader.looks_on {
+            p .looks-on role="alert" {
+                strong { (reader.say(
+                    "This engine only looks on. Nothing is sent from here.",
+                    "このエンジンは閲覧専用です。ここからは何も送信されません。",
+                )) }
+            }
+        }
+    }
+}
+
 fn footer(reader: &Reader) -> Markup {
     html! {
         footer .foot {
             span { "Hayauma " (env!("CARGO_PKG_VERSION")) }
             span { (reader.say("Times are those of Japan (JST)", "時刻は日本時間（JST）")) }
         }
+    }
+}
+
+/// A way to the page that asks before an act.
+pub(super) fn ask(broadcast: &str, act: &str, kind: &str, name: &str) -> Markup {
+    html! {
+        a class={ "button " (kind) } href={
+            "/dashboard/" (broadcast) "/confirm?act=" (act)
+        } { (name) }
     }
 }
 

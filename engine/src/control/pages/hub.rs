@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use super::PagesState;
 use super::parts;
 use super::tongue::Tongue;
+use crate::broadcast::areas::AreaCatalogue;
 use crate::control::admin::{AdminError, HeldAdmission, IdentifierInPath};
 use crate::control::broadcasts::{BroadcastDesk, BroadcastRefusal, Snapshot};
 use crate::control::limits::LISTENERS_MAX;
@@ -52,10 +53,10 @@ impl Topic {
     }
 
     /// A piece: one event.
-    fn piece(&self, number: u64, snapshot: &Snapshot) -> Bytes {
+    fn piece(&self, number: u64, snapshot: &Snapshot, catalogue: &AreaCatalogue) -> Bytes {
         let (name, data) = match self {
             Self::Figures(_) => ("progress", simd_json::to_string(snapshot).unwrap_or_default()),
-            Self::Parts(_, tongue) => ("parts", parts::live(*tongue, snapshot)),
+            Self::Parts(_, tongue) => ("parts", parts::live(*tongue, snapshot, catalogue)),
         };
         Bytes::from(format!("event: {name}\nid: {number}\ndata: {data}\n\n"))
     }
@@ -108,7 +109,7 @@ impl Hub {
         // Whoever asks for what is not there is told so at once.
         let broadcast = topic.broadcast().to_owned();
         let snapshot = Arc::clone(&self.desk).figures_of(broadcast).await?;
-        let first = topic.piece(0, &snapshot);
+        let first = topic.piece(0, &snapshot, &self.desk.catalogue());
         let newest = self.subscribe(&topic, first);
         // One piece on its way: whoever does not take it gets a newer one later.
         let (pieces, made) = mpsc::channel(1);
@@ -140,7 +141,7 @@ impl Hub {
             let broadcast = topic.broadcast().to_owned();
             let made = Arc::clone(&self.desk).figures_of(broadcast).await;
             let Ok(snapshot) = made else { break };
-            let piece = topic.piece(number, &snapshot);
+            let piece = topic.piece(number, &snapshot, &self.desk.catalogue());
             {
                 let mut feeds = self.feeds();
                 let Some(feed) = feeds.get(&topic) else { return };

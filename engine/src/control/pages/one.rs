@@ -8,22 +8,22 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::PagesState;
-use super::frame::{Page, Tone, refusal_page};
+use super::frame::{Page, Tone, ask, refusal_page};
 use super::hub::Topic;
 use super::parts;
 use super::reader::Reader;
 use super::tongue::{clock_time, number};
-use super::words;
-use crate::broadcast::manifest::{Areas, Manifest};
+use super::{areas, taking_back, words};
 use crate::control::admin::{FORM_WORD, HeldAdmission, IdentifierInPath, Parameters};
 use crate::control::broadcasts::{
     BroadcastDocument, BroadcastRefusal, CheckDocument, ProgressDocument, Snapshot, Stage,
+    TakingBack,
 };
 use crate::control::roles::Role;
 use crate::gateway::broadcasting::People;
 
-/// Codes of areas that are named one by one.
-const AREAS_NAMED_MAX: usize = 12;
+/// Lines of a table of a dry run.
+const ROWS_SHOWN_MAX: usize = 12;
 
 /// What a page takes beside its path.
 #[derive(Deserialize)]
@@ -45,8 +45,9 @@ pub(super) async fn show(
     };
     let document = &progress.document;
     let tone = Tone::of_class(&document.manifest.class);
+    let taking = state.desk.taking_back_of(document);
     let body = html! {
-        (head(&reader, &progress, tone))
+        (head(&reader, &progress, tone, &taking))
         @match &progress.snapshot {
             Some(snapshot) if document.started.is_some() => (
                 under_way(&reader, document, snapshot, tone)
@@ -68,27 +69,7 @@ pub(super) async fn live(
     state.hub.listen(Topic::Parts(broadcast, reader.tongue), admission).await
 }
 
-/// The areas that it addresses, in words.
-pub(super) fn areas_in_words(reader: &Reader, manifest: &Manifest) -> String {
-    let mut codes: Vec<&str> = Vec::new();
-    for leg in &manifest.legs {
-        match &leg.audience.areas {
-            Some(Areas::Word(_)) => return reader.say("everywhere", "全地域").to_owned(),
-            Some(Areas::Codes(some)) => codes.extend(some.iter().map(String::as_str)),
-            None => {}
-        }
-    }
-    codes.sort_unstable();
-    codes.dedup();
-    let more = codes.len().saturating_sub(AREAS_NAMED_MAX);
-    let named = codes.iter().take(AREAS_NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
-    match more {
-        0 => named,
-        more => format!("{named} + {more}"),
-    }
-}
-
-fn head(reader: &Reader, progress: &ProgressDocument, tone: Tone) -> Markup {
+fn head(reader: &Reader, progress: &ProgressDocument, tone: Tone, taking: &TakingBack) -> Markup {
     let document = &progress.document;
     let manifest = &document.manifest;
     html! {
@@ -99,13 +80,14 @@ fn head(reader: &Reader, progress: &ProgressDocument, tone: Tone) -> Markup {
                 p .muted {
                     strong .class-word { (words::class(reader.tongue, &manifest.class)) }
                     " · " (reader.say("from ", "発信者 ")) (manifest.sender)
-                    " · " (reader.say("to ", "対象 ")) (areas_in_words(reader, manifest))
+                    " · " (reader.say("to ", "対象 ")) (areas::in_words(reader, manifest))
                     @if let Some(alertid) = &manifest.alertid {
                         " · " (reader.say("alert ", "警報 ")) (alertid) " / " (
                             manifest.alertseq.unwrap_or_default()
                         )
                     }
                 }
+                (taking_back::links(reader, taking))
             }
             p .now #p-state {
                 @match &progress.snapshot {
@@ -160,14 +142,6 @@ fn touch(reader: &Reader, broadcast: &str, act: &str, kind: &str, name: &str) ->
             }
             button class=(kind) type="submit" { (name) }
         }
-    }
-}
-
-fn ask(broadcast: &str, act: &str, kind: &str, name: &str) -> Markup {
-    html! {
-        a class={ "button " (kind) } href={
-            "/dashboard/" (broadcast) "/confirm?act=" (act)
-        } { (name) }
     }
 }
 
@@ -232,18 +206,6 @@ fn next_wave(reader: &Reader, document: &BroadcastDocument) -> Markup {
     }
 }
 
-/// To cancel and retract, for whoever may do that: what was prepared needs no author.
-fn take_back(reader: &Reader, progress: &ProgressDocument) -> Markup {
-    let manifest = &progress.document.manifest;
-    let id = &progress.document.broadcast;
-    let may = manifest.retraction.is_some() || reader.may(Role::Author);
-    html! {
-        @if may && progress.state != "holding" {
-            (ask(id, "retract", "plain", reader.say("Cancel and retract…", "中止して訂正を送る…")))
-        }
-    }
-}
-
 /// What may be done now, by whoever looks.
 fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
     let document = &progress.document;
@@ -260,7 +222,8 @@ fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
     let is_written = is_before && document.stage != Stage::Scheduled;
     let is_checked = matches!(document.stage, Stage::Checked | Stage::Approved);
     let state = progress.state.as_str();
-    let operates = reader.may(Role::Operator);
+    // Where nothing is sent there is nothing to start, stop or take back.
+    let operates = reader.may(Role::Operator) && !reader.looks_on;
     html! {
         div .actions role="group" aria-label=(reader.say("What can be done", "操作")) {
             @if is_written && reader.may(Role::Author) {
@@ -296,8 +259,8 @@ fn buttons(reader: &Reader, progress: &ProgressDocument) -> Markup {
                 @if state != "closing" {
                     (ask(id, "cancel", "plain", reader.say("Cancel…", "中止…")))
                 }
-                (take_back(reader, progress))
             }
+            @if operates { (taking_back::button(reader, progress)) }
             @if is_before && operates {
                 (ask(id, "cancel", "plain", reader.say("Discard…", "破棄…")))
             }
@@ -322,7 +285,7 @@ fn under_way(
     tone: Tone,
 ) -> Markup {
     let tongue = reader.tongue;
-    let parts = parts::all(tongue, snapshot);
+    let parts = parts::all(tongue, snapshot, &reader.areas);
     let heading =
         |english, japanese| html! { h2 { (tone.mark(tongue)) (tongue.say(english, japanese)) } };
     let part = |place: &'static str| html! { div id=(place) { (parts::find(&parts, place)) } };
@@ -393,33 +356,7 @@ pub(super) fn texts(reader: &Reader, document: &BroadcastDocument, tone: Tone) -
                     }
                 },
             }
-            (prepared(reader, document))
-        }
-    }
-}
-
-/// What takes it back: whoever agrees to the broadcast agrees to that.
-fn prepared(reader: &Reader, document: &BroadcastDocument) -> Markup {
-    let Some(retraction) = &document.manifest.retraction else { return html! {} };
-    let texts = document.check.iter().flat_map(|check| &check.retraction);
-    html! {
-        h3 { (reader.say("If it is taken back", "取り消すときの訂正文")) }
-        p .muted .small {
-            (reader.say(
-                "Agreed to together with the text above. It goes at once to whoever has that, \
-                 when somebody cancels and retracts; nobody is asked again.",
-                "上の文面とともに承認されます。中止と訂正の操作で、受信者へ直ちに送られます。再承認はありません。",
-            ))
-            " " (retraction.reqid)
-        }
-        // Where they may not be seen, the texts above say so.
-        @for text in texts.filter(|_| reader.sees_texts()) {
-            figure .text {
-                blockquote lang=(text.language) { (text.text) }
-                figcaption .muted .small {
-                    (text.language) " · " (text.segments) " " (reader.say("SMS", "通"))
-                }
-            }
+            (taking_back::prepared(reader, document))
         }
     }
 }
@@ -508,9 +445,11 @@ fn before_start(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Ma
         @if let Some(check) = &document.check {
             div .columns {
                 section .card {
-                    (heading("Areas", "地域")) (
-                        table_of(&check.addressed.areas, reader.say("Recipients by area", "地域別の件数"))
-                    )
+                    (heading("Areas", "地域"))
+                    (table_of(
+                        &areas::named_counts(reader, &check.addressed.areas),
+                        reader.say("Recipients by area", "地域別の件数"),
+                    ))
                 }
                 section .card {
                     (heading("Languages", "言語")) (
@@ -542,11 +481,11 @@ fn table_of(counts: &std::collections::BTreeMap<String, u64>, caption: &str) -> 
     html! {
         table {
             caption { (caption) }
-            tbody { @for (name, rows) in rows.iter().take(AREAS_NAMED_MAX) {
+            tbody { @for (name, rows) in rows.iter().take(ROWS_SHOWN_MAX) {
                 tr { th scope="row" { (name) } td .n { (number(**rows)) } }
             } }
-            @if rows.len() > AREAS_NAMED_MAX {
-                tfoot { tr { th scope="row" { "+ " (rows.len() - AREAS_NAMED_MAX) } td {} } }
+            @if rows.len() > ROWS_SHOWN_MAX {
+                tfoot { tr { th scope="row" { "+ " (rows.len() - ROWS_SHOWN_MAX) } td {} } }
             }
         }
     }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::curve;
 use super::tongue::{Tongue, clock_time, number, percent};
 use super::words;
+use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::outcomes::{OUTCOMES, Outcome};
 use crate::control::broadcasts::{PartFigures, ReasonFigures, Snapshot};
 
@@ -16,7 +17,7 @@ const ALWAYS_SHOWN: [Outcome; 5] =
 pub(super) type Part = (&'static str, Markup);
 
 /// All parts, in the order of the page.
-pub(super) fn all(tongue: Tongue, snapshot: &Snapshot) -> Vec<Part> {
+pub(super) fn all(tongue: Tongue, snapshot: &Snapshot, catalogue: &AreaCatalogue) -> Vec<Part> {
     vec![
         ("p-state", state(tongue, snapshot)),
         ("p-big", big(tongue, snapshot)),
@@ -27,7 +28,7 @@ pub(super) fn all(tongue: Tongue, snapshot: &Snapshot) -> Vec<Part> {
         ("p-counts", counts(tongue, snapshot)),
         ("p-held", held(tongue, snapshot)),
         ("p-failures", failures(tongue, snapshot)),
-        ("p-areas", areas(tongue, snapshot)),
+        ("p-areas", areas(tongue, snapshot, catalogue)),
         ("p-languages", languages(tongue, snapshot)),
         ("p-pace", pace(tongue, snapshot)),
         ("p-acts", acts(tongue, snapshot)),
@@ -269,10 +270,15 @@ fn reasons(tongue: Tongue, reasons: &[ReasonFigures], caption: &str, nothing: &s
                     @for reason in reasons {
                         tr {
                             th scope="row" {
-                                @if let Some(outcome) = Outcome::parse(&reason.outcome) {
-                                    (words::outcome(tongue, outcome)) ": "
+                                @match Outcome::parse(&reason.outcome) {
+                                    // A code is of what ended: held ones wait, whatever it says.
+                                    Some(Outcome::Held) => (words::held(tongue, reason)),
+                                    Some(outcome) => {
+                                        (words::outcome(tongue, outcome)) ": "
+                                        (words::meaning(tongue, &reason.code, &reason.meaning))
+                                    }
+                                    None => (words::meaning(tongue, &reason.code, &reason.meaning)),
                                 }
-                                (words::meaning(tongue, &reason.code, &reason.meaning))
                             }
                             td .muted { (reason.code) }
                             td .n { (number(reason.rows)) }
@@ -333,7 +339,7 @@ fn shares(tongue: Tongue, parts: &[PartFigures], caption: &str, name: &str) -> M
     }
 }
 
-fn areas(tongue: Tongue, snapshot: &Snapshot) -> Markup {
+fn areas(tongue: Tongue, snapshot: &Snapshot, catalogue: &AreaCatalogue) -> Markup {
     let Some(breakdown) = &snapshot.breakdown else { return not_yet(tongue) };
     let shown = breakdown.areas.len();
     let caption = match tongue {
@@ -348,7 +354,11 @@ fn areas(tongue: Tongue, snapshot: &Snapshot) -> Markup {
             clock_time(breakdown.at_ms)
         ),
     };
-    shares(tongue, &breakdown.areas, &caption, tongue.say("Area", "地域"))
+    let named = breakdown.areas.iter().map(|part| {
+        let name = super::areas::named(catalogue, tongue, &part.name);
+        PartFigures { name, ..part.clone() }
+    });
+    shares(tongue, &named.collect::<Vec<_>>(), &caption, tongue.say("Area", "地域"))
 }
 
 fn languages(tongue: Tongue, snapshot: &Snapshot) -> Markup {
@@ -409,6 +419,7 @@ fn acts(tongue: Tongue, snapshot: &Snapshot) -> Markup {
                             "#" (act.number) " " (act.time.get(11..19).unwrap_or(&act.time))
                         }
                         " " strong { (act.actor) } " " (act.act)
+                        @if let Some(reason) = &act.reason { ": " q { (reason) } }
                     }
                 }
             }
@@ -418,13 +429,14 @@ fn acts(tongue: Tongue, snapshot: &Snapshot) -> Markup {
 
 /// All parts as one line of JSON: the identifiers of their places, and what stands there; and the
 /// state, at whose change a page is loaded anew.
-pub(super) fn live(tongue: Tongue, snapshot: &Snapshot) -> String {
+pub(super) fn live(tongue: Tongue, snapshot: &Snapshot, catalogue: &AreaCatalogue) -> String {
     #[derive(serde::Serialize)]
     struct Live<'a> {
         state: &'a str,
         parts: std::collections::BTreeMap<&'static str, String>,
     }
-    let parts = all(tongue, snapshot).into_iter().map(|(place, part)| (place, part.into_string()));
+    let parts = all(tongue, snapshot, catalogue).into_iter();
+    let parts = parts.map(|(place, part)| (place, part.into_string()));
     let live = Live { state: &snapshot.state, parts: parts.collect() };
     simd_json::to_string(&live).unwrap_or_default()
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
+use super::Here;
 use super::tongue::Tongue;
+use crate::broadcast::areas::AreaCatalogue;
 use crate::control::admin::{AdminError, Caller, SignedIn};
 use crate::control::roles::Role;
 
@@ -19,6 +21,10 @@ pub(super) struct Reader {
     pub(super) caller: Option<Caller>,
     /// What its forms carry; `None` where it cannot fill one in.
     pub(super) form_word: Option<Arc<str>>,
+    /// The engine only looks on: nothing is sent from here.
+    pub(super) looks_on: bool,
+    /// What areas are called.
+    pub(super) areas: Arc<AreaCatalogue>,
 }
 
 impl Reader {
@@ -46,6 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
     type Rejection = AdminError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AdminError> {
+        let here = parts.extensions.get::<Here>().cloned().unwrap_or_default();
         Ok(Self {
             tongue: Tongue::of(&parts.uri, &parts.headers),
             is_chosen: Tongue::chosen(&parts.uri).is_some(),
@@ -54,6 +61,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
                 .extensions
                 .get::<SignedIn>()
                 .map(|signed_in| Arc::clone(&signed_in.form_word)),
+            looks_on: here.looks_on,
+            areas: here.areas,
         })
     }
 }

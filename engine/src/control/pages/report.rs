@@ -8,8 +8,9 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::PagesState;
+use super::areas;
 use super::frame::{Page, Tone, refusal_page};
-use super::one::{PageQuery, areas_in_words, texts};
+use super::one::{PageQuery, texts};
 use super::parts;
 use super::reader::Reader;
 use super::tongue::{clock_time, moment, number};
@@ -52,7 +53,7 @@ pub(super) async fn show(
 fn body(reader: &Reader, report: &BroadcastReport, tone: Tone, back: &str) -> Markup {
     let tongue = reader.tongue;
     let (document, snapshot) = (&report.document, &report.snapshot);
-    let parts = parts::all(tongue, snapshot);
+    let parts = parts::all(tongue, snapshot, &reader.areas);
     let part = |place: &str| parts::find(&parts, place).clone();
     let heading = |english, japanese| {
         html! { h2 { (tone.mark(tongue)) (tongue.say(english, japanese)) } }
@@ -67,7 +68,7 @@ fn body(reader: &Reader, report: &BroadcastReport, tone: Tone, back: &str) -> Ma
                 p .muted {
                     strong .class-word { (words::class(tongue, &document.manifest.class)) }
                     " · " (document.manifest.sender) " · " (
-                        areas_in_words(reader, &document.manifest)
+                        areas::in_words(reader, &document.manifest)
                     )
                 }
                 p .muted .small { (reader.say("As of ", "作成時点 ")) (moment(snapshot.at_ms)) " JST" }

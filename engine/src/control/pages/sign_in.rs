@@ -27,7 +27,7 @@ fn page(reader: &Reader, is_refused: bool, status: StatusCode) -> Response {
             )) }
             @if is_refused {
                 p .note .bad role="alert" { (reader.say(
-                    "This token is none of this engine's.",
+                    "This token is none of this engine's. Ask an administrator for a new one.",
                     "このトークンは登録されていません。",
                 )) }
             }

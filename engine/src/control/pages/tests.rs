@@ -6,6 +6,7 @@ use super::frame::{SCRIPT, STYLE};
 use super::parts;
 use super::tongue::Tongue;
 use super::words;
+use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::outcomes::{OUTCOMES, Outcome};
 use crate::control::broadcasts::{
     ActLine, Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures,
@@ -157,7 +158,8 @@ fn full() -> Snapshot {
                 number: 123_456,
                 time: "2026-11-29 18:27:54.123 +09:00".to_owned(),
                 actor: "uid:somebody".to_owned(),
-                act: "broadcast resume bc-01234567890123456789012345".to_owned(),
+                act: "broadcast cancel bc-01234567890123456789012345".to_owned(),
+                reason: Some("誤".repeat(80)),
             };
             4
         ],
@@ -173,17 +175,17 @@ fn a_snapshot_of_ten_million_fits_into_eight_kibibytes() {
 #[test]
 fn every_part_of_a_page_says_its_figures_in_both_languages_and_stays_in_one_line() {
     for tongue in Tongue::ALL {
-        let live = parts::live(tongue, &full());
+        let live = parts::live(tongue, &full(), &AreaCatalogue::of_japan());
         assert!(!live.contains('\n'), "an event's data is one line");
         for figure in ["8,518,528", "10,000,000", "655,000", "85.18", "= "] {
             assert!(live.contains(figure), "{figure} in {live}");
         }
-        for (place, part) in parts::all(tongue, &full()) {
+        for (place, part) in parts::all(tongue, &full(), &AreaCatalogue::default()) {
             assert!(!part.into_string().is_empty(), "{place}");
         }
     }
-    let japanese = parts::live(Tongue::Japanese, &full());
-    for word in ["到達率", "保留", "未達", "地域"] {
+    let japanese = parts::live(Tongue::Japanese, &full(), &AreaCatalogue::of_japan());
+    for word in ["到達率", "保留", "未達", "地域", "千代田区 (13101)"] {
         assert!(japanese.contains(word), "{word}");
     }
 }
@@ -191,9 +193,40 @@ fn every_part_of_a_page_says_its_figures_in_both_languages_and_stays_in_one_line
 #[test]
 fn figures_that_do_not_add_up_are_the_first_thing_that_a_page_says() {
     let broken = Snapshot { adds_up: false, ..full() };
-    let parts = parts::all(Tongue::English, &broken);
+    let all =
+        |snapshot: &Snapshot| parts::all(Tongue::English, snapshot, &AreaCatalogue::default());
+    let parts = all(&broken);
     assert!(parts::find(&parts, "p-notes").0.contains("report this"));
-    assert!(!parts::find(&parts::all(Tongue::English, &full()), "p-notes").0.contains("report"));
+    assert!(!parts::find(&all(&full()), "p-notes").0.contains("report"));
+}
+
+#[test]
+fn whoever_is_held_waits_for_the_phone_and_has_not_expired() {
+    let held = ReasonFigures {
+        outcome: "held".to_owned(),
+        code: "6006".to_owned(),
+        meaning: "expired absent".to_owned(),
+        rows: 23,
+    };
+    let breakdown = Breakdown { held: vec![held.clone()], ..Breakdown::default() };
+    let snapshot = Snapshot { breakdown: Some(breakdown), ..full() };
+    let parts = parts::all(Tongue::English, &snapshot, &AreaCatalogue::default());
+    let text = &parts::find(&parts, "p-held").0;
+    assert!(text.contains("off or out of reach") && !text.contains("expired"), "{text}");
+}
+
+#[test]
+fn the_area_under_a_short_curve_ends_where_the_curve_does() {
+    let reach = ReachFigures { curve: vec![(0, 0), (80, 751)], ..ReachFigures::default() };
+    let snapshot = Snapshot { reach, targeted: 751, ..full() };
+    let picture = super::curve::picture(Tongue::English, &snapshot).0;
+    assert!(picture.contains("L80 0.0L80 400L0 400Z"), "{picture}");
+}
+
+#[test]
+fn an_act_says_why_it_was_done() {
+    let parts = parts::all(Tongue::English, &full(), &AreaCatalogue::default());
+    assert!(parts::find(&parts, "p-acts").0.contains("<q>誤誤"));
 }
 
 #[test]

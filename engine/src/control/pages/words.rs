@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::tongue::Tongue;
 use crate::broadcast::outcomes::Outcome;
+use crate::control::broadcasts::ReasonFigures;
 
 /// A state, in a word or two.
 pub(super) fn state(tongue: Tongue, state: &str) -> &'static str {
@@ -109,6 +110,20 @@ pub(super) fn meaning<'a>(tongue: Tongue, code: &str, english: &'a str) -> &'a s
         "7005" => "元の配信の結果が対象外",
         _ => "コードなし",
     }
+}
+
+/// Why somebody is held who is tried again: the code is what it will end with, if nothing comes of
+/// that.
+pub(super) fn held<'a>(tongue: Tongue, reason: &'a ReasonFigures) -> &'a str {
+    let (english, japanese) = match reason.code.as_str() {
+        "6005" => ("The phone's memory is full", "端末のメモリ不足"),
+        "6006" => ("The phone is off or out of reach", "圏外または電源断"),
+        "6007" => ("The phone is busy", "通話中"),
+        "6008" => ("The network is congested", "ネットワークの混雑"),
+        "6009" => ("The phone roams where it cannot be reached", "ローミング先で不可"),
+        _ => return meaning(tongue, &reason.code, &reason.meaning),
+    };
+    tongue.say(english, japanese)
 }
 
 /// A warning of a dry run.

@@ -1,0 +1,113 @@
+//! Warnings that were refused: who runs the gateway sees that a source said something nobody was
+//! told, and why.
+//!
+//! Never here: what is refused. Invariants: the newest [`KEPT_MAX`] of each source, until the engine
+//! ends; none of them counts as said, so the source may send it again, corrected.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use super::answers::{LoggedDocument, WarningAnswer, WarningRemark};
+use super::refusal::BroadcastRefusal;
+use wire::terms::calendar;
+use wire::terms::time::WallMs;
+
+/// Refused warnings that are remembered of each source.
+const KEPT_MAX: usize = 16;
+/// What the log says became of them.
+const REFUSED: &str = "refused";
+
+/// What a refused warning said of itself, as far as it could be read.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct SaidOfItself {
+    pub(super) sender: String,
+    pub(super) identifier: String,
+    pub(super) event: String,
+}
+
+/// Those of all sources.
+#[derive(Debug, Default)]
+pub(super) struct RefusedWarnings(Mutex<BTreeMap<String, VecDeque<LoggedDocument>>>);
+
+impl RefusedWarnings {
+    /// Remembers one, and has a line of the log say so: one line for what is sent again and again.
+    pub(super) fn note(
+        &self,
+        source: &str,
+        said: SaidOfItself,
+        refusal: &BroadcastRefusal,
+        now: WallMs,
+    ) {
+        let sentence = match refusal.code {
+            0 => refusal.sentence.clone(),
+            code => format!("{} ({code:04})", refusal.sentence),
+        };
+        let remark = WarningRemark {
+            element: refusal.place.clone().unwrap_or_default(),
+            sentence: sentence.clone(),
+        };
+        let answer = WarningAnswer {
+            source: source.to_owned(),
+            sender: said.sender,
+            identifier: said.identifier.clone(),
+            state: REFUSED.to_owned(),
+            warnings: vec![remark],
+            ..WarningAnswer::default()
+        };
+        let refused =
+            LoggedDocument { at: calendar::jst_text(now.ms()), event: said.event, answer };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_source = all.entry(source.to_owned()).or_default();
+        let is_again = of_source.front().is_some_and(|before| before.answer == refused.answer);
+        if is_again {
+            of_source.pop_front();
+        } else {
+            let (identifier, why) = (&said.identifier, &sentence);
+            tracing::warn!(source, %identifier, %why, "a warning was refused, and nobody is told");
+        }
+        of_source.push_front(refused);
+        of_source.truncate(KEPT_MAX);
+    }
+
+    /// Those of one source among what it said otherwise, the newest first.
+    pub(super) fn among(&self, source: &str, said: Vec<LoggedDocument>) -> Vec<LoggedDocument> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown: Vec<LoggedDocument> =
+            all.get(source).into_iter().flatten().cloned().chain(said).collect();
+        shown.sort_by(|one, other| other.at.cmp(&one.at));
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::refusal::{ALERT, refused};
+    use super::*;
+
+    #[test]
+    fn refused_warnings_stand_in_their_sources_log_with_the_reason_and_have_a_bound() {
+        let all = RefusedWarnings::default();
+        let note = |identifier: &str, at: u64| {
+            let said = SaidOfItself { identifier: identifier.to_owned(), ..Default::default() };
+            let refusal = refused(ALERT, "it names no area that is known");
+            all.note("county", said, &refusal, WallMs::new(at));
+        };
+        note("K-1", 1_000);
+        note("K-1", 2_000);
+        let taken = LoggedDocument {
+            at: calendar::jst_text(1_500),
+            event: String::new(),
+            answer: WarningAnswer { state: "draft".to_owned(), ..WarningAnswer::default() },
+        };
+        let shown = all.among("county", vec![taken]);
+        let states: Vec<&str> = shown.iter().map(|line| line.answer.state.as_str()).collect();
+        assert_eq!(states, ["refused", "draft"], "one line for what came again");
+        let why = &shown[0].answer.warnings[0].sentence;
+        assert!(why.contains("no area that is known (7108)"), "{why}");
+        for at in 0..3 * KEPT_MAX as u64 {
+            note(&format!("K-{at}"), 10_000 + at);
+        }
+        assert_eq!(all.among("county", Vec::new()).len(), KEPT_MAX);
+        assert!(all.among("town", Vec::new()).is_empty());
+    }
+}
