@@ -188,6 +188,8 @@ pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;
 pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// How long a drain waits for a push client that says nothing to a notification.
 pub(super) const DRAIN_SILENCE_MS: u64 = 2_000;
+/// Between two lines of the log that say of a notification server that it takes nothing.
+pub(super) const TROUBLE_TOLD_EVERY_MS: u64 = 60_000;
 /// How long a connection to a push client is kept without a notification on it.
 pub(super) const NOTIFIER_IDLE_MS_MAX: u64 = 60_000;
 /// Connections to push clients that are ended in one sweep because others wait for their places.

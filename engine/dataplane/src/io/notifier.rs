@@ -327,7 +327,7 @@ impl Notifier {
         let retired = outgoing.link.session.retired;
         let first_kept = outgoing.link.session.first_kept.take();
         // Under TLS a server may take the handshake and refuse us behind it.
-        let answered = outgoing.link.session.answered;
+        let (answered, refused) = (outgoing.link.session.answered, outgoing.link.session.refused);
         let is_good = outgoing.connected && (answered || outgoing.link.tls().is_none());
         if !retired
             && let Some(first_kept) = first_kept
@@ -346,7 +346,7 @@ impl Notifier {
                 endpoint.heard_ms = now.steady_ms;
             }
             if answered {
-                endpoint.has_recovered();
+                endpoint.has_answered(refused, now);
             }
             if !endpoint.queue.is_empty() {
                 self.ready.push(key);
@@ -368,8 +368,10 @@ impl Notifier {
         let key = outgoing.endpoint;
         let failure = outgoing.link.tls().and_then(|tls| tls.failure().map(ToString::to_string));
         outgoing.link.close();
+        let was_there = outgoing.connected;
         let session = &mut outgoing.link.session;
         let (closes, answered, retired) = (session.closes, session.answered, session.retired);
+        let refused = session.refused;
         let mut unanswered = std::mem::take(&mut session.under_way);
         let endpoint = self.endpoints.get_mut(&key);
         if closes && let Some(endpoint) = endpoint {
@@ -389,6 +391,11 @@ impl Notifier {
                 // Not the whole URL: its path may hold what only its owner is to know.
                 let server = endpoint.plan.url.authority();
                 endpoint.has_trouble(format!("TLS with {server} failed: {failure}"));
+            } else if answered && !retired {
+                endpoint.has_answered(refused, now);
+            } else if !was_there && !retired {
+                let why = format!("{} cannot be reached", endpoint.plan.url.authority());
+                endpoint.is_troubled_lately(why, now);
             }
             if !answered && !retired {
                 endpoint.rest(now);

@@ -357,7 +357,10 @@ pub(crate) fn clause(error: &rustls::Error) -> String {
         Error::InvalidCertificate(bad) => match bad {
             Bad::Expired | Bad::ExpiredContext { .. } => "the certificate has expired",
             Bad::NotValidYet | Bad::NotValidYetContext { .. } => "the certificate is not valid yet",
-            Bad::UnknownIssuer | Bad::BadSignature => {
+            // An authority of that name is known, and has another kind of key.
+            Bad::UnknownIssuer
+            | Bad::BadSignature
+            | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
                 "no authority that is trusted has issued the certificate"
             }
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {

@@ -73,6 +73,10 @@ pub(super) struct Endpoint {
     pub(super) place: Place,
     /// What stands in its way, in words.
     pub(super) trouble: Option<String>,
+    /// When a line of the log last said what its server does.
+    pub(super) told_ms: Option<SteadyMs>,
+    /// The log knows of the trouble: it is told of its end too.
+    pub(super) is_told: bool,
 }
 
 impl Endpoint {

@@ -12,7 +12,7 @@ use super::session::Settling;
 use crate::io::driver::Driver;
 use crate::io::guard::{Forbidden, Guard};
 use crate::io::host_addresses::HostAddresses;
-use crate::io::limits::QUEUED_FAILED_PER_SWEEP_MAX;
+use crate::io::limits::{QUEUED_FAILED_PER_SWEEP_MAX, TROUBLE_TOLD_EVERY_MS};
 use crate::io::link::Fate;
 use crate::io::link::tls::Tls;
 use crate::io::now::Now;
@@ -177,12 +177,42 @@ impl Endpoint {
             let xpid = self.plan.xpid;
             tracing::warn!(%xpid, "notifications cannot be sent: {why}");
             self.trouble = Some(why);
+            self.is_told = true;
         }
+    }
+
+    /// Its server has answered: with this status where it took nothing.
+    pub(super) fn has_answered(&mut self, refused: Option<u16>, now: Now) {
+        let server = self.plan.url.authority();
+        let why = match refused {
+            None => return self.has_recovered(),
+            Some(status @ 200..300) => {
+                format!("{server} answers {status} without the body that acknowledges")
+            }
+            Some(status) => format!("{server} answers {status}"),
+        };
+        self.is_troubled_lately(why, now);
+    }
+
+    /// As [`Self::has_trouble`], of what may change with every answer: the log has a line a minute.
+    pub(super) fn is_troubled_lately(&mut self, why: String, now: Now) {
+        if self.is_told && self.trouble.as_ref() == Some(&why) {
+            return;
+        }
+        let is_due =
+            self.told_ms.is_none_or(|told_ms| now.steady_ms >= told_ms + TROUBLE_TOLD_EVERY_MS);
+        if is_due {
+            tracing::warn!(xpid = %self.plan.xpid, "notifications are not taken: {why}");
+            self.told_ms = Some(now.steady_ms);
+        }
+        self.is_told = is_due;
+        self.trouble = Some(why);
     }
 
     /// Nothing does any more.
     pub(super) fn has_recovered(&mut self) {
-        if self.trouble.take().is_some() {
+        let was_told = std::mem::take(&mut self.is_told);
+        if self.trouble.take().is_some() && was_told {
             tracing::info!(xpid = %self.plan.xpid, "notifications are taken again");
         }
     }

@@ -53,6 +53,8 @@ impl Notifier {
                     closes: false,
                     place: Place::NotAwaited,
                     trouble: None,
+                    told_ms: None,
+                    is_told: false,
                 },
             };
             self.endpoints.insert(key, endpoint);

@@ -38,6 +38,8 @@ pub(super) struct Notifying {
     pub(super) retired: bool,
     /// Whether the peer has answered anything.
     pub(super) answered: bool,
+    /// The status of its last answer, where that acknowledged nothing.
+    pub(super) refused: Option<u16>,
     /// Whether its first answer kept the connection, until the endpoint has learnt it.
     pub(super) first_kept: Option<bool>,
     /// When it last had something under way or began.
@@ -115,6 +117,7 @@ impl Notifying {
             closes: false,
             retired: false,
             answered: false,
+            refused: None,
             first_kept: None,
             used_ms: now_ms,
         }
@@ -147,6 +150,7 @@ impl Notifying {
                     self.used_ms = now.steady_ms;
                     let acknowledged = (200..300).contains(&response.status)
                         && says_done(&response.body, &subject);
+                    self.refused = (!acknowledged).then_some(response.status);
                     let result = if acknowledged {
                         NotificationResult::Acknowledged
                     } else if response.status == GONE {

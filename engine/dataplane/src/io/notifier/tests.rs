@@ -3,6 +3,7 @@ use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::{Credential, Registry};
 use crate::io::driver::DriverKind;
+use crate::io::limits::TROUBLE_TOLD_EVERY_MS;
 use crate::io::shard_status::ShardStatus;
 use crate::journal::{JournalConfig, SegmentFactory};
 use crate::network::line_states::{Line, LineStates};
@@ -161,6 +162,27 @@ fn an_endpoint_that_stays_as_it_is_goes_on_resting_when_another_one_changes() {
     assert_eq!((rests(1), rests(2)), (true, false));
     let is_troubled = |key| notifier.endpoints[&key].trouble.is_some();
     assert_eq!((is_troubled(1), is_troubled(2)), (true, false), "of another URL it is not true");
+}
+
+#[test]
+fn what_a_server_does_not_take_has_its_cause_and_a_line_a_minute() {
+    let mut notifier = Notifier::new(4, Budget::new());
+    notifier.set_plans(&[plan(1, "http://192.0.2.1/", "192.0.2.1:80")]);
+    let begun = now();
+    let later = |ms: u64| Now { steady_ms: begun.steady_ms + ms, ..begun };
+    let endpoint = notifier.endpoints.get_mut(&1).expect("an endpoint");
+    endpoint.has_answered(Some(401), begun);
+    assert!(endpoint.is_told && endpoint.trouble.as_deref() == Some("192.0.2.1 answers 401"));
+    endpoint.has_answered(None, later(1));
+    assert_eq!((endpoint.trouble.as_deref(), endpoint.is_told), (None, false));
+    // A server that takes every other one fills no log.
+    endpoint.has_answered(Some(200), later(2));
+    assert!(endpoint.trouble.as_deref().is_some_and(|why| why.contains("without the body")));
+    assert!(!endpoint.is_told);
+    endpoint.has_answered(Some(200), later(TROUBLE_TOLD_EVERY_MS));
+    assert!(endpoint.is_told, "what lasts is told");
+    let client = Xpid::from_value(1).expect("an XPID");
+    assert!(notifier.trouble_of(client).is_some_and(|why| why.contains("answers 200")));
 }
 
 #[test]
