@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn the_manifest_of_the_examples_lacks_nothing() {
+        let (text, complaints) = outcome(include_str!("../../../examples/manifest.json"), false);
+        assert_eq!(complaints, Vec::<String>::new());
+        assert!(!text.contains("without"), "{text}");
+    }
+
+    #[test]
     fn what_is_wrong_is_complained_of_with_its_place() {
         let long = format!(r#"{{"variants":{{"ja":"{}"}}}}"#, "避難".repeat(120));
         let (_, complaints) = outcome(&manifest(&long), false);

@@ -330,6 +330,19 @@ mod tests {
     }
 
     #[test]
+    fn the_warning_of_the_examples_is_an_alert_to_a_known_area() {
+        let warning = include_str!("../../../examples/warning.xml");
+        let (printed, complaints) = outcome(warning.as_bytes(), false);
+        assert_eq!(complaints, Vec::<String>::new());
+        let text = &printed[0];
+        for line in ["class        03", "JIS X 0402 13101 (千代田区)", "高台へ避難してください"]
+        {
+            assert!(text.contains(line), "{line:?} in {text}");
+        }
+        assert!(!text.contains("waits"), "{text}");
+    }
+
+    #[test]
     fn a_draft_is_printed_with_what_it_waits_for_and_what_was_odd() {
         let (printed, complaints) = outcome(ALERT.as_bytes(), false);
         assert_eq!(complaints, Vec::<String>::new());

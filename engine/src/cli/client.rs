@@ -114,7 +114,8 @@ struct Fields {
     /// Ask for no token
     #[arg(long)]
     no_token: bool,
-    /// Network that pushes may come from, such as 192.0.2.0/24; may be repeated
+    /// Network that pushes may come from, such as 192.0.2.0/24, in place of those before; may be
+    /// repeated
     #[arg(long = "network", value_name = "CIDR", conflicts_with = "any_network")]
     networks: Option<Vec<String>>,
     /// Let pushes come from anywhere

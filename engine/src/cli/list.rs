@@ -379,6 +379,14 @@ mod tests {
     }
 
     #[test]
+    fn the_recipients_of_the_examples_are_all_taken() {
+        let file = include_str!("../../../examples/recipients.csv");
+        let (text, complaints) = outcome(file.as_bytes(), false);
+        assert_eq!(complaints, Vec::<String>::new());
+        assert!(text.contains("area 13101") && text.contains("language zh-Hans"), "{text}");
+    }
+
+    #[test]
     fn what_cannot_be_used_as_it_is_is_complained_of() {
         let (text, complaints) = outcome(format!("msn\n{}", "x\n".repeat(11)).as_bytes(), false);
         assert!(text.contains("no_number") && complaints[0].contains("11 of 11 lines are refused"));

@@ -29,7 +29,7 @@ pub(super) struct AddCommand {
     /// Whose it is: what the audit names
     name: String,
     /// What it lets do: read (figures), numbers (msns too), billing, author, approver, operator
-    /// (pause, stop, replay), admin (everything); may be repeated
+    /// (pause, stop, replay), source (warnings), admin (everything); may be repeated
     #[arg(long = "role", value_name = "ROLE", required = true)]
     roles: Vec<String>,
     /// XPID that it is bound to; may be repeated [default: all]

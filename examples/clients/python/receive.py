@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Receives Hayauma's notifications, checks who sent them, and acknowledges them.
+"""Receives Hayauma's notifications and events, checks who sent them, and acknowledges them.
 
     HAYAUMA_NOTIFY_SECRET='a long secret' python3 receive.py --port 9000
 
 Register its URL with the same secret:
 
     hayauma client set 00100000001 --notify-url http://HOST:9000/notify --notify-secret-file secret
+
+With --cert and --key it speaks https. The URL gets the events of broadcasts too, as JSON.
 
 Nothing but the standard library. A notification without a good signature is answered 401, and one
 that is older than five minutes too: somebody may have kept it to send it again.
@@ -14,8 +16,10 @@ that is older than five minutes too: somebody may have kept it to send it again.
 import argparse
 import hashlib
 import hmac
+import json
 import os
 import re
+import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +52,11 @@ class Receiver(BaseHTTPRequestHandler):
         if not is_signed(header, body, self.server.secret, time.time()):
             print("refused", flush=True)
             return self.answer(401, "")
+        if self.headers.get("X-Hayauma-Event"):
+            # What happens with a broadcast: any 2xx takes it.
+            event = json.loads(body)
+            print(event["event"], event["reqid"], event["state"], flush=True)
+            return self.answer(200, "")
         fields = dict(re.findall(r"<(\w+)>([^<]*)</\1>", body.decode()))
         # The same ntfid may come again: do what it asks for once.
         print(fields["ntfid"], fields["reqid"], fields["code"], flush=True)
@@ -68,12 +77,18 @@ class Receiver(BaseHTTPRequestHandler):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--port", type=int, default=9000, help="0: any free port")
-    port = arguments.parse_args().port
+    arguments.add_argument("--cert", help="certificate in PEM: https, with TLS 1.3")
+    arguments.add_argument("--key", help="its key in PEM")
+    wanted = arguments.parse_args()
     secret = os.environ.get("HAYAUMA_NOTIFY_SECRET")
     if not secret:
         sys.exit("put the notification secret into the variable HAYAUMA_NOTIFY_SECRET")
-    server = ThreadingHTTPServer(("127.0.0.1", port), Receiver)
+    server = ThreadingHTTPServer(("127.0.0.1", wanted.port), Receiver)
     server.secret = secret
+    if wanted.cert:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(wanted.cert, wanted.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     print("listening on port", server.server_port, flush=True)
     server.serve_forever()
 

@@ -1,6 +1,7 @@
 //! Notifications are signed, so that a push client knows who sent them.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tests::push::{Body, XPID};
@@ -8,6 +9,7 @@ use tests::recorder::Recorder;
 use tests::site::Site;
 use tests::skips::skip;
 use tests::wait;
+use wire::push::sign::{Secret, write_signature};
 
 const MSN: &str = "09012345678";
 const SECRET: &str = "a-secret-of-the-tests";
@@ -25,6 +27,11 @@ fn set_secrets(site: &Site, secrets: &str) {
     let path = site.path("secrets");
     std::fs::write(&path, secrets).expect("a writable directory");
     site.must(&["client", "set", XPID, "--notify-secret-file", &path.display().to_string()]);
+}
+
+fn unix_s() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
 }
 
 /// The engine itself, led to a receiver of somebody's choice, gives no order anywhere.
@@ -54,8 +61,7 @@ fn a_notification_carries_a_signature_for_each_secret_and_none_where_there_is_no
     };
     let two = signature("two").expect("a signature");
     let fields: Vec<&str> = two.split(',').collect();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.unwrap_or_default().as_secs();
+    let now = unix_s();
     let time: u64 = fields[0].strip_prefix("t=").expect(&two).parse().expect(&two);
     assert!(now.abs_diff(time) < 60 && fields.len() == 3, "{two}");
     for field in &fields[1..] {
@@ -132,6 +138,24 @@ impl Drop for Receiver {
     }
 }
 
+/// Posts an event of a broadcast as the engine does; the answer.
+fn posted(port: &str, event: &str) -> String {
+    let secrets = [Secret::new(SECRET).expect("long enough")];
+    let mut request = format!(
+        "POST / HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: {}\r\n\
+         X-Hayauma-Event: broadcast\r\n",
+        event.len()
+    )
+    .into_bytes();
+    write_signature(&mut request, &secrets, unix_s(), event.as_bytes());
+    request.extend_from_slice(format!("\r\n{event}").as_bytes());
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("a receiver");
+    stream.write_all(&request).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
 #[test]
 fn the_example_receiver_takes_what_is_signed_and_refuses_the_rest() {
     let Some(mut receiver) = Receiver::start(SECRET) else { return };
@@ -150,6 +174,10 @@ fn the_example_receiver_takes_what_is_signed_and_refuses_the_rest() {
     set_secrets(&site, "another-secret-than-its");
     push("forged");
     assert_eq!(receiver.line(), "refused");
+    let event = r#"{"event":"start","reqid":"flood-1","state":"running"}"#;
+    let answer = posted(&port, event);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(receiver.line(), "start flood-1 running");
     wait::until_true("a failed notification", || admin.figure("notifications_failed") > 0);
     engine.stop();
 }

@@ -6,7 +6,7 @@
 use super::{Place, RouteCarrier, RouteDocument, Where, carry_out, documents};
 use crate::cli::CliError;
 use crate::cli::secret::named_secret;
-use crate::control::carrier_orders::CarrierOrder;
+use crate::control::carrier_orders::{CarrierDocument, CarrierOrder};
 use crate::control::carriers::CarrierChange;
 use clap::Args;
 use serde::Deserialize;
@@ -56,7 +56,8 @@ struct Ids {
 impl ImportCommand {
     pub(super) fn run(self) -> Result<String, CliError> {
         let imported = read(&self.file)?;
-        let known = documents(&self.place).map(|all| all.carriers).unwrap_or_default();
+        let before = documents(&self.place);
+        let known = before.as_ref().map(|all| all.carriers.as_slice()).unwrap_or_default();
         let mut orders = Vec::new();
         for table in imported.carrier {
             let (name, settings) = carrier(table, &self.file)?;
@@ -73,12 +74,39 @@ impl ImportCommand {
                 RouteDocument { prefix, xpid, class, carriers, failover_after_s, elsewhere };
             orders.push(CarrierOrder::RouteAdd { route });
         }
+        if let Ok(before) = &before
+            && let Some((prefix, name)) = unknown_carrier(&orders, &before.carriers)
+        {
+            let sentence = format!(
+                "the route {prefix} names the carrier {name:?}, which is neither in the file nor \
+                 there: nothing was changed; add it to the file, or with `hayauma carrier add`"
+            );
+            return Err(fault(&self.file, sentence));
+        }
         let mut text = String::new();
         for order in &orders {
             text.push_str(&carry_out(&self.place, order, Where::Anywhere)?);
         }
         Ok(text)
     }
+}
+
+/// A carrier that a route names and nobody knows, with the route's prefix.
+fn unknown_carrier<'a>(
+    orders: &'a [CarrierOrder],
+    known: &[CarrierDocument],
+) -> Option<(&'a str, &'a str)> {
+    let is_added = |wanted: &str| {
+        let mut added = orders.iter();
+        added.any(|order| matches!(order, CarrierOrder::Add { name, .. } if name == wanted))
+    };
+    let is_known = |wanted: &str| known.iter().any(|one| one.settings.name == wanted);
+    orders.iter().find_map(|order| {
+        let CarrierOrder::RouteAdd { route } = order else { return None };
+        let unknown =
+            route.carriers.iter().find(|one| !is_added(&one.name) && !is_known(&one.name));
+        unknown.map(|one| (route.prefix.as_str(), one.name.as_str()))
+    })
 }
 
 fn fault(file: &Path, what: impl std::fmt::Display) -> CliError {
@@ -137,6 +165,31 @@ fn renamed(mut table: toml::Table, named: &str, kept: &str) -> toml::Table {
 mod tests {
     use super::*;
     use crate::control::carriers::IdsSetting;
+
+    #[test]
+    fn a_route_over_a_carrier_that_nobody_knows_is_found_before_anything_is_changed() {
+        let over = |names: &[&str]| {
+            let one = |name: &&str| RouteCarrier {
+                name: (*name).to_owned(),
+                weight: None,
+                backup: false,
+            };
+            let route = RouteDocument {
+                prefix: "090".to_owned(),
+                xpid: None,
+                class: None,
+                carriers: names.iter().map(one).collect(),
+                failover_after_s: None,
+                elsewhere: false,
+            };
+            CarrierOrder::RouteAdd { route }
+        };
+        let alpha =
+            CarrierOrder::Add { name: "alpha".to_owned(), settings: CarrierChange::default() };
+        let orders = [alpha, over(&["alpha", "beta"])];
+        assert_eq!(unknown_carrier(&orders, &[]), Some(("090", "beta")));
+        assert_eq!(unknown_carrier(&[orders[0].clone(), over(&["alpha"])], &[]), None);
+    }
 
     #[test]
     fn a_carrier_of_a_file_has_the_settings_that_it_names() {

@@ -21,6 +21,12 @@ pub enum HeaderError {
          msn,area,lang"
     )]
     NoNumbers(String),
+    /// It is written in other octets than was said.
+    #[error(
+        "line 1 cannot be read as it was said that the file is written: name its charset, as \
+         --charset shift_jis for one of Excel in Japan"
+    )]
+    OtherCharset,
     /// A column stands there twice.
     #[error("line 1 names {0:?} twice: which of the columns counts cannot be told")]
     Twice(String),
@@ -48,6 +54,9 @@ impl Columns {
         };
         let separator = SEPARATORS.into_iter().find(has_numbers).ok_or_else(|| {
             const SHOWN_CHARACTERS_MAX: usize = 60;
+            if header.contains(char::REPLACEMENT_CHARACTER) {
+                return HeaderError::OtherCharset;
+            }
             HeaderError::NoNumbers(header.chars().take(SHOWN_CHARACTERS_MAX).collect())
         })?;
         let names: Vec<&str> = fields(header, separator).collect();

@@ -207,6 +207,15 @@ fn a_file_without_a_header_is_no_list() {
 }
 
 #[test]
+fn a_header_in_another_charset_says_so() {
+    // 電話番号,市区町村コード in Shift_JIS.
+    let header = b"\x93d\x98\x62\x94\xd4\x8d\x86,\x8e\x73\x8b\xe6\x92\xac\x91\xba\x83R\x81[\x83h\n\
+        07000000001,20422\n";
+    let error = import(header, 3, &ReaderOptions::default()).expect_err("no list");
+    assert!(error.to_string().contains("--charset shift_jis"), "{error}");
+}
+
+#[test]
 fn objects_of_json_are_rows_too() {
     let options = ReaderOptions { parameters: vec!["shelter".to_owned()], ..Default::default() };
     let text = "{\"msn\":\"070-0000-0001\",\"area\":\"20422\",\"lang\":\"ja\",\
