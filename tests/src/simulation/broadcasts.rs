@@ -261,9 +261,9 @@ impl Plan {
             class: self.class,
             kind: Kind::Text,
             sender: xpid_of(self.client).to_string(),
-            started_ms,
+            started_ms: WallMs::new(started_ms),
             hold_ms: self.hold_ms,
-            deadline_ms: started_ms + self.lifetime_ms,
+            deadline_ms: WallMs::new(started_ms + self.lifetime_ms),
             alertseq: self.alertseq,
             on_doubt: self.on_doubt,
             pace: RunningPace {
@@ -499,9 +499,9 @@ impl Simulation {
                 };
                 let terms = &running.terms;
                 // What lies ahead counts as now.
-                let started = self.pace.center(WallMs::new(terms.started_ms));
+                let started = self.pace.center(terms.started_ms);
                 let begins = started.min(self.center_ms()) + terms.hold_ms;
-                let ends = self.pace.center(WallMs::new(terms.deadline_ms));
+                let ends = self.pace.center(terms.deadline_ms);
                 if let Some(known) = self.rows.cast(cast) {
                     known.told(at, begins, ends);
                 }

@@ -12,6 +12,7 @@ use super::control_sms::ControlSms;
 use super::outcomes::Outcome;
 use super::recipients::Recipients;
 use super::slice::OnDoubt;
+use wire::terms::time::WallMs;
 
 /// What stands in place of a destination, which no SMS-DELIVER has.
 const NO_DESTINATION: &[u8] = b"0";
@@ -83,8 +84,8 @@ pub struct RunningPace {
     pub weight: u16,
     /// Percent of the network's room that rows may take for it to begin some.
     pub share_max: u8,
-    /// No attempt from then on, Unix milliseconds, in place of what was so at the start.
-    pub deadline_ms: Option<u64>,
+    /// No attempt from then on, in place of what was so at the start.
+    pub deadline_ms: Option<WallMs>,
 }
 
 /// The rows of another broadcast that a leg is for, by what becomes of them: that is looked at when
@@ -123,12 +124,12 @@ pub struct RunningTerms {
     pub kind: Kind,
     /// Who phones show as its sender.
     pub sender: String,
-    /// When it was started, Unix milliseconds.
-    pub started_ms: u64,
+    /// When it was started.
+    pub started_ms: WallMs,
     /// Between that and the first attempt, in milliseconds.
     pub hold_ms: u64,
-    /// No attempt from then on, Unix milliseconds.
-    pub deadline_ms: u64,
+    /// No attempt from then on.
+    pub deadline_ms: WallMs,
     /// Its place in its chain.
     pub alertseq: u8,
     /// What becomes of rows that a crash leaves in doubt.
@@ -175,7 +176,7 @@ impl RunningBroadcast {
     /// A broadcast with these texts; `None` where one cannot be encoded, which a check has made
     /// sure of.
     pub fn new(terms: RunningTerms, recipients: Recipients, texts: &[String]) -> Option<Self> {
-        let at = calendar::jst(terms.started_ms);
+        let at = calendar::jst(terms.started_ms.ms());
         let scts = relay::scts_jst(at.year, at.month, at.day, at.hour, at.minute, at.second);
         let originating = OriginatingAddress::parse(&terms.sender).ok()?;
         // Two that start in the same second differ.

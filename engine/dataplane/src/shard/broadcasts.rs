@@ -349,7 +349,7 @@ impl<L: Log> Shard<L> {
     /// whether there is one. Nothing of
     /// it is written down here: whoever tells of it at a start knows its pace.
     pub fn pace_broadcast(&mut self, ordinal: u32, pace: RunningPace, now_ms: WallMs) -> bool {
-        let expires = pace.deadline_ms.map(|at_ms| self.pace.center(WallMs::new(at_ms)));
+        let expires = pace.deadline_ms.map(|at_ms| self.pace.center(at_ms));
         let Some(part) = self.broadcasts.find_mut(ordinal) else { return false };
         if let Some(expires) = expires.filter(|expires| *expires != part.expires) {
             part.expires = expires;
@@ -442,14 +442,15 @@ impl<L: Log> Shard<L> {
             mutation: self.broadcasts.mutation,
         };
         // A time that lies ahead, because the clock was set back, counts as now.
-        let started = self.pace.center(WallMs::new(terms.started_ms)).min(self.pace.center(now_ms));
-        let newest_ms = untold.as_ref().map_or(0, |notes| notes.newest_ms).max(terms.started_ms);
+        let started = self.pace.center(terms.started_ms).min(self.pace.center(now_ms));
+        let newest_ms = untold.as_ref().map_or(WallMs::ZERO, |notes| notes.newest_ms);
+        let newest_ms = newest_ms.max(terms.started_ms);
         let seconds_at = |center: CenterMs, started: CenterMs| {
             (center.since(started) / 1_000).min(u64::from(u32::MAX)) as u32
         };
-        let seconds = if newest_ms > now_ms.ms() {
+        let seconds = if newest_ms > now_ms {
             // The clock was set back: nobody knows how long ago that was.
-            let center = |ms| self.pace.center(WallMs::new(ms));
+            let center = |at_ms| self.pace.center(at_ms);
             let newest = seconds_at(center(newest_ms), center(terms.started_ms));
             untold.as_ref().map_or(newest, |notes| notes.may_have_begun_by(newest))
         } else {
@@ -468,7 +469,7 @@ impl<L: Log> Shard<L> {
             runs,
             slice,
             started,
-            expires: self.pace.center(WallMs::new(terms.deadline_ms)),
+            expires: self.pace.center(terms.deadline_ms),
             bucket,
             areas,
             tokens: 0,

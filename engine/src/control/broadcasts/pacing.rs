@@ -29,7 +29,7 @@ impl BroadcastDocument {
         let (per_second, weight) = set.unwrap_or((asked.per_second, asked.weight));
         let (per_area, ramp_seconds) = (asked.per_area, asked.ramp_seconds);
         let share_max = asked.share_max;
-        let deadline_ms = self.pace.as_ref().and_then(|set| set.deadline_ms).map(WallMs::ms);
+        let deadline_ms = self.pace.as_ref().and_then(|set| set.deadline_ms);
         RunningPace { per_second, per_area, ramp_seconds, weight, share_max, deadline_ms }
     }
 
@@ -76,7 +76,7 @@ impl BroadcastDesk {
             let now = document.pace_now();
             let deadline_ms = match &wanted.deadline {
                 Some(deadline) => Some(other_deadline(document, deadline, may_postpone)?),
-                None => document.pace.as_ref().and_then(|set| set.deadline_ms),
+                None => now.deadline_ms,
             };
             let set = PaceSet {
                 per_second: wanted.per_second.unwrap_or(now.per_second),
@@ -217,7 +217,7 @@ mod tests {
         let told = |bench: &Bench| {
             let shards = bench.engine.broadcasts.shards.lock().expect("no panic");
             let minutes = |deadline_ms: WallMs| deadline_ms.since(now_ms) / 60_000;
-            let deadline = |pace: &RunningPace| pace.deadline_ms.map(WallMs::new).map(minutes);
+            let deadline = |pace: &RunningPace| pace.deadline_ms.map(minutes);
             [0, 1].map(|shard| shards[shard].paces.get(&ordinal).and_then(deadline))
         };
         assert_eq!(set(&bench, 7_200, false).expect_err("later").code, ROLE);

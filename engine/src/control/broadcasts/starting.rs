@@ -206,8 +206,8 @@ impl BroadcastDesk {
         standing.next_ordinal = ordinal + 1;
         let start = StartDocument {
             ordinal,
-            at_ms: WallMs::new(running.terms.started_ms),
-            deadline_ms: WallMs::new(running.terms.deadline_ms),
+            at_ms: running.terms.started_ms,
+            deadline_ms: running.terms.deadline_ms,
             by: ordered.by.to_owned(),
         };
         let running = running.numbered(ordinal, &texts_of(&known)).ok_or_else(wrong_manifest)?;

@@ -169,7 +169,7 @@ impl<'a> Others<'a> {
                 let text = row.broadcast.recipients.row(row.number).text;
                 let at_ms = row.broadcast.terms.started_ms + u64::from(row.word.seconds) * 1_000;
                 row.broadcast.digest(text) == Some(digest)
-                    && (row.word.outcome.may_have_arrived() && at_ms >= since_ms.ms()
+                    && (row.word.outcome.may_have_arrived() && at_ms >= since_ms
                         || is_about_to_be_sent(core, &row, msn))
             })
         })

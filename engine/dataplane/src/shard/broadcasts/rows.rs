@@ -97,8 +97,9 @@ impl Broadcasts {
     /// Accepted record.
     pub(in crate::shard) fn started_ms(&self, position: u64) -> Option<WallMs> {
         let (ordinal, _) = row_at(position)?;
-        let started_ms = self.find(ordinal).map_or(0, |part| part.broadcast.terms.started_ms);
-        Some(WallMs::new(started_ms))
+        let started_ms =
+            self.find(ordinal).map_or(WallMs::ZERO, |part| part.broadcast.terms.started_ms);
+        Some(started_ms)
     }
 
     /// One row less waits for its first attempt.

@@ -12,6 +12,7 @@ use crate::broadcast::slice::codec::{self, RecordBooks};
 use crate::broadcast::slice::{OUTCOMES_OF_A_RECORD_MAX, Order, Plan, Slice, SliceRecord};
 use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
 use std::collections::BTreeMap;
+use wire::terms::time::WallMs;
 
 /// No attempt takes longer, from its time until a record says what came of it, in seconds.
 const ATTEMPT_SECONDS_MAX: u32 = 120;
@@ -32,7 +33,7 @@ pub(in crate::shard) struct UntoldNotes {
     /// The last record says that nothing was under way.
     rests: bool,
     /// When the latest record was written, Unix milliseconds.
-    pub(super) newest_ms: u64,
+    pub(super) newest_ms: WallMs,
     /// Where the last one lies that says so: those before it are overtaken.
     last_rest: Option<Position>,
     /// Records with outcomes that were numbered.
@@ -54,7 +55,7 @@ impl Default for UntoldNotes {
             doubts: 0,
             waves_open: 1,
             rests: false,
-            newest_ms: 0,
+            newest_ms: WallMs::ZERO,
             last_rest: None,
             records: 0,
             positions: Vec::new(),
@@ -68,7 +69,7 @@ impl UntoldNotes {
     pub(in crate::shard) fn take(&mut self, position: Position, note: &BroadcastNote<'_>) -> bool {
         let Some((record, books)) = codec::read(note.octets) else { return false };
         self.merge(&record, &books);
-        self.newest_ms = self.newest_ms.max(note.at_ms);
+        self.newest_ms = self.newest_ms.max(WallMs::new(note.at_ms));
         self.note_rest(position, &record);
         self.positions.push(position);
         true
