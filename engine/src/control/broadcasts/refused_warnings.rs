@@ -1,8 +1,8 @@
 //! Warnings that were refused: who runs the gateway sees that a source said something nobody was
 //! told, and why.
 //!
-//! Never here: what is refused. Invariants: the newest [`KEPT_MAX`] of each source, until the engine
-//! ends; none of them counts as said, so the source may send it again, corrected.
+//! Never here: what is refused. Invariants: the newest [`KEPT_MAX`] of each source, until the
+//! engine ends; none of them counts as said, so the source may send it again, corrected.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
