@@ -265,19 +265,7 @@ impl BroadcastDesk {
         let (version, changes) = match wanted.base {
             None => (whole(options, &folder, pieces, &part.file)?, None),
             Some(base) => {
-                // A change makes no usable list of one that nobody took as it is.
-                let is_refused =
-                    |known: &VersionDocument| known.version == base && known.is_refused;
-                if document.versions.iter().any(is_refused) {
-                    let sentence = format!(
-                        "too many lines of version {base} were refused: change another, or import \
-                         a whole list"
-                    );
-                    return Err(refused(TOO_MANY_REFUSED, sentence));
-                }
-                let base = File::open(self.shelf.version(&wanted.list, base)).map_err(|_| {
-                    refused(LIST_NOT_READY, format!("the list has no version {base} to change"))
-                })?;
+                let base = self.version_to_change(&document, base)?;
                 let files = (&Mapped::open(&base)?, &part.file);
                 let (version, changes) = changed(options, &folder, pieces, files)?;
                 (version, Some(changes))
@@ -322,6 +310,21 @@ impl BroadcastDesk {
         self.publish_suppression(Now::read().steady);
         let list = wanted.list;
         Ok(Imported { list, version: number, digest, is_refused, account, changes })
+    }
+
+    /// The rows of a version that a change stands on: a change makes no usable list of one that
+    /// nobody took as it is.
+    fn version_to_change(&self, list: &ListDocument, base: u32) -> Result<File, BroadcastRefusal> {
+        if list.versions.iter().any(|known| known.version == base && known.is_refused) {
+            let sentence = format!(
+                "too many lines of version {base} were refused: change another, or import a whole \
+                 list"
+            );
+            return Err(refused(TOO_MANY_REFUSED, sentence));
+        }
+        File::open(self.shelf.version(&list.list, base)).map_err(|_| {
+            refused(LIST_NOT_READY, format!("the list has no version {base} to change"))
+        })
     }
 
     /// Removes the oldest versions, but those that something stands on. Refused ones take no place
