@@ -256,6 +256,10 @@ pub(super) const BINDS_KNOWN_MAX: usize = 4096;
 pub(super) const SOURCES_WATCHED_MAX: usize = 4096;
 /// Sources that may be refused at a time.
 pub(super) const REFUSED_SOURCES: usize = 1024;
+/// Nets that are known to have failed at a time.
+pub(super) const FAILED_NETS: usize = 16_384;
+/// Sources and nets that customers have bound from, as far as they are remembered.
+pub(super) const BOUND_FROM_MAX: usize = 8192;
 /// Octets that a session of SMPP keeps unread before it reads no more: a PDU and what came with it.
 pub(super) const SMPP_INPUT_OCTETS_MAX: usize = 2 * wire::smpp::limits::PDU_OCTETS_MAX;
 /// What an answer that is outstanding counts as of what a session of SMPP has to say.

@@ -64,6 +64,7 @@ impl Customers {
         let Some(link) = self.sessions.get_mut(index) else { return };
         link.session.tracer = tracer_of(self.trace.as_ref(), index, applicant.xpid);
         link.session.admit((registered, account), applicant.kind, by, now.steady_ms);
+        self.means.doorman.iter().for_each(|doorman| doorman.note_bound(link.session.source));
         self.means.counts.binds += 1;
         let (xpid, kind) = (applicant.xpid, applicant.kind);
         tracing::info!(%xpid, ?kind, "a customer has bound");

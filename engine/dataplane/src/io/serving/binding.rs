@@ -3,19 +3,20 @@
 //!
 //! A shard asks over a bounded channel and finds the verdict in a queue of its own. A password that
 //! was right before is known by a digest under a key of this process, so a customer that binds
-//! again and again costs one check, and waits for nobody's. Of the others each source has its turn.
-//! Whoever fails five times within a minute is refused at accept
-//! for a minute: the thread writes that into a small table of atomics, which shards read.
+//! again and again costs one check, and waits for nobody's. Of the others each source has its turn,
+//! and where a session is gone its password is not checked. Whoever fails five times within a
+//! minute is refused at accept for a minute. That stands in tables of atomics beside what else is
+//! known of sources, which all threads read.
 //!
 //! **Never here:** a session. A password is kept nowhere.
 
 use crate::gateway::smpp::PasswordDigest;
 use crate::io::driver::Waker;
 use crate::io::limits::{
-    BINDS_ASKED_MAX, BINDS_FAILED_MAX, BINDS_FAILED_MS, BINDS_KNOWN_MAX, REFUSED_SOURCES,
-    SOURCES_WATCHED_MAX,
+    BINDS_ASKED_MAX, BINDS_FAILED_MAX, BINDS_FAILED_MS, BINDS_KNOWN_MAX, SOURCES_WATCHED_MAX,
 };
-use crate::io::serving::question::{Password, Question};
+use crate::io::serving::question::{Asker, Password, Question};
+use crate::io::serving::repute::{Repute, Reputes};
 use crate::io::serving::source::Source;
 use crate::io::serving::turns::Waiting;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
@@ -26,7 +27,6 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use wire::terms::time::SteadyMs;
 
@@ -44,55 +44,39 @@ enum Asked {
     Failed(IpAddr),
 }
 
-/// Sources that are refused at accept: the thread writes, shards read. A source may push another
-/// out, which then is refused at its next bind.
-struct Blocklist {
-    /// 24 bits of the source's number, and until when in 40 bits of steady milliseconds.
-    places: Vec<AtomicU64>,
-}
-
-const UNTIL_BITS: u32 = 40;
-
-impl Blocklist {
-    fn new() -> Self {
-        Self { places: (0..REFUSED_SOURCES).map(|_| AtomicU64::new(0)).collect() }
-    }
-
-    fn place(&self, source: u64) -> &AtomicU64 {
-        &self.places[source as usize % self.places.len()]
-    }
-
-    fn refuse(&self, source: u64, until_ms: SteadyMs) {
-        let until_ms = until_ms.ms() & ((1 << UNTIL_BITS) - 1);
-        self.place(source).store(source >> UNTIL_BITS << UNTIL_BITS | until_ms, Ordering::Relaxed);
-    }
-
-    fn is_refused(&self, source: u64, now_ms: SteadyMs) -> bool {
-        let known = self.place(source).load(Ordering::Relaxed);
-        let is_its = known >> UNTIL_BITS == source >> UNTIL_BITS;
-        is_its && known & ((1 << UNTIL_BITS) - 1) > now_ms.ms()
-    }
-}
-
 /// A shard's way to the thread.
 pub(in crate::io) struct Doorman {
     shard: usize,
     asks: Sender<Asked>,
     verdicts: Arc<ArrayQueue<Verdict>>,
-    gate: Arc<Blocklist>,
+    reputes: Arc<Reputes>,
 }
 
 impl Doorman {
-    /// Has a password checked; `false`: too many others wait for that.
+    /// Has a password checked, as long as what it gives back is kept; `None`: too many others wait
+    /// for that.
     pub(super) fn ask(
         &self,
         session: (u32, u32),
         source: Option<IpAddr>,
         digests: Vec<PasswordDigest>,
         password: Password,
-    ) -> bool {
-        let question = Question { shard: self.shard, session, source, digests, password };
-        self.asks.try_send(Asked::Check(question)).is_ok()
+    ) -> Option<Asker> {
+        let (asker, shard) = (Asker::new(), self.shard);
+        let question = Question { shard, session, source, digests, password, asker: asker.seen() };
+        self.asks.try_send(Asked::Check(question)).is_ok().then_some(asker)
+    }
+
+    /// Takes note of where a customer has bound from.
+    pub(super) fn note_bound(&self, source: Option<IpAddr>) {
+        if let Some(source) = source {
+            self.reputes.note_bound(Source::of(source));
+        }
+    }
+
+    /// What a source is known for at this moment.
+    pub(super) fn repute(&self, source: Source, now_ms: SteadyMs) -> Repute {
+        self.reputes.of(source, now_ms)
     }
 
     /// Takes note of a bind that was refused.
@@ -113,7 +97,7 @@ impl Doorman {
 
     /// Whether connections from here are refused at this moment.
     pub(super) fn refuses(&self, source: Source, now_ms: SteadyMs) -> bool {
-        self.gate.is_refused(source.number(), now_ms)
+        self.reputes.is_refused(source, now_ms)
     }
 }
 
@@ -129,7 +113,7 @@ pub(in crate::io) fn start(
     shard_cpus: Vec<usize>,
 ) -> std::io::Result<(Vec<Doorman>, JoinHandle<()>)> {
     let (asks, asked) = bounded(BINDS_ASKED_MAX);
-    let gate = Arc::new(Blocklist::new());
+    let reputes = Arc::new(Reputes::new());
     // Whatever waits, here and on its way here, may be one shard's, and is told between two of its
     // turns: sessions that made room for others leave their questions behind.
     let verdicts_max = 2 * BINDS_ASKED_MAX + sessions_max + 1;
@@ -139,14 +123,15 @@ pub(in crate::io) fn start(
         shard,
         asks: asks.clone(),
         verdicts: Arc::clone(&verdicts[shard]),
-        gate: Arc::clone(&gate),
+        reputes: Arc::clone(&reputes),
     };
     let doormen = (0..shards).map(doorman).collect();
-    let (gate, verdicts) = (Arc::clone(&gate), verdicts.clone());
+    let (reputes, verdicts) = (Arc::clone(&reputes), verdicts.clone());
     let thread = std::thread::Builder::new().name("binds".to_owned()).spawn(move || {
         host::cpus::leave_cpus(&shard_cpus);
         let wakers = wakers.recv().unwrap_or_default();
-        let checker = Checker { gate, known: HashSet::new(), failures: HashMap::new(), key: key() };
+        let checker =
+            Checker { reputes, known: HashSet::new(), failures: HashMap::new(), key: key() };
         let mut desk = Desk { checker, waiting: Waiting::default(), verdicts, wakers };
         while desk.work(&asked) {}
     })?;
@@ -187,7 +172,8 @@ impl Desk {
                 Ok(Asked::Failed(source)) => self.checker.note_failed(source, now()),
                 Ok(Asked::Check(question)) => match self.checker.know(&question) {
                     Some(verdict) => self.tell(question.shard, verdict),
-                    None => self.waiting.put(question),
+                    None if !question.is_asked() => {}
+                    None => self.put(question),
                 },
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return false,
@@ -198,6 +184,12 @@ impl Desk {
             self.tell(question.shard, verdict);
         }
         true
+    }
+
+    fn put(&mut self, question: Question) {
+        let source = question.source.map(Source::of);
+        let repute = source.map_or(Repute::New, |source| self.checker.reputes.of(source, now()));
+        self.waiting.put(question, repute);
     }
 
     fn tell(&self, shard: usize, verdict: Verdict) {
@@ -211,7 +203,7 @@ impl Desk {
 
 /// The thread's own part.
 struct Checker {
-    gate: Arc<Blocklist>,
+    reputes: Arc<Reputes>,
     /// Digests and passwords that go together, as far as they were asked for.
     known: HashSet<[u8; 32]>,
     /// How often binds from a source failed, and since when.
@@ -224,7 +216,7 @@ impl Checker {
     /// refused since it has connected and has no more tries than the others.
     fn know(&mut self, question: &Question) -> Option<Verdict> {
         if let Some(source) = question.source
-            && self.gate.is_refused(Source::of(source).number(), now())
+            && self.reputes.is_refused(Source::of(source), now())
         {
             self.note_failed(source, now());
             return Some(Verdict { session: question.session, by: None });
@@ -279,10 +271,12 @@ impl Checker {
         if self.failures.len() >= SOURCES_WATCHED_MAX {
             self.failures.retain(|_, (_, since_ms)| !is_over(*since_ms));
         }
-        let number = Source::of(source).number();
+        let from = Source::of(source);
+        self.reputes.note_failed(from, now_ms);
+        let number = from.number();
         if self.failures.len() >= SOURCES_WATCHED_MAX && !self.failures.contains_key(&number) {
             // A flood from everywhere: each has failed within a minute, and is refused for one.
-            self.gate.refuse(number, now_ms + BINDS_FAILED_MS);
+            self.reputes.refuse(from, now_ms + BINDS_FAILED_MS);
             return;
         }
         let (count, since_ms) = self.failures.entry(number).or_insert((0, now_ms));
@@ -292,7 +286,7 @@ impl Checker {
         *count += 1;
         if *count >= BINDS_FAILED_MAX {
             self.failures.remove(&number);
-            self.gate.refuse(number, now_ms + BINDS_FAILED_MS);
+            self.reputes.refuse(from, now_ms + BINDS_FAILED_MS);
             tracing::warn!(%source, "binds fail again and again: refused for a minute");
         }
     }
@@ -304,7 +298,7 @@ mod tests {
 
     fn checker() -> Checker {
         Checker {
-            gate: Arc::new(Blocklist::new()),
+            reputes: Arc::new(Reputes::new()),
             known: HashSet::new(),
             failures: HashMap::new(),
             key: [7; 16],
@@ -315,15 +309,15 @@ mod tests {
         IpAddr::from([192, 0, 2, last])
     }
 
-    fn number_of(last: u8) -> u64 {
-        Source::of(source(last)).number()
+    fn from(last: u8) -> Source {
+        Source::of(source(last))
     }
 
     #[test]
     fn the_fifth_failure_within_a_minute_closes_the_door_for_a_minute() {
         let mut checker = checker();
         let at = |ms: u64| SteadyMs::new(1_000_000 + ms);
-        let is_refused = |checker: &Checker, ms: u64| checker.gate.is_refused(number_of(1), at(ms));
+        let is_refused = |checker: &Checker, ms: u64| checker.reputes.is_refused(from(1), at(ms));
         (0..4).for_each(|step| checker.note_failed(source(1), at(step)));
         assert!(!is_refused(&checker, 4));
         // The minute is over: it is counted anew.
@@ -332,7 +326,7 @@ mod tests {
         (1..5).for_each(|step| checker.note_failed(source(1), at(60_000 + step)));
         assert!(is_refused(&checker, 60_005) && is_refused(&checker, 120_003));
         assert!(!is_refused(&checker, 120_004));
-        assert!(!checker.gate.is_refused(number_of(2), at(60_005)), "another source");
+        assert!(!checker.reputes.is_refused(from(2), at(60_005)), "another source");
     }
 
     #[test]
@@ -349,15 +343,17 @@ mod tests {
         let digest = PasswordDigest::make("secret08", [1; 16]).expect("legal");
         let mut checker = checker();
         assert!(checker.is_of(&digest, b"secret08"));
+        let asker = Asker::new();
         let question = |session: u32, source: IpAddr, password: &[u8]| {
             let password = Password::new(password).expect("short enough");
             let (digests, source) = (vec![digest.clone()], Some(source));
-            Question { shard: 0, session: (session, 0), source, digests, password }
+            let (session, asker) = ((session, 0), asker.seen());
+            Question { shard: 0, session, source, digests, password, asker }
         };
         let mut waiting = Waiting::default();
         for number in 0..BINDS_ASKED_MAX as u32 {
             let stranger = IpAddr::from([0x2001, 0xdb8, 0, number as u16, 0, 0, 0, 1]);
-            waiting.put(question(number, stranger, b"guess"));
+            waiting.put(question(number, stranger, b"guess"), Repute::New);
         }
         let verdicts = vec![Arc::new(ArrayQueue::new(16))];
         let mut desk = Desk { checker, waiting, verdicts, wakers: Vec::new() };
@@ -366,6 +362,11 @@ mod tests {
         assert!(desk.work(&asked));
         let verdict = desk.verdicts[0].pop().expect("a verdict");
         assert_eq!((verdict.session.0, verdict.by.is_some()), (9_000, true));
+        // A stop waits for none of their checks.
+        drop(asks);
+        let told = desk.verdicts[0].len();
+        assert!(!desk.work(&asked) && desk.waiting.len() > 1_000);
+        assert_eq!(desk.verdicts[0].len(), told);
     }
 
     #[test]
@@ -376,10 +377,12 @@ mod tests {
         let verdicts = vec![Arc::new(ArrayQueue::new(16))];
         let mut desk = Desk { checker, waiting: Waiting::default(), verdicts, wakers: Vec::new() };
         let (asks, asked) = bounded(16);
+        let asker = Asker::new();
         let ask = |session: u32, last: u8, password: &[u8]| {
             let password = Password::new(password).expect("short enough");
             let (digests, source) = (vec![digest.clone()], Some(source(last)));
-            let question = Question { shard: 0, session: (session, 0), source, digests, password };
+            let (session, asker) = ((session, 0), asker.seen());
+            let question = Question { shard: 0, session, source, digests, password, asker };
             asks.send(Asked::Check(question)).expect("room");
         };
         (0..6).for_each(|session| ask(session, 1, b"guess"));
@@ -394,7 +397,7 @@ mod tests {
         (1..6).for_each(|_| assert!(desk.work(&asked)));
         assert!((1..6).all(|session| said(&desk) == Some((session, false))));
         // Five failed: the sixth had no check any more.
-        assert!(desk.checker.gate.is_refused(number_of(1), now()));
+        assert!(desk.checker.reputes.is_refused(from(1), now()));
         drop(asks);
         assert!(!desk.work(&asked));
     }

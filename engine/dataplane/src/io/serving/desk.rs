@@ -12,7 +12,7 @@ use crate::io::portions::Portion;
 use crate::io::serving::Counts;
 use crate::io::serving::binding::Doorman;
 use crate::io::serving::placed::{Applicant, PlacedAnswer, Settled};
-use crate::io::serving::question::Password;
+use crate::io::serving::question::{Asker, Password};
 use crate::io::serving::reqids::Reqids;
 use crate::io::serving::rights::{Proved, may_bind};
 use crate::io::waits::Moment;
@@ -28,6 +28,9 @@ use wire::terms::code::Code;
 use wire::terms::ids::{Class, Reqid, Xpid};
 use wire::terms::ownership::shard_of;
 use wire::terms::time::SteadyMs;
+
+/// Who wants to bind, and what its question is kept by.
+pub(super) type Asking = (Applicant, Asker);
 
 /// A bind that is refused a while from now.
 pub(super) struct Refusal {
@@ -116,7 +119,7 @@ impl CustomerDesk<'_> {
 
     /// Looks who wants to bind and whether it may, and only then has the password checked; `None`:
     /// it will be refused.
-    pub(super) fn ask_to_bind(&mut self, bind: &Bind<'_>, proved: Proved) -> Option<Applicant> {
+    pub(super) fn ask_to_bind(&mut self, bind: &Bind<'_>, proved: Proved) -> Option<Asking> {
         let registered = self.parts.registry().of_system_id(bind.system_id);
         let account = registered.and_then(|one| Some((one, one.registration.smpp.as_ref()?)));
         let Some(doorman) = self.means.doorman.as_ref() else {
@@ -138,11 +141,11 @@ impl CustomerDesk<'_> {
                 return None;
             }
         };
-        if !doorman.ask(self.session, proved.0, digests, password) {
+        let Some(asker) = doorman.ask(self.session, proved.0, digests, password) else {
             self.refuse(Status::SYSTEM_ERROR);
             return None;
-        }
-        Some(Applicant { xpid, kind: bind.kind, since_ms: self.now.steady_ms })
+        };
+        Some((Applicant { xpid, kind: bind.kind, since_ms: self.now.steady_ms }, asker))
     }
 
     fn refuse(&mut self, status: Status) {

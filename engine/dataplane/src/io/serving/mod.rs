@@ -7,7 +7,7 @@
 //!
 //! Never here: a decision about a push, a password. Invariants: a session has at most as many
 //! requests unanswered as its account's window; connections that have not bound have few places, of
-//! all and of one source, of which whoever has most gives one up; every bind that is refused is
+//! all and of one source, of which who has bound before keeps his; every bind that is refused is
 //! answered after the same second. A registration that names a certificate is bound to with that
 //! certificate alone.
 
@@ -19,6 +19,7 @@ mod placed;
 mod question;
 pub(super) mod receipts;
 mod reqids;
+mod repute;
 mod rights;
 mod secured;
 mod session;

@@ -2,6 +2,7 @@
 
 use crate::gateway::smpp::PasswordDigest;
 use std::net::IpAddr;
+use std::sync::{Arc, Weak};
 
 /// Octets of the longest password that a bind carries.
 const PASSWORD_OCTETS: usize = wire::smpp::limits::PASSWORD_OCTETS_MAX - 1;
@@ -26,6 +27,30 @@ impl Password {
     }
 }
 
+/// What the session that asked holds: where it is dropped, nobody waits for the verdict any more,
+/// and the password need not be checked.
+pub(super) struct Asker(Arc<()>);
+
+impl Asker {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(()))
+    }
+
+    /// What its question is told by whether it is still there.
+    pub(super) fn seen(&self) -> AskerSeen {
+        AskerSeen(Arc::downgrade(&self.0))
+    }
+}
+
+/// An [`Asker`], as its question sees it.
+pub(super) struct AskerSeen(Weak<()>);
+
+impl AskerSeen {
+    fn is_there(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
 /// A bind whose password is to be checked.
 pub(super) struct Question {
     pub(super) shard: usize,
@@ -34,4 +59,12 @@ pub(super) struct Question {
     pub(super) source: Option<IpAddr>,
     pub(super) digests: Vec<PasswordDigest>,
     pub(super) password: Password,
+    pub(super) asker: AskerSeen,
+}
+
+impl Question {
+    /// Whether somebody waits for the verdict.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asker.is_there()
+    }
 }

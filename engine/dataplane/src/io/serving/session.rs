@@ -19,6 +19,7 @@ use crate::io::served::{Ending, Leaving, Lists, ServedSession};
 use crate::io::serving::desk::CustomerDesk;
 use crate::io::serving::multi::MultiUnderWay;
 use crate::io::serving::placed::{Applicant, PlacedAnswer};
+use crate::io::serving::question::Asker;
 use answering::PendingPdu;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -68,6 +69,8 @@ pub(super) struct Serving {
     /// The certificate that the connection has proved to have.
     pub(super) certificate: Option<CertificateDigest>,
     pub(super) applicant: Option<Applicant>,
+    /// What keeps the question of the applicant's password.
+    asker: Option<Asker>,
     pub(super) member: Option<Member>,
     pending: VecDeque<PendingPdu>,
     /// Those of the pending ones that are destinations of a submit_multi, in the same order.
@@ -94,6 +97,7 @@ impl Serving {
             source,
             certificate: None,
             applicant: None,
+            asker: None,
             member: None,
             pending: VecDeque::new(),
             multis: VecDeque::new(),
@@ -144,7 +148,7 @@ impl Serving {
 
     /// Gives the seat back; who had it.
     pub(super) fn leave(&mut self) -> Option<Member> {
-        self.applicant = None;
+        (self.applicant, self.asker) = (None, None);
         let member = self.member.take()?;
         member.seats.give_back();
         Some(member)
@@ -288,7 +292,8 @@ impl Serving {
     }
 
     fn handle_bind(&mut self, bind: &Bind<'_>, desk: &mut CustomerDesk<'_>) {
-        self.applicant = desk.ask_to_bind(bind, (self.source, self.certificate));
+        let asking = desk.ask_to_bind(bind, (self.source, self.certificate));
+        (self.applicant, self.asker) = asking.unzip();
     }
 }
 
@@ -331,6 +336,8 @@ impl ServedSession for Serving {
     }
 
     fn break_off(&mut self) {
+        // Nobody is told any more whether it may bind.
+        self.asker = None;
         self.session.handle_end();
     }
 
@@ -403,6 +410,7 @@ impl Takes<CustomerDesk<'_>> for Serving {
     /// A session ends with its connection.
     fn end(&mut self, _unconsumed: &[u8], desk: &mut CustomerDesk<'_>) {
         self.leaving.peer_ends();
+        self.asker = None;
         self.session.handle_end();
         self.take_events(desk.lost());
     }

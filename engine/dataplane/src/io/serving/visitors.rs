@@ -2,7 +2,9 @@
 //! bound some make room for others.
 
 use super::Customers;
+use super::repute::Repute;
 use super::source::Source;
+use super::unbound::{Room, Seen};
 use crate::io::driver::{Driver, Owner};
 use crate::io::front::peer_of;
 use crate::io::limits::{ACCEPTED_PER_TURN_MAX, OUTSIDER_TOLD_EVERY_MS, SILENT_MS_MIN};
@@ -12,6 +14,7 @@ use crate::io::places::Door;
 use crate::io::serving::session::Serving;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use wire::terms::mix::mix;
 
 impl Customers {
     /// Takes the sockets that the acceptor has dealt to this thread.
@@ -62,13 +65,15 @@ impl Customers {
 
     fn take_visitor(&mut self, socket: OwnedFd, address: IpAddr, driver: &mut Driver, now: Now) {
         let source = Source::of(address);
-        let asks = |(index, _): (u32, u32)| {
-            self.sessions.get(index).is_some_and(|link| link.session.applicant.is_some())
-        };
-        if let Some((index, _)) = self.unbound.goes_for(source, asks) {
-            self.means.counts.turned_away += 1;
-            self.count_bound(index);
-            self.sessions.dismiss(index);
+        let room = self.unbound.room_for(source, &self.seen(now), mix(now.steady_ns));
+        match room {
+            Room::Free => {}
+            Room::Of((index, _)) => self.turn_out(index),
+            Room::None => {
+                // The socket closes as it is dropped.
+                self.means.counts.turned_away += 1;
+                return self.door.iter().for_each(Door::give_back);
+            }
         }
         let session = Serving::new(Some(address), now.steady_ms);
         let index = self.sessions.insert(socket, Owner::Customer, session);
@@ -93,14 +98,33 @@ impl Customers {
         self.door.iter().for_each(|door| door.show_silent_since(since_ms));
     }
 
-    /// Closes the connection that has waited longest for its bind, unless it came just now.
+    /// What decides who goes: what sources are known for, and whose password is looked at.
+    fn seen(&self, now: Now) -> Seen<impl Fn(Source) -> Repute, impl Fn((u32, u32)) -> bool> {
+        let (doorman, sessions) = (self.means.doorman.as_ref(), &self.sessions);
+        Seen {
+            repute: move |source| {
+                doorman.map_or(Repute::New, |doorman| doorman.repute(source, now.steady_ms))
+            },
+            asks: move |(index, _): (u32, u32)| {
+                sessions.get(index).is_some_and(|link| link.session.applicant.is_some())
+            },
+        }
+    }
+
+    fn turn_out(&mut self, index: u32) {
+        self.means.counts.turned_away += 1;
+        self.count_bound(index);
+        self.sessions.dismiss(index);
+    }
+
+    /// Closes the connection of the worst repute that has waited longest for its bind, unless it
+    /// came just now.
     fn make_room(&mut self, now: Now) {
-        if let Some(((index, _), since_ms)) = self.unbound.longest()
+        let first = self.unbound.first_to_go(&self.seen(now));
+        if let Some(((index, _), since_ms)) = first
             && now.steady_ms >= since_ms + SILENT_MS_MIN
         {
-            self.means.counts.turned_away += 1;
-            self.count_bound(index);
-            self.sessions.dismiss(index);
+            self.turn_out(index);
         }
         self.show_silent();
     }
