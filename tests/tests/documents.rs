@@ -11,6 +11,7 @@ use host::fatal::FatalReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tests::house::sources;
 use tests::push::Request;
 use tests::site::Site;
 use wire::terms::code::Code;
@@ -267,4 +268,59 @@ fn every_link_of_every_document_leads_to_a_file() {
         }
     }
     assert_eq!(links("[a](b.md#c) [d](https://e) [f](#g)"), ["b.md"]);
+}
+
+/// Modules that there are, by their paths, with what each holds.
+fn modules() -> Vec<(String, String)> {
+    let sources = sources(&["engine", "loadgen", "bench", "tests/src"]);
+    let path = |place: &str| {
+        let words = place.trim_end_matches(".rs").split('/');
+        let words = words.filter(|word| !["src", "lib", "main", "mod"].contains(word));
+        words.map(|word| format!("::{word}")).collect::<String>()
+    };
+    sources.into_iter().map(|source| (path(&source.place), source.text)).collect()
+}
+
+/// Whether a source has a function, a type or a constant of that name.
+fn has(text: &str, name: &str) -> bool {
+    ["fn", "struct", "enum", "trait", "const", "type"].iter().any(|kind| {
+        let begins = format!("{kind} {name}");
+        let mut rests = text.split(&begins).skip(1);
+        rests.any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+    })
+}
+
+/// Whether there is a module of that path, or such a name within one.
+fn is_there(modules: &[(String, String)], name: &str) -> bool {
+    // It shows the data plane's rooms as its own.
+    let name = format!("::{}", name.strip_prefix("hayauma::").unwrap_or(name));
+    let (parent, last) = name.rsplit_once("::").unwrap_or_default();
+    let within = format!("{parent}::");
+    modules.iter().any(|(path, text)| {
+        let is_within = !parent.is_empty() && format!("{path}::").contains(&within);
+        path.ends_with(&name) || is_within && has(text, last)
+    })
+}
+
+#[test]
+fn every_module_that_a_document_names_is_there() {
+    let (modules, mut found, mut named) = (modules(), Vec::new(), 0);
+    documents(&root(), &mut found);
+    // What is over is told by its name of that time.
+    found.retain(|path| !path.ends_with("CHANGELOG.md"));
+    let is_path = |name: &&str| {
+        let is_word = |one: char| one.is_alphanumeric() || "_:".contains(one);
+        name.contains("::") && name.starts_with(char::is_lowercase) && name.chars().all(is_word)
+    };
+    for path in found {
+        let text = fs::read_to_string(&path).expect("readable");
+        for name in text.split('`').skip(1).step_by(2).filter(is_path) {
+            assert!(is_there(&modules, name), "{} names {name}", path.display());
+            named += 1;
+        }
+    }
+    assert!(named > 50, "names are found: {named}");
+    for gone in ["io::rt", "gateway::mixing", "loadgen::ring"] {
+        assert!(!is_there(&modules, gone), "{gone}");
+    }
 }
