@@ -39,6 +39,9 @@
 //! assert!(segments(&"a".repeat(1531)).is_err()); // ten segments are the most
 //! ```
 
+// What both programs share says of each public item what it takes and gives.
+#![warn(missing_docs)]
+
 pub mod cap;
 pub mod http;
 pub mod json;
