@@ -16,7 +16,7 @@ use crate::io::driver::{DriverKind, DriverRefusal};
 use crate::start::config::Config;
 use crate::start::driver;
 use crate::start::driver::Choice;
-use crate::start::origin::{self, Origin};
+use crate::start::origin::{self, Birthplace};
 use host::address::{Address, ListenError, listen_on};
 use host::fatal::{Fatal, FatalReason};
 use std::io::ErrorKind;
@@ -110,7 +110,7 @@ pub fn check_for_start(config: &Config) -> Vec<Finding> {
 
 /// Whether the directory is a copy: nothing would be sent from it.
 fn check_origin(config: &Config) -> Option<Finding> {
-    let Ok(Origin::Elsewhere(why)) = origin::look(&config.data_dir) else { return None };
+    let Ok(Birthplace::Elsewhere(why)) = origin::look(&config.data_dir) else { return None };
     let remedy = "start it with --take-over once the original is stopped for good";
     Some(Finding::warning("data directory", format!("{why}: `serve` only looks on at it"), remedy))
 }

@@ -32,10 +32,10 @@ fn here(data_dir: &Path) -> io::Result<String> {
 
 /// What a data directory says of where it was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Origin {
+pub enum Birthplace {
     /// Here.
     Here,
-    /// Nothing: it is new, or of a program that noted nothing, or a power cut left it so. A copy has
+    /// Nothing: it is new, of a program that noted nothing, or a power cut left it so. A copy has
     /// what the original said.
     Unsaid,
     /// Not here, in these words.
@@ -46,20 +46,20 @@ pub enum Origin {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn look(data_dir: &Path) -> io::Result<Origin> {
+pub fn look(data_dir: &Path) -> io::Result<Birthplace> {
     let here = here(data_dir)?;
     let told = match fs::read_to_string(data_dir.join(ORIGIN_FILE)) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         told => told?,
     };
     Ok(match told {
-        told if told.is_empty() => Origin::Unsaid,
-        told if told == here => Origin::Here,
-        told if told == BACKUP => Origin::Elsewhere("it is a backup"),
+        told if told.is_empty() => Birthplace::Unsaid,
+        told if told == here => Birthplace::Here,
+        told if told == BACKUP => Birthplace::Elsewhere("it is a backup"),
         told if told.lines().next() != here.lines().next() => {
-            Origin::Elsewhere("it was copied from another machine")
+            Birthplace::Elsewhere("it was copied from another machine")
         }
-        _ => Origin::Elsewhere("it is a copy of another directory"),
+        _ => Birthplace::Elsewhere("it is a copy of another directory"),
     })
 }
 
@@ -99,21 +99,21 @@ mod tests {
             fs::create_dir(path).expect("made");
         }
         let told = |path: &Path| look(path).expect("readable");
-        assert_eq!(told(&original), Origin::Unsaid);
+        assert_eq!(told(&original), Birthplace::Unsaid);
         note_here(&original).expect("written");
-        assert_eq!(told(&original), Origin::Here);
+        assert_eq!(told(&original), Birthplace::Here);
         fs::copy(original.join(ORIGIN_FILE), copy.join(ORIGIN_FILE)).expect("copied");
-        let elsewhere = Origin::Elsewhere("it is a copy of another directory");
+        let elsewhere = Birthplace::Elsewhere("it is a copy of another directory");
         assert_eq!([told(&copy), told(&copy)], [elsewhere; 2], "until somebody says so");
         note_here(&copy).expect("written");
-        assert_eq!(told(&copy), Origin::Here);
+        assert_eq!(told(&copy), Birthplace::Here);
         fs::write(copy.join(ORIGIN_FILE), "").expect("written");
-        assert_eq!(told(&copy), Origin::Unsaid, "a power cut is no copy");
+        assert_eq!(told(&copy), Birthplace::Unsaid, "a power cut is no copy");
         mark_backup(&copy).expect("written");
-        assert_eq!(told(&copy), Origin::Elsewhere("it is a backup"));
+        assert_eq!(told(&copy), Birthplace::Elsewhere("it is a backup"));
         let other = "machine 0000000000000000\ndirectory 1\n";
         fs::write(original.join(ORIGIN_FILE), other).expect("written");
-        let elsewhere = Origin::Elsewhere("it was copied from another machine");
+        let elsewhere = Birthplace::Elsewhere("it was copied from another machine");
         assert_eq!(told(&original), elsewhere);
     }
 }

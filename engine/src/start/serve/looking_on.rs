@@ -5,7 +5,7 @@
 //! the directory was made: what was accepted is served all the same.
 
 use crate::start::config::Config;
-use crate::start::origin::{self, Origin};
+use crate::start::origin::{self, Birthplace};
 use host::fatal::{Fatal, FatalReason};
 
 /// What is said of such an engine first, in place of what it would take.
@@ -23,7 +23,7 @@ pub(super) fn looks_on(config: &Config) -> Result<bool, Fatal> {
         Fatal::new(FatalReason::DataDirUnusable, cause)
     })?;
     match origin {
-        Origin::Elsewhere(why) if !config.take_over => {
+        Birthplace::Elsewhere(why) if !config.take_over => {
             tracing::warn!(
                 %directory,
                 why,
@@ -33,8 +33,8 @@ pub(super) fn looks_on(config: &Config) -> Result<bool, Fatal> {
             );
             return Ok(true);
         }
-        Origin::Unsaid => note_here(config),
-        Origin::Here | Origin::Elsewhere(_) => {}
+        Birthplace::Unsaid => note_here(config),
+        Birthplace::Here | Birthplace::Elsewhere(_) => {}
     }
     if config.paused {
         tracing::warn!(%directory, "LOOKING ON, as --paused says: nothing is taken or begins");
