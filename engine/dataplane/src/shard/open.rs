@@ -82,12 +82,11 @@ impl<L: Log> Shard<L> {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_on(
-        ground: Ground<L>,
+        Ground { directory, storage, mut billing, reference_seed, mutation }: Ground<L>,
         config: &ShardConfig,
         registry: Arc<Registry>,
         now_ms: WallMs,
     ) -> Result<(Self, ShardReport), OpenError> {
-        let Ground { directory, storage, mut billing, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
         let recovery = begin_recovery(config, mutation, pace.center(now_ms));
         let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);

@@ -4,7 +4,9 @@
 
 use super::endings::{identity, notice};
 use crate::journal::numbering::is_copied;
-use crate::journal::{Accepted, AlertCancel, ArchivedEnded, Handed, Held, Position, Record};
+use crate::journal::{
+    Accepted, AlertCancel, ArchivedEnded, ArchivedProgress, Handed, Held, Position, Record,
+};
 use crate::network::routes::Routes;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
@@ -35,16 +37,7 @@ pub(crate) fn replay(
         }
         Record::Progress(progress) => {
             let push_id = progress.push_id.to_native();
-            recovery.restore_progress(
-                push_id,
-                RecoveredProgress {
-                    delivered_mask: progress.delivered_mask.to_native(),
-                    attempts: progress.attempts.to_native(),
-                    in_doubt: progress.in_doubt,
-                    begun: progress.has_begun(),
-                    for_good: progress.has_begun_for_good(),
-                },
-            );
+            recovery.restore_progress(push_id, progress_of(progress));
             if progress.was_taken_back() {
                 recovery.restore_taken_back(push_id);
             }
@@ -94,6 +87,16 @@ pub(crate) fn replay(
         Record::Broadcast(_) | Record::Opened(_) | Record::Cleaned(_) => {}
     }
     Ok(())
+}
+
+fn progress_of(progress: &ArchivedProgress) -> RecoveredProgress {
+    RecoveredProgress {
+        delivered_mask: progress.delivered_mask.to_native(),
+        attempts: progress.attempts.to_native(),
+        in_doubt: progress.in_doubt,
+        begun: progress.has_begun(),
+        for_good: progress.has_begun_for_good(),
+    }
 }
 
 /// As `replay`, where it does not matter by which route a push goes: nobody attempts it.
