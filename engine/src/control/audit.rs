@@ -78,6 +78,11 @@ impl Act {
         Self { what: what.into(), before: "null".to_owned(), after: "null".to_owned() }
     }
 
+    /// What was done, in words.
+    pub fn words(&self) -> &str {
+        &self.what
+    }
+
     /// With what stood there.
     #[must_use]
     pub fn before(self, document: &impl Serialize) -> Self {

@@ -15,6 +15,7 @@ mod schema;
 mod sources;
 mod tokens;
 
+pub use audit::LostLines;
 pub use error::StoreError;
 pub use sources::LoggedWarning;
 
@@ -49,6 +50,8 @@ pub struct Store {
     uncounted: Option<Head>,
     /// Lines of the audit that there was no room for.
     owed: VecDeque<audit::OwedLine>,
+    /// How many lines the audit lacks for good.
+    lost_lines: LostLines,
 }
 
 impl Store {
@@ -117,7 +120,15 @@ impl Store {
         connection.set_prepared_statement_cache_capacity(32);
         schema::bring_up_to_date(&mut connection, &path)?;
         let data_dir = data_dir.to_owned();
-        Ok(Self { connection, path, data_dir, audit: None, uncounted: None, owed: VecDeque::new() })
+        Ok(Self {
+            connection,
+            path,
+            data_dir,
+            audit: None,
+            uncounted: None,
+            owed: VecDeque::new(),
+            lost_lines: LostLines::default(),
+        })
     }
 
     /// The data directory.

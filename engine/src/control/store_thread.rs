@@ -45,9 +45,7 @@ impl StoreHandle {
                     job(&mut store, control.as_ref());
                 }
                 // Lines of the audit that are owed: there may be room for them by now.
-                if let Err(error) = store.settle_audit() {
-                    tracing::error!(%error, "the audit lacks lines about what has happened");
-                }
+                store.settle_at_end();
             })?;
         Ok((Self { jobs }, thread))
     }

@@ -122,7 +122,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let listeners_max = (shares.admin * BROADCAST_DOOR_SHARES) as usize;
     let (gauges, connections_max) = (desk.gauges(), shares.admin as usize);
     let keeping = Keeping { gauges, connections_max, listeners_max, ..keeping };
-    let engine: Arc<dyn Engine> = handle.clone();
+    let (engine, lost_lines): (Arc<dyn Engine>, _) = (handle.clone(), store.lost_lines());
     let routes = control::routes_of(&engine, &desk, member.is_some());
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), routes)
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
@@ -135,15 +135,28 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     doors::close(&config);
     let has_lost_names = names.as_ref().is_some_and(|(names, _)| names.are_lost());
     drop((names, billing_files, lock));
-    told_at_end(&config, has_lost_names, &handle)
+    told_at_end(&config, has_lost_names, lost_lines.count(), &handle)
 }
 
 /// All has ended: what of it was not as it should be.
-fn told_at_end(config: &Config, has_lost_names: bool, handle: &EngineHandle) -> Result<(), Fatal> {
+fn told_at_end(
+    config: &Config,
+    has_lost_names: bool,
+    lost_lines: u64,
+    handle: &EngineHandle,
+) -> Result<(), Fatal> {
     if has_lost_names {
         return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(config)));
     }
     check_books_closed(handle.unbilled())?;
+    if lost_lines > 0 {
+        let sentence = format!(
+            "the audit in {} lacks {lost_lines} lines about what was done, for which the device \
+             had no room: keep the log, which names each act and who did it",
+            config.data_dir.display()
+        );
+        return Err(Fatal::told(FatalReason::StorageFull, sentence));
+    }
     let rows = handle.rows_in_doubt();
     if rows > 0 {
         tracing::warn!(rows, "rows of broadcasts were still under way, and count as in doubt");

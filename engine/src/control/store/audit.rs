@@ -7,7 +7,12 @@
 //! count, whose act was not done.
 //!
 //! What has happened already, or was not done after all, has a line too. Where the device has no
-//! room for it, the line is owed: the next act waits until it is written.
+//! room for it, the line is owed: the next act waits until it is written. Where there is still none
+//! at the end of the process it is lost to the audit; the log has who did what, and the process
+//! does not end as one that did all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -27,6 +32,21 @@ pub(super) struct OwedLine {
     act: Act,
     /// It says what became of the last line of all.
     of_last: bool,
+}
+
+/// How many lines the audit lacks for good, for whoever asks when the store is gone.
+#[derive(Clone, Default)]
+pub struct LostLines(Arc<AtomicU64>);
+
+impl LostLines {
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 impl Store {
@@ -80,10 +100,36 @@ impl Store {
     fn note_after(&mut self, actor: &str, act: Act, of_last: bool) {
         let Err(error) = self.record(actor, &act) else { return };
         if self.owed.len() == AUDIT_LINES_OWED_MAX {
-            return tracing::error!(%error, "the audit lacks a line about what has happened");
+            return self.lose(&OwedLine { actor: actor.to_owned(), act, of_last });
         }
-        tracing::warn!(%error, "the audit lacks a line for now: no order is taken without it");
+        tracing::warn!(
+            %error, actor, act = act.words(),
+            "the audit lacks this line for now: no order is taken without it"
+        );
         self.owed.push_back(OwedLine { actor: actor.to_owned(), act, of_last });
+    }
+
+    fn lose(&self, line: &OwedLine) {
+        tracing::error!(
+            actor = line.actor,
+            act = line.act.words(),
+            "the audit lacks this line for good: keep the log, which has it"
+        );
+        self.lost_lines.add();
+    }
+
+    /// Writes what is owed, and tells which lines are lost where there is still no room. To be
+    /// called at the end.
+    pub fn settle_at_end(&mut self) {
+        let Err(error) = self.settle_audit() else { return };
+        tracing::error!(%error, lines = self.owed.len(), "the audit is not whole");
+        let lost = std::mem::take(&mut self.owed);
+        lost.iter().for_each(|line| self.lose(line));
+    }
+
+    /// What tells how many lines are lost, also when the store is gone.
+    pub fn lost_lines(&self) -> LostLines {
+        self.lost_lines.clone()
     }
 
     /// Opens the audit, and says of the last act before a crash that it was not done, if that is
@@ -378,6 +424,25 @@ mod tests {
         store.record("ada", &Act::new("pause")).expect("recorded");
         assert_eq!(acts(&store), ["contract import begins", "contract import ends", "pause"]);
         is_intact(&store);
+    }
+
+    #[test]
+    fn what_is_still_owed_at_the_end_is_counted_as_lost_and_only_that() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(place.path()).expect("a store");
+        let lost = store.lost_lines();
+        fill_device(place.path());
+        store.note("ada", Act::new("broadcast pause"));
+        make_room(place.path());
+        store.settle_at_end();
+        assert_eq!((acts(&store), lost.count()), (vec!["broadcast pause".to_owned()], 0));
+        fill_device(place.path());
+        // More than may be owed: the first one too many is lost at once.
+        (0..=AUDIT_LINES_OWED_MAX).for_each(|_| store.note("ada", Act::new("broadcast cancel")));
+        assert_eq!(lost.count(), 1);
+        store.settle_at_end();
+        drop(store);
+        assert_eq!(lost.count(), AUDIT_LINES_OWED_MAX as u64 + 1);
     }
 
     #[test]
