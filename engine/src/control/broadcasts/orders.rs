@@ -223,6 +223,11 @@ impl BroadcastDesk {
             let entry = standing.entry(broadcast)?;
             let document = &entry.document;
             match (&document.started, document.stage, order) {
+                (Some(_), Stage::Started, Order::Pause | Order::Resume)
+                    if entry.is_at_its_end() =>
+                {
+                    return Err(refused(STATE, AT_ITS_END));
+                }
                 (Some(start), Stage::Started, _) => {
                     let ordinal = start.ordinal;
                     let hold_ms = document.manifest.hold_seconds * 1_000;
@@ -392,6 +397,10 @@ fn life_of(order: Order, is_held: bool) -> WantedLife {
         Order::End(_) | Order::Chain { .. } => WantedLife::Cancelled,
     }
 }
+
+/// Said of what can only end any more.
+const AT_ITS_END: &str =
+    "the broadcast is at its end: nothing pauses it and nothing makes it go on";
 
 /// The orders that lead a shard there, from wherever it stands.
 fn orders_to(life: WantedLife) -> Vec<Order> {

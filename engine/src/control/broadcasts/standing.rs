@@ -89,6 +89,16 @@ impl Entry {
         self.untold_notes += 1;
     }
 
+    /// Whether it can only end any more: somebody or something has ended it, or all is sent.
+    pub(super) fn is_at_its_end(&self) -> bool {
+        let ordered = self.document.ordered.as_ref().map(|ordered| ordered.life);
+        let mut wanted = [self.wanted, ordered].into_iter();
+        let figures = &self.figures;
+        wanted.any(|wanted| wanted == Some(WantedLife::Cancelled))
+            || figures.iter().any(|figures| figures.life.end().is_some())
+            || !figures.is_empty() && figures.iter().all(|figures| figures.life.is_over())
+    }
+
     /// An order leads there; an end stays one.
     pub(super) fn wants(&mut self, life: WantedLife) {
         self.orders += 1;

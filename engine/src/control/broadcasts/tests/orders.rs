@@ -39,6 +39,34 @@ fn a_cancel_beside_a_start_stops_it_whichever_comes_first() {
 }
 
 #[test]
+fn what_ends_is_neither_paused_nor_resumed_and_whoever_asks_is_told() {
+    let mut bench = Bench::new(2, 10);
+    let running = bench.started("a", "");
+    bench.begin_in(&running, &[0, 1]);
+    bench.desk.order(&running, CANCEL).expect("cancelled");
+    // While it holds, a pause aborts it: it does not go on from there.
+    let held = bench.started("b", r#""hold_seconds":600,"#);
+    bench.desk.order(&held, Order::Pause).expect("aborted");
+    let refused = |bench: &Bench| {
+        for (broadcast, order) in [(&running, Order::Pause), (&running, Order::Resume)]
+            .into_iter()
+            .chain([(&held, Order::Pause), (&held, Order::Resume)])
+        {
+            bench.desk.order(broadcast, order).expect_err("it ends");
+        }
+        bench.desk.order(&running, CANCEL).expect("whoever stops it is not refused");
+        bench.desk.order(&held, CANCEL).expect("whoever stops it is not refused");
+    };
+    let refusal = bench.desk.order(&running, Order::Resume).expect_err("it ends");
+    assert!(refusal.sentence.contains("at its end"), "{}", refusal.sentence);
+    refused(&bench);
+    // The shards have it in their journals, and the desk sees that.
+    bench.restart(|_| true);
+    bench.desk.look(Now::read().steady).expect("kept");
+    refused(&bench);
+}
+
+#[test]
 fn a_cancel_that_a_shard_did_not_hear_holds_there_after_a_restart() {
     let mut bench = Bench::new(2, 10);
     bench.stand(1, true);
