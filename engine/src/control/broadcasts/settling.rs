@@ -268,12 +268,11 @@ impl BroadcastDesk {
         answer.alertseq = document.manifest.alertseq;
         answer.broadcast = Some(document.broadcast.clone());
         answer.state = "draft".to_owned();
-        let starts = arrived.starts_itself
-            && is_untouched
-            && answer.waits.is_empty()
-            && matches!(arrived.draft.act, WarningAct::NewChain | WarningAct::Update)
-            && arrived.draft.class.is_some_and(|class| settings.starts(class));
-        if starts {
+        let may_start = answer.waits.is_empty()
+            && matches!(arrived.draft.act, WarningAct::NewChain | WarningAct::Update);
+        let why_not = may_start.then(|| why_not_by_itself(arrived, is_untouched)).flatten();
+        answer.waits.extend(why_not.clone());
+        if may_start && why_not.is_none() && !settings.starts.is_empty() {
             let started = self.start_by_itself(&document.broadcast, settings, &by);
             let stage = self.standing().entry(&document.broadcast)?.document.stage;
             if let Err(refusal) = &started
@@ -333,6 +332,26 @@ impl BroadcastDesk {
         let started = self.start(broadcast, &check.digest, check.addressed.targeted, by)?;
         Ok(started.stage)
     }
+}
+
+/// Why a warning for which nothing else is missing does not start by itself, where its source has
+/// some that do.
+fn why_not_by_itself(arrived: &Arrived, is_untouched: bool) -> Option<String> {
+    let settings = &arrived.settings;
+    let is_started = |class| settings.starts(class);
+    let why = if settings.starts.is_empty() {
+        return None;
+    } else if !arrived.draft.class.is_some_and(is_started) {
+        "it is of no class that its source starts by itself: approve and start it"
+    } else if !is_untouched {
+        "a person has changed or rejected its draft: it is theirs to start"
+    } else if !arrived.starts_itself {
+        "it did not come with the source's own token over TLS or the gateway's socket: approve and \
+         start it, and have its sender come so; a proxy that ends TLS in front of the port does not"
+    } else {
+        return None;
+    };
+    Some(why.to_owned())
 }
 
 /// What was made of a warning that its source's log lacks: the engine ended before it was written
@@ -418,12 +437,33 @@ mod tests {
         let bench = Bench::new(2, 100);
         // As a crash leaves it: the draft is there, and nobody has started it.
         let first = bench.desk.settle(arrived(&bench, "K-1", false)).expect("settled");
-        assert_eq!((first.state.as_str(), first.waits.len()), ("draft", 0), "{first:?}");
+        assert_eq!((first.state.as_str(), first.waits.len()), ("draft", 1), "{first:?}");
         let again = bench.desk.settle(arrived(&bench, "K-1", true)).expect("settled");
         assert_eq!(again.state, "started", "{:?}", again.waits);
         assert_eq!(again.broadcast, first.broadcast, "and is no second one");
         let third = bench.desk.settle(arrived(&bench, "K-1", true)).expect("settled");
         assert_eq!((third.state, third.broadcast), (again.state, again.broadcast));
+    }
+
+    #[test]
+    fn a_warning_that_might_have_started_by_itself_says_why_it_did_not() {
+        let bench = Bench::new(2, 100);
+        // As over a port in plain text.
+        let plain = bench.desk.settle(arrived(&bench, "K-1", false)).expect("settled");
+        assert_eq!(plain.state, "draft");
+        assert!(plain.waits.iter().any(|why| why.contains("over TLS")), "{:?}", plain.waits);
+        let mut of_another_class = arrived(&bench, "K-2", true);
+        of_another_class.settings.starts = vec!["01".to_owned()];
+        let answer = bench.desk.settle(of_another_class).expect("settled");
+        assert!(answer.waits.iter().any(|why| why.contains("no class")), "{:?}", answer.waits);
+        let mut of_too_many = arrived(&bench, "K-3", true);
+        of_too_many.settings.recipients_max = Some(1);
+        let answer = bench.desk.settle(of_too_many).expect("settled");
+        assert_eq!((answer.state.as_str(), answer.waits.len()), ("draft", 1), "{answer:?}");
+        // A source of which nothing starts by itself has nothing to say about that.
+        let mut of_none = arrived(&bench, "K-4", false);
+        of_none.settings.starts.clear();
+        assert_eq!(bench.desk.settle(of_none).expect("settled").waits, Vec::<String>::new());
     }
 
     #[test]
