@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use super::table::plural;
 use super::{CliError, Place, print};
 use crate::billing::{ReconcileReport, Report, ReportError, day, month, reconcile, write_csv};
+use crate::control::store::STORE_FILE_NAME;
+use crate::journal::shards::shard_numbers;
 use crate::shard::books::events_of_note;
 use wire::terms::calendar::Day;
 
@@ -58,6 +60,13 @@ pub struct Month {
 /// What to print, and whether that is good.
 fn perform(what: &What, data_directory: &Path) -> Result<(String, Result<(), CliError>), CliError> {
     let unreadable = |error: ReportError| CliError::new(error.to_string());
+    if data_directory.is_dir() && !is_of_an_engine(data_directory).map_err(CliError::new)? {
+        return Err(CliError::new(format!(
+            "{} is no data directory: it has neither a registry nor a shard; name the one that the \
+             engine serves with --data-dir",
+            data_directory.display()
+        )));
+    }
     match what {
         What::Day { date } => sums_text(&day(data_directory, *date).map_err(unreadable)?),
         What::Month { month: Month { year, number } } => {
@@ -68,6 +77,17 @@ fn perform(what: &What, data_directory: &Path) -> Result<(String, Result<(), Cli
             Ok(findings_text(&report))
         }
     }
+}
+
+/// Whether there is anything that an engine or a command leaves in its data directory.
+fn is_of_an_engine(directory: &Path) -> Result<bool, String> {
+    if directory.join(STORE_FILE_NAME).exists() {
+        return Ok(true);
+    }
+    let shards = shard_numbers(directory).map_err(|error| {
+        format!("{} cannot be read ({error}): correct its permissions", directory.display())
+    })?;
+    Ok(!shards.is_empty())
 }
 
 fn sums_text(report: &Report) -> Result<(String, Result<(), CliError>), CliError> {
@@ -159,6 +179,7 @@ fn parse_month(text: &str) -> Result<Month, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::store::Store;
 
     #[test]
     fn days_and_months_are_read_in_both_forms_and_refused_with_the_right_one() {
@@ -172,8 +193,22 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_no_engine_has_used_proves_nothing() {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(data.path().join("notes.txt"), "mine").expect("writable");
+        let date = parse_day("20261122").expect("a day");
+        for what in [What::Reconcile, What::Day { date }] {
+            let error = perform(&what, data.path()).expect_err("no data directory");
+            assert!(error.sentence.contains("is no data directory"), "{error}");
+        }
+        std::fs::create_dir(data.path().join("shard-000")).expect("writable");
+        assert!(perform(&What::Reconcile, data.path()).is_ok());
+    }
+
+    #[test]
     fn an_empty_data_directory_has_an_empty_report_and_clean_books() {
         let data = tempfile::tempdir().expect("a temporary directory");
+        drop(Store::open(data.path()).expect("a registry"));
         let (text, outcome) = perform(&What::Reconcile, data.path()).expect("readable");
         assert!(text.contains("the books add up"), "{text}");
         assert_eq!(outcome, Ok(()));

@@ -63,7 +63,7 @@ impl SpanCounts {
     }
 }
 
-/// One XPID's line of a report. XPID 0 stands for requests whose `svcid` could not be read.
+/// One XPID's line of a report. Requests of no registered XPID are in none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Row {
     /// The contract's number.
@@ -72,7 +72,7 @@ pub struct Row {
     pub billed: SpanCounts,
     /// Exercises: recorded, never billed.
     pub exercise: SpanCounts,
-    /// Requests refused.
+    /// Requests of a registered XPID that were refused.
     pub rejected: u64,
     /// Identical repeats answered 0001.
     pub replayed: u64,
