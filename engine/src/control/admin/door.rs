@@ -8,7 +8,7 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Sleep;
 
 use super::tls::AdminTls;
 use host::clock;
@@ -33,6 +34,9 @@ const HEAD_WAIT: Duration = Duration::from_secs(30);
 pub(super) const BODY_WAIT: Duration = Duration::from_secs(30);
 /// How long an answer may not go on, because its reader takes nothing, and keep its place.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// How long is read on behind the last answer, and how much.
+const REST_WAIT: Duration = Duration::from_secs(2);
+const REST_OCTETS_MAX: usize = 16 << 20;
 /// How long a stopping admin port waits for the requests in progress.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 /// And for connections without one: an answer may still be leaving, a half-sent request is owed
@@ -182,6 +186,38 @@ impl Doing {
 struct Watched {
     octets: Box<dyn Octets>,
     doing: Arc<Doing>,
+    /// What is still read behind the last answer.
+    rest: Option<Rest>,
+}
+
+/// Octets that come behind the last answer: they are dropped. Who still writes would not read why
+/// it is refused where its connection broke.
+struct Rest {
+    ends: Pin<Box<Sleep>>,
+    octets: usize,
+}
+
+impl Watched {
+    fn new(octets: Box<dyn Octets>, doing: Arc<Doing>) -> Self {
+        Self { octets, doing, rest: None }
+    }
+
+    /// Reads until the peer ends too, within bounds. The place is anybody's meanwhile.
+    fn drop_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let rest = self.rest.get_or_insert_with(|| {
+            self.doing.rest();
+            Rest { ends: Box::pin(tokio::time::sleep(REST_WAIT)), octets: 0 }
+        });
+        let mut room = [0; 8 << 10];
+        while rest.octets < REST_OCTETS_MAX && rest.ends.as_mut().poll(context).is_pending() {
+            let mut into = ReadBuf::new(&mut room);
+            match ready!(Pin::new(&mut self.octets).poll_read(context, &mut into)) {
+                Ok(()) if !into.filled().is_empty() => rest.octets += into.filled().len(),
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
 impl AsyncRead for Watched {
@@ -222,7 +258,10 @@ impl AsyncWrite for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.octets).poll_shutdown(context)
+        if self.rest.is_none() {
+            ready!(Pin::new(&mut self.octets).poll_shutdown(context))?;
+        }
+        self.drop_rest(context).map(Ok)
     }
 }
 
@@ -332,7 +371,7 @@ async fn visit(
         _ = stopping.changed() => return,
     };
     let Some((socket, way)) = opened else { return };
-    let socket = Watched { octets: socket, doing: Arc::clone(&doing) };
+    let socket = Watched::new(socket, Arc::clone(&doing));
     let router = TowerToHyperService::new(router);
     let at_work = Arc::clone(&doing);
     let service = service_fn(move |mut request: Request<Incoming>| {

@@ -196,3 +196,22 @@ fn an_import_whose_sender_hangs_up_at_its_end_is_in_the_audit() {
     }
     assert!(has_end(), "a version is there, and nobody knows by whom");
 }
+
+#[test]
+fn a_file_that_is_refused_before_it_is_read_is_told_so_to_whoever_writes_it_whole_first() {
+    let port = Port::open();
+    let list = port.list("recipients");
+    let file = vec![b'0'; 6 << 20];
+    let head = format!(
+        "PUT /lists/{list}/versions?charset=ebcdic HTTP/1.1\r\nHost: {}\r\n\
+         Authorization: Bearer {SECRET}\r\nX-Hayauma-Order: 1\r\nContent-Length: {}\r\n\r\n",
+        port.address(),
+        file.len()
+    );
+    let mut stream = std::net::TcpStream::connect(port.address()).expect("a connection");
+    stream.write_all(head.as_bytes()).expect("taken");
+    stream.write_all(&file).expect("nobody cuts it off");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("charset"), "{answer}");
+}
