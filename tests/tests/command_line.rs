@@ -287,6 +287,7 @@ fn a_file_that_a_spreadsheet_saved_otherwise_is_refused_with_the_cause() {
         (lone.into_bytes(), "CR alone"),
         (format!("sep=,\r\n{rows}").into_bytes(), "sep="),
         (format!("=\"{MSN}\",=\"{XPID}\"\r\n").into_bytes(), "formula"),
+        (vec![0; 3 << 20], "has no end"),
     ];
     let check_all = |site: &Site, way: &str| {
         for (number, (file, cause)) in files.iter().enumerate() {

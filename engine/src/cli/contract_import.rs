@@ -128,8 +128,18 @@ fn take_all(
     refused: &mut RefusedLines<'_, '_>,
 ) -> Result<(), CliError> {
     let mut block = vec![0; IMPORT_BLOCK_OCTETS];
+    // Octets of the line that has not ended, and whether it holds a CR.
+    let (mut open, mut has_cr) = (0, false);
     loop {
         let octets = read_block(file, &mut block)?;
+        match block[..octets].iter().rposition(|octet| *octet == b'\n') {
+            Some(end) => (open, has_cr) = (octets - end - 1, false),
+            None => open += octets,
+        }
+        has_cr |= block[octets - open.min(octets)..octets].contains(&b'\r');
+        if open > IMPORT_BLOCK_OCTETS + IMPORT_LINE_OCTETS_MAX {
+            return Err(no_line_end(import.next_line(), has_cr));
+        }
         import.feed(&block[..octets]);
         if octets == 0 {
             import.finish();
@@ -171,18 +181,7 @@ fn import_through(
             _ if is_last => piece.len(),
             Some(end) => end + 1,
             None if piece.len() <= IMPORT_BLOCK_OCTETS + IMPORT_LINE_OCTETS_MAX => 0,
-            None if piece.contains(&b'\r') => {
-                return Err(CliError::new(
-                    "the file's lines end in CR alone: save it with LF or CRLF, then import it \
-                     again",
-                ));
-            }
-            None => {
-                return Err(CliError::new(format!(
-                    "line {first_line} has no end within {IMPORT_BLOCK_OCTETS} octets: is this a \
-                     CSV file?"
-                )));
-            }
+            None => return Err(no_line_end(first_line, piece.contains(&b'\r'))),
         };
         let mut rest = &piece[..whole];
         while !rest.is_empty() {
@@ -206,6 +205,18 @@ fn import_through(
             return Ok(totals);
         }
     }
+}
+
+/// A line goes on for ever.
+fn no_line_end(line: u64, has_cr: bool) -> CliError {
+    if has_cr {
+        let sentence = "the file's lines end in CR alone: save it with LF or CRLF, then import it \
+                        again";
+        return CliError::new(sentence);
+    }
+    CliError::new(format!(
+        "line {line} has no end within {IMPORT_BLOCK_OCTETS} octets: is this a CSV file?"
+    ))
 }
 
 /// As many lines as one answer can refuse, and their octets.

@@ -11,6 +11,7 @@
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
+use simd_json::ErrorType;
 
 use crate::push::limits::NESTING_MAX;
 
@@ -83,9 +84,22 @@ fn pointer(step: &Segment) -> String {
 
 /// The cause in the words of the type that was to be read, where it is the one that complains.
 fn content(error: &simd_json::Error) -> DocumentError {
-    DocumentError::Content(match error.error() {
-        simd_json::ErrorType::Serde(cause) => cause.clone(),
-        _ => error.to_string(),
+    let cause = match error.error() {
+        ErrorType::Serde(cause) => return DocumentError::Content(cause.clone()),
+        ErrorType::ExpectedArray => "a list is wanted",
+        ErrorType::ExpectedMap => "an object is wanted",
+        ErrorType::ExpectedBoolean => "true or false is wanted",
+        ErrorType::ExpectedUnsigned => "a whole number from 0 on is wanted",
+        ErrorType::ExpectedSigned | ErrorType::ExpectedInteger => "a whole number is wanted",
+        ErrorType::ExpectedNumber | ErrorType::ExpectedFloat => "a number is wanted",
+        ErrorType::ExpectedString | ErrorType::ExpectedEnum => "a text in quotes is wanted",
+        ErrorType::Eof => "it is empty, or cut off",
+        ErrorType::InvalidUtf8 => "it is not in UTF-8",
+        _ => "it is not JSON",
+    };
+    DocumentError::Content(match error.index() {
+        0 => cause.to_owned(),
+        at => format!("{cause} (at octet {at})"),
     })
 }
 
@@ -162,6 +176,20 @@ mod tests {
         }
         let error = exact(r#"{"texts":[]}"#).expect_err("a field lacks");
         assert!(error.starts_with("missing field `inner`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_words() {
+        for (text, words) in [
+            (r#"{"inner":{"a":"x"}}"#, "/inner/a: a whole number"),
+            (r#"{"inner":{"a":1},"texts":7}"#, "/texts: a list"),
+            (r#"{"inner":{"a":1},"texts":[7]}"#, "/texts/0: a text"),
+            ("", "it is "),
+            ("{root:x:0:0}", "it is not JSON"),
+        ] {
+            let error = exact(text).expect_err("it is wrong");
+            assert!(error.starts_with(words), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ const SEGMENTS_MAX_DEFAULT: u8 = 3;
 
 /// What is wrong with a manifest, where.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{place}: {sentence}")]
+#[error("{}{sentence}", in_front(.place))]
 pub struct ManifestError {
     /// 7103 where it is an area; otherwise the answer is HTTP's 400 alone.
     pub code: Option<u16>,
@@ -29,6 +29,11 @@ pub struct ManifestError {
     pub place: String,
     /// Cause and remedy.
     pub sentence: String,
+}
+
+/// A place in front of its sentence; the whole manifest has none.
+fn in_front(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!("{place}: ") }
 }
 
 pub(super) fn wrong(place: impl Into<String>, sentence: impl Into<String>) -> ManifestError {

@@ -66,7 +66,9 @@ impl Obstacle {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ControlError {
     /// The engine is draining; the store has the change, the next start will find it.
-    #[error("the engine is stopping: the change is in the store and counts from the next start on")]
+    #[error(
+        "the engine is stopping: what was changed is in the store and counts from the next start on"
+    )]
     Stopping,
     /// A shard that runs gives no answer. Who asks for something that is kept for it says
     /// [`Self::Owed`] instead.

@@ -72,7 +72,9 @@ pub fn verify_extract(
             Ok(read) => {
                 faults.push(format!("line {} is behind the end of the extract", read.number))
             }
-            Err(error) => faults.push(format!("a line of the extract is none ({error})")),
+            Err(error) => {
+                faults.push(format!("a line of the extract is no line of an audit: {error}"))
+            }
         }
     }
     let mut number = 0;

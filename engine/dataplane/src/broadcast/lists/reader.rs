@@ -50,6 +50,12 @@ pub enum ReadError {
     /// Its first line.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// Its first line is longer than any may be.
+    #[error(
+        "line 1 is longer than {LINE_OCTETS_MAX} octets: leave out the columns that the list does \
+         not need, or the values of its first line"
+    )]
+    FirstTooLong,
     /// Too many parameters are named.
     #[error("a list has at most {PARAMETER_COLUMNS_MAX} columns of parameters: name fewer")]
     Parameters,
@@ -220,7 +226,9 @@ impl Lines {
 
     fn handle(&mut self, line: u64, cut: Cut, sink: &mut impl FnMut(Row)) {
         if matches!(self.form, Form::Unknown) {
-            if let Err(error) = self.begin(sink) {
+            if matches!(cut, Cut::TooLong) {
+                self.error = Some(ReadError::FirstTooLong);
+            } else if let Err(error) = self.begin(sink) {
                 self.error = Some(error);
             }
             return;

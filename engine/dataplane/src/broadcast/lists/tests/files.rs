@@ -207,6 +207,16 @@ fn a_file_without_a_header_is_no_list() {
 }
 
 #[test]
+fn a_first_line_that_is_too_long_says_so() {
+    let columns = format!("msn{}\n07000000001\n", ",x".repeat(LINE_OCTETS_MAX));
+    let object = format!("{{\"msn\":\"07000000001\",\"x\":\"{}\"}}\n", "x".repeat(5_000));
+    for text in [columns, object] {
+        let error = import(text.as_bytes(), 64, &ReaderOptions::default()).expect_err("no list");
+        assert!(error.to_string().contains("line 1 is longer than"), "{error}");
+    }
+}
+
+#[test]
 fn a_header_in_another_charset_says_so() {
     // 電話番号,市区町村コード in Shift_JIS.
     let header = b"\x93d\x98\x62\x94\xd4\x8d\x86,\x8e\x73\x8b\xe6\x92\xac\x91\xba\x83R\x81[\x83h\n\
