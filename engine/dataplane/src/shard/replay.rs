@@ -37,7 +37,7 @@ pub(crate) fn replay(
         }
         Record::Progress(progress) => {
             let push_id = progress.push_id.to_native();
-            recovery.restore_progress(push_id, progress_of(progress));
+            recovery.restore_progress(push_id, attempts_of(progress));
             if progress.was_taken_back() {
                 recovery.restore_taken_back(push_id);
             }
@@ -89,7 +89,7 @@ pub(crate) fn replay(
     Ok(())
 }
 
-fn progress_of(progress: &ArchivedProgress) -> RecoveredProgress {
+fn attempts_of(progress: &ArchivedProgress) -> RecoveredProgress {
     RecoveredProgress {
         delivered_mask: progress.delivered_mask.to_native(),
         attempts: progress.attempts.to_native(),
