@@ -26,6 +26,9 @@ const AREAS: [&str; 8] = ["01100", "13101", "13102", "14100", "23100", "27100", 
 const LOOK: Duration = Duration::from_millis(50);
 /// A broadcast of which nothing changes for so long stands still.
 const STALLS_AFTER: Duration = Duration::from_secs(60);
+/// The bounds hold for a network that answers at once: with latency it is the network's room, not
+/// the engine, that says how long ten million take. Arguments for the engine may set another.
+const WITHOUT_LATENCY: [&str; 2] = ["--network-latency-ms", "0"];
 /// The page of a report.
 const PAGE: &str = "broadcast.html";
 
@@ -65,6 +68,8 @@ pub struct BroadcastFigures {
     pub shards: usize,
     /// What the engine's records survived.
     pub durability: String,
+    /// The simulated network answered at once; otherwise as the engine was told.
+    pub without_latency: bool,
     /// The list over HTTP until it was durable, in seconds.
     pub import_s: f64,
     /// The dry run.
@@ -134,6 +139,13 @@ impl BroadcastDrill {
             given => given.to_vec(),
         };
         let shards = self.shards.unwrap_or(cpus.len()).max(1);
+        let without_latency = self.is_without_latency();
+        let more: Vec<String> = WITHOUT_LATENCY
+            .iter()
+            .filter(|_| without_latency)
+            .map(|argument| (*argument).to_owned())
+            .chain(self.engine_arguments.iter().cloned())
+            .collect();
         let start = Start {
             data_dir: &data_dir,
             log: &log,
@@ -141,7 +153,7 @@ impl BroadcastDrill {
             io: self.io.as_deref(),
             shards,
             cpus: &cpus,
-            more: &self.engine_arguments,
+            more: &more,
             tls: None,
         };
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -168,6 +180,11 @@ impl BroadcastDrill {
             Console::step(&format!("the report is in {}", page.display()));
         }
         Ok(figures)
+    }
+
+    /// Whether nobody asked for a latency.
+    fn is_without_latency(&self) -> bool {
+        !self.engine_arguments.iter().any(|argument| argument.starts_with(WITHOUT_LATENCY[0]))
     }
 
     /// One broadcast to its end, and what is looked at beside it.
@@ -210,6 +227,7 @@ impl BroadcastDrill {
             recipients,
             shards: 0,
             durability: self.durability.clone(),
+            without_latency: self.is_without_latency(),
             import_s,
             check_s,
             start_s,
@@ -389,10 +407,11 @@ impl BroadcastFigures {
     /// As lines for a person.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "broadcast to {} recipients, {} shards, durability {}\n",
+            "broadcast to {} recipients, {} shards, durability {}, network {}\n",
             grouped(self.recipients),
             self.shards,
-            self.durability
+            self.durability,
+            if self.without_latency { "without latency" } else { "as told" }
         );
         let _ = writeln!(text, "  {:<38} {:>14} {:>18}", "", "must", "seen");
         for (name, must, seen) in self.rows() {
