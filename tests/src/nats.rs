@@ -4,8 +4,10 @@ use crate::skips::skip;
 use crate::{ports, wait};
 use loadgen::nats_servers::{NatsServersError, program};
 use rustix::process::{Pid, Signal, kill_process};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
+use std::time::Duration;
 
 pub use loadgen::nats_servers::{cluster_toml, get};
 
@@ -61,6 +63,28 @@ impl NatsServers {
     fn signal(&self, at: usize, signal: Signal) {
         let child = self.process(at).expect("a running server");
         kill_process(Pid::from_child(child), signal).expect("a process of ours");
+    }
+
+    /// What the first server answers to an order of NATS' own interface, such as
+    /// `STREAM.CREATE.name`: what an operator's tool would send.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    pub fn order(&self, order: &str, body: &str) -> String {
+        let patience = Duration::from_secs(20);
+        let address = self.addresses()[0];
+        let mut stream = TcpStream::connect_timeout(&address, patience).expect("a server");
+        stream.set_read_timeout(Some(patience)).expect("a patience");
+        write!(
+            stream,
+            "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB $JS.API.{order} answer {}\r\n\
+             {body}\r\n",
+            body.len()
+        )
+        .expect("an order");
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let _ = lines.find(|line| line.starts_with("MSG answer "));
+        lines.next().expect("an answer")
     }
 
     /// The server that leads a partition's stream, and one that does not.

@@ -348,6 +348,9 @@ fn log_findings(seen: &ClusterSurvey) -> Vec<ClusterFinding> {
     let mut whole = 0;
     for log in &seen.logs {
         match log {
+            Ok(LogState { name, amiss: Some(amiss), .. }) => {
+                findings.push(("fatal", format!("stream {name}"), amiss.clone()));
+            }
             Ok(log) if log.leader.is_none() => findings.push((
                 "fatal",
                 format!("stream {}", log.name),
@@ -419,6 +422,7 @@ mod tests {
             last: 9,
             octets,
             octets_max: 1_000,
+            amiss: None,
         })
     }
 
@@ -443,6 +447,8 @@ mod tests {
         assert_eq!(found(log(3, 800)), ["warning", "good"]);
         let leaderless = log(0, 1).map(|log| LogState { leader: None, ..log });
         assert_eq!(found(leaderless), ["fatal", "good"]);
+        let other = log(3, 1).map(|log| LogState { amiss: Some("discard = Old".into()), ..log });
+        assert_eq!(found(other), ["fatal", "good"]);
         assert_eq!(found(Err(NatsError::StreamGone("x".to_owned()))), ["fatal", "good"]);
     }
 

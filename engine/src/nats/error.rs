@@ -125,6 +125,21 @@ pub enum NatsError {
         .0.as_str()
     )]
     NoCluster(ClusterName),
+    /// A stream is there with other settings than the cluster's.
+    #[error(
+        "the stream {stream} has {setting} = {there}, and the cluster's has {wanted}: set that by \
+         the NATS tool, or delete the stream if nothing of the cluster is in it"
+    )]
+    OtherStream {
+        /// The stream.
+        stream: String,
+        /// What of it.
+        setting: &'static str,
+        /// What it is.
+        there: String,
+        /// What it must be.
+        wanted: String,
+    },
     /// A stream of the cluster is gone.
     #[error(
         "the stream {0} is gone, and with it what it held: restore it from a back-up before any \

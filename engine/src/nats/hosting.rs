@@ -6,7 +6,7 @@
 
 use super::connect::{GivenUp, connect_some_time};
 use super::error::NatsError;
-use super::limits::{REOPEN, TURN};
+use super::limits::{REOPEN, TASKS_BETWEEN_TURNS, TURN};
 use super::log::NatsLog;
 use super::names::Names;
 use super::store::NatsStore;
@@ -38,7 +38,9 @@ pub struct NatsSetup {
 
 /// The runtime of a thread that works for NATS.
 pub(super) fn runtime() -> Result<Runtime, NatsError> {
-    Builder::new_current_thread().enable_all().build().map_err(NatsError::Runtime)
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().event_interval(TASKS_BETWEEN_TURNS);
+    builder.build().map_err(NatsError::Runtime)
 }
 
 /// Works on the calling thread until the guest says that it is over. Servers that cannot be reached

@@ -19,6 +19,9 @@ pub(super) const PUBLISHES_MAX: usize = 8;
 pub(super) const REPLAY_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// Replays that bring something at the same time.
 pub(super) const REPLAYS_MAX: usize = 4;
+/// Tasks that run between two turns of the guest, at most: the runtime looks at what came from
+/// outside, and at the guest, behind so many.
+pub(super) const TASKS_BETWEEN_TURNS: u32 = 61;
 /// News that wait for the guest. It takes all of them in each of its turns; what comes when there
 /// is no room is lost, as on the net, and asked for again.
 pub(super) const NEWS_MAX: usize = PARTITIONS_MAX * (PUBLISHES_MAX + 4) + NEWS_OF_REPLAYS_MAX;
@@ -74,6 +77,8 @@ pub(super) const DOUBLED_WINDOW: Duration = Duration::from_millis(100);
 /// Round trips that are measured.
 pub(super) const ROUND_TRIPS: usize = 5;
 
+// A task that runs once brings one pull of a replay at most.
+const _: () = assert!(TASKS_BETWEEN_TURNS as usize * (REPLAY_CHUNKS_MAX + 1) <= NEWS_MAX);
 const _: () = assert!(REPLAY_CHUNKS_MAX * CHUNK_OCTETS_MAX <= REPLAY_OCTETS_MAX);
 const _: () = assert!(TURN.as_millis() as u64 * 2 <= LOOK_MS);
 const _: () = assert!(ORDER.as_millis() as u64 <= REPEAT_MS);

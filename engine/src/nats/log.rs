@@ -126,12 +126,14 @@ impl ReplicatedLog for NatsLog {
             };
             match answer {
                 Ok(ack) => {
-                    news.put(LogNews::Stored { partition, expected, sequence: ack.sequence })
+                    news.put(LogNews::Stored { partition, expected, sequence: ack.sequence });
                 }
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
                     news.put(LogNews::Refused { partition, expected });
                 }
-                Err(error) if is_full(&error) => news.put(LogNews::Full { partition, expected }),
+                Err(error) if is_full(&error) => {
+                    news.put(LogNews::Full { partition, expected });
+                }
                 Err(_) => {
                     failures.failed.fetch_add(1, Ordering::Relaxed);
                 }
@@ -174,7 +176,9 @@ impl ReplicatedLog for NatsLog {
         let (news, failures) = (Arc::clone(&self.news), Arc::clone(&self.failures));
         begin(&part.looks, 1, async move {
             match stream.get_info().await {
-                Ok(info) => news.put(LogNews::End { partition, last: info.state.last_sequence }),
+                Ok(info) => {
+                    news.put(LogNews::End { partition, last: info.state.last_sequence });
+                }
                 Err(_) => {
                     failures.failed.fetch_add(1, Ordering::Relaxed);
                 }

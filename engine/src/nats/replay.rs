@@ -2,7 +2,7 @@
 //! asked for.
 //!
 //! A reader lives at one of the servers, which may be behind; what it brings is in order and
-//! without a gap, or it is given up and begun anew.
+//! without a gap, or it is given up and begun anew: so is one whose news found no room.
 
 use super::limits::{ORDER, READER_KEPT, REPLAY_OCTETS_MAX};
 use super::news::NewsBox;
@@ -95,7 +95,11 @@ impl Replay {
             (reader.due, reader.is_fresh) = (sequence + 1, false);
             last = Some(sequence + info.pending);
             let octets = Arc::from(&message.payload[..]);
-            self.news.put(LogNews::Message { partition: self.partition, sequence, octets });
+            // One that is lost leaves a gap behind which nothing may come: the reader is given up,
+            // and what is due is asked for again.
+            if !self.news.put(LogNews::Message { partition: self.partition, sequence, octets }) {
+                return None;
+            }
         }
         Some(last)
     }

@@ -106,17 +106,21 @@ async fn make(
         None
     };
     if let Some(entry) = entry {
-        return is_there(&names, cluster, plan, entry, &there);
+        return is_there(context, &names, (cluster, plan), entry, &there).await;
     }
     let partitions = plan.partitions.unwrap_or(PARTITIONS_MIN as u16);
     let mut made = 0;
     for config in wanted_streams(&names, partitions, plan.partition_octets) {
-        if !there.contains(&config.name) {
+        if there.contains(&config.name) {
+            check_stream(context, &config).await?;
+        } else {
             make_stream(context, config).await?;
             made += 1;
         }
     }
-    if !there.contains(&names.bucket_stream()) {
+    if there.contains(&names.bucket_stream()) {
+        check_stream(context, &bucket_stream(&names)).await?;
+    } else {
         let config = kv::Config {
             bucket: names.bucket(),
             history: 1,
@@ -134,10 +138,10 @@ async fn make(
 }
 
 /// The cluster is there: whether it is the one that is wanted, and whole.
-fn is_there(
+async fn is_there(
+    context: &Context,
     names: &Names,
-    cluster: &ClusterName,
-    plan: &ClusterPlan,
+    (cluster, plan): (&ClusterName, &ClusterPlan),
     entry: ClusterEntry,
     there: &BTreeSet<String>,
 ) -> Result<InitDone, NatsError> {
@@ -148,9 +152,56 @@ fn is_there(
     }
     check_times(cluster, entry, plan.times)?;
     let wanted = wanted_streams(names, partitions, plan.partition_octets);
-    match wanted.into_iter().find(|config| !there.contains(&config.name)) {
-        Some(config) => Err(NatsError::StreamGone(config.name)),
-        None => Ok(InitDone { partitions, made: 0 }),
+    for config in wanted.into_iter().chain([bucket_stream(names)]) {
+        if !there.contains(&config.name) {
+            return Err(NatsError::StreamGone(config.name));
+        }
+        check_stream(context, &config).await?;
+    }
+    Ok(InitDone { partitions, made: 0 })
+}
+
+/// Whether a stream that is there keeps what it should keep. One that nobody leads is asked again.
+async fn check_stream(context: &Context, wanted: &Config) -> Result<(), NatsError> {
+    let mut tries = 0;
+    loop {
+        match context.get_stream(&wanted.name).await {
+            Ok(stream) => return check_settings(&stream.cached_info().config, wanted),
+            Err(_) if tries < SETUP_TRIES_MAX => tries += 1,
+            Err(error) => {
+                let what = format!("show the stream {}", wanted.name);
+                return Err(refused(&what)(error.to_string()));
+            }
+        }
+        sleep(SETUP_AGAIN).await;
+    }
+}
+
+/// Whether a stream's settings are such that it lets go of nothing by itself. What room it has is
+/// the operator's.
+pub(super) fn check_settings(there: &Config, wanted: &Config) -> Result<(), NatsError> {
+    let of = |config: &Config| {
+        [
+            ("retention", format!("{:?}", config.retention)),
+            ("storage", format!("{:?}", config.storage)),
+            ("discard", format!("{:?}", config.discard)),
+            ("num_replicas", config.num_replicas.to_string()),
+            ("max_age", format!("{} s", config.max_age.as_secs())),
+            ("max_msgs", config.max_messages.to_string()),
+            ("max_msgs_per_subject", config.max_messages_per_subject.to_string()),
+            ("deny_delete", config.deny_delete.to_string()),
+            ("deny_purge", config.deny_purge.to_string()),
+            ("allow_direct", config.allow_direct.to_string()),
+            ("subjects", config.subjects.join(", ")),
+        ]
+    };
+    let pairs = of(there).into_iter().zip(of(wanted));
+    match pairs.into_iter().find(|(there, wanted)| there.1 != wanted.1) {
+        None => Ok(()),
+        Some(((setting, there), (_, must))) => {
+            let stream = wanted.name.clone();
+            Err(NatsError::OtherStream { stream, setting, there, wanted: must })
+        }
     }
 }
 
@@ -242,6 +293,23 @@ pub(super) fn wanted_streams(names: &Names, partitions: u16, octets: u64) -> Vec
     wanted
 }
 
+/// The bucket's stream, as far as it is compared: the client makes it.
+pub(super) fn bucket_stream(names: &Names) -> Config {
+    Config {
+        name: names.bucket_stream(),
+        subjects: vec![names.all_keys()],
+        storage: StorageType::File,
+        num_replicas: REPLICAS,
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::New,
+        deny_delete: true,
+        allow_direct: true,
+        max_messages: -1,
+        max_messages_per_subject: 1,
+        ..Config::default()
+    }
+}
+
 /// Makes one stream; servers that are still joining are asked again.
 async fn make_stream(context: &Context, config: Config) -> Result<(), NatsError> {
     let what = format!("make the stream {}", config.name);
@@ -285,7 +353,39 @@ mod tests {
             assert_eq!((config.max_age, config.max_messages), (std::time::Duration::ZERO, -1));
             assert_eq!(config.max_bytes, 1 << 30);
         }
+        for config in &wanted {
+            assert_eq!(check_settings(config, config).map_err(|error| error.to_string()), Ok(()));
+        }
         let names: BTreeSet<_> = wanted.iter().map(|config| config.name.clone()).collect();
         assert_eq!(names.len(), 18, "no two of one name");
+    }
+
+    #[test]
+    fn a_stream_that_would_let_go_of_something_is_refused_by_what_is_amiss() {
+        let names = Names::new(&ClusterName::parse("kanto").expect("a name"));
+        let wanted = wanted_streams(&names, 16, 1 << 30).swap_remove(7);
+        let day = std::time::Duration::from_secs(86_400);
+        let of = |change: fn(&mut Config)| {
+            let mut there = wanted.clone();
+            change(&mut there);
+            there
+        };
+        let aged = Config { max_age: day, ..wanted.clone() };
+        for (there, words) in [
+            (of(|there| there.discard = DiscardPolicy::Old), "discard = Old, and"),
+            (of(|there| there.deny_delete = false), "deny_delete = false, and"),
+            (of(|there| there.num_replicas = 1), "num_replicas = 1, and the cluster's has 3"),
+            (of(|there| there.allow_direct = true), "allow_direct = true, and"),
+            (of(|there| there.max_messages = 1_000), "max_msgs = 1000, and"),
+            (of(|there| there.storage = StorageType::Memory), "storage = Memory, and"),
+            (of(|there| there.retention = RetentionPolicy::WorkQueue), "retention = WorkQueue"),
+            (of(|there| there.subjects.push("x".to_owned())), "subjects = hayauma.kanto.part.007"),
+            (aged, "max_age = 86400 s, and"),
+        ] {
+            let error = check_settings(&there, &wanted).expect_err(words).to_string();
+            assert!(error.contains(words) && error.contains("HY_kanto_P007"), "{words}: {error}");
+        }
+        let roomy = of(|there| there.max_bytes *= 2);
+        assert!(check_settings(&roomy, &wanted).is_ok(), "room is the operator's");
     }
 }

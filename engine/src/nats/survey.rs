@@ -9,7 +9,10 @@ use super::limits::{
 };
 use super::monitor::{ServerSeen, check, look};
 use super::names::{Key, Names};
-use super::setup::{check_times, cluster_entry, refused, streams_there, wanted_streams};
+use super::setup::{
+    bucket_stream, check_settings, check_times, cluster_entry, refused, streams_there,
+    wanted_streams,
+};
 use crate::cluster::beats::Beat;
 use crate::cluster::node::NodeName;
 use crate::cluster::ownership::ClusterTimes;
@@ -17,7 +20,7 @@ use crate::cluster::ports::PartEntry;
 use crate::cluster::servers::{ClusterName, LogServers};
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
-use async_nats::jetstream::stream::Info;
+use async_nats::jetstream::stream::{Config as StreamConfig, Info};
 use async_nats::jetstream::{Context, ContextBuilder};
 use futures_util::StreamExt as _;
 use host::clock;
@@ -55,6 +58,8 @@ pub struct LogState {
     pub octets: u64,
     /// What it may have; 0 without a bound.
     pub octets_max: u64,
+    /// What it is set to that the cluster's is not, as a sentence.
+    pub amiss: Option<String>,
 }
 
 /// All that was seen.
@@ -108,11 +113,11 @@ pub fn survey(
         let entry = cluster_entry(&context, &names).await?.ok_or_else(none)?;
         let mut logs = Vec::new();
         let wanted = wanted_streams(&names, entry.partitions, 0);
-        for name in wanted.into_iter().map(|config| config.name).chain([names.bucket_stream()]) {
-            logs.push(if there.contains(&name) {
-                Ok(log_state(&context, name).await)
+        for config in wanted.into_iter().chain([bucket_stream(&names)]) {
+            logs.push(if there.contains(&config.name) {
+                Ok(log_state(&context, &config).await)
             } else {
-                Err(NatsError::StreamGone(name))
+                Err(NatsError::StreamGone(config.name))
             });
         }
         let (nodes, parts) = watch(&context, &names).await?;
@@ -131,8 +136,8 @@ pub fn survey(
 }
 
 /// The state of a stream that is there. One that nobody leads says nothing of itself.
-async fn log_state(context: &Context, name: String) -> LogState {
-    let copies = REPLICAS;
+async fn log_state(context: &Context, wanted: &StreamConfig) -> LogState {
+    let (name, copies) = (wanted.name.clone(), REPLICAS);
     let Ok(Ok(stream)) = timeout(ORDER, context.get_stream(&name)).await else {
         let (first, last, octets, octets_max) = (0, 0, 0, 0);
         return LogState {
@@ -144,6 +149,7 @@ async fn log_state(context: &Context, name: String) -> LogState {
             last,
             octets,
             octets_max,
+            amiss: None,
         };
     };
     let Info { state, cluster, config, .. } = stream.cached_info();
@@ -158,6 +164,7 @@ async fn log_state(context: &Context, name: String) -> LogState {
         last: state.last_sequence,
         octets: state.bytes,
         octets_max: u64::try_from(config.max_bytes).unwrap_or(0),
+        amiss: check_settings(config, wanted).err().map(|error| error.to_string()),
     }
 }
 

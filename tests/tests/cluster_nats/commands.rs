@@ -74,7 +74,18 @@ fn refuses_servers(commands: &Commands, servers: &mut NatsServers) {
 }
 
 fn makes_a_cluster(commands: &Commands, servers: &NatsServers) {
-    commands.succeeds(INIT, &["kanto has 16 partitions in 19 new streams"]);
+    // One that somebody has made by hand, and that would throw away what is oldest.
+    let made = servers.order(
+        "STREAM.CREATE.HY_kanto_P003",
+        r#"{"name":"HY_kanto_P003","subjects":["hayauma.kanto.part.003"],"storage":"file",
+            "retention":"limits","discard":"old","num_replicas":3,"deny_delete":true,
+            "max_bytes":1000000}"#,
+    );
+    assert!(made.contains("\"did_create\":true"), "{made}");
+    commands.refuses(INIT, &["the stream HY_kanto_P003 has discard = Old", "has New"]);
+    servers.order("STREAM.DELETE.HY_kanto_P003", "");
+    // Those before it are there already.
+    commands.succeeds(INIT, &["kanto has 16 partitions in 16 new streams"]);
     commands.succeeds(INIT, &["kanto is there, whole, with 16 partitions"]);
     commands.succeeds(&["init"], &["kanto is there, whole, with 16 partitions"]);
     commands.refuses(&["init", "--partitions", "32"], &["kanto has 16 partitions, which never"]);

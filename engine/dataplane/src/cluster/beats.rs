@@ -4,7 +4,7 @@
 //! beat has come back lately: where it does not, the beats are ill, and nobody knows anything of
 //! anybody. Once they are well again everybody waits a whole lease anew. Pure.
 
-use super::limits::{JUDGE_MS, NODES_MAX};
+use super::limits::{FORGOTTEN_LEASES, JUDGE_MS, NODES_MAX};
 use super::mutation::NodeMutation;
 use super::node::{Incarnation, NodeName};
 use super::ownership::ClusterTimes;
@@ -28,6 +28,8 @@ struct Seen {
     changed: SteadyMs,
     /// Since when this life has been seen without a lease's silence.
     there_since: SteadyMs,
+    /// A second beat of it has come: the first may be what a node that is gone has left.
+    beats: bool,
 }
 
 /// The beats as one node sees them.
@@ -36,6 +38,8 @@ pub struct Beats {
     me: Incarnation,
     /// Another life with this node's name, and whether it goes on beating.
     twin: Option<(Beat, bool)>,
+    /// The last node for which there was no room.
+    left_out: Option<NodeName>,
     times: ClusterTimes,
     mutation: NodeMutation,
     nodes: BTreeMap<NodeName, Seen>,
@@ -49,7 +53,8 @@ impl Beats {
     pub fn new(me: Incarnation, times: ClusterTimes, mutation: NodeMutation) -> Self {
         let nodes = BTreeMap::new();
         let own_seen = SteadyMs::ZERO;
-        Self { me, twin: None, times, mutation, nodes, well_since: None, own_seen }
+        let (twin, left_out, well_since) = (None, None, None);
+        Self { me, twin, left_out, times, mutation, nodes, well_since, own_seen }
     }
 
     /// The other life that has this node's name and beats at the same time, if there is one: two
@@ -58,8 +63,13 @@ impl Beats {
         self.twin.filter(|(_, beats)| *beats).map(|(beat, _)| beat.life)
     }
 
+    /// The node that beats and is not looked at, if there is one: a cluster's most are there.
+    pub fn left_out(&self) -> Option<NodeName> {
+        self.left_out
+    }
+
     /// A beat was seen, one's own as any other. More nodes than a cluster may have are not looked
-    /// at.
+    /// at, but for those that have been silent for long: they make room.
     pub fn see(&mut self, now: SteadyMs, node: NodeName, beat: Beat) {
         if node == self.me.node && beat.life != self.me.life {
             return self.see_twin(beat);
@@ -68,10 +78,13 @@ impl Beats {
             self.see_own(now);
         }
         let lease_ms = self.times.lease_ms;
-        if !self.nodes.contains_key(&node) && self.nodes.len() == NODES_MAX {
+        if !self.nodes.contains_key(&node) && self.nodes.len() == NODES_MAX && !self.make_room(now)
+        {
+            self.left_out = Some(node);
             return;
         }
-        let new = Seen { beat, changed: now, there_since: now };
+        self.left_out = self.left_out.filter(|left_out| *left_out != node);
+        let new = Seen { beat, changed: now, there_since: now, beats: false };
         let seen = self.nodes.entry(node).or_insert(new);
         // What was overtaken on its way says nothing.
         if (beat.life, beat.count) <= (seen.beat.life, seen.beat.count) {
@@ -79,7 +92,22 @@ impl Beats {
         }
         let is_same = seen.beat.life == beat.life && now.since(seen.changed) < lease_ms;
         let there_since = if is_same { seen.there_since } else { now };
-        *seen = Seen { beat, changed: now, there_since };
+        *seen = Seen { beat, changed: now, there_since, beats: true };
+    }
+
+    /// Puts out the node that has been silent for the longest, if for so long that nobody waits for
+    /// it: a lease is enough where one beat was seen and no other, as the watch begins with what
+    /// nodes that are gone have left. Whether there is room now.
+    fn make_room(&mut self, now: SteadyMs) -> bool {
+        let lease_ms = self.times.lease_ms;
+        let patience_ms =
+            |seen: &Seen| if seen.beats { FORGOTTEN_LEASES * lease_ms } else { lease_ms };
+        let is_gone = |seen: &Seen| now.since(seen.changed) >= patience_ms(seen);
+        let others = self.nodes.iter().filter(|(node, _)| **node != self.me.node);
+        let gone = others.filter(|(_, seen)| is_gone(seen)).min_by_key(|(_, seen)| seen.changed);
+        let Some(gone) = gone.map(|(node, _)| *node) else { return false };
+        self.nodes.remove(&gone);
+        true
     }
 
     /// What a life of this node that has ended beat last is seen once.
@@ -102,6 +130,7 @@ impl Beats {
     /// A node has left: nobody waits for it.
     pub fn leave(&mut self, node: NodeName) {
         self.nodes.remove(&node);
+        self.left_out = self.left_out.filter(|left_out| *left_out != node);
     }
 
     /// Since when this node may judge others; none while the beats are ill.
@@ -234,6 +263,71 @@ mod tests {
         assert!(!beats.is_suspected(at(9_000), name("b")));
         beats.see(at(5_100), name("a"), other(7, 31));
         assert_eq!(beats.twin(), Some(7));
+    }
+
+    #[test]
+    fn a_node_finds_room_among_names_that_are_gone_and_never_takes_that_of_one_that_beats() {
+        let mut beats = beats(NodeMutation::None);
+        // What sixty-two nodes have left, told when the watch begins.
+        for gone in 0..NODES_MAX - 2 {
+            beats.see(at(4_500), name(&format!("gone-{gone}")), beat(1));
+        }
+        let tell = |beats: &mut Beats, ms: u64| {
+            for living in ["a", "b", "new-1", "new-2"] {
+                beats.see(at(ms), name(living), beat(ms / 500));
+            }
+        };
+        tell(&mut beats, 5_000);
+        assert!(!beats.takers(at(5_000)).contains(&name("new-1")), "they may still come");
+        assert_eq!(beats.left_out(), Some(name("new-2")));
+        for ms in (5_500..=7_000).step_by(500) {
+            tell(&mut beats, ms);
+        }
+        assert_eq!(beats.takers(at(7_000)), ["a", "b", "new-1", "new-2"].map(name));
+        assert_eq!(beats.left_out(), None);
+    }
+
+    #[test]
+    fn where_all_places_are_taken_by_nodes_that_beat_one_more_is_left_out_and_told_of() {
+        let mut beats = Beats::new(
+            Incarnation { node: name("z"), life: 1 },
+            ClusterTimes::default(),
+            NodeMutation::None,
+        );
+        for ms in (0..40_000).step_by(500) {
+            for node in 0..NODES_MAX {
+                beats.see(at(ms), name(&format!("node-{node}")), beat(ms));
+            }
+            beats.see(at(ms), name("z"), beat(ms));
+        }
+        assert_eq!(beats.left_out(), Some(name("z")));
+        assert!(!beats.takers(at(39_500)).contains(&name("z")));
+        // All but one go on.
+        for ms in (40_000..70_000).step_by(500) {
+            for node in 1..NODES_MAX {
+                beats.see(at(ms), name(&format!("node-{node}")), beat(ms));
+            }
+            beats.see(at(ms), name("z"), beat(ms));
+        }
+        assert_eq!(beats.left_out(), None);
+        assert!(beats.takers(at(69_500)).contains(&name("z")));
+    }
+
+    #[test]
+    fn a_node_that_comes_when_all_names_are_of_nodes_that_are_gone_has_its_place_within_a_lease() {
+        let mut beats = Beats::new(
+            Incarnation { node: name("z"), life: 1 },
+            ClusterTimes::default(),
+            NodeMutation::None,
+        );
+        for gone in 0..NODES_MAX {
+            beats.see(at(0), name(&format!("gone-{gone}")), beat(1));
+        }
+        for ms in (0..=2_500).step_by(500) {
+            assert!(!beats.takers(at(ms)).contains(&name("z")));
+            beats.see(at(ms), name("z"), beat(1 + ms));
+        }
+        assert!(beats.takers(at(2_500)).contains(&name("z")) && beats.left_out().is_none());
     }
 
     #[test]

@@ -169,6 +169,11 @@ impl Keeper {
         self.beats.twin()
     }
 
+    /// See [`Beats::left_out`].
+    pub fn left_out(&self) -> Option<NodeName> {
+        self.beats.left_out()
+    }
+
     /// The node that is said to have a partition.
     pub fn owner(&self, partition: u16) -> Option<NodeName> {
         self.kept[usize::from(partition)].entry.map(|entry| entry.owner)

@@ -4,8 +4,10 @@
 pub const PARTITIONS_MAX: usize = 256;
 /// Partitions of the smallest cluster.
 pub const PARTITIONS_MIN: usize = 16;
-/// Nodes of a cluster.
+/// Nodes of a cluster that are there at a time.
 pub const NODES_MAX: usize = 64;
+/// Where there are more names than that, one that has been silent for so many leases makes room.
+pub const FORGOTTEN_LEASES: u64 = 10;
 /// A node's name, in octets.
 pub const NODE_NAME_OCTETS_MAX: usize = 16;
 /// Octets of a chunk, its head included.

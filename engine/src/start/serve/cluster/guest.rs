@@ -10,7 +10,7 @@ use super::rebuild::spool_path;
 use super::spool::Spool;
 use crate::cluster::chunk::ChunkHead;
 use crate::cluster::keeper::{Happening, Keeper, KeeperSetup};
-use crate::cluster::limits::{CHUNK_HEAD_OCTETS, CHUNK_OCTETS_MAX};
+use crate::cluster::limits::{CHUNK_HEAD_OCTETS, CHUNK_OCTETS_MAX, NODES_MAX};
 use crate::cluster::mutation::NodeMutation;
 use crate::cluster::node::{Incarnation, NodeName};
 use crate::cluster::ports::{Liveness, ReplicatedLog};
@@ -100,6 +100,8 @@ pub(super) struct NodeGuest {
     movers: Movers,
     wake: NatsWake,
     ends: Arc<AtomicBool>,
+    /// The node that was told to be one too many.
+    left_out: Option<NodeName>,
 }
 
 /// The clock by which shards act.
@@ -134,6 +136,7 @@ impl NodeGuest {
             movers,
             wake: wake.clone(),
             ends,
+            left_out: None,
         }
     }
 
@@ -142,6 +145,7 @@ impl NodeGuest {
         let now = now();
         self.keeper.tick(now, log, nodes);
         self.look_for_twin();
+        self.look_for_one_too_many();
         while let Some(happening) = self.keeper.happening() {
             self.hear(happening);
         }
@@ -164,6 +168,20 @@ impl NodeGuest {
         );
         let remedy = "give each node a name of its own (`node` in its cluster's file)";
         Fatal::with_remedy(FatalReason::Configuration, cause, remedy).end_process()
+    }
+
+    /// A cluster has so many nodes at most: one more is given nothing.
+    fn look_for_one_too_many(&mut self) {
+        let left_out = self.keeper.left_out();
+        if std::mem::replace(&mut self.left_out, left_out) == left_out {
+            return;
+        }
+        let Some(node) = left_out else { return };
+        tracing::error!(
+            %node,
+            "{NODES_MAX} nodes of the cluster are there, which is the most: this one is given \
+             nothing until another one stops"
+        );
     }
 
     fn hear(&mut self, happening: Happening) {

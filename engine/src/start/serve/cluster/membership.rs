@@ -62,6 +62,11 @@ impl Member {
         let seen = seen.map_err(|error| told(&error))?;
         seen.fitness.map_err(|error| told(&error))?;
         seen.times.map_err(|error| told(&error))?;
+        for log in seen.logs {
+            // What nobody leads at the moment is waited for.
+            let log = log.map_err(|error| told(&error))?;
+            log.amiss.map_or(Ok(()), |amiss| Err(told(&amiss)))?;
+        }
         let partitions = seen.partitions;
         let config =
             config.with_partitions(usize::from(partitions)).map_err(|error| told(&error))?;
