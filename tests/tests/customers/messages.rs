@@ -261,7 +261,7 @@ fn a_trace_shows_what_one_customer_says_and_nothing_of_another() {
 fn a_peer_of_5_0_is_told_the_code_and_its_meaning() {
     let office = Office::new();
     let _engine = office.start();
-    let mut esme = tests::esme::Esme::connect(office.smpp);
+    let mut esme = Esme::connect(office.smpp);
     let bound =
         esme.bind(command::BIND_TRANSCEIVER, crate::office::ID, crate::office::PASSWORD, 0x50);
     assert_eq!(bound.status, 0);

@@ -260,7 +260,7 @@ impl BroadcastDesk {
         let folder = self.shelf.list(&wanted.list);
         let number = document.versions.last().map_or(1, |last| last.version + 1);
         let path = self.shelf.version(&wanted.list, number);
-        let options = ReaderOptions { parameters: document.parameters, ..wanted.options };
+        let options = ReaderOptions { parameters: document.parameters.clone(), ..wanted.options };
         let part = Part::of(&path)?;
         let (version, changes) = match wanted.base {
             None => (whole(options, &folder, pieces, &part.file)?, None),
