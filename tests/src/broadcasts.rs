@@ -149,6 +149,14 @@ impl<'a> Broadcaster<'a> {
         progress
     }
 
+    /// Whether it is over and its outcomes are kept.
+    ///
+    /// # Panics
+    /// When nobody says so.
+    pub fn ended_by_now(&self, broadcast: &str) -> bool {
+        self.status(broadcast).document.ended.is_some()
+    }
+
     /// Waits until it is over and its outcomes are kept.
     ///
     /// # Panics

@@ -5,13 +5,16 @@
 //! sends receipts before their answers, twice, or never, stands still, cuts connections and goes
 //! away; the engine dies at any turn and recovers from its journal. Then the faults end, and
 //! everything must come to its end: each push is told once and as the SMSC knows it, none is lost,
-//! and none is sent twice but for a doubt that was counted or a kill.
+//! and none is sent twice but for a doubt that was counted or a kill. The same holds of the rows of
+//! a broadcast that goes out beside them.
 
+mod rows;
 mod smsc;
 
 use crate::lone_shard::{self, Setup};
 use crate::push::{Body, XPID};
 use hayauma::billing::BillingLog;
+use hayauma::broadcast::mutation::RowMutation;
 use hayauma::gateway::registry::{Credential, Registry};
 use hayauma::journal::SegmentFactory;
 use hayauma::network::line_states::{Line as PhoneLine, LineStates};
@@ -62,10 +65,14 @@ pub struct Options {
     pub seed: u64,
     /// Pushes, each to a phone of its own.
     pub pushes: u64,
+    /// Rows of a broadcast beside them.
+    pub rows: u64,
     /// A deliberate fault of the engine's sessions.
     pub session: SessionMutation,
     /// A deliberate fault of the message center.
     pub core: CoreMutation,
+    /// A deliberate fault of the broadcast.
+    pub cast: RowMutation,
     /// A deliberate fault in how ids are compared.
     pub ids: IdMutation,
     /// The push client wants nothing sent twice.
@@ -139,6 +146,7 @@ struct World<'a> {
     next_generation: u32,
     /// By reqid: the code that was told.
     told: BTreeMap<String, String>,
+    cast: rows::Cast,
     /// Answers since the last commit and the one before, which none may cover yet.
     answered: [u64; 2],
 }
@@ -191,16 +199,17 @@ pub fn run(directory: &Path, options: Options) -> Result<Met, String> {
         met: Met::default(),
         next_generation: 1,
         told: BTreeMap::new(),
+        cast: Default::default(),
         answered: [0; 2],
     };
     let mut station = world.open();
     let mut next = 0;
     let (began_ms, all) = (world.now_ms, options.pushes);
-    while world.told.len() < all as usize || next < all {
+    while world.told.len() < all as usize || next < all || !world.rows_are_over(&station) {
         let age_ms = world.now_ms - began_ms;
         if age_ms > END_MS {
             let missing = (0..all).find(|&number| !world.told.contains_key(&reqid(number)));
-            return Err(format!("push {missing:?} never came to its end"));
+            return Err(format!("push {missing:?}, or a row, never came to its end"));
         }
         let faulty = age_ms < FAULTS_MS;
         let burst = if world.chance.is(6) { BURST } else { u64::from(world.chance.is(300)) };
@@ -213,6 +222,7 @@ pub fn run(directory: &Path, options: Options) -> Result<Met, String> {
         world.now_ms += if faulty { 5 + world.chance.below(20) } else { 200 };
     }
     world.note_doubts(&station);
+    world.check_rows(&station)?;
     world.check()?;
     Ok(world.met)
 }
@@ -230,6 +240,7 @@ impl Station {
 
 impl World<'_> {
     fn open(&mut self) -> Station {
+        self.rows_open();
         let setup = Setup { absent: false, ..Setup::new(&[XPID]) };
         let plan = plan();
         let mut config = lone_shard::config(&setup);
@@ -248,6 +259,7 @@ impl World<'_> {
         let opened = Shard::open_on(ground, &config, registry, now_ms);
         let mut shard = opened.unwrap_or_else(|error| panic!("{error}")).0;
         lone_shard::contract(&mut shard, &setup);
+        shard.mutate_broadcasts(self.options.cast);
         let lines = LineStates::parse("", PhoneLine::HOME).expect("a good file");
         let simulated =
             SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
@@ -354,6 +366,7 @@ impl World<'_> {
         }
         station.shard.keep_time(WallMs::new(now_ms), SteadyMs::new(now_ms));
         station.carriers.see(SteadyMs::new(now_ms));
+        self.tell_rows(station, faulty);
         let mut network = SideBySide::lent(&mut station.simulated, 0, &mut station.carriers);
         station.shard.turn(&mut network, WallMs::new(now_ms), &BUDGET);
         self.take_notifications(station);

@@ -16,6 +16,7 @@ pub mod bill;
 pub mod broadcasts;
 pub mod browser;
 pub mod carrier_simulation;
+pub mod carriers;
 pub mod clauses;
 pub mod clock;
 pub mod cluster;

@@ -167,7 +167,7 @@ fn the_cancel_of_a_whole_alert_ends_its_broadcasts_too() {
 }
 
 #[test]
-fn carriers_that_come_while_rows_are_held_end_no_shard_and_take_no_row() {
+fn rows_that_are_held_follow_routes_as_they_come_and_go() {
     let mut site = Site::new(tests::programs!());
     site.shards(2).set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);
     let people = Broadcaster::new(&site, 10);
@@ -184,6 +184,10 @@ fn carriers_that_come_while_rows_are_held_end_no_shard_and_take_no_row() {
     wait::until_true("a push that waits for it", || site.must(&["queue"]).contains("queued"));
     assert_eq!(count(&people.status(&broadcast), "held"), 2);
     site.must(&["network", "set", "home", &msn(0), &msn(1)]);
+    let queued = || site.must(&["queue"]).contains("queued");
+    wait::until_true("rows that wait for it", queued);
+    assert_eq!(count(&people.status(&broadcast), "delivered"), 4, "none by the core network");
+    site.must(&["carrier", "route", "remove", "0900"]);
     assert_eq!(count(&people.ended(&broadcast), "delivered"), 6);
     engine.stop();
 }

@@ -43,6 +43,7 @@ fn broadcast(
     let pace = RunningPace {
         per_second: 0,
         per_area: 0,
+        per_carrier: 0,
         ramp_seconds: 0,
         weight: 1,
         share_max: 90,

@@ -1,6 +1,7 @@
 //! A carrier with its faults in virtual time, many seeds, and proof that a broken engine is
 //! noticed.
 
+use hayauma::broadcast::mutation::RowMutation;
 use hayauma::network::smpp::home::IdMutation;
 use hayauma::smsc::mutation::CoreMutation;
 use tests::carrier_simulation::{Met, Options, run};
@@ -12,10 +13,11 @@ const SEEDS: u64 = 40;
 const SEEDS_TO_NOTICE: u64 = 60;
 
 fn options(seed: u64) -> Options {
-    let (session, core) = (SessionMutation::None, CoreMutation::None);
+    let (session, core, cast) = (SessionMutation::None, CoreMutation::None, RowMutation::None);
     // Every fourth seed has a push client that wants nothing sent twice.
     let never_twice = seed.is_multiple_of(4);
-    Options { seed, pushes: 150, session, core, ids: IdMutation::None, never_twice, stops: false }
+    let (ids, stops) = (IdMutation::None, false);
+    Options { seed, pushes: 150, rows: 100, session, core, cast, ids, never_twice, stops }
 }
 
 fn run_in_place(options: Options) -> Result<Met, String> {
@@ -75,13 +77,18 @@ fn a_broken_engine_is_noticed() {
             [IdMutation::Prefix, IdMutation::ZerosStripped]
                 .into_iter()
                 .map(|ids| Options { ids, ..options(0) }),
+        )
+        .chain(
+            [RowMutation::ForgetHanded, RowMutation::ForgetClaims]
+                .into_iter()
+                .map(|cast| Options { cast, ..options(0) }),
         );
     for broken in broken {
         let noticed = (1..=SEEDS_TO_NOTICE).find_map(|seed| {
             run_in_place(Options { seed, never_twice: seed.is_multiple_of(4), ..broken }).err()
         });
         assert!(noticed.is_some(), "{broken:?} is not noticed");
-        let Options { session, core, ids, .. } = broken;
-        println!("{session:?} {core:?} {ids:?}: {}", noticed.unwrap_or_default());
+        let Options { session, core, ids, cast, .. } = broken;
+        println!("{session:?} {core:?} {ids:?} {cast:?}: {}", noticed.unwrap_or_default());
     }
 }

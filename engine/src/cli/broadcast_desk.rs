@@ -509,6 +509,10 @@ fn text_of_check(document: &BroadcastDocument) -> String {
     for (wave, rows) in found.waves.iter().enumerate() {
         text += &format!("  wave {:<12} {rows}\n", wave + 1);
     }
+    let addressed = (found.targeted, found.segments);
+    for way in check.foreseen.iter().flat_map(|foreseen| foreseen.ways(addressed)) {
+        text += &format!("  carriers: {way}\n");
+    }
     text += &check.cost.map_or_else(String::new, |yen| format!("  costs {yen} yen\n"));
     text += &check.forecast.as_ref().map(text_of_forecast).unwrap_or_default();
     for warning in &check.warnings {

@@ -181,6 +181,10 @@ struct Fields {
     /// Pushes per day (JST), 0 for no limit
     #[arg(long, value_name = "N")]
     volume: Option<u64>,
+    /// Recipients of its broadcasts per second, of all of them together, 0 for no limit. They do
+    /// not count against --rate
+    #[arg(long, value_name = "N")]
+    broadcast_rate: Option<u32>,
     /// First day of the term, YYYY-MM-DD (JST), or `open`
     #[arg(long, value_name = "DATE")]
     from: Option<String>,
@@ -426,6 +430,7 @@ impl Fields {
             notify_depth: self.notify_depth,
             rate_per_second: self.rate,
             volume_per_day: self.volume,
+            broadcast_rate: self.broadcast_rate,
             national_tables: switched(self.national, self.no_national),
             line_state: self.line_state,
             in_doubt: self.in_doubt,

@@ -400,6 +400,10 @@ fn describe_note(name: &str, note: &BroadcastNote<'_>, text: &mut String) -> std
         Some((SliceRecord::Marks(entries), _)) => {
             writeln!(text, "{} rows arrived in part, or may have arrived", entries.len())
         }
+        Some((SliceRecord::Handed(entries), _)) => {
+            let over = entries.iter().filter(|(_, handing)| handing.is_over).count();
+            writeln!(text, "{} rows at carriers, {over} of them whole", entries.len())
+        }
         Some((SliceRecord::Rests, _)) => writeln!(text, "rests"),
         None => writeln!(text, "that cannot be read"),
     }

@@ -100,6 +100,9 @@ pub struct ClientChange {
     /// Pushes per JST day; 0 is without limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_per_day: Option<u64>,
+    /// Recipients of its broadcasts per second; 0 is without limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broadcast_rate: Option<u32>,
     /// Whether text may use the national language tables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub national_tables: Option<bool>,
@@ -175,6 +178,9 @@ pub struct ClientDocument {
     pub rate_per_second: u32,
     /// Pushes per JST day; 0 is without limit.
     pub volume_per_day: u64,
+    /// Recipients of its broadcasts per second; 0 is without limit.
+    #[serde(default)]
+    pub broadcast_rate: u32,
     /// Whether text may use the national language tables.
     pub national_tables: bool,
     /// Whether its pushes go by no carrier, since that alone knows the state of the line.
@@ -241,6 +247,7 @@ impl ClientChange {
         set(&mut registration.segmentation, self.segmentation);
         set(&mut registration.rate_per_second, self.rate_per_second);
         set(&mut registration.volume_per_day, self.volume_per_day);
+        set(&mut registration.broadcast_rate, self.broadcast_rate);
         set(&mut registration.national_tables, self.national_tables);
         set(&mut registration.line_state, self.line_state);
         let fails = self.in_doubt.map(|in_doubt| in_doubt == InDoubtSetting::Fail);
@@ -385,6 +392,7 @@ impl ClientDocument {
             notify_depth: registration.notify_depth,
             rate_per_second: registration.rate_per_second,
             volume_per_day: registration.volume_per_day,
+            broadcast_rate: registration.broadcast_rate,
             national_tables: registration.national_tables,
             line_state: registration.line_state,
             in_doubt: match registration.doubt_is_final {

@@ -5,6 +5,7 @@ use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
+use crate::control::ways::WaysForeseen;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
@@ -18,17 +19,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn, Xpid};
-
-/// What would become of pushes to some phones.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Foresight {
-    /// Those without a contract.
-    pub uncontracted: u64,
-    /// Of the others those whom a carrier would be sent to.
-    pub by_carrier: u64,
-    /// Those whose shards did not answer: nothing is known of them.
-    pub unanswered: u64,
-}
 
 /// The running engine as the control plane sees it.
 ///
@@ -121,7 +111,8 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     /// The engine is stopping.
-    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> Result<Foresight, ControlError>;
+    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn])
+    -> Result<WaysForeseen, ControlError>;
     /// Whether it was started to look on: nothing is taken, and nothing leaves.
     fn looks_on(&self) -> bool;
     /// What of broadcasts cannot be read, though pushes are taken: a sentence each.

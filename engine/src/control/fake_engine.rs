@@ -13,7 +13,8 @@ use crate::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms};
 use crate::broadcast::slice::{Order, Plan, Slice};
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
-use crate::control::engine::{Engine, Foresight};
+use crate::control::engine::Engine;
+use crate::control::ways::{ForeseenCarrier, WaysForeseen};
 use crate::gateway::broadcasting::BroadcastRule;
 use crate::gateway::permissions::ClassSet;
 use crate::gateway::registration::Registration;
@@ -62,6 +63,8 @@ pub(crate) struct FakeBroadcasts {
     pub(crate) shards: Mutex<Vec<FakeShard>>,
     /// The ordinals that may still be told of, once that was said.
     pub(crate) may_follow: Mutex<Option<Vec<u32>>>,
+    /// By which carriers recipients go.
+    pub(crate) carriers: Mutex<Vec<ForeseenCarrier>>,
     /// How often each broadcast's words were asked for.
     pub(crate) words_asked: Mutex<BTreeMap<u32, usize>>,
     /// The rows that were to be withdrawn.
@@ -126,6 +129,7 @@ impl FakeBroadcasts {
         Self {
             shards: Mutex::new(shards),
             may_follow: Mutex::default(),
+            carriers: Mutex::default(),
             words_asked: Mutex::default(),
             withdrawn: Mutex::default(),
             forgets_to_remember: Mutex::default(),
@@ -509,7 +513,7 @@ impl Engine for FakeEngine {
         self.troubles.lock().expect("no panic").clone()
     }
 
-    fn foresee(&self, xpid: Xpid, _: Class, msns: &[Msn]) -> Result<Foresight, ControlError> {
+    fn foresee(&self, xpid: Xpid, _: Class, msns: &[Msn]) -> Result<WaysForeseen, ControlError> {
         self.check()?;
         let contracts = self.contracts.lock().expect("no panic");
         let shards = self.broadcasts.shards.lock().expect("no panic");
@@ -518,7 +522,8 @@ impl Engine for FakeEngine {
         let answered = || msns.iter().filter(|msn| !stands(msn));
         let unanswered = (msns.len() - answered().count()) as u64;
         let uncontracted = answered().filter(lacks).count() as u64;
-        Ok(Foresight { uncontracted, by_carrier: 0, unanswered })
+        let carriers = self.broadcasts.carriers.lock().expect("no panic").clone();
+        Ok(WaysForeseen { uncontracted, unanswered, carriers, ..WaysForeseen::default() })
     }
 
     fn set_lines(&self, msns: &[Msn], _line: Line) -> Result<u64, ControlError> {

@@ -38,6 +38,7 @@ pub mod sources;
 pub mod store;
 pub mod store_thread;
 pub mod token;
+pub mod ways;
 pub mod webhooks;
 
 use axum::extract::Request;

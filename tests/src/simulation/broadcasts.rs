@@ -270,6 +270,7 @@ impl Plan {
                 deadline_ms: None,
                 per_second: self.per_second,
                 per_area: self.per_area,
+                per_carrier: 0,
                 ramp_seconds: 0,
                 weight: 1,
                 share_max: self.share_max,

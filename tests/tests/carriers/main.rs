@@ -12,14 +12,14 @@ mod references;
 mod shares;
 mod trial;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 use tests::bill::Bill;
+use tests::carriers::{add_carrier, await_bound, carrier_figure};
 use tests::engine::Engine;
 use tests::push::{Body, XPID};
 use tests::recorder::{Notice, Recorder};
 use tests::site::Site;
-use tests::smsc::{Manner, PASSWORD, SYSTEM_ID, Smsc};
+use tests::smsc::{Manner, PASSWORD, Smsc};
 use tests::wait;
 
 /// By a carrier: msns that begin so.
@@ -37,30 +37,6 @@ fn site(recorder: &Recorder, smsc: &Smsc, more: &[&str]) -> Site {
     add_carrier(&site, "alpha", smsc.address(), more);
     site.must(&["carrier", "route", "add", BY_CARRIER, "alpha"]);
     site
-}
-
-fn add_carrier(site: &Site, name: &str, address: SocketAddr, more: &[&str]) {
-    let password = site.path("carrier.secret");
-    std::fs::write(&password, PASSWORD).expect("a writable directory");
-    let (host, password) = (address.to_string(), password.display().to_string());
-    let settings = ["--host", &host, "--system-id", SYSTEM_ID, "--password-file", &password];
-    site.must(&[&["carrier", "add", name], &settings[..], more].concat());
-}
-
-/// A carrier's figure as the engine shows it.
-fn carrier_figure(engine: &Engine, carrier: &str, name: &str) -> u64 {
-    let metrics = engine.admin().request("GET", "/metrics", "").text();
-    let head = format!("hayauma_carrier_{name}");
-    let label = format!("carrier=\"{carrier}\"");
-    let line = metrics.lines().find(|line| line.starts_with(&head) && line.contains(&label));
-    let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-    value.unwrap_or_else(|| panic!("no {head} of {carrier}")) as u64
-}
-
-fn await_bound(engine: &Engine, carrier: &str, sessions: u64) {
-    wait::until_true(&format!("{sessions} sessions with {carrier}"), || {
-        carrier_figure(engine, carrier, "sessions_bound") == sessions
-    });
 }
 
 #[track_caller]

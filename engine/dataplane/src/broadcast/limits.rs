@@ -105,6 +105,17 @@ pub const SWEPT_PER_TURN_MAX: usize = 4_096;
 pub const SEARCHES_PER_TURN_MAX: usize = 2_048;
 /// Octets of the journal that are kept for a claimed row to say what became of it.
 pub const JOURNAL_OCTETS_PER_ROW: u64 = 24;
+/// Rows that wait in the lane of one route of carriers for the first of their attempts.
+pub const ROUTE_ROWS_QUEUED_MAX: usize = 256;
+/// Rows of a broadcast's part that wait outside the window of claims, so that rows of other ways
+/// pass those whose carriers take none. Some 40 octets each, and 24 of the journal.
+pub const PASSED_ROWS_MAX: usize = 1 << 18;
+/// Octets of the journal that are kept beside those for a row that carriers may take.
+pub const HANDED_OCTETS_PER_ROW: u64 = 64;
+/// And for each of its segments: to write its id, and what became of it.
+pub const HANDED_OCTETS_PER_SEGMENT: u64 = 96;
+/// Rows that carriers had before a start and that come back in one turn.
+pub const RETURNED_PER_TURN_MAX: usize = 4_096;
 /// Areas of the catalogue.
 pub const CATALOGUE_AREAS_MAX: usize = 65_535;
 /// Names that other systems have for one area.

@@ -32,6 +32,7 @@ pub mod recipients;
 pub mod running;
 pub mod shares;
 pub mod slice;
+pub mod stakes;
 pub mod suppression;
 pub mod templates;
 pub mod variants;

@@ -26,6 +26,8 @@ pub enum RowMutation {
     RetryWhilePaused,
     /// What may have arrived is forgotten with a crash.
     ForgetMarks,
+    /// What carriers have is forgotten with a crash.
+    ForgetHanded,
     /// After a planned stop rows begin before a record says that they do.
     WakingNotAwaited,
     /// A row that was deferred begins before a record says that it is no longer.

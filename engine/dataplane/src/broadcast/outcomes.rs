@@ -33,7 +33,8 @@ pub enum Outcome {
     Replaced,
     /// It was never to be sent: 7001 to 7003, 7005.
     Skipped,
-    /// It may have arrived, nobody said so, and it is not sent again: 7004.
+    /// It may have arrived, nobody said so, and it is not sent again: 7004, or 6013 where a carrier
+    /// has it and sent no receipt.
     InDoubt,
 }
 
@@ -72,14 +73,13 @@ impl Outcome {
     pub fn may_become(self, next: Self) -> bool {
         match (self, next) {
             (_, Self::Waiting) => false,
-            (Self::Waiting, Self::HandedOver) => false,
             // A right may be gone or the time over before the first attempt; and of what a crash
-            // left in doubt a late report may come before it is attempted again.
+            // left in doubt a late report may come before it is attempted again, or a record may
+            // say that a carrier has it.
             (Self::Waiting, _) => true,
             (Self::InFlight, Self::InFlight) => false,
             (Self::InFlight, _) => true,
-            // A late report ends what is held; a carrier takes nothing outside an attempt.
-            (Self::Held, Self::HandedOver) => false,
+            // A late report ends what is held, and a carrier may have taken what was in doubt.
             (Self::Held, _) => true,
             // A late receipt is an outcome, and a carrier may give a row back.
             (Self::HandedOver, Self::InFlight | Self::HandedOver) => false,
@@ -186,6 +186,10 @@ const REASONS: &[(Outcome, u16)] = &[
     (Outcome::Skipped, SUPPRESSED),
     (Outcome::Skipped, HAD_IT),
     (Outcome::Skipped, NOT_MEANT),
+    (Outcome::InDoubt, 6013),
+    (Outcome::Failed, 6010),
+    (Outcome::Failed, 6001),
+    (Outcome::Failed, 11),
 ];
 
 /// The place of an outcome with its code; a code that has none is not kept.

@@ -51,6 +51,11 @@ impl Bucket {
         (self.full, self.ramp_ms) = (per_second, 0);
     }
 
+    /// Another part of the same pace of all: the ramp goes on.
+    pub fn set_share(&mut self, per_second: u32) {
+        self.full = per_second;
+    }
+
     /// The pace at this moment, in rows a second; `None`: no bound.
     pub fn rate(&self, now: SteadyMs) -> Option<u32> {
         let ramped = (self.full > 0).then(|| {

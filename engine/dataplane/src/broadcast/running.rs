@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use wire::smpp::coding::{self, Alphabet};
+use wire::sms::coding_scheme::CodingScheme;
 use wire::sms::limits::{TIME_OCTETS, TPDU_OCTETS_MAX};
 use wire::sms::relay::{self, OriginatingAddress};
 use wire::sms::segment::{self, Content, PlanOptions, SUBMITS_OCTETS_MAX, SubmitTemplate};
@@ -12,10 +15,33 @@ use super::control_sms::ControlSms;
 use super::outcomes::Outcome;
 use super::recipients::Recipients;
 use super::slice::OnDoubt;
+use super::stakes::Stakes;
 use wire::terms::time::WallMs;
 
 /// What stands in place of a destination, which no SMS-DELIVER has.
 const NO_DESTINATION: &[u8] = b"0";
+
+/// In which form a text goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TextForm {
+    /// As it takes least.
+    #[default]
+    AsItIs,
+    /// As UCS-2: a carrier of the route lacks one of its characters.
+    Recoded,
+}
+
+impl TextForm {
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Back from [`Self::number`].
+    pub fn from_number(number: u64) -> Self {
+        if number == 0 { Self::AsItIs } else { Self::Recoded }
+    }
+}
 
 /// A text as it goes to every phone: the SMS-DELIVER of each segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,13 +59,17 @@ impl ReadyText {
     /// Encodes a text, or what stands in its place; `None` where no ten short messages carry it.
     fn encode(
         (kind, text): (Kind, &str),
+        form: TextForm,
         message_reference: u8,
         (originating, scts): (&OriginatingAddress, &[u8; TIME_OCTETS]),
     ) -> Option<Self> {
         let control = if kind == Kind::Control { Some(ControlSms::parse(text)?) } else { None };
         let control = control.as_ref();
         let content = control.map_or(Content::Text(text), ControlSms::content);
-        let options = control.map_or_else(PlanOptions::default, ControlSms::options);
+        let mut options = control.map_or_else(PlanOptions::default, ControlSms::options);
+        if form == TextForm::Recoded {
+            options.dcs = Some(CodingScheme::UCS2.0);
+        }
         let plan = segment::plan(content, &options).ok()?;
         let template = SubmitTemplate {
             destination: NO_DESTINATION,
@@ -78,6 +108,8 @@ pub struct RunningPace {
     pub per_second: u32,
     /// Rows a second in each area; 0: no bound of its own.
     pub per_area: u32,
+    /// Rows a second by each carrier; 0: no bound of its own.
+    pub per_carrier: u32,
     /// Seconds until that of all is reached.
     pub ramp_seconds: u32,
     /// Its share beside other broadcasts of its class.
@@ -153,6 +185,15 @@ pub struct RunningTerms {
     pub of: Vec<Option<RowsOf>>,
 }
 
+/// A text that some carriers cannot be given as it is.
+#[derive(Debug)]
+struct Recoded {
+    /// Carriers of ISO 8859-1 can.
+    is_latin: bool,
+    /// `None`: ten short messages do not carry it so.
+    text: Option<ReadyText>,
+}
+
 /// A started broadcast.
 #[derive(Debug)]
 pub struct RunningBroadcast {
@@ -162,10 +203,14 @@ pub struct RunningBroadcast {
     pub recipients: Recipients,
     /// Its texts, by their numbers.
     pub texts: Vec<ReadyText>,
+    /// The same recoded, where there are carriers that lack one of their characters.
+    recoded: Vec<Option<Recoded>>,
     /// What tells each text from others, whatever broadcast it is of.
     digests: Vec<u64>,
     /// The same, sorted.
     sorted_digests: Vec<u64>,
+    /// What each shard has left of it.
+    pub stakes: Arc<Stakes>,
     /// TP-SCTS of all of them.
     pub scts: [u8; TIME_OCTETS],
     /// TP-MR of the first segment of each text.
@@ -184,13 +229,31 @@ impl RunningBroadcast {
         let digests: Vec<u64> = texts.iter().map(|text| digest_of(text)).collect();
         let mut sorted_digests = digests.clone();
         sorted_digests.sort_unstable();
-        let texts = texts
-            .iter()
-            .map(|text| {
-                ReadyText::encode((terms.kind, text), message_reference, (&originating, &scts))
+        let encode = |text: &String, form: TextForm| {
+            let stamp = (&originating, &scts);
+            ReadyText::encode((terms.kind, text), form, message_reference, stamp)
+        };
+        let recoded = |text: &String| {
+            let is_plain = terms.kind == Kind::Control || coding::carries(text, Alphabet::Ascii);
+            (!is_plain).then(|| Recoded {
+                is_latin: coding::carries(text, Alphabet::Latin1),
+                text: encode(text, TextForm::Recoded),
             })
-            .collect::<Option<_>>()?;
-        Some(Self { terms, recipients, texts, digests, sorted_digests, scts, message_reference })
+        };
+        let recoded = texts.iter().map(recoded).collect();
+        let texts =
+            texts.iter().map(|text| encode(text, TextForm::AsItIs)).collect::<Option<_>>()?;
+        Some(Self {
+            terms,
+            recipients,
+            texts,
+            recoded,
+            digests,
+            sorted_digests,
+            stakes: Arc::default(),
+            scts,
+            message_reference,
+        })
     }
 
     /// The same under another number. Its texts name it to phones, and are encoded anew.
@@ -206,6 +269,31 @@ impl RunningBroadcast {
     /// Whether it has a text of this digest.
     pub fn has_digest(&self, digest: u64) -> bool {
         self.sorted_digests.binary_search(&digest).is_ok()
+    }
+
+    /// In which form a text goes to carriers that take text in this alphabet.
+    pub fn form_in(&self, number: Option<u16>, alphabet: Alphabet) -> TextForm {
+        let recoded = number.and_then(|number| self.recoded.get(usize::from(number))?.as_ref());
+        match (recoded, alphabet) {
+            (None, _) | (_, Alphabet::Gsm | Alphabet::GsmPacked) => TextForm::AsItIs,
+            (Some(recoded), Alphabet::Latin1) if recoded.is_latin => TextForm::AsItIs,
+            _ => TextForm::Recoded,
+        }
+    }
+
+    /// The text of a recipient in a form; `None` where it has none, or none that goes so.
+    pub fn text_in(&self, number: Option<u16>, form: TextForm) -> Option<&ReadyText> {
+        let at = usize::from(number?);
+        match (form, self.recoded.get(at)?) {
+            (TextForm::Recoded, Some(recoded)) => recoded.text.as_ref(),
+            _ => self.texts.get(at),
+        }
+    }
+
+    /// The most short messages that one of its texts takes.
+    pub fn segments_max(&self) -> u8 {
+        let recoded = self.recoded.iter().flatten().filter_map(|recoded| recoded.text.as_ref());
+        self.texts.iter().chain(recoded).map(ReadyText::segments).max().unwrap_or(1)
     }
 
     /// The text of a recipient; `None` where it has none.

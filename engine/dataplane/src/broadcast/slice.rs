@@ -14,9 +14,11 @@
 
 pub mod codec;
 mod deferred;
+mod handed;
 mod marks;
 mod record;
 mod recovery;
+mod shifts;
 mod waves;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -28,9 +30,11 @@ use super::outcomes::{Counts, Outcome, RowWord};
 
 use deferred::Deferred;
 pub use deferred::{DEFERRED, RECALLED};
+pub use handed::{HANDED_OCTETS_MAX, HandedSegment, RowHanding};
 use marks::Waking;
 pub use marks::{ARRIVED, MARKS_OF_A_RECORD_MAX, MAY_HAVE_IT, WITHDRAWN};
 pub use record::{OnDoubt, Order, Plan, SliceRecord, Turn};
+use shifts::{Release, Shift};
 pub use waves::WaveFigures;
 use waves::WavesOpen;
 
@@ -48,29 +52,10 @@ pub struct Checkpoint {
     cursors: Vec<u32>,
     words: Vec<u32>,
     marks: BTreeMap<u32, u16>,
+    handings: BTreeMap<u32, RowHanding>,
     doubts: u32,
     waves_open: u8,
     rests: bool,
-}
-
-/// A change of the figures, in the order of the records.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Shift {
-    /// The record that has to be durable; `None` until one is appended.
-    sequence: Option<u64>,
-    from: Outcome,
-    to: Outcome,
-    rows: u32,
-    /// The wave of a row.
-    wave: u8,
-}
-
-/// A row that is due sooner, once its record is durable.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Release {
-    sequence: Option<u64>,
-    row: u32,
-    seconds: u32,
 }
 
 /// One shard's part of a broadcast.
@@ -93,6 +78,12 @@ pub struct Slice {
     marks: BTreeMap<u32, u16>,
     /// Rows whose marks are to be written down.
     marked: Vec<u32>,
+    /// See [`Self::handing`].
+    handings: BTreeMap<u32, RowHanding>,
+    /// Rows of which it is to be written down what carriers have.
+    newly_handed: Vec<u32>,
+    /// Rows that are handed over.
+    handed_over: u32,
     /// The last record says that nothing is under way, or is to.
     rests: bool,
     wants_rest: bool,
@@ -131,6 +122,9 @@ impl Slice {
             staged: Vec::new(),
             marks: BTreeMap::new(),
             marked: Vec::new(),
+            handings: BTreeMap::new(),
+            newly_handed: Vec::new(),
+            handed_over: 0,
             rests: false,
             wants_rest: false,
             waking: Waking::Awake,
@@ -233,6 +227,10 @@ impl Slice {
             self.break_rest();
             return Some(record);
         }
+        if let Some(record) = self.poll_handed() {
+            self.break_rest();
+            return Some(record);
+        }
         if !self.staged.is_empty() || !self.to_claim.is_empty() {
             self.break_rest();
         }
@@ -275,23 +273,7 @@ impl Slice {
         self.waking.durable(sequence);
         self.release_claims(sequence);
         self.go_on_recalled(sequence);
-        while let Some(release) = self.releases.front().copied()
-            && release.sequence.is_some_and(|needed| needed <= sequence)
-        {
-            self.releases.pop_front();
-            let word = self.word(release.row);
-            if word.outcome == Outcome::Held {
-                let seconds = word.seconds.min(release.seconds);
-                self.set_word(release.row, RowWord { seconds, ..word });
-            }
-        }
-        while let Some(shift) = self.shifts.front().copied()
-            && shift.sequence.is_some_and(|needed| needed <= sequence)
-        {
-            self.shifts.pop_front();
-            self.counts.shift(shift.from, shift.to, shift.rows);
-            self.waves.note(shift.wave, shift.to, shift.rows);
-        }
+        self.show_durable(sequence);
         if self.is_settled()
             && let Ok(life) = self.life.after(Step::Settled)
         {
@@ -379,6 +361,11 @@ impl Slice {
         }
     }
 
+    /// Whether rows may be attempted, for the first time or again.
+    pub fn goes_on(&self) -> bool {
+        self.life.begins_rows() && self.life.retries_rows() && self.is_awake()
+    }
+
     /// A row that is held is due, or its broadcast is closed.
     ///
     /// Until its time it stays held: its record is all that a start has to tell by whether an
@@ -401,19 +388,6 @@ impl Slice {
                 Turn::Ended
             }
             _ => Turn::NotNow,
-        }
-    }
-
-    /// A phone is reachable again: its row is due now, as soon as a record says so.
-    ///
-    /// # Panics
-    /// When it is not held.
-    pub fn release(&mut self, row: u32, seconds: u32) {
-        let word = self.word(row);
-        assert_eq!(word.outcome, Outcome::Held, "only what is held is released");
-        if word.seconds > seconds {
-            self.staged.push((row, RowWord { seconds, ..word }));
-            self.releases.push_back(Release { sequence: None, row, seconds });
         }
     }
 
@@ -457,6 +431,7 @@ impl Slice {
             SliceRecord::Order(_) | SliceRecord::Stands(_) => vec![SliceRecord::Stands(self.life)],
             SliceRecord::Doubts { .. } => vec![SliceRecord::Doubts { total: self.doubts }],
             SliceRecord::Marks(entries) => self.marks_again(entries),
+            SliceRecord::Handed(entries) => self.handed_again(entries),
             // Rows have begun since.
             SliceRecord::Rests => Vec::new(),
             SliceRecord::Claimed(pieces) => {
@@ -504,6 +479,7 @@ impl Slice {
     pub fn checkpoint(&self, sequence: u64) -> Checkpoint {
         let is_appended = self.staged.is_empty()
             && self.marked.is_empty()
+            && self.newly_handed.is_empty()
             && self.orders.is_empty()
             && self.asked.is_none();
         assert!(is_appended, "orders and outcomes are appended first");
@@ -531,9 +507,17 @@ impl Slice {
                 *bits = RowWord { seconds, ..word }.to_bits();
             }
         }
-        let (life, marks, doubts) = (self.life, self.marks.clone(), self.doubts);
-        let waves_open = self.waves.open();
-        Checkpoint { sequence, life, cursors, words, marks, doubts, rests: self.rests, waves_open }
+        Checkpoint {
+            sequence,
+            life: self.life,
+            cursors,
+            words,
+            marks: self.marks.clone(),
+            handings: self.handings.clone(),
+            doubts: self.doubts,
+            waves_open: self.waves.open(),
+            rests: self.rests,
+        }
     }
 
     /// Does what an order says; whether it changes anything.
@@ -606,17 +590,15 @@ impl Slice {
     fn change_live(&mut self, row: u32, outcome: Outcome, seconds: u32) {
         if outcome.is_final() {
             self.marks.remove(&row);
+            self.handings.remove(&row);
         }
         let from = self.word(row).outcome;
         self.under_way += u32::from(outcome == Outcome::InFlight);
         self.under_way -= u32::from(from == Outcome::InFlight);
+        self.handed_over += u32::from(outcome == Outcome::HandedOver);
+        self.handed_over -= u32::from(from == Outcome::HandedOver);
         self.set_word(row, self.word(row).becoming(outcome, seconds));
-        if self.mutation == RowMutation::OutcomeBeforeDurability {
-            self.counts.shift(from, outcome, 1);
-        } else {
-            let wave = self.waves.of(row);
-            self.shifts.push_back(Shift { sequence: None, from, to: outcome, rows: 1, wave });
-        }
+        self.note_shift(row, from, outcome);
     }
 
     fn is_settled(&self) -> bool {

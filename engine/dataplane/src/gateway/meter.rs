@@ -2,7 +2,8 @@
 //!
 //! Atomics without locks, touched only when a limit is set. The rate is a generic cell rate
 //! algorithm: one number, the time at which the next push would be due if pushes came evenly, with
-//! a burst of one second. The volume counts accepted pushes per day in Japan.
+//! a burst of one second. The volume counts accepted pushes per day in Japan. Rows of broadcasts
+//! have a rate of their own, with a burst of a fiftieth of a second, and take many at once.
 
 use super::limits::{RATE_PER_SECOND_MAX, VOLUME_PER_DAY_MAX};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,6 +11,8 @@ use wire::terms::calendar;
 use wire::terms::time::{SteadyMs, WallMs};
 
 const SECOND_NS: u64 = 1_000_000_000;
+/// What rows of broadcasts may take at once, as a part of a second's.
+const ROW_BURSTS_A_SECOND: u64 = 50;
 /// The volume's number holds the day in the upper bits and the pushes of that day below.
 const COUNT_BITS: u32 = 44;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -27,6 +30,10 @@ pub struct Meter {
     due_ns: AtomicU64,
     /// Day and count.
     volume: AtomicU64,
+    /// Rows of broadcasts; 0 is unlimited.
+    rows_per_second: AtomicU32,
+    /// As `due_ns`, of those.
+    rows_due_ns: AtomicU64,
 }
 
 impl Meter {
@@ -61,6 +68,42 @@ impl Meter {
             (next_ns - now_ns <= burst_ns).then_some(next_ns)
         };
         self.due_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+
+    /// Changes the rate of broadcasts' rows.
+    pub fn set_broadcast_rate(&self, rows_per_second: u32) {
+        self.rows_per_second.store(rows_per_second.min(RATE_PER_SECOND_MAX), Ordering::Relaxed);
+    }
+
+    /// Takes up to so many rows of broadcasts; how many may have their turns now.
+    pub fn take_rows(&self, steady_ms: SteadyMs, wanted: u32) -> u32 {
+        let rate = self.rows_per_second.load(Ordering::Relaxed);
+        if rate == 0 || wanted == 0 {
+            return wanted;
+        }
+        let interval_ns = SECOND_NS / u64::from(rate);
+        let now_ns = steady_ms.ms().saturating_mul(1_000_000);
+        // And one row, or slow rates would let through none.
+        let until_ns = now_ns + SECOND_NS / ROW_BURSTS_A_SECOND + interval_ns;
+        let mut taken = 0;
+        let next = |due_ns: u64| {
+            let from_ns = due_ns.max(now_ns);
+            taken = u64::from(wanted).min(until_ns.saturating_sub(from_ns) / interval_ns);
+            (taken > 0).then(|| from_ns + taken * interval_ns)
+        };
+        let updated = self.rows_due_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        if updated.is_ok() { taken as u32 } else { 0 }
+    }
+
+    /// So many of those that were taken did not have their turns.
+    pub fn give_rows_back(&self, rows: u32) {
+        let rate = self.rows_per_second.load(Ordering::Relaxed);
+        if rate == 0 || rows == 0 {
+            return;
+        }
+        let ns = SECOND_NS / u64::from(rate) * u64::from(rows);
+        let less = |due_ns: u64| Some(due_ns.saturating_sub(ns));
+        let _ = self.rows_due_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// Whether the day's volume has room (otherwise 2007). Two shards may both see the last place:
@@ -128,6 +171,32 @@ mod tests {
         assert_eq!(passed(&meter, 5, NOW_MS + 99), 0);
         assert_eq!(passed(&meter, 5, NOW_MS + 100), 1);
         assert_eq!(passed(&meter, 5, NOW_MS + 550), 4);
+    }
+
+    #[test]
+    fn rows_of_broadcasts_have_a_rate_of_their_own_in_every_second_and_whoever_asks() {
+        for rate in [1, 7, 50, 1_000, 33_333] {
+            let meter = Meter::new(1, 0);
+            meter.set_broadcast_rate(rate);
+            let taken_in = |second: u64| -> u32 {
+                let looks = (0..200).map(|look| NOW_MS + second * 1_000 + look * 5);
+                looks
+                    .map(|at_ms| {
+                        // Two shards; one of them cannot use all that it takes.
+                        let first = meter.take_rows(SteadyMs::new(at_ms), 100_000);
+                        meter.give_rows_back(first / 2);
+                        first - first / 2 + meter.take_rows(SteadyMs::new(at_ms), 100_000)
+                    })
+                    .sum()
+            };
+            for second in 0..5 {
+                let taken = taken_in(second);
+                let most = rate + rate / 50 + 2;
+                assert!((rate - rate / 50..=most).contains(&taken), "{rate}: {taken}");
+            }
+        }
+        let meter = Meter::default();
+        assert_eq!(meter.take_rows(SteadyMs::new(NOW_MS), 5_000), 5_000, "no limit");
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct Registration {
     pub rate_per_second: u32,
     /// Pushes accepted per day in Japan; 0 is unlimited.
     pub volume_per_day: u64,
+    /// Rows of broadcasts a second, of all its broadcasts together; 0 is unlimited.
+    pub broadcast_rate: u32,
     /// Whether the national language shift tables may be used.
     pub national_tables: bool,
     /// Its pushes go to phones of which the state of the line is known: by no carrier, since that
@@ -106,6 +108,7 @@ impl Registration {
             notify_depth: 1,
             rate_per_second: 0,
             volume_per_day: 0,
+            broadcast_rate: 0,
             national_tables: false,
             line_state: false,
             doubt_is_final: false,
@@ -182,7 +185,7 @@ impl Registration {
         if self.notify_secrets.len() > SECRETS_MAX {
             return Err(RegistrationError::NotifySecrets);
         }
-        if self.rate_per_second > RATE_PER_SECOND_MAX {
+        if self.rate_per_second.max(self.broadcast_rate) > RATE_PER_SECOND_MAX {
             return Err(RegistrationError::Rate);
         }
         if self.volume_per_day > VOLUME_PER_DAY_MAX {

@@ -207,6 +207,7 @@ impl Registry {
         let (rate, volume) = (registration.rate_per_second, registration.volume_per_day);
         let (meter, seats) = kept(registration.xpid).unwrap_or_default();
         meter.set_limits(rate, volume);
+        meter.set_broadcast_rate(registration.broadcast_rate);
         let index = self.registered.len() as u32;
         self.by_xpid.insert(registration.xpid, index);
         if let Some(account) = &registration.smpp {

@@ -5,7 +5,7 @@ use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
-use crate::shard::{Shard, SliceFigures};
+use crate::shard::{RowsForeseen, Shard, SliceFigures};
 use crossbeam::channel::Sender;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub enum BroadcastMessage {
     Over(Arc<PastBroadcast>),
     /// Who wants none.
     Suppressed(Arc<OptOuts>),
-    /// How many of these phones have no contract, and how many of the others go by a carrier.
-    Foresee { xpid: Xpid, class: Class, msns: Vec<Msn>, reply: Sender<(u64, u64)> },
+    /// How many of these phones have no contract, and which way the others go.
+    Foresee { xpid: Xpid, class: Class, msns: Vec<Msn>, reply: Sender<RowsForeseen> },
     /// The highest ordinal that the journal had something of at the start; 0: it had nothing.
     Highest(Sender<u32>),
     /// Where each stands.

@@ -280,7 +280,7 @@ impl ThreadTurn {
         // Without syncs a commit has ended in this very turn.
         self.doubt_if_names_are_lost();
         busy |= self.flush(now);
-        self.parts.for_each(|part| part.orders.settle(part.shard.durable()));
+        self.parts.for_each(|part| part.orders.settle(part.shard.answerable()));
         self.look_after_leaving(now);
         self.mesh.wake_peers();
         self.publish(now);

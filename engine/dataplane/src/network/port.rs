@@ -27,6 +27,7 @@ use crate::network::gmsc::Terms;
 use crate::network::limits::{
     DELIVER_REPORT_OCTETS_MAX, DELIVER_TPDU_OCTETS_MAX, SEGMENTS_MAX, SENDER_OCTETS_MAX,
 };
+use crate::network::routes::MEMBERS_MAX;
 use crate::smsc::outcome::AttemptResult;
 use wire::smpp::session::RequestId;
 use wire::sms::limits::TIME_OCTETS;
@@ -141,6 +142,11 @@ pub trait Network {
         0
     }
 
+    /// The carriers of a route that take pushes now.
+    fn dealers(&self, _route: u8) -> Dealers {
+        Dealers::default()
+    }
+
     /// Attempts that the core network carries at a time for this shard; `usize::MAX`: nobody knows.
     fn slots(&self) -> usize {
         usize::MAX
@@ -225,6 +231,27 @@ pub trait Network {
     /// The earliest time at which `poll`, `reports` or `reachable` may yield something; `None`
     /// while nothing is under way.
     fn next_due_ms(&self) -> Option<EvenMs>;
+}
+
+/// Carriers that share a route's pushes, by weight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Dealers {
+    /// Number and weight; a weight of 0 is no carrier.
+    of: [(u8, u8); MEMBERS_MAX],
+}
+
+impl Dealers {
+    /// These, with their weights; more than a route can have are left out.
+    pub fn of(carriers: &[(u8, u8)]) -> Self {
+        let mut of = [(0, 0); MEMBERS_MAX];
+        of.iter_mut().zip(carriers).for_each(|(place, carrier)| *place = *carrier);
+        Self { of }
+    }
+
+    /// Number and weight of each.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, u8)> + '_ {
+        self.of.iter().copied().filter(|(_, weight)| *weight > 0)
+    }
 }
 
 /// A reserved slot. It goes back by `submit` or `release`; a handle that is dropped instead costs

@@ -6,7 +6,7 @@
 
 use crate::network::port::{
     AttemptHandle, AttemptOutcome, AttemptSlot, AttemptToken, AwaitedSegment, CarrierQuestion,
-    CarrierReceipt, Network, ReceiptReply, StatusReport,
+    CarrierReceipt, Dealers, Network, ReceiptReply, StatusReport,
 };
 use crate::network::routes::CORE_NETWORK;
 use crate::network::simulated::SimulatedNetwork;
@@ -36,6 +36,10 @@ impl<'a> SideBySide<'a> {
 impl Network for SideBySide<'_> {
     fn last_route(&self) -> u8 {
         self.carriers.last_route()
+    }
+
+    fn dealers(&self, route: u8) -> Dealers {
+        self.carriers.dealers(route)
     }
 
     fn slots(&self) -> usize {

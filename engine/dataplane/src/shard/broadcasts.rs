@@ -12,8 +12,12 @@
 
 mod areas;
 mod asking;
+mod by_route;
+mod carried;
+mod carrier_paces;
 mod feed;
 mod notes;
+mod places;
 mod rows;
 mod untold;
 
@@ -27,10 +31,11 @@ use crate::broadcast::outcomes::{Counts, Outcome, RowWord};
 use crate::broadcast::pace::Bucket;
 use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::recipients::ShardRun;
-use crate::broadcast::running::{RowsOf, RunningBroadcast, RunningPace};
+use crate::broadcast::running::{RowsOf, RunningBroadcast, RunningPace, RunningTerms};
 use crate::broadcast::shares::Shares;
 use crate::broadcast::slice::codec::RecordBooks;
-use crate::broadcast::slice::{Order, Plan, Slice, WaveFigures};
+use crate::broadcast::slice::{OnDoubt, Order, Plan, Slice, WaveFigures};
+use crate::broadcast::stakes::Stake;
 use crate::broadcast::suppression::OptOuts;
 use crate::journal::{Journal, Position, SegmentId};
 use crate::smsc::pushes::PushIndex;
@@ -39,9 +44,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
-use wire::terms::time::{CenterMs, WallMs};
+use wire::terms::time::{CenterMs, SteadyMs, WallMs};
 
 use areas::AreaPaces;
+pub use asking::RowsForeseen;
+use by_route::ByRoute;
+use carried::Carried;
+use carrier_paces::CarrierPaces;
 pub(super) use notes::events_of;
 pub(super) use untold::UntoldNotes;
 pub use untold::is_billed as is_row_billed;
@@ -83,7 +92,16 @@ pub(super) struct Part {
     /// When it was started, in the message center's time.
     started: CenterMs,
     expires: CenterMs,
+    /// What becomes of rows that a crash leaves in doubt, or a carrier that does not answer.
+    on_doubt: OnDoubt,
     bucket: Bucket,
+    /// Rows a second, of all shards; 0: as the network takes them.
+    per_second: u32,
+    /// What it has of all that is left, and when that was looked at.
+    stake: Stake,
+    staked: SteadyMs,
+    /// Where carriers have paces of their own.
+    carriers: Option<CarrierPaces>,
     /// Where areas have paces of their own.
     areas: Option<AreaPaces>,
     /// Rows that the pace lets through and that have not had their turns.
@@ -102,6 +120,8 @@ pub(super) struct Part {
     parked: VecDeque<u32>,
     /// How many of them are from before this start.
     restored: usize,
+    /// Of rows that go by carriers.
+    carried: Carried,
     /// How far the message center was looked through for rows that are to end.
     sweep: Option<PushIndex>,
     /// How far the rows in the message center have heard of another deadline.
@@ -171,12 +191,14 @@ pub(super) struct Broadcasts {
     highest: u32,
     /// By place of the class.
     shares: [Shares; Class::BY_WEIGHT.len()],
-    /// Rows whose attempts are under way.
+    /// Rows whose attempts are under way in the core network.
     in_flight: usize,
     /// Slots of the network, as of the last turn.
     slots: usize,
-    /// Rows in the message center that have not begun, by place of the class.
+    /// Rows that wait in its lanes and have not begun, by place of the class.
     queued: [usize; Class::BY_WEIGHT.len()],
+    /// The same of the carriers' lanes.
+    by_route: ByRoute,
     due_ms: Option<WallMs>,
     /// Those that are over and that requests may still mean.
     past: Vec<Arc<PastBroadcast>>,
@@ -186,15 +208,6 @@ pub(super) struct Broadcasts {
     searched: Cell<usize>,
     /// A deliberate fault: none but in a test.
     mutation: RowMutation,
-}
-
-/// A shard's share of a pace, which has so many of all rows.
-fn share_of(per_second: u32, (rows, all): (u32, u32)) -> u32 {
-    match (per_second, u64::from(all)) {
-        (0, _) => 0,
-        (_, 0) => 1,
-        (pace, all) => ((u64::from(pace) * u64::from(rows)).div_ceil(all) as u32).max(1),
-    }
 }
 
 fn class_place(class: Class) -> usize {
@@ -271,6 +284,7 @@ impl<L: Log> Shard<L> {
             self.note_start(&mut part, now_ms);
         }
         part.restore_held();
+        part.restore_handed();
         let (class, weight) = (class_place(broadcast.terms.class), broadcast.terms.pace.weight);
         if !self.broadcasts.shares[class].add(ordinal, weight.max(1)) {
             tracing::warn!(ordinal, "more broadcasts are live than share a class");
@@ -297,6 +311,8 @@ impl<L: Log> Shard<L> {
             highest = highest.max(other.broadcast.terms.alertseq);
             other.slice.order(Order::Chain { alertseq: own });
             self.flush(other, now_ms);
+            // What carriers' homes have of the older and have not sent comes back.
+            self.want_back(None);
         }
         if highest > own {
             part.slice.order(Order::Chain { alertseq: highest });
@@ -330,6 +346,12 @@ impl<L: Log> Shard<L> {
         orders: &[Order],
         now_ms: WallMs,
     ) -> Option<u64> {
+        let begins =
+            |order: &Order| matches!(order, Order::Start | Order::Resume | Order::Wave { .. });
+        if !orders.iter().all(begins) {
+            // What carriers' homes have of it is to come back before that is answered.
+            self.want_back(None);
+        }
         let mut broadcasts = std::mem::take(&mut self.broadcasts);
         let known = broadcasts.find_mut(ordinal).map(|part| {
             for order in orders {
@@ -355,8 +377,8 @@ impl<L: Log> Shard<L> {
             part.expires = expires;
             part.respite = Some(0);
         }
-        let rows = (part.slice.words().len() as u32, part.broadcast.recipients.rows());
-        part.bucket.set_pace(share_of(pace.per_second, rows));
+        part.per_second = pace.per_second;
+        part.bucket.set_pace(part.stake.share(pace.per_second));
         let class = class_place(part.broadcast.terms.class);
         self.broadcasts.shares[class].set_weight(ordinal, pace.weight.max(1));
         self.broadcasts.due_ms = Some(now_ms);
@@ -435,34 +457,25 @@ impl<L: Log> Shard<L> {
         let runs = broadcast.recipients.of_shard(self.number, self.shards);
         let slices: Vec<RunSlice> = runs.iter().map(|run| run.slice).collect();
         let rows: u32 = slices.iter().map(|run| run.rows).sum();
+        let on_doubt = self.on_doubt_of(terms);
         let plan = Plan {
             runs: slices,
             alertseq: terms.alertseq,
-            on_doubt: terms.on_doubt,
+            on_doubt,
             mutation: self.broadcasts.mutation,
         };
         // A time that lies ahead, because the clock was set back, counts as now.
         let started = self.pace.center(terms.started_ms).min(self.pace.center(now_ms));
-        let newest_ms = untold.as_ref().map_or(WallMs::ZERO, |notes| notes.newest_ms);
-        let newest_ms = newest_ms.max(terms.started_ms);
-        let seconds_at = |center: CenterMs, started: CenterMs| {
-            (center.since(started) / 1_000).min(u64::from(u32::MAX)) as u32
-        };
-        let seconds = if newest_ms > now_ms {
-            // The clock was set back: nobody knows how long ago that was.
-            let center = |at_ms| self.pace.center(at_ms);
-            let newest = seconds_at(center(newest_ms), center(terms.started_ms));
-            untold.as_ref().map_or(newest, |notes| notes.may_have_begun_by(newest))
-        } else {
-            seconds_at(self.pace.center(now_ms), started)
-        };
+        let seconds = self.seconds_of_start((terms, started), untold.as_ref(), now_ms);
         let (needed, records, slice, accepted) = match untold {
             None => (BTreeMap::new(), 0, Slice::new(plan), vec![0; (rows as usize).div_ceil(64)]),
             Some(notes) => notes.recover(plan, seconds),
         };
-        let per_second = share_of(terms.pace.per_second, (rows, broadcast.recipients.rows()));
-        let bucket = Bucket::new(per_second, terms.pace.ramp_seconds, self.pace.steady(now_ms));
+        let stake = Stake::new(&broadcast.stakes, (rows, broadcast.recipients.rows()));
         let (per_area, steady) = (terms.pace.per_area, self.pace.steady(now_ms));
+        let per_second = stake.share(terms.pace.per_second);
+        let bucket = Bucket::new(per_second, terms.pace.ramp_seconds, steady);
+        let carriers = CarrierPaces::new(stake.share(terms.pace.per_carrier));
         let areas = AreaPaces::new(per_area, &broadcast.recipients, &runs, steady);
         Part {
             broadcast: Arc::clone(broadcast),
@@ -470,7 +483,12 @@ impl<L: Log> Shard<L> {
             slice,
             started,
             expires: self.pace.center(terms.deadline_ms),
+            on_doubt,
             bucket,
+            per_second: terms.pace.per_second,
+            stake,
+            staked: steady,
+            carriers,
             areas,
             tokens: 0,
             ahead: CLAIMED_AHEAD_MIN,
@@ -478,6 +496,7 @@ impl<L: Log> Shard<L> {
             grown_at: 0,
             is_starved: false,
             in_center: 0,
+            carried: Carried::default(),
             parked: VecDeque::new(),
             restored: 0,
             sweep: None,
@@ -489,6 +508,37 @@ impl<L: Log> Shard<L> {
             stopped_by: None,
             is_forgotten: false,
         }
+    }
+
+    /// What becomes of rows in doubt. Of some XPIDs nothing is ever to be sent twice, whatever the
+    /// manifest says.
+    fn on_doubt_of(&self, terms: &RunningTerms) -> OnDoubt {
+        let registered = self.registry.find(terms.xpid);
+        match registered.is_some_and(|of| of.registration.doubt_is_final) {
+            true => OnDoubt::Leave,
+            false => terms.on_doubt,
+        }
+    }
+
+    /// How long ago it was started, by what a start has to go by. The clock may have been set back:
+    /// nobody knows how long ago that was then.
+    fn seconds_of_start(
+        &self,
+        (terms, started): (&RunningTerms, CenterMs),
+        untold: Option<&UntoldNotes>,
+        now_ms: WallMs,
+    ) -> u32 {
+        let newest_ms = untold.map_or(WallMs::ZERO, |notes| notes.newest_ms);
+        let newest_ms = newest_ms.max(terms.started_ms);
+        let seconds_at = |center: CenterMs, started: CenterMs| {
+            (center.since(started) / 1_000).min(u64::from(u32::MAX)) as u32
+        };
+        if newest_ms <= now_ms {
+            return seconds_at(self.pace.center(now_ms), started);
+        }
+        let center = |at_ms| self.pace.center(at_ms);
+        let newest = seconds_at(center(newest_ms), center(terms.started_ms));
+        untold.map_or(newest, |notes| notes.may_have_begun_by(newest))
     }
 
     /// An answer waits for all that was appended.

@@ -56,7 +56,7 @@ impl<L: Log> Shard<L> {
             let Some((handle, index)) = self.next_attempt(network, route, now_ms) else { break };
             let was_busy = std::mem::replace(&mut busy, true);
             if self.core.push(index).is_row() {
-                self.attempt_row(network, handle, index, now_ms);
+                self.attempt_row(network, handle, (index, route), now_ms);
                 continue;
             }
             let begins =
@@ -169,17 +169,31 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// Hands a row to the core network, unless it is not to be attempted any more.
+    /// Hands a row to the network, unless it is not to be attempted any more, or the carrier whose
+    /// turn it is cannot carry it.
     fn attempt_row(
         &mut self,
         network: &mut impl Network,
         handle: AttemptHandle,
-        index: PushIndex,
+        (index, route): (PushIndex, u8),
         now_ms: WallMs,
     ) {
         if self.begin_row(index, network.slot(&handle), now_ms) {
+            if route != CORE_NETWORK
+                && let Some(carrier) = network.unfit(&handle)
+                && let Some(other) = self.routes.passing_over(route, carrier)
+            {
+                network.release(handle);
+                self.core.pass_over(index, other);
+                return self.row_returned(index);
+            }
             network.submit(handle, self.pace.even(now_ms));
             self.in_flight += 1;
+            if route == CORE_NETWORK {
+                self.note_row_out();
+            } else {
+                self.by_carriers.in_flight += 1;
+            }
             kill_point(KillPoint::RowOut);
         } else {
             network.release(handle);
@@ -227,7 +241,13 @@ impl<L: Log> Shard<L> {
             let unanswered_mask =
                 if self.mutation == CoreMutation::DropUnanswered { 0 } else { unanswered_mask };
             let (taken_mask, carrier) = (outcome.taken_mask, outcome.carrier);
-            if taken_mask != 0 {
+            let taken = if push.is_row() {
+                self.note_row_back(carrier);
+                self.row_taken(index, (carrier, taken_mask), outcome.ids)
+            } else {
+                None
+            };
+            if taken_mask != 0 && !push.is_row() {
                 self.ids.note(index, carrier, taken_mask, outcome.ids);
             }
             if let Some(token) = network.next_token() {
@@ -236,7 +256,9 @@ impl<L: Log> Shard<L> {
             let settlement =
                 Settlement { result, delivered_mask, unanswered_mask, taken_mask, domain };
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
-            if taken_mask != 0 {
+            if push.is_row() {
+                self.row_settled(index, taken, now_ms);
+            } else if taken_mask != 0 {
                 self.journal_taken(index, carrier, taken_mask, now_ms);
             }
             self.note_if_held(index, before, result, domain, now_ms);

@@ -18,6 +18,7 @@ use crate::smsc::handed::Receipt;
 use crate::smsc::handing_over::Elsewhere;
 use crate::smsc::mutation::CoreMutation;
 use crate::smsc::pushes::{Push, PushIndex, flag};
+use crate::smsc::row_ids::is_row;
 use crate::smsc::state::State;
 use std::collections::HashMap;
 use wire::terms::code::Code;
@@ -161,6 +162,9 @@ impl<L: Log> Shard<L> {
 
     /// Appends a Handed record of what receipts said.
     pub(super) fn journal_handed(&mut self, index: PushIndex, now_ms: WallMs) {
+        if self.core.push(index).is_row() {
+            return self.note_handing(index, None, now_ms);
+        }
         if !self.core.push(index).state.is_final() {
             self.append_handed(index, 0, (0, &[]), now_ms);
         }
@@ -187,6 +191,9 @@ impl<L: Log> Shard<L> {
 
     /// What a carrier could not deliver of the push goes by another.
     pub(super) fn journal_elsewhere(&mut self, index: PushIndex, mask: u16, now_ms: WallMs) {
+        if self.core.push(index).is_row() {
+            return self.row_goes_elsewhere(index, now_ms);
+        }
         self.counted.pushes_elsewhere += 1;
         if let Some(known) = self.ids.pushes.get_mut(index) {
             known.drop_segments(mask);
@@ -213,6 +220,9 @@ impl<L: Log> Shard<L> {
 
     /// Asks the carriers that have segments of the push about each of which no receipt came.
     pub(super) fn ask_carriers(&mut self, index: PushIndex, asked: Asked) {
+        if self.core.live_at(index).is_some_and(Push::is_row) {
+            return self.ask_carriers_of_row(index, asked);
+        }
         let (Some(known), Some(push)) = (self.ids.pushes.get(index), self.core.live_at(index))
         else {
             return;
@@ -266,16 +276,24 @@ impl<L: Log> Shard<L> {
         budget: usize,
     ) -> bool {
         let (mut busy, mut left) = (false, budget);
+        let (taken, mut has_rows) = (self.receipts.len(), false);
         while left > 0
             && let Some(receipt) = network.receipts()
         {
             busy = true;
+            has_rows |= is_row(receipt.push_id);
             self.take_receipt(&receipt, now_ms);
             // One that came with an outcome is recorded in the turn in which that is.
             if !receipt.is_answered {
                 left -= 1;
                 self.receipts.push_back((self.journal.appended(), receipt.reply));
             }
+        }
+        if has_rows {
+            // What became of rows is written down many at once, and acknowledged behind that.
+            self.flush_rows(now_ms);
+            let appended = self.journal.appended();
+            self.receipts.iter_mut().skip(taken).for_each(|(sequence, _)| *sequence = appended);
         }
         busy
     }
@@ -284,14 +302,16 @@ impl<L: Log> Shard<L> {
         if receipt.segment != ALL_SEGMENTS {
             return self.take_receipt_of(receipt, receipt.segment, now_ms);
         }
-        let segments = self.core.live_at(receipt.token.push).map_or(0, |push| push.segments);
+        let index = self.index_spoken_of(receipt.token.push, receipt.push_id);
+        let segments = self.core.live_at(index).map_or(0, |push| push.segments);
         for segment in 0..segments {
             self.take_receipt_of(receipt, segment, now_ms);
         }
     }
 
     fn take_receipt_of(&mut self, receipt: &CarrierReceipt, segment: u8, now_ms: WallMs) {
-        let (index, push_id) = (receipt.token.push, receipt.push_id);
+        let push_id = receipt.push_id;
+        let index = self.index_spoken_of(receipt.token.push, push_id);
         let center_ms = self.pace.center(now_ms);
         if let Some(id) = &receipt.late_id {
             let is_news = self.core.handle_taken_late(index, push_id, segment, center_ms);
@@ -308,6 +328,10 @@ impl<L: Log> Shard<L> {
             Some(ReceiptSays::Failed(code)) => Receipt::Failed(code),
             None => return,
         };
+        let is_here = self.core.live_at(index).is_some_and(|push| push.push_id == push_id);
+        if !is_here && says == Receipt::Delivered {
+            self.note_row_arrived(push_id, segment);
+        }
         if let Receipt::Failed(code) = says
             && self.goes_elsewhere(index, push_id, segment, (receipt.reply.carrier, code), now_ms)
         {
@@ -349,6 +373,10 @@ impl<L: Log> Shard<L> {
         id: &[u8],
         now_ms: WallMs,
     ) {
+        if self.core.push(index).is_row() {
+            let with_length = [&[id.len() as u8][..], id].concat();
+            return self.row_taken_late(index, (carrier, segment), &with_length, now_ms);
+        }
         let with_length: Vec<u8> =
             std::iter::once(id.len() as u8).chain(id.iter().copied()).collect();
         self.ids.note(index, carrier, 1 << segment, &with_length);
@@ -390,7 +418,6 @@ impl<L: Log> Shard<L> {
                 });
             }
         }
-        network.all_awaited();
     }
 }
 

@@ -42,7 +42,7 @@ mod waiting_stopped;
 
 pub use crate::smsc::wait_reason::WaitReason;
 pub use asked::Reply;
-pub use broadcasts::{SliceFigures, is_row_billed};
+pub use broadcasts::{RowsForeseen, SliceFigures, is_row_billed};
 pub use customers::{FoundPush, Seek};
 pub use durability::Durability;
 pub use endings::NotificationResult;
@@ -331,6 +331,7 @@ impl<L: Log> Shard<L> {
         self.recall(network);
         busy |= self.reroute();
         busy |= self.run_broadcasts(network, now_ms, budget.attempts > 0);
+        self.announce_awaited(network, now_ms);
         busy |= self.start_attempts(network, now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
         busy |= self.take_back(now_ms);
@@ -352,7 +353,9 @@ impl<L: Log> Shard<L> {
         let network_ms = network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
         let billing_ms = self.billing.next_due_ms(self.owed.is_some());
         let due = [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms];
-        due.into_iter().chain([self.broadcasts.due_ms()]).flatten().min()
+        let told_by = self.by_carriers.announces_by.filter(|_| !self.by_carriers.has_announced);
+        let told_ms = told_by.map(|even_ms| self.pace.wall(even_ms));
+        due.into_iter().chain([self.broadcasts.due_ms(), told_ms]).flatten().min()
     }
 
     /// Attempts in the network.

@@ -232,6 +232,7 @@ impl<L: Log> Shard<L> {
     pub(super) fn resume(&mut self, network: &mut impl Network, now_ms: WallMs) {
         self.await_reachable(network, now_ms);
         self.await_receipts(network);
+        self.announce_awaited(network, now_ms);
     }
 
     /// Lines whose pushes were held as absent or full before this start are to be reported when

@@ -17,6 +17,7 @@ use crate::smsc::pushes::PushIndex;
 use crate::smsc::state::State;
 use std::sync::Arc;
 use wire::terms::ids::Xpid;
+use wire::terms::time::EvenMs;
 
 /// How far the pushes have their new routes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,6 +45,10 @@ pub(super) struct ByCarriers {
     pub(super) questions: Vec<CarrierQuestion>,
     /// Answers that wait for a sequence above this one have to wait.
     gate: Option<u64>,
+    /// Carriers were told of all that they had before this start.
+    pub(super) has_announced: bool,
+    /// By when they are, in even time, whatever is not told of then.
+    pub(super) announces_by: Option<EvenMs>,
 }
 
 impl<L: Log> Shard<L> {
@@ -112,9 +117,11 @@ impl<L: Log> Shard<L> {
 
     fn reroute_push(&mut self, index: PushIndex) {
         let Some(push) = self.core.live_at(index) else { return };
-        // Rows of broadcasts go by the core network; no record of the journal is theirs.
-        if push.is_row() || push.state.is_final() || push.state == State::Handed {
+        if push.state.is_final() || push.state == State::Handed {
             return;
+        }
+        if push.is_row() {
+            return self.reroute_row(index);
         }
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         let Some(xpid) = Xpid::from_value(accepted.xpid) else { return };

@@ -149,6 +149,11 @@ impl Handings {
         (handing.avoided, handing.asked) = (carrier, false);
     }
 
+    /// It goes by another carrier than this one, as was known before this start; 0: none.
+    pub(super) fn avoid(&mut self, index: PushIndex, carrier: u8) {
+        self.entries.entry(index).avoided = carrier;
+    }
+
     /// Its carriers are asked; whether they have not been before.
     pub(super) fn ask(&mut self, index: PushIndex) -> bool {
         !std::mem::replace(&mut self.entries.entry(index).asked, true)

@@ -33,6 +33,11 @@ pub struct Elsewhere {
 const GIVEN_UP_AT_ONCE_MAX: usize = 2;
 
 impl Core {
+    /// Whether segments of it are at a carrier whose receipts may still come.
+    pub fn is_at_carrier(&self, index: PushIndex) -> bool {
+        self.handings.has(index) && self.awaited_mask(index) != 0
+    }
+
     /// Pushes that are handed over and wait for receipts.
     pub fn handed(&self) -> usize {
         self.handings.handed()

@@ -76,7 +76,7 @@ pub struct Push {
     pub push_id: u64,
     /// Where the journal keeps its Accepted record (packed).
     pub position: u64,
-    /// Fingerprint of (svcid, msn, reqid).
+    /// Fingerprint of (svcid, msn, reqid). Of a row of a broadcast: the form of its text.
     pub key: u64,
     /// Next push of the same msn in its queue; the last one's is the first.
     pub(super) next_in_msn: PushIndex,

@@ -12,6 +12,13 @@ pub fn row_id(ordinal: u32, row: u32) -> u64 {
     ROWS_FROM | u64::from(ordinal) << 32 | u64::from(row)
 }
 
+/// Back from [`row_id`]: the broadcast's ordinal and the row's number; `None` where it is no row's.
+#[inline]
+pub fn row_of(push_id: u64) -> Option<(u32, u32)> {
+    let ordinal = (push_id & !ROWS_FROM) >> 32;
+    is_row(push_id).then_some((ordinal as u32, push_id as u32))
+}
+
 /// Whether a push's number is a row's.
 #[inline]
 pub fn is_row(push_id: u64) -> bool {
@@ -47,5 +54,7 @@ mod tests {
         assert_eq!(row_at(row_position((1 << 30) - 1, u32::MAX)), Some(((1 << 30) - 1, u32::MAX)));
         assert_eq!(row_at(u64::from(u32::MAX >> 1) << 32 | 5), None);
         assert!(is_row(row_id(0, 0)) && !is_row(ROWS_FROM - 1));
+        assert_eq!(row_of(row_id((1 << 30) - 1, 9)), Some(((1 << 30) - 1, 9)));
+        assert_eq!(row_of(ROWS_FROM - 1), None);
     }
 }

@@ -4,13 +4,16 @@
 //! class, in its msn's queue, with the schedule and the alerts of one. It has no key and no alert,
 //! nobody is notified of it by itself, and its owner, not the journal, knows its content.
 //!
+//! A row goes by the route that its owner names, and what carriers have of it comes in with it.
+//!
 //! Never here: which row comes next, or what is written down of it.
 
-use crate::smsc::core::{Core, NewPush};
+use crate::smsc::core::{Core, Effect, NewPush};
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::time::CenterMs;
 
@@ -34,8 +37,19 @@ pub struct NewRow {
     pub expires_ms: CenterMs,
     /// It is attempted once.
     pub once: bool,
+    /// Where it goes: 0 the core network, or the number of a route of carriers.
+    pub route: u8,
+    /// Which form of its text goes that way: the owner's to know.
+    pub form: u8,
     /// What became of it before it comes in.
     pub before: RowBefore,
+}
+
+impl NewRow {
+    /// Whether all of it has arrived.
+    pub fn has_arrived(&self) -> bool {
+        self.before.delivered_mask.count_ones() >= u32::from(self.segments)
+    }
 }
 
 /// What is known of a row that was attempted before it comes in.
@@ -49,6 +63,23 @@ pub struct RowBefore {
     pub in_doubt: bool,
     /// While it is held: the code it would expire with.
     pub code: Option<Code>,
+    /// What carriers have of it.
+    pub handing: RowHanded,
+    /// It was withdrawn while carriers had it.
+    pub withdrawn: bool,
+}
+
+/// What carriers have of a row before it comes in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RowHanded {
+    /// One bit for each segment that a carrier took.
+    pub taken_mask: u16,
+    /// One bit for each that will not arrive.
+    pub failed_mask: u16,
+    /// The code of those.
+    pub code: Option<Code>,
+    /// The carrier that could not deliver it; 0: none.
+    pub avoided: u8,
 }
 
 /// Why a row is taken back.
@@ -103,11 +134,59 @@ impl Core {
         index
     }
 
+    /// Whether there is a place for a row that carriers had before this start.
+    pub fn has_place_for_handed_row(&self) -> bool {
+        self.pushes.len() < self.limits.pushes_max
+    }
+
+    /// Takes a row that carriers had whole before this start: its receipts decide.
+    pub fn enter_handed_row(&mut self, row: &NewRow, now_ms: CenterMs) -> PushIndex {
+        self.time.see(now_ms);
+        let index = self.place_row(row);
+        let push = &mut self.pushes[index];
+        push.set_domain(Some(Domain::Carrier));
+        push.state = push.state.moved_to(State::Handed);
+        if row.before.withdrawn {
+            push.set_cancel_accepted(false);
+            self.effects.push_back(Effect::CancelAccepted(index));
+        }
+        self.restore_handed(index, now_ms);
+        index
+    }
+
+    /// Of a row that was polled nothing may be left to send: then its receipts decide, or have.
+    /// Whether that is so.
+    pub fn hand_over_settled(&mut self, index: PushIndex, now_ms: CenterMs) -> bool {
+        if self.settled_mask(index) != self.pushes[index].full_mask() {
+            return false;
+        }
+        self.time.see(now_ms);
+        self.figures.attempts -= 1;
+        self.effects.push_back(Effect::Handed(index));
+        self.hand_over(index, now_ms);
+        true
+    }
+
+    /// A row that was polled is not to go on for now, and carriers have some of it: it stays, and
+    /// is looked at again after so long.
+    ///
+    /// # Panics
+    /// When no attempt of it was about to begin.
+    pub fn postpone_row(&mut self, index: PushIndex, delay_ms: u64, now_ms: CenterMs) {
+        self.time.see(now_ms);
+        let push = &mut self.pushes[index];
+        assert_eq!(push.state, State::InFlight, "its attempt was about to begin");
+        push.state = push.state.moved_to(State::Held);
+        let due_ms = (now_ms + delay_ms).min(push.expires_ms().max(now_ms));
+        self.figures.attempts -= 1;
+        self.start_timer(index, due_ms);
+    }
+
     fn place_row(&mut self, row: &NewRow) -> PushIndex {
         let index = self.enter(&NewPush {
             push_id: row.push_id,
             position: row.position,
-            key: 0,
+            key: u64::from(row.form),
             content_digest: 0,
             msn: row.msn,
             class: row.class,
@@ -118,7 +197,7 @@ impl Core {
             wants_notification: false,
             single_attempt: false,
             alert: None,
-            route: 0,
+            route: row.route,
             by_smpp: false,
         });
         let (push, before) = (&mut self.pushes[index], &row.before);
@@ -127,6 +206,13 @@ impl Core {
         push.set(flag::IN_DOUBT, before.in_doubt);
         push.delivered_mask = before.delivered_mask & push.full_mask();
         push.set_attempts(before.attempts);
+        let RowHanded { taken_mask, failed_mask, code, avoided } = before.handing;
+        if taken_mask | failed_mask != 0 || avoided != 0 {
+            let full = push.full_mask();
+            self.handings.restore(index, taken_mask & full, failed_mask & full, code);
+            self.handings.avoid(index, avoided);
+        }
+        let push = &mut self.pushes[index];
         if let Some(code) = before.code {
             push.code = code;
             // Its schedule goes on where it stood.
@@ -137,6 +223,13 @@ impl Core {
             }
         }
         index
+    }
+
+    /// The text of a row of which nothing was sent goes in another form from now on.
+    pub fn set_row_form(&mut self, index: PushIndex, form: u8, segments: u8) {
+        let push = &mut self.pushes[index];
+        debug_assert!(push.is_row() && push.state != State::InFlight, "nothing of it is out");
+        (push.key, push.segments) = (u64::from(form), segments);
     }
 
     /// A row that was polled is not attempted: it leaves as if it had never come.
@@ -163,9 +256,23 @@ impl Core {
         }
         let is_out = matches!(push.state, State::InFlight | State::Handed);
         match why {
-            Withdrawal::Cancelled if is_out => push.set_cancel_accepted(false),
+            Withdrawal::Cancelled if is_out && push.has(flag::CANCEL_ACCEPTED) => {}
+            Withdrawal::Cancelled if is_out => {
+                push.set_cancel_accepted(false);
+                if push.state == State::Handed {
+                    // Its carriers may still be kept from delivering it.
+                    self.effects.push_back(Effect::CancelAccepted(index));
+                }
+            }
             Withdrawal::Cancelled => self.end_cancelled(index, now_ms),
-            Withdrawal::Replaced if is_out => push.set(flag::REPLACE_REQUESTED, true),
+            Withdrawal::Replaced if is_out && push.has(flag::REPLACE_REQUESTED) => {}
+            Withdrawal::Replaced if is_out => {
+                push.set(flag::REPLACE_REQUESTED, true);
+                if push.state == State::Handed {
+                    // The older text is not to come behind the newer.
+                    self.effects.push_back(Effect::CancelAccepted(index));
+                }
+            }
             Withdrawal::Replaced => {
                 self.end_short(index, State::Replaced, Code::REPLACED, now_ms);
             }
@@ -201,10 +308,10 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::smsc::core::{CoreLimits, Effect, Settlement};
+    use crate::smsc::core::{CoreLimits, Settlement};
+    use crate::smsc::handed::Receipt;
     use crate::smsc::outcome::{AttemptResult, Failure};
     use crate::smsc::row_ids::{row_id, row_position};
-    use wire::terms::domain::Domain;
 
     const LIMITS: CoreLimits =
         CoreLimits { pushes_max: 10, waiting_per_msn_max: 3, ended_keys_max: 10 };
@@ -219,6 +326,8 @@ mod tests {
             segments: 1,
             expires_ms: NOW_MS + 3_600_000,
             once: false,
+            route: 0,
+            form: 0,
             before: RowBefore::default(),
         }
     }
@@ -277,11 +386,59 @@ mod tests {
     }
 
     #[test]
+    fn what_carriers_have_of_a_row_is_asked_back_once_however_it_is_withdrawn() {
+        let mut core = Core::new(LIMITS, NOW_MS);
+        let ways =
+            [(Withdrawal::Cancelled, State::Cancelled), (Withdrawal::Replaced, State::Replaced)];
+        for (place, (why, state)) in (0..).zip(ways) {
+            let handing = RowHanded { taken_mask: 1, ..RowHanded::default() };
+            let before = RowBefore { attempts: 1, handing, ..RowBefore::default() };
+            let new = NewRow { route: 1, before, ..row(place, u64::from(place)) };
+            let index = core.enter_handed_row(&new, NOW_MS);
+            core.withdraw_row(index, why, NOW_MS);
+            core.withdraw_row(index, why, NOW_MS);
+            assert_eq!(core.take_effect(), Some(Effect::CancelAccepted(index)), "{why:?}");
+            assert_eq!(core.take_effect(), None, "{why:?}");
+            let deleted = Receipt::Failed(Code::WITHDRAWN_BY_OPERATOR);
+            assert!(core.handle_receipt(index, new.push_id, 0, deleted, NOW_MS));
+            assert_eq!(core.take_effect(), Some(Effect::Ended(index)), "{why:?}");
+            assert_eq!(core.push(index).state, state);
+            core.forget_row(index);
+        }
+    }
+
+    #[test]
+    fn a_row_of_which_nothing_is_left_to_send_is_not_attempted_and_its_receipts_decide() {
+        let mut core = Core::new(LIMITS, NOW_MS);
+        let handing = RowHanded { taken_mask: 0b01, ..RowHanded::default() };
+        let before = RowBefore { delivered_mask: 0b10, handing, ..RowBefore::default() };
+        let new = NewRow { route: 1, segments: 2, before, ..row(0, 1) };
+        let index = core.enter_row(&new, NOW_MS);
+        assert_eq!(core.poll_attempt(1, NOW_MS), Some(index));
+        assert!(core.hand_over_settled(index, NOW_MS));
+        assert_eq!(core.take_effect(), Some(Effect::Handed(index)));
+        assert_eq!((core.push(index).state, core.figures().attempts), (State::Handed, 0));
+        assert!(core.handle_receipt(index, new.push_id, 0, Receipt::Delivered, NOW_MS));
+        assert_eq!(core.take_effect(), Some(Effect::Ended(index)));
+        assert_eq!(core.push(index).state, State::Delivered);
+        let fresh = core.enter_row(&row(1, 2), NOW_MS);
+        assert_eq!(core.poll_attempt(0, NOW_MS), Some(fresh));
+        assert!(!core.hand_over_settled(fresh, NOW_MS), "it has all to send");
+        let all = RowBefore { delivered_mask: 0b11, ..before };
+        assert!(NewRow { before: all, ..new }.has_arrived() && !new.has_arrived());
+    }
+
+    #[test]
     fn a_row_that_comes_back_has_what_it_had_of_segments_doubts_and_schedule() {
         let mut core = Core::new(LIMITS, NOW_MS);
         let code = Code::EXPIRED_ABSENT;
-        let before =
-            RowBefore { attempts: 3, delivered_mask: 0b101, in_doubt: true, code: Some(code) };
+        let before = RowBefore {
+            attempts: 3,
+            delivered_mask: 0b101,
+            in_doubt: true,
+            ..RowBefore::default()
+        };
+        let before = RowBefore { code: Some(code), ..before };
         let long = NewRow { segments: 3, before, ..row(0, 1) };
         let index = core.enter_held_row(&long, NOW_MS, NOW_MS);
         let push = *core.push(index);

@@ -51,6 +51,7 @@ pub(super) fn render_one(document: &ClientDocument) -> String {
         ("notified by default", yes_no(document.notify)),
         ("pushes per second", limit(u64::from(document.rate_per_second))),
         ("pushes per day", limit(document.volume_per_day)),
+        ("broadcast rate", limit(u64::from(document.broadcast_rate))),
         ("national tables", yes_no(document.national_tables)),
         ("line state required", yes_no(document.line_state)),
         ("in doubt", doubt_text(document.in_doubt)),

@@ -430,11 +430,6 @@ fn not_carried_out(manifest: &Manifest) -> Option<(&'static str, &'static str)> 
     let Manifest { pace, retry, notify, .. } = manifest;
     let asked = [
         (
-            pace.per_carrier > 0,
-            "/pace/per_carrier",
-            "carriers have no pace of a broadcast's yet: leave it out",
-        ),
-        (
             pace.per_hlr_group > 0,
             "/pace/per_hlr_group",
             "groups of numbers have no pace of their own yet: leave it out",
@@ -477,9 +472,11 @@ mod tests {
             Manifest::read(text.as_bytes()).expect("a manifest")
         };
         assert_eq!(not_carried_out(&manifest("")), None);
-        assert_eq!(not_carried_out(&manifest(r#""pace":{"per_area":1,"share_max":50},"#)), None);
+        assert_eq!(
+            not_carried_out(&manifest(r#""pace":{"per_area":1,"per_carrier":1,"share_max":50},"#)),
+            None
+        );
         for (more, place) in [
-            (r#""pace":{"per_carrier":1},"#, "/pace/per_carrier"),
             (r#""pace":{"per_hlr_group":1},"#, "/pace/per_hlr_group"),
             (r#""retry":{"schedule":"until-deadline"},"#, "/retry/schedule"),
             (

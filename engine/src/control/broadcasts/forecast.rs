@@ -30,6 +30,8 @@ pub(super) struct Bounds {
     pub(super) network: Option<f64>,
     /// The share of that which is left beside live broadcasts of its class, by their weights.
     pub(super) share: f64,
+    /// What carriers take: the share of the recipients that goes by each, and rows a second.
+    pub(super) carriers: Vec<(f64, f64)>,
     /// Recipients by area.
     pub(super) areas: Vec<u64>,
     /// Of them those who are not sent to, in all.
@@ -44,7 +46,8 @@ pub struct Forecast {
     /// Seconds from the start until so many percent of those who are sent to had their first
     /// attempt; `last` is the last of them. Empty where nothing bounds the rate.
     pub seconds: BTreeMap<String, u64>,
-    /// What takes longest: `pace`, `area_pace`, `network`, `other_broadcasts`, or `unknown`.
+    /// What takes longest: `pace`, `area_pace`, `carriers`, `network`, `other_broadcasts`, or
+    /// `unknown`.
     pub limited_by: String,
     /// Rows a second that the network took of a broadcast within a day; `None`: none went.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +85,11 @@ impl Bounds {
                 let all: u64 = self.areas.iter().sum();
                 in_all * self.rows() / (all as f64).max(1.0)
             }
+            Bound::Carriers => {
+                let behind =
+                    |(share, rate): &(f64, f64)| (share * self.rows() - rate * seconds).max(0.0);
+                self.rows() - self.carriers.iter().map(behind).sum::<f64>()
+            }
             Bound::Network => self.network.unwrap_or_default() * seconds,
             Bound::Others => self.network.unwrap_or_default() * self.share * seconds,
         }
@@ -92,10 +100,11 @@ impl Bounds {
         let is_there = |bound: &Bound| match bound {
             Bound::Pace => self.per_second > 0,
             Bound::AreaPace => self.per_area > 0,
+            Bound::Carriers => !self.carriers.is_empty(),
             Bound::Network => self.network.is_some(),
             Bound::Others => self.network.is_some() && self.share < 1.0,
         };
-        [Bound::Pace, Bound::AreaPace, Bound::Network, Bound::Others].into_iter().filter(is_there)
+        Bound::ALL.into_iter().filter(is_there)
     }
 
     /// Seconds until so many rows have begun by all of these bounds.
@@ -139,15 +148,20 @@ impl Bounds {
 enum Bound {
     Pace,
     AreaPace,
+    Carriers,
     Network,
     Others,
 }
 
 impl Bound {
+    const ALL: [Self; 5] =
+        [Self::Pace, Self::AreaPace, Self::Carriers, Self::Network, Self::Others];
+
     fn word(self) -> &'static str {
         match self {
             Self::Pace => "pace",
             Self::AreaPace => "area_pace",
+            Self::Carriers => "carriers",
             Self::Network => "network",
             Self::Others => "other_broadcasts",
         }
@@ -183,6 +197,9 @@ mod tests {
         // 60 a second until the small area is done, then 40, then 20 for the large one alone.
         let by_area = Bounds { per_area: 20, ..paced.clone() };
         assert_eq!(told(&by_area), (vec![100, 225, 300], "area_pace".to_owned()));
+        // Three of four by a carrier that takes 25 a second, the others by one that takes them all.
+        let by_carriers = Bounds { carriers: vec![(0.75, 25.0)], ..paced.clone() };
+        assert_eq!(told(&by_carriers), (vec![100, 240, 300], "carriers".to_owned()));
         let slow = Bounds { network: Some(50.0), ..paced.clone() };
         assert_eq!(told(&slow), (vec![100, 170, 200], "network".to_owned()));
         let shared = Bounds { share: 0.25, ..slow.clone() };

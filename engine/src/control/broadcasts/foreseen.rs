@@ -16,7 +16,7 @@ use super::refusal::{BroadcastRefusal, broken};
 use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::recipients::{Recipient, Recipients};
-use crate::control::engine::Foresight;
+use crate::control::ways::{ForeseenCarrier, WaysForeseen};
 use crate::gateway::broadcasting::People;
 use wire::terms::ids::{Msn, Xpid};
 use wire::terms::time::WallMs;
@@ -109,8 +109,25 @@ impl BroadcastDesk {
             return Ok(ForeseenRows { looked_at, suppressed, had_it, ..ForeseenRows::default() });
         };
         let found = self.engine.foresee(xpid, class, &msns)?;
-        let Foresight { uncontracted, by_carrier, unanswered } = found;
-        Ok(ForeseenRows { looked_at, suppressed, had_it, uncontracted, by_carrier, unanswered })
+        let WaysForeseen { uncontracted, refused, unanswered, carriers } = found;
+        // What the manifest bounds is slower than the carrier.
+        let pace = manifest.pace.per_carrier;
+        let slower = |rate: u32| match (rate, pace) {
+            (0, pace) => pace,
+            (rate, 0) => rate,
+            (rate, pace) => rate.min(pace),
+        };
+        let carriers = carriers.into_iter();
+        let carriers = carriers.map(|of| ForeseenCarrier { rate: slower(of.rate), ..of }).collect();
+        Ok(ForeseenRows {
+            looked_at,
+            suppressed,
+            uncontracted,
+            had_it,
+            refused,
+            unanswered,
+            carriers,
+        })
     }
 
     /// A dry run with what it foresees. What is refused leaves no file.
@@ -124,6 +141,8 @@ impl BroadcastDesk {
         let foreseen = foreseen.and_then(|foreseen| foreseen.judge(manifest).map(|()| foreseen));
         let foreseen = foreseen.inspect_err(|_| drop(fs::remove_file(file)))?;
         check.warnings.extend(foreseen.warnings());
+        let addressed = (check.addressed.targeted, check.addressed.segments);
+        check.warnings.extend(foreseen.too_slow(addressed, manifest.lifetime));
         check.warnings.extend(self.volume_warning(manifest, check.addressed.targeted));
         check.forecast = Some(self.foretell((broadcast, manifest), &check.addressed, &foreseen));
         check.foreseen = Some(foreseen);
@@ -153,6 +172,7 @@ impl BroadcastDesk {
 #[cfg(test)]
 mod tests {
     use super::super::tests::Bench;
+    use crate::control::ways::ForeseenCarrier;
     use crate::gateway::broadcasting::BroadcastRule;
     use crate::gateway::price::Price;
     use crate::gateway::registration::Registration;
@@ -266,6 +286,38 @@ mod tests {
         assert!(check.warnings.iter().any(|line| line.starts_with(&wanted)), "{check:?}");
         bench.stand(0, true);
         bench.desk.check(&bench.draft("b", "")).expect("nobody answers, and it can be started");
+    }
+
+    #[test]
+    fn a_dry_run_says_by_which_carriers_recipients_go_and_which_is_too_slow() {
+        let bench = Bench::new(2, 100);
+        let carrier =
+            |carrier: &str, rows, rate| ForeseenCarrier { carrier: carrier.to_owned(), rows, rate };
+        let set = |carriers: Vec<ForeseenCarrier>| {
+            *bench.engine.broadcasts.carriers.lock().expect("no panic") = carriers;
+        };
+        set(vec![carrier("alpha", 60, 30), carrier("beta", 40, 0)]);
+        let check = |name: &str, lifetime: u64| {
+            let mut manifest = bench.manifest(name, "");
+            manifest.lifetime = Some(lifetime);
+            let new = super::BroadcastDesk::next_identifier();
+            let draft = bench.desk.create(new, manifest, "author").expect("a draft");
+            let checked = bench.desk.check(&draft.broadcast).expect("a dry run");
+            checked.check.expect("a dry run")
+        };
+        let found = check("a", 3_600);
+        let ways = found.foreseen.expect("looked at").ways((100, 100));
+        let lines = [
+            "60 of 100 by alpha, 30 SMS a second",
+            "40 of 100 by beta, as fast as it takes them",
+            "at least 2 s, for what goes by alpha",
+        ];
+        assert_eq!(ways, lines);
+        assert!(!found.warnings.iter().any(|line| line.contains("6012")), "{:?}", found.warnings);
+        set(vec![carrier("alpha", 100, 1)]);
+        let found = check("b", 30);
+        let slow = "100 recipients go by alpha at 1 SMS a second: that takes 100 s";
+        assert!(found.warnings.iter().any(|line| line.starts_with(slow)), "{:?}", found.warnings);
     }
 
     #[test]

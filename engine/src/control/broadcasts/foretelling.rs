@@ -61,6 +61,7 @@ impl BroadcastDesk {
             ramp_seconds: manifest.pace.ramp_seconds,
             network: network.reduce(f64::max),
             share: own / (own + of_others),
+            carriers: foreseen.carriers_of((addressed.targeted, addressed.segments)),
             areas: addressed.areas.values().copied().collect(),
             skipped: skipped.values().sum(),
             hold_seconds: manifest.hold_seconds,

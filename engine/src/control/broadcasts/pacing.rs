@@ -27,10 +27,18 @@ impl BroadcastDocument {
         let asked = &self.manifest.pace;
         let set = self.pace.as_ref().map(|set| (set.per_second, set.weight));
         let (per_second, weight) = set.unwrap_or((asked.per_second, asked.weight));
-        let (per_area, ramp_seconds) = (asked.per_area, asked.ramp_seconds);
-        let share_max = asked.share_max;
+        let (per_area, per_carrier) = (asked.per_area, asked.per_carrier);
+        let (ramp_seconds, share_max) = (asked.ramp_seconds, asked.share_max);
         let deadline_ms = self.pace.as_ref().and_then(|set| set.deadline_ms);
-        RunningPace { per_second, per_area, ramp_seconds, weight, share_max, deadline_ms }
+        RunningPace {
+            per_second,
+            per_area,
+            per_carrier,
+            ramp_seconds,
+            weight,
+            share_max,
+            deadline_ms,
+        }
     }
 
     /// No attempt from then on; of what was started.

@@ -117,7 +117,7 @@ pub(super) fn reason(outcome: Outcome, code: u16, rows: u64) -> ReasonFigures {
         (_, 7001) => "no text in its language",
         (_, 7002) => "on a list of those who want none",
         (_, 7003) => "had this text already",
-        (_, 7004) => "may have arrived when the engine died; not sent again",
+        (_, 7004) => "may have arrived, and nobody said so; not sent again",
         (_, 7005) => "the other broadcast came to another end with it",
         (_, code) => wire::terms::code::Code::from_number(code).map_or("", |code| code.meaning()),
     };
@@ -172,6 +172,7 @@ fn limit(
     let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
     let (per_second, now) = paced;
     let (stands_still, has_no_room) = stalls;
+    let is_all_sent = of(Outcome::Waiting) + of(Outcome::InFlight) + of(Outcome::Held) == 0;
     let waits_for_wave = unopened > 0 && of(Outcome::Waiting) == unopened;
     match state {
         "paused" => "pause",
@@ -179,6 +180,7 @@ fn limit(
         "running" | "closing" if has_no_room => "storage",
         "running" if waits_for_wave && of(Outcome::InFlight) == 0 => "wave",
         "running" if of(Outcome::Waiting) == 0 && of(Outcome::Held) > 0 => "retries",
+        "running" | "closing" if is_all_sent && of(Outcome::HandedOver) > 0 => "receipts",
         "running" if of(Outcome::Waiting) > 0 && stands_still => "stall",
         "running" if per_second > 0 && now * 100 >= u64::from(per_second) * AT_PACE_PERCENT => {
             "pace"

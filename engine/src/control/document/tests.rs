@@ -92,6 +92,7 @@ fn wrong_fields_are_refused_with_a_sentence() {
         (r#"{"client":"A","classes":["high"]}"#, "high"),
         (r#"{"client":"A","classes":["urgent,emergency"]}"#, "urgent,emergency"),
         (r#"{"client":"A","volume_per_day":99999999999999}"#, "volume"),
+        (r#"{"client":"A","broadcast_rate":1000001}"#, "rate"),
         (r#"{"client":"A","kinds":[]}"#, "kind"),
         (r#"{"client":"A","kinds":["voice"]}"#, "voice"),
         (r#"{"client":"A","senders":[]}"#, "senders"),

@@ -8,7 +8,8 @@ use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
 use crate::control::carriers::CarrierSettings;
-use crate::control::engine::{Engine, Foresight};
+use crate::control::engine::Engine;
+use crate::control::ways::WaysForeseen;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
@@ -234,8 +235,15 @@ impl Engine for EngineHandle {
         self.taken(&taken)
     }
 
-    fn foresee(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> Result<Foresight, ControlError> {
-        self.foresee_rows(xpid, class, msns)
+    fn foresee(
+        &self,
+        xpid: Xpid,
+        class: Class,
+        msns: &[Msn],
+    ) -> Result<WaysForeseen, ControlError> {
+        let (rows, unanswered) = self.foresee_rows(xpid, class, msns)?;
+        let carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(WaysForeseen { unanswered, ..WaysForeseen::of(&rows, &carriers.1) })
     }
 
     fn shards(&self) -> usize {

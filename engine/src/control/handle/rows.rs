@@ -2,10 +2,10 @@
 //! nobody knows at the end.
 
 use super::EngineHandle;
-use crate::control::engine::Foresight;
 use crate::io::figures::ControlError;
 use crate::io::mailbox::ShardMessage;
 use crate::io::orders::BroadcastMessage;
+use crate::shard::RowsForeseen;
 use crossbeam::channel::bounded;
 use host::clock;
 use std::sync::atomic::Ordering;
@@ -26,16 +26,17 @@ impl EngineHandle {
         shards.map(|status| status.rows_in_doubt.load(Ordering::Relaxed)).sum()
     }
 
+    /// What becomes of rows to these phones, and of how many nobody answered.
     pub(super) fn foresee_rows(
         &self,
         xpid: Xpid,
         class: Class,
         msns: &[Msn],
-    ) -> Result<Foresight, ControlError> {
+    ) -> Result<(RowsForeseen, u64), ControlError> {
         let shards = self.ports.shards.len();
         let mut of_shards = vec![Vec::new(); shards];
         msns.iter().for_each(|msn| of_shards[shard_of(*msn, shards)].push(*msn));
-        let mut found = Foresight::default();
+        let (mut found, mut unanswered) = (RowsForeseen::default(), 0);
         let mut stands = vec![false; shards];
         let deadline = clock::instant() + FORESEEN_WITHIN;
         let rounds = of_shards.iter().map(Vec::len).max().unwrap_or_default();
@@ -53,19 +54,16 @@ impl EngineHandle {
             }
             for (shard, asked) in asked {
                 match asked.and_then(|taken| self.taken_by(&taken, deadline)) {
-                    Ok((uncontracted, by_carrier)) => {
-                        found.uncontracted += uncontracted;
-                        found.by_carrier += by_carrier;
-                    }
+                    Ok(of_shard) => found.add(&of_shard),
                     Err(ControlError::Stopping) => return Err(ControlError::Stopping),
                     Err(_) => {
                         stands[shard] = true;
-                        found.unanswered += (of_shards[shard].len() - from) as u64;
+                        unanswered += (of_shards[shard].len() - from) as u64;
                     }
                 }
             }
         }
-        Ok(found)
+        Ok((found, unanswered))
     }
 
     /// Sends every shard a message, whichever of them does not take it: those whose mailboxes are

@@ -98,7 +98,8 @@ fn big(tongue: Tongue, snapshot: &Snapshot) -> Markup {
 }
 
 fn time_left(tongue: Tongue, snapshot: &Snapshot) -> Markup {
-    let held = snapshot.count(Outcome::Held) + snapshot.count(Outcome::HandedOver);
+    let handed = snapshot.count(Outcome::HandedOver);
+    let held = snapshot.count(Outcome::Held) + handed;
     let last = snapshot.reach.of_targeted.iter().find(|mark| mark.share == "last");
     let took_ms = last.and_then(|mark| mark.after_ms);
     html! {
@@ -122,7 +123,10 @@ fn time_left(tongue: Tongue, snapshot: &Snapshot) -> Markup {
                 None => {
                     p .value { "–" }
                     p .under-value {
-                        @if held > 0 {
+                        @if handed > 0 && snapshot.pace.limited_by == "receipts" {
+                            (tongue.say("all sent, ", "送信は完了、")) (number(handed))
+                            (tongue.say(" receipts outstanding", " 件が結果待ち"))
+                        } @else if held > 0 {
                             (number(held)) " " (tongue.say("wait for their phones", "件が端末待ち"))
                         }
                         @else { (tongue.say("not known now", "算出できません")) }

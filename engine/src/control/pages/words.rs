@@ -66,6 +66,7 @@ pub(super) fn limit(tongue: Tongue, limit: &str) -> &'static str {
         "pace" => ("the pace that was asked for", "設定された配信速度"),
         "network" => ("what the network takes", "ネットワークの受入能力"),
         "retries" => ("phones that cannot be reached now", "圏外等の端末の再送待ち"),
+        "receipts" => ("receipts of carriers: all is sent", "事業者の配信結果待ち（送信は完了）"),
         "wave" => ("the next wave, which has not begun", "次の段階の開始待ち"),
         "storage" => ("storage: look at the device", "記憶装置（確認が必要）"),
         "stall" => ("nothing has moved for 10 seconds", "10 秒間進行なし"),
@@ -101,12 +102,13 @@ pub(super) fn meaning<'a>(tongue: Tongue, code: &str, english: &'a str) -> &'a s
         "6008" => "ネットワークの混雑",
         "6009" => "ローミング先で不可",
         "6011" => "一部のみ到達",
-        "6012" => "事業者経路に対応していない",
-        "6013" => "事業者が受け付けない",
+        "6010" => "事業者が取り消した",
+        "6012" => "事業者が配信できなかった",
+        "6013" => "事業者から結果が届かない",
         "7001" => "その言語の文面がない",
         "7002" => "配信停止リストに登録",
         "7003" => "同じ文面を受信済み",
-        "7004" => "障害時に送信中（再送しない）",
+        "7004" => "到達不明（再送しない）",
         "7005" => "元の配信の結果が対象外",
         _ => "コードなし",
     }
@@ -114,7 +116,7 @@ pub(super) fn meaning<'a>(tongue: Tongue, code: &str, english: &'a str) -> &'a s
 
 /// Why somebody is held who is tried again: the code is what it will end with, if nothing comes of
 /// that.
-pub(super) fn held<'a>(tongue: Tongue, reason: &'a ReasonFigures) -> &'a str {
+pub(super) fn held(tongue: Tongue, reason: &ReasonFigures) -> &str {
     let (english, japanese) = match reason.code.as_str() {
         "6005" => ("The phone's memory is full", "端末のメモリ不足"),
         "6006" => ("The phone is off or out of reach", "圏外または電源断"),
@@ -137,7 +139,7 @@ pub(super) fn warning(tongue: Tongue, english: &str) -> Cow<'_, str> {
         let what = match what {
             what if what.contains("(7002)") => "配信停止リストに載っているため届きません（7002）",
             what if what.contains("(2005)") => "この XPID との契約がないため届きません（2005）",
-            _ => "事業者経路のため失敗します（6012）。一斉配信はコア網のみを使います",
+            _ => "回線状態が必要な XPID のため、事業者経路では届きません（2006）",
         };
         return format!("確認した {all} 件のうち {rows} 件は{what}").into();
     }

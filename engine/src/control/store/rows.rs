@@ -30,12 +30,12 @@ pub(super) fn write(
             valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
             notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables,
             second_token_sha256, networks, certificate, notify_secrets,
-            smpp, line_state, doubt_is_final, broadcasts, segment_price)
+             smpp, line_state, doubt_is_final, broadcasts, segment_price, broadcast_rate)
          VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
             :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
             :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
             :national_tables, :second_token_sha256, :networks, :certificate, :notify_secrets,
-            :smpp, :line_state, :doubt_is_final, :broadcasts, :segment_price)",
+             :smpp, :line_state, :doubt_is_final, :broadcasts, :segment_price, :broadcast_rate)",
     )?;
     let networks: Vec<String> = registration.networks.iter().map(ToString::to_string).collect();
     let certificates: Vec<String> =
@@ -73,6 +73,7 @@ pub(super) fn write(
         ":doubt_is_final": registration.doubt_is_final,
         ":broadcasts": registration.broadcasts.word(),
         ":segment_price": registration.segment_price.map(Price::hundredths),
+        ":broadcast_rate": registration.broadcast_rate,
     })?;
     Ok(())
 }
@@ -131,6 +132,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.broadcasts = BroadcastRule::parse(&broadcasts).map_err(damaged)?;
     let price: Option<u32> = row.get("segment_price")?;
     registration.segment_price = price.and_then(Price::from_hundredths);
+    registration.broadcast_rate = row.get("broadcast_rate")?;
     registration.check().map_err(|error| damaged(error.to_string()))?;
     Ok(registration)
 }

@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -124,6 +124,9 @@ ALTER TABLE client ADD COLUMN doubt_is_final INTEGER NOT NULL DEFAULT 0
     "
 ALTER TABLE client ADD COLUMN broadcasts TEXT NOT NULL DEFAULT 'class';
 ALTER TABLE client ADD COLUMN segment_price INTEGER;
+",
+    "
+ALTER TABLE client ADD COLUMN broadcast_rate INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -36,7 +36,7 @@ fn every_field_of_a_registration_comes_back_after_a_restart() {
         "notify":false,"notify_url":"http://127.0.0.1:9/n","notify_secrets":
         ["a-secret-of-16-or-more","another-secret-of-16"],"notify_connections":3,"notify_depth":7,
         "rate_per_second":8,"volume_per_day":9,"national_tables":true,"line_state":true,
-        "in_doubt":"fail","broadcasts":"one","segment_price":"3.3",
+        "in_doubt":"fail","broadcasts":"one","segment_price":"3.3","broadcast_rate":700,
         "next_token":"following","networks":["192.0.2.0/24","2001:db8::1"]}"#
         .to_vec();
     let change: ClientChange = simd_json::from_slice(&mut json).expect("a change");

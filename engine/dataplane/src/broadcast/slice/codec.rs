@@ -10,6 +10,9 @@
 //! stands     5, life (1)
 //! marks      6, count (2); of each its row (4), mark (2)
 //! rests      7
+//! handed     8, count (2); of each its row (4), flags, segments, attempts (1 each), failed
+//!            mask, code (2 each), avoided carrier, count of segments (1 each); of each of
+//!            those: segment, carrier, length of the id (1 each), the id
 //! ```
 //!
 //! The lines are what the books get for the record, so that its events are the same whoever reads
@@ -19,7 +22,8 @@ use super::super::claims::Piece;
 use super::super::life::{End, Life};
 use super::super::outcomes::RowWord;
 use super::{
-    MARKS_OF_A_RECORD_MAX, OUTCOMES_OF_A_RECORD_MAX, Order, PIECES_OF_A_RECORD_MAX, SliceRecord,
+    HANDED_OCTETS_MAX, HandedSegment, MARKS_OF_A_RECORD_MAX, OUTCOMES_OF_A_RECORD_MAX, Order,
+    PIECES_OF_A_RECORD_MAX, RowHanding, SliceRecord,
 };
 
 /// Octets that a record takes at most.
@@ -36,6 +40,7 @@ const _: () = assert!(
 );
 const _: () = assert!(3 + PIECES_OF_A_RECORD_MAX * PIECE_OCTETS <= RECORD_OCTETS_MAX);
 const _: () = assert!(3 + MARKS_OF_A_RECORD_MAX * MARK_OCTETS <= RECORD_OCTETS_MAX);
+const _: () = assert!(3 + HANDED_OCTETS_MAX <= RECORD_OCTETS_MAX);
 const _: () = assert!(LINES_MAX <= u8::MAX as usize && OUTCOMES_OF_A_RECORD_MAX < 1 << 16);
 
 /// What the books get of many rows at once.
@@ -117,6 +122,11 @@ pub fn write(record: &SliceRecord, books: &RecordBooks, octets: &mut Vec<u8>) {
             }
         }
         SliceRecord::Rests => octets.push(7),
+        SliceRecord::Handed(entries) => {
+            octets.push(8);
+            octets.extend_from_slice(&(entries.len() as u16).to_le_bytes());
+            entries.iter().for_each(|(row, handing)| write_handing(*row, handing, octets));
+        }
     }
     assert!(octets.len() <= RECORD_OCTETS_MAX, "a record is cut before it is written");
 }
@@ -152,6 +162,10 @@ pub fn read(octets: &[u8]) -> Option<(SliceRecord, RecordBooks)> {
             SliceRecord::Marks((0..count).map(|_| entry(&mut reader)).collect::<Option<_>>()?)
         }
         7 => SliceRecord::Rests,
+        8 => {
+            let count = reader.short()?;
+            SliceRecord::Handed((0..count).map(|_| handing(&mut reader)).collect::<Option<_>>()?)
+        }
         _ => return None,
     };
     reader.0.is_empty().then_some((record, books))
@@ -166,6 +180,41 @@ pub fn read_books(octets: &[u8]) -> Option<RecordBooks> {
     }
     reader.books(&mut books)?;
     (!books.lines.is_empty()).then_some(books)
+}
+
+fn write_handing(row: u32, handing: &RowHanding, octets: &mut Vec<u8>) {
+    let before = octets.len();
+    octets.extend_from_slice(&row.to_le_bytes());
+    let flags = u8::from(handing.is_over) | u8::from(handing.recoded) << 1;
+    octets.extend_from_slice(&[flags, handing.segments, handing.attempts]);
+    octets.extend_from_slice(&handing.failed_mask.to_le_bytes());
+    octets.extend_from_slice(&handing.code.to_le_bytes());
+    octets.extend_from_slice(&[handing.avoided, handing.taken.len() as u8]);
+    for HandedSegment { segment, carrier, id } in &handing.taken {
+        octets.extend_from_slice(&[*segment, *carrier, id.len() as u8]);
+        octets.extend_from_slice(id);
+    }
+    debug_assert!(octets.len() - before <= handing.octets(), "records are cut by that");
+}
+
+fn handing(reader: &mut Octets<'_>) -> Option<(u32, RowHanding)> {
+    let row = reader.number()?;
+    let flags = reader.octet()?;
+    let (is_over, recoded) = (flags & 1 == 1, flags & 2 == 2);
+    let (segments, attempts) = (reader.octet()?, reader.octet()?);
+    let (failed_mask, code) = (reader.short()?, reader.short()?);
+    let (avoided, count) = (reader.octet()?, reader.octet()?);
+    let taken = (0..count).map(|_| handed_segment(reader)).collect::<Option<_>>()?;
+    let handing =
+        RowHanding { is_over, recoded, segments, attempts, failed_mask, code, avoided, taken };
+    Some((row, handing))
+}
+
+fn handed_segment(reader: &mut Octets<'_>) -> Option<HandedSegment> {
+    let (segment, carrier, length) = (reader.octet()?, reader.octet()?, reader.octet()?);
+    let (id, behind) = reader.0.split_at_checked(usize::from(length))?;
+    reader.0 = behind;
+    (segment < 10).then(|| HandedSegment { segment, carrier, id: id.into() })
 }
 
 fn line(reader: &mut Octets<'_>) -> Option<BookLine> {
@@ -292,12 +341,17 @@ mod tests {
             RecordBooks { number: 7, xpid: 100_000_001, class: 3, lines: vec![line; LINES_MAX] };
         let piece = Piece { run: 3, first: 70_000, rows: 32 };
         let none = RecordBooks::default();
+        let (segments, attempts, failed_mask, code) = (3, 2, 0b100, 6012);
+        let mut handed = RowHanding { segments, attempts, failed_mask, code, ..Default::default() };
+        (handed.is_over, handed.recoded, handed.avoided) = (true, true, 7);
+        handed.take(2, 0b11, b"\x04AB12\x00");
         let mut records = vec![
             (SliceRecord::Claimed(vec![piece; PIECES_OF_A_RECORD_MAX]), none.clone()),
             (SliceRecord::Outcomes(vec![(9, word); OUTCOMES_OF_A_RECORD_MAX]), full),
             (SliceRecord::Doubts { total: 5 }, none.clone()),
             (SliceRecord::Marks(vec![(9, 0x8003); MARKS_OF_A_RECORD_MAX]), none.clone()),
             (SliceRecord::Rests, none.clone()),
+            (SliceRecord::Handed(vec![(9, handed), (10, RowHanding::default())]), none.clone()),
         ];
         let orders = [Order::Start, Order::Pause, Order::Resume, Order::Chain { alertseq: 99 }];
         let orders = orders.into_iter().chain([Order::Wave { open: 16 }]);
@@ -314,7 +368,7 @@ mod tests {
                 assert_eq!(read(&octets[..cut]), None, "{cut} octets of {octets:?}");
             }
         }
-        assert_eq!(read(&[8]), None);
+        assert_eq!(read(&[9]), None);
         assert_eq!(read(&[5, 0]), None);
     }
 }

@@ -180,7 +180,7 @@ impl Slice {
         let mark = self.mark(row);
         let outcome = match mark {
             _ if mark & ARRIVED != 0 => Outcome::Partial,
-            _ if mark & MAY_HAVE_IT != 0 => Outcome::InDoubt,
+            _ if mark & MAY_HAVE_IT != 0 || self.is_at_carrier(row) => Outcome::InDoubt,
             _ => end.into(),
         };
         self.change(row, outcome, seconds);

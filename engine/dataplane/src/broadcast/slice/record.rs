@@ -4,6 +4,7 @@ use crate::broadcast::claims::{Piece, RunSlice};
 use crate::broadcast::life::{End, Life, Step};
 use crate::broadcast::mutation::RowMutation;
 use crate::broadcast::outcomes::RowWord;
+use crate::broadcast::slice::RowHanding;
 
 /// What becomes of rows that are in doubt after a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +70,8 @@ pub enum SliceRecord {
     },
     /// What is known of rows that go on and their words have no place for: see `Slice::mark`.
     Marks(Vec<(u32, u16)>),
+    /// What carriers have of rows that go on: all that is known of each.
+    Handed(Vec<(u32, RowHanding)>),
     /// The engine was stopped, and nothing is under way. What follows says that it goes on.
     Rests,
 }

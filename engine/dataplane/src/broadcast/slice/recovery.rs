@@ -26,6 +26,7 @@ impl Slice {
             slice.life = checkpoint.life;
             slice.words.clone_from(&checkpoint.words);
             slice.marks.clone_from(&checkpoint.marks);
+            slice.handings.clone_from(&checkpoint.handings);
             slice.doubts = checkpoint.doubts;
             slice.rests = checkpoint.rests;
             slice.waves.open_to(checkpoint.waves_open);
@@ -37,6 +38,7 @@ impl Slice {
         slice.claim_what_has_begun();
         slice.forget_marks_of_ended();
         slice.count_words();
+        slice.restore_handed(seconds);
         if slice.rests {
             slice.wake();
         } else {
@@ -72,6 +74,7 @@ impl Slice {
             }
             SliceRecord::Doubts { total } => self.doubts = self.doubts.max(*total),
             SliceRecord::Marks(entries) => self.replay_marks(entries),
+            SliceRecord::Handed(entries) => self.replay_handed(entries),
             SliceRecord::Rests => {}
         }
     }
@@ -97,6 +100,7 @@ impl Slice {
             if outcome != Outcome::Waiting {
                 self.counts.shift(Outcome::Waiting, outcome, 1);
             }
+            self.handed_over += u32::from(outcome == Outcome::HandedOver);
         }
         for (row, bits) in (0..).zip(&self.words) {
             self.waves.note(self.waves.of(row), known(*bits).outcome, 1);

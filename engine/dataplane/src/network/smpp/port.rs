@@ -10,7 +10,7 @@
 
 use crate::network::port::{
     AttemptHandle, AttemptOutcome, AttemptSlot, AwaitedSegment, CarrierQuestion, CarrierReceipt,
-    ReceiptReply, Reports,
+    Dealers, ReceiptReply, Reports,
 };
 use crate::network::routes::{CarrierChoice, MEMBERS_MAX};
 use crate::network::smpp::awaited::Awaited;
@@ -273,6 +273,23 @@ impl CarrierPort {
     #[inline]
     pub fn last_route(&self) -> u8 {
         self.routes.len() as u8
+    }
+
+    /// The carriers of a route that take pushes now, as they share them.
+    pub fn dealers(&self, route: u8) -> Dealers {
+        let at = usize::from(route).checked_sub(1);
+        let Some(route) = at.and_then(|at| self.routes.get(at)) else { return Dealers::default() };
+        let backups_too = route.need_backups(&self.ends, false, self.now_ms);
+        let mut dealing = [(0, 0); MEMBERS_MAX];
+        let deals = |candidate: &&Candidate| {
+            let is_dealing = self.ends[candidate.end].exchange.is_dealing();
+            is_dealing && (backups_too || !candidate.backup)
+        };
+        for (place, candidate) in dealing.iter_mut().zip(route.candidates.iter().filter(deals)) {
+            let weight = candidate.weight.min(i32::from(u8::MAX)) as u8;
+            *place = (self.ends[candidate.end].exchange.number(), weight);
+        }
+        Dealers::of(&dealing)
     }
 
     /// Whether the handle is one of these.

@@ -5,6 +5,7 @@
 //! is withdrawn is so from the answer on, over a crash too; of an alert the older text never
 //! follows the newer, whichever way each is sent.
 
+use super::by_route::{ByRoute, way_of};
 use super::{Broadcasts, Part, Shard};
 use crate::billing::Log;
 use crate::broadcast::life::End;
@@ -14,10 +15,9 @@ use crate::broadcast::running::{RowsOf, RunningBroadcast, RunningTerms};
 use crate::broadcast::slice::{Order, WITHDRAWN};
 use crate::broadcast::suppression::OptOuts;
 use crate::gateway::fingerprint::Fingerprints;
-use crate::network::routes::CORE_NETWORK;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::Core;
-use crate::smsc::pushes::PushIndex;
+use crate::smsc::pushes::{PushIndex, ROUTES};
 use crate::smsc::row_ids::row_position;
 use crate::smsc::rows::Withdrawal;
 use crate::smsc::state::State;
@@ -26,6 +26,26 @@ use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn, Reqid, Xpid};
 use wire::terms::time::WallMs;
+
+/// What rows' turns would find now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RowsForeseen {
+    /// Phones without a contract.
+    pub uncontracted: u64,
+    /// Phones that a carrier would be sent to, by an XPID that has to know the line.
+    pub refused: u64,
+    /// The others, by their routes; the first is the core network.
+    pub by_route: [u64; ROUTES],
+}
+
+impl RowsForeseen {
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        self.uncontracted += other.uncontracted;
+        self.refused += other.refused;
+        self.by_route.iter_mut().zip(other.by_route).for_each(|(rows, more)| *rows += more);
+    }
+}
 
 /// Broadcasts that are over and still remembered; beyond that the oldest is forgotten early.
 const PAST_MAX: usize = 1_024;
@@ -45,7 +65,11 @@ struct KnownRow<'a> {
 impl Part {
     /// The place of a phone's row among the shard's.
     pub(super) fn place_of(&self, msn: Msn) -> Option<u32> {
-        let number = self.broadcast.recipients.find(msn)?;
+        self.place_of_number(self.broadcast.recipients.find(msn)?)
+    }
+
+    /// The place of a row among the shard's, by its number in the whole broadcast.
+    pub(super) fn place_of_number(&self, number: u32) -> Option<u32> {
         let run = self.runs.partition_point(|run| run.first <= number).checked_sub(1)?;
         let run = &self.runs[run];
         let behind = number - run.first;
@@ -89,8 +113,8 @@ impl Broadcasts {
     }
 
     fn all(&self) -> Others<'_> {
-        let Self { parts, past, suppression, searched, .. } = self;
-        Others { live: [parts, &[]], past, suppression, searched }
+        let Self { parts, past, suppression, searched, by_route, .. } = self;
+        Others { live: [parts, &[]], past, suppression, searched, by_route }
     }
 
     fn row_by_reqid(&self, xpid: Xpid, msn: Msn, reqid: Reqid) -> Option<KnownRow<'_>> {
@@ -109,6 +133,8 @@ pub(super) struct Others<'a> {
     pub(super) suppression: &'a OptOuts,
     /// How often lists of recipients were searched for a phone.
     pub(super) searched: &'a Cell<usize>,
+    /// Rows that wait for carriers.
+    pub(super) by_route: &'a ByRoute,
 }
 
 impl<'a> Others<'a> {
@@ -258,17 +284,21 @@ impl<L: Log> Shard<L> {
         known.insert(place, past);
     }
 
-    /// How many of these phones have no contract, and how many of the others a carrier would be
-    /// sent to: what a row's turn would find now.
-    pub fn foresee_rows(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> (u64, u64) {
-        let is_contracted = |msn: &&Msn| self.contracts.contains(**msn, xpid);
-        let contracted = msns.iter().filter(is_contracted);
-        let (mut found, mut by_carrier) = (0, 0);
-        for msn in contracted {
-            found += 1;
-            by_carrier += u64::from(self.routes.route_of(*msn, xpid, class) != CORE_NETWORK);
+    /// How many of these phones have no contract, and which way the others go: what a row's turn
+    /// would find now.
+    pub fn foresee_rows(&self, xpid: Xpid, class: Class, msns: &[Msn]) -> RowsForeseen {
+        let mut foreseen = RowsForeseen::default();
+        for msn in msns {
+            if !self.contracts.contains(*msn, xpid) {
+                foreseen.uncontracted += 1;
+                continue;
+            }
+            match way_of((&*self.routes, &*self.registry), (xpid, class), *msn) {
+                Some(route) => foreseen.by_route[usize::from(route)] += 1,
+                None => foreseen.refused += 1,
+            }
         }
-        (msns.len() as u64 - found, by_carrier)
+        foreseen
     }
 
     /// Whether a recipient of a broadcast has this reqid: a single push under it is another's.
@@ -355,13 +385,20 @@ impl<L: Log> Shard<L> {
     fn withdraw_row(&mut self, ordinal: u32, place: u32, msn: Msn, now_ms: WallMs) {
         let now = self.pace.center(now_ms);
         let position = row_position(ordinal, place);
-        let index = self.core.waiting(msn).find(|&at| self.core.push(at).position == position);
-        let is_out = index.is_some_and(|index| self.core.push(index).state == State::InFlight);
+        let waiting = self.core.waiting(msn).find(|&at| self.core.push(at).position == position);
+        let at_carrier =
+            || self.broadcasts.find(ordinal).and_then(|part| part.index_at_carrier(place));
+        let index = waiting.or_else(at_carrier);
+        let is_out = |index| matches!(self.core.push(index).state, State::InFlight | State::Handed);
+        let is_out = index.is_some_and(is_out);
+        if is_out {
+            self.want_back(index);
+        }
         if let Some(part) = self.broadcasts.find_mut(ordinal) {
             let seconds = part.seconds(now);
             let outcome = part.slice.word(place).outcome;
             match index {
-                Some(_) if !is_out => {}
+                Some(index) if !is_out && !self.core.is_at_carrier(index) => {}
                 None if outcome == Outcome::Held => {
                     part.slice.change_to_end(place, End::Cancelled, seconds);
                 }
@@ -391,6 +428,7 @@ impl<L: Log> Shard<L> {
         if self.broadcasts.is_empty() {
             return;
         }
+        self.want_back(None);
         let mut broadcasts = std::mem::take(&mut self.broadcasts);
         let ends = |part: &&mut Part| part.is_live_of(alert) && !part.broadcast.terms.takes_back;
         for part in broadcasts.parts.iter_mut().filter(ends) {

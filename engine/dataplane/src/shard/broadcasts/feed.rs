@@ -1,7 +1,8 @@
 //! Which rows come into the message center in a turn, and what else broadcasts need then.
 
 use super::asking::{Earlier, Others, by_alert};
-use super::rows::BY_CARRIER;
+use super::by_route::{ByRoute, way_of};
+use super::places::{Fed, Look};
 use super::{Broadcasts, Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::life::{End, Life};
@@ -11,7 +12,7 @@ use crate::broadcast::limits::{
 };
 use crate::broadcast::outcomes::{HAD_IT, NO_TEXT, NOT_MEANT, Outcome, SUPPRESSED};
 use crate::broadcast::recipients::Recipient;
-use crate::broadcast::running::RunningTerms;
+use crate::broadcast::running::{RunningTerms, TextForm};
 use crate::broadcast::slice::{OnDoubt, Order};
 use crate::gateway::registry::Registered;
 use crate::network::port::Network;
@@ -81,13 +82,17 @@ impl<L: Log> Shard<L> {
                     busy |= self.flush(part, now_ms);
                 }
             }
+            if broadcasts.parts.iter().any(|part| part.carriers.is_some()) {
+                broadcasts.by_route.see(&*network);
+            }
             busy |= self.feed(&mut broadcasts, network.slots(), now_ms);
         }
         for part in &mut broadcasts.parts {
             busy |= self.flush(part, now_ms);
         }
-        let rows = broadcasts.parts.iter().map(Part::open_rows).sum::<u64>();
-        self.journal.promise_rows(rows * JOURNAL_OCTETS_PER_ROW);
+        let has_carriers = !self.routes.choices().is_empty();
+        let octets = broadcasts.parts.iter().map(|part| part.octets_promised(has_carriers));
+        self.journal.promise_rows(octets.sum::<u64>());
         let due = broadcasts.parts.iter().filter_map(|part| part.looked_at_in_ms());
         broadcasts.due_ms = due.min().map(|in_ms| now_ms + in_ms);
         self.broadcasts = broadcasts;
@@ -109,8 +114,12 @@ impl<L: Log> Shard<L> {
         if life == Life::Holding && now.since(part.started) >= terms.hold_ms {
             part.slice.order(Order::Start);
         }
-        if now >= part.expires && matches!(life, Life::Holding | Life::Running | Life::Paused) {
+        let is_open = matches!(life, Life::Holding | Life::Running | Life::Paused);
+        if now >= part.expires && is_open && part.has_more_to_send() {
             part.slice.order(Order::End(End::Expired));
+        }
+        if self.return_handed(part, network, now_ms) {
+            return true;
         }
         let tells = self.tell_deadline(part);
         tells
@@ -155,14 +164,11 @@ impl<L: Log> Shard<L> {
                 part.slice.begin(place, seconds);
             }
         }
-        if part.in_center == 0 {
+        // What carriers have whole is looked at once: their receipts decide.
+        if part.in_center_to_send() == 0 && (part.in_center == 0 || part.carried.is_swept) {
             return parked > 0 || part.slice.deferred().0 > 0;
         }
-        let why = match end {
-            End::Cancelled => Withdrawal::Cancelled,
-            End::Expired => Withdrawal::Expired,
-            End::Replaced => Withdrawal::Replaced,
-        };
+        let why = withdrawal(end);
         let from = part.sweep.unwrap_or_default() as usize;
         let to = (from + SWEPT_PER_TURN_MAX).min(self.core.indices_used());
         for index in from as PushIndex..to as PushIndex {
@@ -172,6 +178,7 @@ impl<L: Log> Shard<L> {
         }
         // In flight rows are left; they settle, and are looked at once more in the next round.
         let is_through = to == self.core.indices_used();
+        part.carried.is_swept |= is_through;
         part.sweep = Some(if is_through { 0 } else { to as PushIndex });
         !is_through || !part.parked.is_empty()
     }
@@ -196,8 +203,14 @@ impl<L: Log> Shard<L> {
                 continue;
             }
             let due = part.started + u64::from(part.slice.word(place).seconds) * SECOND_MS;
-            if let Some(row) = part.new_row(place) {
-                self.core.enter_held_row(&row, due, now);
+            let way = self.way_for(part, place);
+            let row = part.new_row(place, way);
+            if let Some(row) = row.filter(NewRow::has_arrived) {
+                part.slice.ended(place, Outcome::Delivered, row.segments, part.seconds(now));
+            } else if let Some(row) = row {
+                let index = self.core.enter_held_row(&row, due, now);
+                part.note_form(place, way.1);
+                part.note_at_carrier(place, index);
                 part.in_center += 1;
                 busy = true;
                 if part.restored > 0 {
@@ -213,11 +226,12 @@ impl<L: Log> Shard<L> {
     /// Claims rows ahead, as many as the pace at which they are taken wants, and the journal has
     /// room for. `window` is what others of its class claim for each of their weight.
     fn claim(&mut self, part: &mut Part, window: u32, promised: &mut u64, now_ms: WallMs) {
-        let most = match part.broadcast.terms.on_doubt {
+        let most = match part.on_doubt {
             OnDoubt::Again => CLAIMED_AHEAD_MAX,
             // What a crash leaves in doubt would never be sent.
             OnDoubt::Leave => CLAIMED_AHEAD_LEFT_MAX,
         };
+        part.rebalance(self.pace.steady(now_ms));
         let (fed, since_ms) = part.fed;
         if now_ms.abs_diff(since_ms) >= SECOND_MS {
             part.ahead = part.ahead.min((fed / CLAIMED_PART_OF_A_SECOND).max(CLAIMED_AHEAD_MIN));
@@ -263,6 +277,7 @@ impl<L: Log> Shard<L> {
     fn feed(&mut self, broadcasts: &mut Broadcasts, slots: usize, now_ms: WallMs) -> bool {
         let mut busy = false;
         broadcasts.slots = slots;
+        broadcasts.keep_places();
         for class in Class::BY_WEIGHT {
             let place = class_place(class);
             // Each has its own: what one class looks for costs no other its turn.
@@ -271,11 +286,12 @@ impl<L: Log> Shard<L> {
             let before_it = broadcasts.queued[..=place].iter().sum::<usize>();
             let mut begun = broadcasts.in_flight + before_it;
             let room = ROWS_QUEUED_MAX.saturating_sub(broadcasts.queued[place]);
-            let Broadcasts { parts, shares, queued, past, suppression, searched, .. } =
+            let Broadcasts { parts, shares, queued, by_route, past, suppression, searched, .. } =
                 &mut *broadcasts;
+            let by_route = &*by_route;
             let searched = &*searched;
             for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
-                self.take_tokens(part, room as u32, now_ms);
+                self.take_tokens(part, room as u32, by_route, now_ms);
             }
             let (mut left, mut put_off) = (room, 0);
             while left > 0
@@ -294,7 +310,8 @@ impl<L: Log> Shard<L> {
                 else {
                     break;
                 };
-                let others = Others { live: [before, behind], past, suppression, searched };
+                let others =
+                    Others { live: [before, behind], past, suppression, searched, by_route };
                 let most = left.min(ROWS_AT_ONCE).min(part.may_begin(slots, begun));
                 let fed = self.feed_some(part, others, most, now_ms);
                 if fed.spent > 0 {
@@ -304,27 +321,32 @@ impl<L: Log> Shard<L> {
                 }
                 queued[place] += fed.entered;
                 begun += fed.entered;
-                left = left.saturating_sub(fed.entered.max(1));
+                left = left.saturating_sub((fed.entered + fed.carried).max(1));
                 put_off += fed.put_off;
                 // What is put off waits for its phone, not for the next turn.
                 busy |= fed.spent > 0;
             }
             for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
                 // What is not used now does not gather.
-                part.bucket.give_back(std::mem::take(&mut part.tokens));
+                let left = std::mem::take(&mut part.tokens);
+                part.bucket.give_back(left);
+                if let Some(registered) = self.registry.find(part.broadcast.terms.xpid) {
+                    registered.meter.give_rows_back(left);
+                }
             }
         }
         busy
     }
 
     /// What the pace and the registration let through in this turn.
-    fn take_tokens(&mut self, part: &mut Part, room: u32, now_ms: WallMs) {
+    fn take_tokens(&mut self, part: &mut Part, room: u32, by_route: &ByRoute, now_ms: WallMs) {
         if !part.slice.life().begins_rows() {
             part.tokens = 0;
             return;
         }
         part.is_starved |= part.slice.has_none_claimed() && part.slice.claimable() > 0;
-        part.slice.look_again(LOOKED_AT_AGAIN_MAX);
+        let looks = part.looks_again(by_route, self.pace.steady(now_ms));
+        part.slice.look_again(if looks { LOOKED_AT_AGAIN_MAX } else { 0 });
         let terms = &part.broadcast.terms;
         let registered = self.registry.find(terms.xpid);
         if let Err(code) = may_send(registered, terms, now_ms) {
@@ -335,7 +357,11 @@ impl<L: Log> Shard<L> {
         let ready = (part.slice.claimed_ahead() + part.slice.deferred().1) as u32;
         let wanted = room.min(ready).saturating_sub(part.tokens);
         if wanted > 0 {
-            part.tokens += part.bucket.take(self.pace.steady(now_ms), wanted);
+            let steady = self.pace.steady(now_ms);
+            let paced = part.bucket.take(steady, wanted);
+            let taken = registered.map_or(paced, |of| of.meter.take_rows(steady, paced));
+            part.bucket.give_back(paced - taken);
+            part.tokens += taken;
         }
     }
 
@@ -347,7 +373,7 @@ impl<L: Log> Shard<L> {
         most: usize,
         now_ms: WallMs,
     ) -> Fed {
-        let now = self.pace.center(now_ms);
+        let (now, steady) = (self.pace.center(now_ms), self.pace.steady(now_ms));
         let seconds = part.seconds(now);
         let mut taken = [(0u32, None); ROWS_AT_ONCE];
         let mut count = 0;
@@ -367,32 +393,32 @@ impl<L: Log> Shard<L> {
         });
         for (place, recipient) in &taken[..count] {
             let Some(recipient) = recipient else { continue };
-            match self.look_at(part, (others, &skips), (*place, recipient)) {
-                // It is looked at again when others have had their turns.
-                Look::PutOff if !part.slice.is_deferred(*place) => {
-                    part.slice.put_off(*place);
-                    fed.put_off += 1;
-                    continue;
-                }
-                // How many are looked at is bounded by the searches that they take.
-                Look::PutOff | Look::Defer => {
-                    part.defer(*place);
-                    continue;
-                }
-                Look::Enter(..) if part.slice.is_deferred(*place) => {
-                    self.recall_row(part, *place, now_ms);
-                    continue;
-                }
+            let look = self.look_in_turn(part, (others, &skips), (*place, recipient), steady);
+            if self.waits(part, (*place, &look), (others.by_route, &mut fed), now_ms) {
+                continue;
+            }
+            match look {
+                Look::PutOff | Look::Full(_) | Look::Defer => continue,
                 Look::End(outcome, code) => {
                     part.slice.ended_with(*place, (outcome, Some(code)), 0, seconds);
+                }
+                Look::Arrived(segments) => {
+                    part.slice.ended(*place, Outcome::Delivered, segments, seconds);
                 }
                 Look::Stop(end) => part.slice.change_to_end(*place, end, seconds),
                 Look::Enter(row, older) => {
                     kill_point(KillPoint::RowTurn);
                     fed.spent += u32::from(row.segments) - 1;
-                    self.core.enter_row(&row, now);
+                    let index = self.core.enter_row(&row, now);
                     part.in_center += 1;
-                    fed.entered += 1;
+                    part.note_form(*place, TextForm::from_number(row.form.into()));
+                    part.note_at_carrier(*place, index);
+                    if row.route == CORE_NETWORK {
+                        fed.entered += 1;
+                    } else {
+                        others.by_route.enter(row.route);
+                        fed.carried += 1;
+                    }
                     if let Some(older) = older {
                         self.core.withdraw_row(older, Withdrawal::Replaced, now);
                     }
@@ -402,24 +428,13 @@ impl<L: Log> Shard<L> {
             part.note_turn(*place);
             part.tokens = part.tokens.saturating_sub(1);
         }
-        part.fed.0 += fed.entered as u32;
+        part.fed.0 += (fed.entered + fed.carried) as u32;
         fed
-    }
-
-    /// What became of another broadcast's row lets this one go on, as fast as its area may.
-    fn recall_row(&self, part: &mut Part, place: u32, now_ms: WallMs) {
-        let (run, steady) = (part.run_of(place) as u32, self.pace.steady(now_ms));
-        let areas = part.areas.as_mut();
-        if areas.is_some_and(|areas| areas.grant(run, 1, steady) == 0) {
-            part.slice.defer(place);
-        } else {
-            part.slice.recall(place);
-        }
     }
 
     /// What becomes of a row whose turn has come, as everything stands now.
     #[inline]
-    fn look_at(
+    pub(super) fn look_at(
         &self,
         part: &Part,
         (others, skips): (Others<'_>, &Option<(Vec<Earlier<'_>>, WallMs)>),
@@ -443,7 +458,17 @@ impl<L: Log> Shard<L> {
         if !self.contracts.contains(msn, terms.xpid) {
             return Look::End(Outcome::Refused, Code::NOT_CONTRACTED.number());
         }
-        let Some(row) = part.new_row(place) else { return Look::End(Outcome::Skipped, NO_TEXT) };
+        let of = (terms.xpid, terms.class);
+        let Some(route) = way_of((&*self.routes, &*self.registry), of, msn) else {
+            return Look::End(Outcome::Refused, Code::NOT_ALLOWED.number());
+        };
+        let way = (route, part.form_of(&self.routes, recipient.text, route));
+        let Some(row) = part.new_row(place, way) else {
+            return Look::End(Outcome::Skipped, NO_TEXT);
+        };
+        if row.has_arrived() {
+            return Look::Arrived(row.segments);
+        }
         if let Some((earlier, since_ms)) = skips
             && others.had_text(
                 (earlier.as_slice(), &self.core),
@@ -454,11 +479,12 @@ impl<L: Log> Shard<L> {
         {
             return Look::End(Outcome::Skipped, HAD_IT);
         }
-        if self.routes.route_of(msn, terms.xpid, terms.class) != CORE_NETWORK {
-            return Look::End(Outcome::Failed, BY_CARRIER.number());
-        }
-        if !self.core.may_wait_for(msn) || !self.has_place_for_row() {
+        let may_go = route == CORE_NETWORK || self.journal.may_hand_over();
+        if !may_go || !self.core.may_wait_for(msn) || !self.has_place_for_row() {
             return Look::PutOff;
+        }
+        if route != CORE_NETWORK && !others.by_route.has_place(route) {
+            return Look::Full(route);
         }
         Look::Enter(row, older)
     }
@@ -482,31 +508,6 @@ fn windows_of(parts: &[Part]) -> [u32; Class::BY_WEIGHT.len()] {
     windows
 }
 
-/// What becomes of a row whose turn has come.
-enum Look {
-    /// It waits for others to its phone.
-    PutOff,
-    /// It waits for what becomes of another broadcast's row.
-    Defer,
-    /// It has ended, with this code.
-    End(Outcome, u16),
-    /// A push of its alert ends it.
-    Stop(End),
-    /// It is a push from now on; the text of the other one is older.
-    Enter(NewRow, Option<PushIndex>),
-}
-
-/// What came of putting rows in.
-#[derive(Clone, Copy, Default)]
-struct Fed {
-    /// Rows that went in.
-    entered: usize,
-    /// Segments that they take, and one for each row that ended without.
-    spent: u32,
-    /// Rows that were put off.
-    put_off: u32,
-}
-
 impl Part {
     /// When a turn is wanted for it, if nothing else asks for one.
     fn looked_at_in_ms(&self) -> Option<u64> {
@@ -517,17 +518,21 @@ impl Part {
         let waits = self.slice.has_ready() || self.slice.deferred().0 > 0;
         let has_rows = waits || self.slice.claimable() > 0;
         let is_sent = life == Life::Running && has_rows;
-        let ends = matches!(life, Life::Closing(_));
-        Some(if is_sent || ends { PACED_EVERY_MS } else { IDLE_EVERY_MS })
+        let ends = matches!(life, Life::Closing(_))
+            && (self.in_center_to_send() > 0 || !self.carried.is_swept);
+        let returns = !self.carried.to_return.is_empty();
+        Some(if is_sent || ends || returns { PACED_EVERY_MS } else { IDLE_EVERY_MS })
     }
 
     /// Rows that may come into the message center now, where so many of all broadcasts take a slot
     /// of the network's or wait for one.
     fn may_begin(&self, slots: usize, begun: usize) -> usize {
-        if !self.slice.has_ready() {
+        if !self.slice.has_ready() || self.has_passed_many() {
             return 0;
         }
-        self.slots_max(slots).saturating_sub(begun).min(self.tokens as usize)
+        let of_network = self.slots_max(slots).saturating_sub(begun);
+        let room = if self.goes_by_carriers() { usize::MAX } else { of_network };
+        room.min(self.tokens as usize)
     }
 
     /// The network's slots that rows may take for it to begin some.
@@ -538,7 +543,7 @@ impl Part {
     }
 
     /// A row that was taken waits for what becomes of another's.
-    fn defer(&mut self, place: u32) {
+    pub(super) fn defer(&mut self, place: u32) {
         if !self.slice.is_deferred(place) {
             self.note_turn(place);
         }
@@ -563,9 +568,18 @@ impl Part {
     }
 
     /// Rows of which something is still to be written down.
-    fn open_rows(&self) -> u64 {
+    pub(super) fn open_rows(&self) -> u64 {
         let claimed = self.slice.claimed_ahead() + self.slice.deferred().0 + self.parked.len();
         u64::from(self.in_center) + claimed as u64
+    }
+}
+
+/// How a row is taken back whose broadcast ends so.
+pub(super) fn withdrawal(end: End) -> Withdrawal {
+    match end {
+        End::Cancelled => Withdrawal::Cancelled,
+        End::Expired => Withdrawal::Expired,
+        End::Replaced => Withdrawal::Replaced,
     }
 }
 

@@ -48,8 +48,7 @@ impl Part {
             if !is_billed(*word) {
                 continue;
             }
-            let text = self.broadcast.recipients.row(self.number_of(*row)).text;
-            let segments = self.broadcast.text(text).map_or(1, |text| text.segments());
+            let segments = self.segments_of(*row).unwrap_or(1);
             let line = BookLine { segments, is_control, ..BookLine::default() };
             let (bits, bit) = (&mut self.accepted[*row as usize / 64], 1 << (row % 64));
             if *bits & bit == 0 {

@@ -1,13 +1,16 @@
 //! Rows in the message center: their attempts, and what becomes of them.
 
 use super::asking::by_alert;
+use super::feed::withdrawal;
 use super::{Broadcasts, Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::limits::SLAB_PERCENT_MAX;
 use crate::broadcast::outcomes::{LEFT_IN_DOUBT, Outcome};
-use crate::broadcast::slice::{ARRIVED, MAY_HAVE_IT, Order, Turn};
+use crate::broadcast::running::TextForm;
+use crate::broadcast::slice::{ARRIVED, MAY_HAVE_IT, OnDoubt, Order, Turn, WITHDRAWN};
 use crate::gateway::registry::Registered;
 use crate::network::port::{AttemptSlot, AttemptToken};
+use crate::network::routes::CORE_NETWORK;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::row_ids::{row_at, row_id, row_position};
 use crate::smsc::rows::{NewRow, RowBefore};
@@ -15,20 +18,26 @@ use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use wire::sms::limits::TIME_OCTETS;
 use wire::terms::code::Code;
-use wire::terms::time::WallMs;
+use wire::terms::time::{SteadyMs, WallMs};
+
+/// How long a row of which carriers have some waits while nothing of it may be sent.
+const POSTPONED_MS: u64 = 1_000;
 
 impl Part {
-    /// A row as the message center takes it; `None` where it has no text.
-    pub(super) fn new_row(&self, place: u32) -> Option<NewRow> {
+    /// A row as the message center takes it, by this route and in this form; `None` where it has
+    /// no text.
+    pub(super) fn new_row(&self, place: u32, (route, form): (u8, TextForm)) -> Option<NewRow> {
         let number = self.number_of(place);
         let (terms, recipient) = (&self.broadcast.terms, self.broadcast.recipients.row(number));
-        let text = self.broadcast.text(recipient.text)?;
+        let text = self.broadcast.text_in(recipient.text, form)?;
         let (word, mark) = (self.slice.word(place), self.slice.mark(place));
         let before = RowBefore {
             attempts: word.attempts,
             delivered_mask: mark & ARRIVED,
             in_doubt: mark & MAY_HAVE_IT != 0,
             code: Code::from_number(word.code).filter(|_| word.outcome == Outcome::Held),
+            handing: self.handed_before(place),
+            withdrawn: mark & WITHDRAWN != 0,
         };
         Some(NewRow {
             push_id: row_id(terms.ordinal, number),
@@ -38,18 +47,20 @@ impl Part {
             segments: text.segments(),
             expires_ms: self.expires,
             once: terms.once,
+            route,
+            form: form.number(),
             before,
         })
     }
 
     /// What of a row's attempt its broadcast says; segments that are settled are left out.
-    fn fill(&self, place: u32, settled: u16, slot: &mut AttemptSlot) {
+    fn fill(&self, (place, form): (u32, TextForm), settled: u16, slot: &mut AttemptSlot) {
         let broadcast = &self.broadcast;
         let recipient = broadcast.recipients.row(self.number_of(place));
         slot.msn = recipient.msn;
         slot.message_reference = broadcast.message_reference;
         slot.scts = broadcast.scts;
-        let text = broadcast.text(recipient.text);
+        let text = broadcast.text_in(recipient.text, form);
         for (segment, deliver) in text.iter().flat_map(|text| text.delivers.iter().enumerate()) {
             if settled >> segment & 1 == 1 {
                 continue;
@@ -60,6 +71,21 @@ impl Part {
             });
             debug_assert!(encoded.is_ok(), "a copy does not fail");
         }
+    }
+
+    /// What a carrier is told of a row beside that; it may go until then.
+    fn fill_for_carrier(
+        &self,
+        push: &Push,
+        (expires, leaves_by): (WallMs, SteadyMs),
+        slot: &mut AttemptSlot,
+    ) {
+        slot.push_id = push.push_id;
+        (slot.expires_ms, slot.leaves_by_ms) = (expires, leaves_by);
+        slot.in_doubt = push.has(flag::IN_DOUBT);
+        // Beside what the carrier is set up with.
+        slot.doubt_is_final |= self.on_doubt == OnDoubt::Leave;
+        slot.set_sender(self.broadcast.terms.sender.as_bytes());
     }
 
     /// A row has its first turn: it counts against its XPID's volume of the day. One that is used
@@ -88,9 +114,15 @@ impl Part {
 
 impl Broadcasts {
     /// The part of a row in the message center, and the row's place in it.
-    fn of_push(&mut self, push: &Push) -> Option<(&mut Part, u32)> {
+    pub(super) fn of_push(&mut self, push: &Push) -> Option<(&mut Part, u32)> {
         let (ordinal, place) = row_at(push.position)?;
         self.find_mut(ordinal).map(|part| (part, place))
+    }
+
+    /// The same, to be looked at.
+    pub(super) fn of_push_ref(&self, push: &Push) -> Option<(&Part, u32)> {
+        let (ordinal, place) = row_at(push.position)?;
+        self.find(ordinal).map(|part| (part, place))
     }
 
     /// When a row's broadcast was started; `None` where it is the place of an
@@ -103,14 +135,20 @@ impl Broadcasts {
     }
 
     /// One row less waits for its first attempt.
-    fn note_begun(&mut self, push: &Push) {
+    pub(super) fn note_begun(&mut self, push: &Push) {
+        if push.route() != CORE_NETWORK {
+            return self.by_route.leave(push.route());
+        }
         let queued = &mut self.queued[class_place(push.class)];
         *queued = queued.saturating_sub(1);
     }
 
-    /// An attempt of a row is under way no more, if one was.
-    fn note_settled(&mut self, was_in_flight: bool) {
-        self.in_flight = self.in_flight.saturating_sub(usize::from(was_in_flight));
+    /// One row more does.
+    pub(super) fn note_queued(&mut self, push: &Push) {
+        if push.route() != CORE_NETWORK {
+            return self.by_route.enter(push.route());
+        }
+        self.queued[class_place(push.class)] += 1;
     }
 }
 
@@ -127,6 +165,12 @@ impl<L: Log> Shard<L> {
         slot: &mut AttemptSlot,
         now_ms: WallMs,
     ) -> bool {
+        // Receipts may have settled the last of it while it was on its way here.
+        if self.core.hand_over_settled(index, self.pace.center(now_ms))
+            || self.core.is_at_carrier(index) && self.postpones(index, now_ms)
+        {
+            return false;
+        }
         let (push, now) = (*self.core.push(index), self.pace.center(now_ms));
         let (in_flight, slots) = (self.broadcasts.in_flight, self.broadcasts.slots);
         let Some((part, place)) = self.broadcasts.of_push(&push) else {
@@ -134,6 +178,8 @@ impl<L: Log> Shard<L> {
             return false;
         };
         let is_first = part.slice.word(place).outcome == Outcome::Waiting;
+        let by_network = is_first && push.route() == CORE_NETWORK;
+        let has_no_slot = by_network && in_flight >= part.slots_max(slots);
         let registered = self.registry.find(part.broadcast.terms.xpid);
         let seconds = part.seconds(now);
         let alert = (&self.fingerprints, &self.core);
@@ -143,10 +189,10 @@ impl<L: Log> Shard<L> {
                 Turn::Ended
             }
             // Rows of a higher class took the share since it was put in.
-            (None, _) if is_first && in_flight >= part.slots_max(slots) => Turn::NotNow,
+            (None, _) if has_no_slot => Turn::NotNow,
             (None, _) => {
                 // Only what is sent is charged.
-                if is_first {
+                if is_first && !part.is_charged(place) {
                     part.charge(registered, now_ms);
                 }
                 part.slice.begin(place, seconds)
@@ -154,6 +200,7 @@ impl<L: Log> Shard<L> {
         };
         if turn != Turn::Attempt {
             part.in_center -= 1;
+            part.note_left(place);
             match turn {
                 Turn::NotNow if is_first => part.give_back(place),
                 Turn::NotNow => part.parked.push_back(place),
@@ -165,17 +212,38 @@ impl<L: Log> Shard<L> {
             slot.attempts_before = u16::from(push.attempts());
             let svcinst = registered.map(|registered| registered.registration.svcinst);
             slot.svcinst = svcinst.unwrap_or_default();
-            part.fill(place, self.core.settled_mask(index), slot);
+            let form = TextForm::from_number(push.key);
+            part.fill((place, form), self.core.settled_mask(index), slot);
+            if push.route() != CORE_NETWORK {
+                let expires = self.pace.real(push.expires_ms());
+                part.fill_for_carrier(&push, (expires, self.pace.steady(expires)), slot);
+            }
         }
         if is_first {
             self.broadcasts.note_begun(&push);
         }
-        if turn == Turn::Attempt {
-            self.broadcasts.in_flight += 1;
-        } else {
+        if turn != Turn::Attempt {
             self.core.take_row_back(index);
         }
         turn == Turn::Attempt
+    }
+
+    /// Whether a row of which carriers have some is not to go on now. What they have is not
+    /// forgotten: their receipts decide.
+    fn postpones(&mut self, index: PushIndex, now_ms: WallMs) -> bool {
+        let (push, now) = (*self.core.push(index), self.pace.center(now_ms));
+        let Some((part, _)) = self.broadcasts.of_push(&push) else { return false };
+        let alert = (&self.fingerprints, &self.core);
+        let end = by_alert(alert, &part.broadcast.terms, push.msn()).0;
+        let end = end.or_else(|| part.slice.life().end());
+        let postpones = end.is_some() || !part.slice.goes_on();
+        if postpones {
+            self.core.postpone_row(index, POSTPONED_MS, now);
+        }
+        if let Some(end) = end {
+            self.core.withdraw_row(index, withdrawal(end), now);
+        }
+        postpones
     }
 
     /// What a status report names a row's segments by: TP-MR of the first, and TP-SCTS.
@@ -196,12 +264,11 @@ impl<L: Log> Shard<L> {
         if push.hold_reason() == WaitReason::SystemFailure.number() {
             part.bucket.congested();
         }
-        let was_in_flight = part.slice.word(place).outcome == Outcome::InFlight;
+        part.carried_again(place);
         let (due, code) = (part.seconds(next), Some(push.code.number()));
         let doubt = if push.has(flag::IN_DOUBT) { MAY_HAVE_IT } else { 0 };
         part.slice.note_mark(place, push.delivered_mask | doubt);
         part.slice.ended_with(place, (Outcome::Held, code), push.delivered(), due);
-        self.broadcasts.note_settled(was_in_flight);
         self.core.note_hold_recorded(index);
     }
 
@@ -228,6 +295,7 @@ impl<L: Log> Shard<L> {
         let now = self.pace.center(now_ms);
         if let Some((part, place)) = self.broadcasts.of_push(&push) {
             part.in_center -= 1;
+            part.forget_carried(place);
             let before = part.slice.word(place).outcome;
             let seconds = part.seconds(now);
             // Delivered of one that is in flight, and every other end of whatever is open.
@@ -235,7 +303,6 @@ impl<L: Log> Shard<L> {
                 let (outcome, code) = outcome_of(&push);
                 part.slice.ended_with(place, (outcome, Some(code)), push.delivered(), seconds);
             }
-            self.broadcasts.note_settled(before == Outcome::InFlight);
             if before == Outcome::Waiting {
                 self.broadcasts.note_begun(&push);
             }
@@ -250,6 +317,8 @@ fn outcome_of(push: &Push) -> (Outcome, u16) {
     let outcome = match push.state {
         State::Delivered => Outcome::Delivered,
         _ if push.delivered_mask != 0 => return (Outcome::Partial, Code::PARTIAL.number()),
+        // A carrier has it, or had, and nobody says what became of it.
+        _ if push.code == Code::NO_RECEIPT => return (Outcome::InDoubt, push.code.number()),
         _ if push.has(flag::IN_DOUBT) => return (Outcome::InDoubt, LEFT_IN_DOUBT),
         State::Partial => Outcome::Partial,
         State::Refused => Outcome::Refused,
@@ -261,6 +330,3 @@ fn outcome_of(push: &Push) -> (Outcome, u16) {
     };
     (outcome, push.code.number())
 }
-
-/// The code of a row that the network cannot take: it goes by a carrier.
-pub(super) const BY_CARRIER: Code = Code::CARRIER_FAILED;

@@ -9,7 +9,9 @@ use crate::broadcast::life::Life;
 use crate::broadcast::limits::LIST_ROWS_MAX;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::slice::codec::{self, RecordBooks};
-use crate::broadcast::slice::{OUTCOMES_OF_A_RECORD_MAX, Order, Plan, Slice, SliceRecord};
+use crate::broadcast::slice::{
+    OUTCOMES_OF_A_RECORD_MAX, Order, Plan, RowHanding, Slice, SliceRecord,
+};
 use crate::journal::{BroadcastNote, Journal, Position, SegmentId};
 use std::collections::BTreeMap;
 use wire::terms::time::WallMs;
@@ -27,6 +29,8 @@ pub(in crate::shard) struct UntoldNotes {
     /// One bit for each row that the books know of.
     accepted: Vec<u64>,
     marks: BTreeMap<u32, u16>,
+    /// What carriers have of rows that go on.
+    handings: BTreeMap<u32, RowHanding>,
     doubts: u32,
     /// How many waves have their turns.
     waves_open: u8,
@@ -52,6 +56,7 @@ impl Default for UntoldNotes {
             words: Vec::new(),
             accepted: Vec::new(),
             marks: BTreeMap::new(),
+            handings: BTreeMap::new(),
             doubts: 0,
             waves_open: 1,
             rests: false,
@@ -106,6 +111,12 @@ impl UntoldNotes {
                     *self.marks.entry(*row).or_default() |= mark;
                 }
             }
+            SliceRecord::Handed(entries) => {
+                let goes_on = |row: &u32| !self.word(*row as usize).outcome.is_final();
+                let entries = entries.iter().filter(|(row, _)| goes_on(row)).cloned();
+                let entries: Vec<(u32, RowHanding)> = entries.collect();
+                self.handings.extend(entries);
+            }
             SliceRecord::Doubts { total } => self.doubts = self.doubts.max(*total),
             SliceRecord::Rests => {}
         }
@@ -135,11 +146,19 @@ impl UntoldNotes {
         if !self.word(row).outcome.is_final() {
             self.words[row] = word.to_bits();
         }
+        if word.outcome.is_final() {
+            self.handings.remove(&(row as u32));
+        }
     }
 
     fn word(&self, row: usize) -> RowWord {
         let word = self.words.get(row).copied().and_then(RowWord::from_bits);
         word.unwrap_or(RowWord::WAITING)
+    }
+
+    /// Whether carriers have rows of it whose receipts may come.
+    pub(super) fn has_handed(&self) -> bool {
+        !self.handings.is_empty()
     }
 
     /// The number of the last record with outcomes.
@@ -175,6 +194,12 @@ impl UntoldNotes {
             SliceRecord::Marks(entries) => {
                 let all = |(row, _): &(u32, u16)| Some((*row, *self.marks.get(row)?));
                 vec![SliceRecord::Marks(entries.iter().filter_map(all).collect())]
+            }
+            SliceRecord::Handed(entries) => {
+                let is_last =
+                    |(row, said): &&(u32, RowHanding)| self.handings.get(row) == Some(said);
+                let entries: Vec<_> = entries.iter().filter(is_last).cloned().collect();
+                if entries.is_empty() { Vec::new() } else { vec![SliceRecord::Handed(entries)] }
             }
             // One of many is enough.
             SliceRecord::Rests if self.rests && is_last_rest => return vec![SliceRecord::Rests],
@@ -222,6 +247,7 @@ impl UntoldNotes {
             SliceRecord::Claimed(self.claims.values().copied().collect()),
             SliceRecord::Marks(self.marks.iter().map(|(row, mark)| (*row, *mark)).collect()),
             SliceRecord::Doubts { total: self.doubts },
+            SliceRecord::Handed(self.handings.iter().map(|(row, of)| (*row, of.clone())).collect()),
         ];
         let chunks = self.words.chunks(OUTCOMES_OF_A_RECORD_MAX).enumerate();
         let outcomes = chunks.map(|(chunk, words)| {
@@ -241,10 +267,11 @@ pub fn is_billed(word: RowWord) -> bool {
     match word.outcome {
         Outcome::Skipped | Outcome::Waiting | Outcome::InFlight => false,
         // It never began.
-        Outcome::Cancelled | Outcome::Expired | Outcome::Replaced | Outcome::Failed => {
-            word.attempts > 0
-        }
-        Outcome::Refused => word.code != 2005,
+        Outcome::Cancelled
+        | Outcome::Expired
+        | Outcome::Replaced
+        | Outcome::Failed
+        | Outcome::Refused => word.attempts > 0,
         _ => true,
     }
 }
@@ -270,6 +297,13 @@ mod tests {
         Piece { run: 0, first, rows: 32 }
     }
 
+    /// A carrier has a row whole, under this id.
+    fn handed(row: u32, id: &[u8]) -> SliceRecord {
+        let mut handing = RowHanding { is_over: true, segments: 1, ..RowHanding::default() };
+        handing.take(2, 1, id);
+        SliceRecord::Handed(vec![(row, handing)])
+    }
+
     fn read(records: &[SliceRecord]) -> UntoldNotes {
         let mut notes = UntoldNotes::default();
         for (number, record) in (0..).zip(records) {
@@ -279,10 +313,13 @@ mod tests {
         notes
     }
 
+    /// Life, words, marks with what carriers have, rows claimed and in doubt, open waves.
+    type Recovered = (Life, Vec<u32>, Vec<(u16, Option<RowHanding>)>, u32, u32, u8);
+
     /// What a start makes of these records.
-    fn recovered(records: &[SliceRecord]) -> (Life, Vec<u32>, Vec<u16>, u32, u32, u8) {
+    fn recovered(records: &[SliceRecord]) -> Recovered {
         let (_, _, slice, _) = read(records).recover(plan(), 50);
-        let marks = (0..100).map(|row| slice.mark(row)).collect();
+        let marks = (0..100).map(|row| (slice.mark(row), slice.handing(row).cloned())).collect();
         let (life, words, open) = (slice.life(), slice.words().to_vec(), slice.wave().open);
         (life, words, marks, slice.claimed(), slice.doubts(), open)
     }
@@ -305,6 +342,12 @@ mod tests {
                     .becoming(Outcome::Held, 90)
                     .becoming(Outcome::InFlight, 91)
                     .becoming(Outcome::Delivered, 92),
+            )]),
+            handed(3, b"\x01a"),
+            handed(4, b"\x02bb"),
+            SliceRecord::Outcomes(vec![(
+                4,
+                word(Outcome::InFlight, 1).becoming(Outcome::Delivered, 1),
             )]),
             SliceRecord::Doubts { total: 3 },
             SliceRecord::Order(Order::Wave { open: 2 }),
