@@ -6,6 +6,13 @@
 /// `linux-5.4`.
 pub const VARIABLE: &str = "HAYAUMA_TEST_SECCOMP";
 
+/// Whether this host has io_uring switched off for everybody: an engine names that first, whatever
+/// else forbids it.
+pub fn is_switched_off() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+        .is_ok_and(|level| level.trim() == "2")
+}
+
 /// Calls from a number on up to another one, and the answer to each.
 type Rule = (u32, u32, u32);
 /// A name, and what is forbidden.
