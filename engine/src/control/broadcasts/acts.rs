@@ -24,7 +24,7 @@ const NAMES_MAX: usize = 4_096;
 /// Acts of one that are remembered; the oldest go.
 const LINES_MAX: usize = 64;
 /// Characters of a reason that are shown; the audit has all of it.
-const REASON_CHARACTERS_MAX: usize = 80;
+const REASON_CHARACTERS_MAX: usize = 40;
 /// Lines that a report takes.
 pub(super) const EXTRACT_LINES_MAX: usize = 10_000;
 /// Where broadcasts and lists stand, each in a folder of its name.

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Points of a curve.
-pub(super) const CURVE_POINTS_MAX: usize = 90;
+pub(super) const CURVE_POINTS_MAX: usize = 64;
 /// Pauses that are told apart; a later one counts as part of the last.
 pub(super) const PAUSES_MAX: usize = 100;
 

@@ -135,7 +135,7 @@ fn full() -> Snapshot {
         goal_ms: Some(12_345_678),
         left: Some(TimeLeft { seconds: 62, least: 50, most: Some(80) }),
         reach: ReachFigures {
-            curve: (0..90).map(|at| (at * 1_234_567, at * 94_650)).collect(),
+            curve: (0..64).map(|at| (at * 1_234_567, at * 94_650)).collect(),
             of_targeted: marks.clone(),
             of_reachable: marks,
             paused_ms: 123_456,
@@ -159,7 +159,7 @@ fn full() -> Snapshot {
                 time: "2026-11-29 18:27:54.123 +09:00".to_owned(),
                 actor: "uid:somebody".to_owned(),
                 act: "broadcast cancel bc-01234567890123456789012345".to_owned(),
-                reason: Some("誤".repeat(80)),
+                reason: Some("誤".repeat(40)),
             };
             4
         ],
