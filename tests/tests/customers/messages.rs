@@ -241,17 +241,21 @@ fn a_trace_shows_what_one_customer_says_and_nothing_of_another() {
         let trace = ["smpp", "trace", "--customer", XPID, "--seconds", "3", "--content"];
         let office = &office;
         let trace = scope.spawn(move || office.must(&trace));
-        tests::wait::until_true("the trace", || {
-            let shown = engine.admin().request("GET", "/smpp/trace", "").text();
-            shown.contains("the customer")
-        });
-        esme.accepted(&Submit::text(&msn(1), "hello from the first"));
+        let shows =
+            |words: &str| engine.admin().request("GET", "/smpp/trace", "").text().contains(words);
+        // Each thread hears of the trace in a turn of its own.
+        for (session, words) in [(&mut esme, "from the first"), (&mut second, "from the second")] {
+            tests::wait::until_true(words, || {
+                session.accepted(&Submit::text(&msn(1), &format!("hello {words}")));
+                shows(words)
+            });
+        }
         other.accepted(&Submit::text(&msn(2), "hello from another"));
-        second.accepted(&Submit::text(&msn(2), "hello from the second"));
+        second.accepted(&Submit::text(&msn(1), "hello to the end"));
         trace.join().expect("no panic")
     });
     assert!(!traced.contains("from another"), "{traced}");
-    for part in ["(submit_sm)", "(submit_sm_resp)", "hello from the first", "from the second"] {
+    for part in ["(submit_sm)", "(submit_sm_resp)", "from the first", "from the second"] {
         assert!(traced.contains(part), "{part} lacks: {traced}");
     }
     engine.stop();
