@@ -6,10 +6,11 @@ const LINES_MAX: usize = 600;
 const FOLDERS: [&str; 5] = ["engine", "loadgen", "bench", "tests", "examples"];
 
 /// Files that are longer still. Whoever cuts one takes it out of here.
-const LONGER: [&str; 3] = [
+const LONGER: [&str; 4] = [
     "engine/dataplane/src/broadcast/slice.rs",
     "engine/dataplane/src/cluster/keeper.rs",
     "engine/dataplane/src/cluster/ownership.rs",
+    "engine/dataplane/src/shard/broadcasts/feed.rs",
 ];
 
 /// The places of files that are too long.
