@@ -100,8 +100,9 @@ impl<L: Log> Shard<L> {
             }
     }
 
-    /// The attempt that this push is due for.
-    #[inline]
+    /// The attempt that this push is due for. Its one caller is the shard's turn: outside of it, it
+    /// costs 45 instructions a push more.
+    #[inline(always)]
     fn fill(&mut self, slot: &mut AttemptSlot, index: PushIndex) {
         let push = self.core.push(index);
         let accepted = self.journal.accepted(Position::from_bits(push.position));
