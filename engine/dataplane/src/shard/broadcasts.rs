@@ -282,9 +282,10 @@ impl<L: Log> Shard<L> {
         let mut part = self.part_of(broadcast, untold, now_ms);
         if is_new {
             self.note_start(&mut part, now_ms);
+        } else {
+            part.restore_held();
+            part.restore_handed();
         }
-        part.restore_held();
-        part.restore_handed();
         let (class, weight) = (class_place(broadcast.terms.class), broadcast.terms.pace.weight);
         if !self.broadcasts.shares[class].add(ordinal, weight.max(1)) {
             tracing::warn!(ordinal, "more broadcasts are live than share a class");
