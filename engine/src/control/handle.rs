@@ -26,7 +26,7 @@ use contracts::OwedContracts;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use host::clock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often it looks meanwhile whether a shard has ended.
@@ -47,6 +47,8 @@ pub struct EngineHandle {
     stopping: AtomicBool,
     /// It was started to look on: nothing is taken, and nothing leaves.
     looks_on: AtomicBool,
+    /// What a stop begins with in a cluster: the node gives away what it has.
+    giving_away: OnceLock<Box<dyn Fn() + Send + Sync>>,
     driver: DriverKind,
     /// The plan is the one that is wanted; who was not told of it is told again.
     carriers: Mutex<(CarrierOrders, CarrierPlan)>,
@@ -81,6 +83,7 @@ impl EngineHandle {
             names,
             stopping,
             looks_on,
+            giving_away: OnceLock::new(),
             driver,
             carriers,
             carriers_untold,
@@ -219,6 +222,17 @@ impl EngineHandle {
     /// Whether the engine was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// A stop begins with this from now on: it has the node of a cluster give away what it has, and
+    /// ends with [`Self::drain`].
+    pub fn give_away_first(&self, give_away: impl Fn() + Send + Sync + 'static) {
+        let _ = self.giving_away.set(Box::new(give_away));
+    }
+
+    /// Has the threads drain and end.
+    pub fn drain(&self) {
+        self.ports.threads.iter().for_each(|port| port.ask_to_drain());
     }
 
     /// Has every shard accept connections with this from now on.

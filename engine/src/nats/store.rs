@@ -20,6 +20,7 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{Context, ContextBuilder, Message};
+use bytes::Bytes;
 use crossbeam::queue::ArrayQueue;
 use futures_util::StreamExt as _;
 use std::sync::Arc;
@@ -126,6 +127,18 @@ impl Liveness for NatsStore {
                 own.revision.fetch_max(written, Ordering::AcqRel);
             }
             own.is_under_way.store(false, Ordering::Release);
+        });
+    }
+
+    fn leave(&mut self, node: NodeName) {
+        let context = self.context.clone();
+        let subject = self.names.key(Key::Node(node));
+        tokio::spawn(async move {
+            // An empty value is no beat: whoever watches sees that the node is gone.
+            let message = PublishMessage::build().payload(Bytes::new());
+            if let Ok(answer) = context.send_publish(subject, message).await {
+                let _ = answer.await;
+            }
         });
     }
 

@@ -105,7 +105,6 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let runtime =
         Runtime::start(&setup, threads, &registry, endpoints, (listeners, for_customers))?;
     let shards = (Arc::clone(&factory), Arc::clone(&registry), carriers.clone());
-    let opening = opening_of(&config, keys, shards, &billing_files, &runtime);
     let handle = EngineHandle::new(
         runtime.ports(),
         registry,
@@ -127,7 +126,8 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), routes)
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
     announce(&config, member.as_ref(), driver, (&push_addresses, &customer_addresses), &admin);
-    let node = member.map(|member| Node::start(member, opening)).transpose()?;
+    let opening = || opening_of(&config, keys, shards, &billing_files, &handle, &runtime);
+    let node = member.map(|member| Node::start(member, opening())).transpose()?;
     runtime.join();
     node.into_iter().for_each(Node::end);
     drop(keeper);
@@ -171,10 +171,12 @@ fn opening_of(
     keys: FingerprintKeys,
     (factory, registry, carriers): (Arc<SegmentFactory>, Arc<Registry>, CarrierPlan),
     billing_files: &Arc<BillingFiles>,
+    handle: &Arc<EngineHandle>,
     runtime: &Runtime,
 ) -> Opening {
+    let (config, handle) = (config.clone(), Arc::clone(handle));
     let (billing_files, ports) = (Arc::clone(billing_files), runtime.ports());
-    Opening { config: config.clone(), keys, factory, registry, carriers, billing_files, ports }
+    Opening { config, keys, factory, registry, carriers, billing_files, ports, handle }
 }
 
 /// What names of hosts are looked up by.

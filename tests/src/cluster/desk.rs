@@ -21,6 +21,7 @@ pub(super) enum LogOrder {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum StoreOrder {
     Beat(NodeName, Beat),
+    Leave(NodeName),
     Take { partition: u16, entry: PartEntry, revision: u64 },
 }
 
@@ -67,6 +68,10 @@ impl ReplicatedLog for LogDesk {
 impl Liveness for StoreDesk {
     fn beat(&mut self, node: NodeName, beat: Beat) {
         self.orders.push(StoreOrder::Beat(node, beat));
+    }
+
+    fn leave(&mut self, node: NodeName) {
+        self.orders.push(StoreOrder::Leave(node));
     }
 
     fn take(&mut self, partition: u16, entry: PartEntry, revision: u64) {

@@ -184,6 +184,10 @@ impl World {
                 self.store.beats.insert(node, beat);
                 self.tell_all(Sight::Beat(node, beat));
             }
+            StoreOrder::Leave(node) => {
+                self.store.beats.remove(&node);
+                self.tell_all(Sight::Left(node));
+            }
             StoreOrder::Take { partition, entry, revision } => {
                 let Some(taken) = self.store.take(partition, entry, revision) else {
                     return self.tell(from, Sight::NotTaken { partition, revision });

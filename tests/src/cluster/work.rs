@@ -33,7 +33,18 @@ impl World {
             }
         }
         self.hear(at)?;
+        self.let_leave(at);
         self.carry(at)
+    }
+
+    /// A node that has given everything away tells the others that it goes, and goes.
+    fn let_leave(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if node.keeper.has_departed() {
+            node.is_up = false;
+        } else if node.keeper.is_drained() {
+            node.keeper.depart(&mut node.store);
+        }
     }
 
     fn hear(&mut self, at: usize) -> Checked {

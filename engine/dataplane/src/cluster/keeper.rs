@@ -12,7 +12,9 @@
 use super::beats::{Beat, Beats};
 use super::chunk::{self, Chunk, ChunkBody};
 use super::flights::{Behind, Flight};
-use super::limits::{BEAT_MS, EARLY_LOOK_MS, LOOK_MS, MOVE_MS, REPEAT_MS, SWEEP_MS};
+use super::limits::{
+    BEAT_MS, EARLY_LOOK_MS, LOOK_MS, MOVE_MS, MOVES_OF_DRAIN_MAX, REPEAT_MS, SWEEP_MS,
+};
 use super::mutation::NodeMutation;
 use super::node::{Incarnation, NodeName};
 use super::ownership::{ClusterTimes, Errand, Ownership, PartitionStanding, Told};
@@ -111,6 +113,17 @@ struct Kept {
     reached_written: SteadyMs,
 }
 
+/// How far a node is with leaving for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Departure {
+    /// It stays.
+    None,
+    /// It beats no more, and its name is to go.
+    Told,
+    /// Its name is gone.
+    Seen,
+}
+
 /// A node's part of a cluster.
 #[derive(Debug)]
 pub struct Keeper {
@@ -119,6 +132,7 @@ pub struct Keeper {
     kept: Vec<Kept>,
     beat: Beat,
     beaten: Option<SteadyMs>,
+    departure: Departure,
     swept: SteadyMs,
     happenings: VecDeque<Happening>,
 }
@@ -149,6 +163,7 @@ impl Keeper {
             kept: (0..setup.partitions).map(keep).collect(),
             beat: Beat { life: me.life, count: 0, is_draining: false },
             beaten: None,
+            departure: Departure::None,
             swept: SteadyMs::ZERO,
             happenings: VecDeque::new(),
         }
@@ -206,11 +221,38 @@ impl Keeper {
 
     /// Whether nothing is left of it here.
     pub fn is_drained(&self) -> bool {
-        self.beat.is_draining
-            && self
-                .kept
-                .iter()
-                .all(|kept| kept.ownership.standing() == PartitionStanding::Elsewhere)
+        let me = self.setup.me.node;
+        let is_away = |kept: &Kept| {
+            // Whoever was given one has said so: before that it would look like one whose owner
+            // died.
+            kept.ownership.standing() == PartitionStanding::Elsewhere && !kept.is_said_of(me)
+        };
+        self.beat.is_draining && self.kept.iter().all(is_away)
+    }
+
+    /// Whether a node that drains has anything left that somebody takes or would take.
+    pub fn awaits_takers(&self, now: SteadyMs) -> bool {
+        let me = self.setup.me.node;
+        let is_here = |kept: &Kept| match kept.ownership.standing() {
+            PartitionStanding::Owned(_) | PartitionStanding::Closing => true,
+            PartitionStanding::Elsewhere => kept.is_said_of(me),
+            _ => false,
+        };
+        // Its own beat may still say that it takes some.
+        self.kept.iter().any(is_here) && self.beats.takers(now).iter().any(|node| *node != me)
+    }
+
+    /// The node leaves for good: nobody waits for it any more. It may own nothing.
+    pub fn depart(&mut self, nodes: &mut impl Liveness) {
+        if self.departure == Departure::None {
+            self.departure = Departure::Told;
+            nodes.leave(self.setup.me.node);
+        }
+    }
+
+    /// Whether the others have been told so.
+    pub fn has_departed(&self) -> bool {
+        self.departure == Departure::Seen
     }
 
     /// Publishes records (none: an alive chunk). `next` is the number behind the last. Whether
@@ -272,7 +314,8 @@ impl Keeper {
         while let Some(news) = log.news() {
             self.news(now, log, nodes, news);
         }
-        if self.beaten.is_none_or(|at| now.since(at) >= BEAT_MS) {
+        let is_beat_due = self.beaten.is_none_or(|at| now.since(at) >= BEAT_MS);
+        if is_beat_due && self.departure == Departure::None {
             self.beaten = Some(now);
             self.beat.count += 1;
             nodes.beat(self.setup.me.node, self.beat);
@@ -299,7 +342,12 @@ impl Keeper {
     ) {
         match sight {
             Sight::Beat(node, beat) => self.beats.see(now, node, beat),
-            Sight::Left(node) => self.beats.leave(node),
+            Sight::Left(node) => {
+                self.beats.leave(node);
+                if node == self.setup.me.node && self.departure == Departure::Told {
+                    self.departure = Departure::Seen;
+                }
+            }
             Sight::Entry { partition, entry, revision } => {
                 let Some(kept) = self.kept.get_mut(usize::from(partition)) else { return };
                 kept.see(entry, revision);
@@ -450,17 +498,23 @@ impl Keeper {
         self.happenings.extend(happening);
     }
 
-    /// Begins to move what another node should have, one partition at a time.
+    /// Begins to move what another node should have: one partition at a time, to nodes that have
+    /// been there for a while; some at a time, to any that takes them, from a node that drains.
     fn begin_moves(&mut self, now: SteadyMs) {
-        if self.kept.iter().any(|kept| kept.heir.is_some()) {
-            return;
-        }
-        let owned = |kept: &Kept| matches!(kept.ownership.standing(), PartitionStanding::Owned(_));
-        let owned: Vec<u16> = (0..self.setup.partitions)
-            .filter(|partition| owned(&self.kept[usize::from(*partition)]))
-            .collect();
-        let settled = self.beats.settled(now);
-        if let Some((partition, to)) = next_move(self.setup.me.node, owned, &settled) {
+        let (most, takers) = match self.beat.is_draining {
+            true => (MOVES_OF_DRAIN_MAX, self.beats.takers(now)),
+            false => (1, self.beats.settled(now)),
+        };
+        let under_way = self.kept.iter().filter(|kept| kept.heir.is_some()).count();
+        for _ in under_way..most {
+            let stays = |kept: &Kept| {
+                let is_owned = matches!(kept.ownership.standing(), PartitionStanding::Owned(_));
+                is_owned && kept.heir.is_none()
+            };
+            let owned = (0..self.setup.partitions)
+                .filter(|partition| stays(&self.kept[usize::from(*partition)]));
+            let next = next_move(self.setup.me.node, owned.collect::<Vec<_>>(), &takers);
+            let Some((partition, to)) = next else { return };
             self.kept[usize::from(partition)].heir = Some((to, now, false));
         }
     }
@@ -607,6 +661,11 @@ impl Keeper {
 }
 
 impl Kept {
+    /// Whether its entry names this node.
+    fn is_said_of(&self, node: NodeName) -> bool {
+        self.entry.is_some_and(|entry| entry.owner == node)
+    }
+
     /// Takes note of an entry, unless a later one is known.
     fn see(&mut self, entry: PartEntry, revision: u64) {
         if revision > self.revision {

@@ -52,6 +52,8 @@ pub const GAPS_MAX: u8 = 3;
 pub const SWEEP_MS: u64 = 250;
 /// So long a node must be there before partitions are moved to it, unless it is set.
 pub const SETTLE_MS_DEFAULT: u64 = 30_000;
+/// Partitions that a node gives away at a time while it drains; else it is one.
+pub const MOVES_OF_DRAIN_MAX: usize = 4;
 /// A move that has not ended for so long is given up.
 pub const MOVE_MS: u64 = 10_000;
 

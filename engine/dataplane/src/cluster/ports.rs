@@ -105,6 +105,8 @@ pub struct PartEntry {
 pub trait Liveness {
     /// Says that this node is there.
     fn beat(&mut self, node: NodeName, beat: Beat);
+    /// Says that this node leaves for good. Answered by [`Sight::Left`].
+    fn leave(&mut self, node: NodeName);
     /// Writes who has a partition, if the entry's revision is still this one (0: none yet).
     /// Answered by [`Sight::Taken`] or [`Sight::NotTaken`].
     fn take(&mut self, partition: u16, entry: PartEntry, revision: u64);

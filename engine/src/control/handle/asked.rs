@@ -176,8 +176,12 @@ impl Engine for EngineHandle {
     }
 
     fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        self.ports.threads.iter().for_each(|port| port.ask_to_drain());
+        let is_first = !self.stopping.swap(true, Ordering::Relaxed);
+        match self.giving_away.get().filter(|_| is_first) {
+            Some(give_away) => give_away(),
+            // Who says it again waits for nobody.
+            None => self.drain(),
+        }
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {

@@ -25,12 +25,17 @@ fn idle(threads: usize, patience: Duration) -> (Vec<Arc<ThreadPort>>, Arc<Engine
 /// As [`idle`], of these threads.
 fn idle_of(ports: Ports, patience: Duration) -> (Vec<Arc<ThreadPort>>, Arc<EngineHandle>) {
     let threads = ports.threads.clone();
+    (threads, handle_of(ports, patience))
+}
+
+/// The handle of these threads.
+fn handle_of(ports: Ports, patience: Duration) -> Arc<EngineHandle> {
     let names = HostNames::new(Hanging, INTERVALS);
     let registry = Arc::new(Registry::new(Vec::new()));
     let as_planned = (DriverKind::Uring, CarrierOrders::default(), CarrierPlan::default());
     let mut handle = EngineHandle::new(ports, registry, names, as_planned);
     Arc::get_mut(&mut handle).expect("nobody else has it").patience = patience;
-    (threads, handle)
+    handle
 }
 
 /// Long enough for whoever answers at once.
@@ -123,6 +128,19 @@ fn contracts_that_a_shard_had_no_room_for_reach_it_later_in_their_order() {
     assert_eq!(stands(&threads[0]), Some(false), "the last word is the store's");
     assert!(handle.pay_contracts());
     assert_eq!(stands(&threads[0]), None, "once is enough");
+}
+
+#[test]
+fn a_stop_of_a_node_gives_away_first_and_one_that_is_said_twice_drains_at_once() {
+    let ports = Ports::of_nobody(1, 16);
+    let port = Arc::clone(&ports.threads[0]);
+    let handle = handle_of(ports, SHORT);
+    let (told, gives) = bounded(2);
+    handle.give_away_first(move || told.send(()).expect("somebody waits"));
+    handle.stop();
+    assert!(gives.try_recv().is_ok() && !port.is_drain_asked() && handle.is_stopping());
+    handle.stop();
+    assert!(gives.try_recv().is_err() && port.is_drain_asked());
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod membership;
 mod moving;
 mod rebuild;
 mod spool;
+mod stopping;
 
 pub(super) use membership::{MEMBER_FILE, Member};
 
@@ -24,12 +25,13 @@ use ::host::fatal::{Fatal, FatalReason};
 use guest::NodeGuest;
 use moving::{Mover, Movers};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use stopping::{Stop, StopWords};
 
 /// A running node.
 pub(super) struct Node {
-    ends: Arc<AtomicBool>,
+    words: Arc<StopWords>,
     wake: NatsWake,
     thread: JoinHandle<()>,
 }
@@ -40,30 +42,43 @@ impl Node {
     /// # Errors
     /// When the system has no room for its threads.
     pub(super) fn start(member: Member, opening: Opening) -> Result<Self, Fatal> {
-        let (wake, ends) = (NatsWake::default(), Arc::new(AtomicBool::new(false)));
+        let (wake, words) = (NatsWake::default(), Arc::new(StopWords::default()));
         let lacks = |error: std::io::Error| {
             let cause = format!("the threads of the cluster's node cannot start ({error})");
             Fatal::new(FatalReason::HostUnfit, cause)
         };
-        let (nats, woken, ended) = (member.nats(), wake.clone(), Arc::clone(&ends));
+        let (nats, woken, heard) = (member.nats(), wake.clone(), Arc::clone(&words));
+        let stop = stop_of(&opening, &wake, &words);
         let ports = opening.ports.clone();
         let data_dir = opening.config.data_dir.clone();
         let cpus = opening.config.cpus.clone();
         let movers = Movers::start(&Arc::new(Mover::new(opening)), wake.clone()).map_err(lacks)?;
         let thread = std::thread::Builder::new().name("nats".to_owned()).spawn(move || {
             ::host::cpus::leave_cpus(&cpus);
-            let mut guest = NodeGuest::new(&member, (ports, data_dir), movers, &woken, ended);
+            let stop = (stop, heard);
+            let mut guest = NodeGuest::new(&member, (ports, data_dir), movers, &woken, stop);
             if let Err(error) = host(&nats, &woken, &mut guest) {
                 Fatal::new(FatalReason::Configuration, error.to_string()).end_process();
             }
         });
-        Ok(Self { ends, wake, thread: thread.map_err(lacks)? })
+        Ok(Self { words, wake, thread: thread.map_err(lacks)? })
     }
 
     /// Ends it, once the threads have drained.
     pub(super) fn end(self) {
-        self.ends.store(true, Ordering::Release);
+        self.words.ends.store(true, Ordering::Release);
         self.wake.wake();
         let _ = self.thread.join();
     }
+}
+
+/// A stop of the engine begins with what the node has: others take it.
+fn stop_of(opening: &Opening, wake: &NatsWake, words: &Arc<StopWords>) -> Stop {
+    let (asked, wake) = (Arc::clone(words), wake.clone());
+    opening.handle.give_away_first(move || {
+        asked.gives_away.store(true, Ordering::Release);
+        wake.wake();
+    });
+    let handle = Arc::clone(&opening.handle);
+    Stop::new(opening.config.drain_timeout_ms, move || handle.drain())
 }

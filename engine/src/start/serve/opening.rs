@@ -2,6 +2,7 @@
 //! each is given to the thread that starts with it.
 
 use crate::billing::BillingFiles;
+use crate::control::handle::EngineHandle;
 use crate::control::store::Store;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
@@ -53,6 +54,7 @@ pub(super) struct Opening {
     pub(super) carriers: CarrierPlan,
     pub(super) billing_files: Arc<BillingFiles>,
     pub(super) ports: Ports,
+    pub(super) handle: Arc<EngineHandle>,
 }
 
 /// Opens every shard: recovery reads whole journals, those of one thread one after the other.

@@ -8,6 +8,7 @@ use super::membership::Member;
 use super::moving::{Job, Movers};
 use super::rebuild::spool_path;
 use super::spool::Spool;
+use super::stopping::{Stop, StopWords};
 use crate::cluster::chunk::ChunkHead;
 use crate::cluster::keeper::{Happening, Keeper, KeeperSetup};
 use crate::cluster::limits::{CHUNK_HEAD_OCTETS, CHUNK_OCTETS_MAX, NODES_MAX};
@@ -25,7 +26,6 @@ use host::fatal::{Fatal, FatalReason};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use wire::terms::time::SteadyMs;
 
 /// Octets of frames that one chunk takes.
@@ -99,9 +99,12 @@ pub(super) struct NodeGuest {
     data_dir: PathBuf,
     movers: Movers,
     wake: NatsWake,
-    ends: Arc<AtomicBool>,
+    stop: Stop,
+    words: Arc<StopWords>,
     /// The node that was told to be one too many.
     left_out: Option<NodeName>,
+    /// Times that a log was read in this life.
+    spools: u64,
 }
 
 /// The clock by which shards act.
@@ -115,7 +118,7 @@ impl NodeGuest {
         (ports, data_dir): (Ports, PathBuf),
         movers: Movers,
         wake: &NatsWake,
-        ends: Arc<AtomicBool>,
+        (stop, words): (Stop, Arc<StopWords>),
     ) -> Self {
         let (me, partitions) = (member.cluster.node, member.partitions);
         let keeper = Keeper::new(KeeperSetup {
@@ -135,13 +138,15 @@ impl NodeGuest {
             data_dir,
             movers,
             wake: wake.clone(),
-            ends,
+            stop,
+            words,
             left_out: None,
+            spools: 0,
         }
     }
 
     /// A turn over any two ports.
-    fn work(&mut self, log: &mut impl ReplicatedLog, nodes: &mut impl Liveness) {
+    fn work(&mut self, log: &mut impl ReplicatedLog, nodes: &mut impl Liveness) -> ControlFlow<()> {
         let now = now();
         self.keeper.tick(now, log, nodes);
         self.look_for_twin();
@@ -156,6 +161,7 @@ impl NodeGuest {
         for partition in 0..self.kept.len() as u16 {
             self.serve(now, log, partition);
         }
+        self.stop.go_on(now, &self.words, &mut self.keeper, nodes)
     }
 
     /// Two processes that are one node would take each partition from each other for ever: the one
@@ -187,7 +193,8 @@ impl NodeGuest {
     fn hear(&mut self, happening: Happening) {
         match happening {
             Happening::Begin(partition) => {
-                let path = spool_path(&self.directory(partition));
+                self.spools += 1;
+                let path = spool_path(&self.directory(partition), self.spools);
                 let kept = &mut self.kept[usize::from(partition)];
                 kept.reaches = Reaches::default();
                 kept.spool = Some(Spool::begin(&path).unwrap_or_else(|error| unusable(&error)));
@@ -329,11 +336,7 @@ fn unusable(error: &std::io::Error) -> ! {
 
 impl NatsGuest for NodeGuest {
     fn turn(&mut self, log: &mut NatsLog, nodes: &mut NatsStore) -> ControlFlow<()> {
-        if self.ends.load(Ordering::Acquire) {
-            return ControlFlow::Break(());
-        }
-        self.work(log, nodes);
-        ControlFlow::Continue(())
+        self.work(log, nodes)
     }
 }
 

@@ -4,7 +4,7 @@
 //! Invariants: all that is to be done about one partition is done by one worker, in the order in
 //! which it was said; what cannot be opened although it is owned ends the process.
 
-use super::rebuild::{clear, journal_directory, rebuild};
+use super::rebuild::{clear_journal, journal_directory, rebuild};
 use crate::control::store::Store;
 use crate::io::figures::ControlError;
 use crate::io::mailbox::{NotMoved, OpenedShard};
@@ -124,6 +124,8 @@ impl Mover {
             }
             Job::Drop { partition } => {
                 drop(self.close(partition));
+                // It may have stopped already, to be given away.
+                self.lock_stopped().remove(&partition);
                 self.forget(partition);
                 None
             }
@@ -172,10 +174,7 @@ impl Mover {
         // The record by which the journal is opened has the number before, and stays here.
         let journal = journal_config(config, number, config.partitions, first - 1);
         let journals = journal_directory(&directory);
-        match std::fs::remove_dir_all(&journals) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(&error)),
-            _ => {}
-        }
+        clear_journal(&directory).map_err(|error| unusable(&error))?;
         // Whatever the log holds must find room: what is not needed of it goes when it is cleaned.
         let roomy = JournalConfig { budget_octets: 2 * journal.budget_octets, ..journal };
         let records =
@@ -234,7 +233,7 @@ impl Mover {
     }
 
     fn forget(&self, partition: u16) {
-        if let Err(error) = clear(&self.directory(partition)) {
+        if let Err(error) = clear_journal(&self.directory(partition)) {
             tracing::warn!(partition, %error, "the journal of a partition cannot be removed");
         }
     }

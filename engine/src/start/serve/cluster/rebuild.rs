@@ -31,30 +31,43 @@ pub(super) enum RebuildError {
     Append(#[from] AppendError),
 }
 
+/// Files that a log is read to.
+const SPOOL: &str = "log-";
+
 /// Where the shard in this directory keeps its journal.
 pub(super) fn journal_directory(shard: &Path) -> PathBuf {
     shard.join("journal")
 }
 
-/// Where its log is read to.
-pub(super) fn spool_path(shard: &Path) -> PathBuf {
-    shard.join("log")
+/// Where its log is read to for the n-th time in this life: what was read before may be in use
+/// still.
+pub(super) fn spool_path(shard: &Path, nth: u64) -> PathBuf {
+    shard.join(format!("{SPOOL}{nth}"))
 }
 
-/// Lets go of the journal in the directory of a shard, and of what was read of its log.
+/// Lets go of the journal in the directory of a shard.
+///
+/// # Errors
+/// What the system said.
+pub(super) fn clear_journal(shard: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(journal_directory(shard)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Lets go of all that an earlier life has left of a log: its journal, and what was read.
 ///
 /// # Errors
 /// What the system said.
 pub(super) fn clear(shard: &Path) -> io::Result<()> {
-    let is_gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
-    match std::fs::remove_file(spool_path(shard)) {
-        Err(error) if !is_gone(&error) => return Err(error),
-        _ => {}
+    for entry in std::fs::read_dir(shard)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(SPOOL)) {
+            std::fs::remove_file(entry.path())?;
+        }
     }
-    match std::fs::remove_dir_all(journal_directory(shard)) {
-        Err(error) if !is_gone(&error) => Err(error),
-        _ => Ok(()),
-    }
+    clear_journal(shard)
 }
 
 /// Makes the journal in this directory of the chunks in a file; how many records it has. Nothing is

@@ -6,11 +6,12 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A file of chunks that is being written.
+/// A file of chunks that is being written. It is gone with this value, unless it was ended.
 #[derive(Debug)]
 pub(super) struct Spool {
     path: PathBuf,
     file: BufWriter<File>,
+    is_whole: bool,
 }
 
 impl Spool {
@@ -22,7 +23,8 @@ impl Spool {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)?;
         }
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(File::create(path)?) })
+        let file = BufWriter::new(File::create(path)?);
+        Ok(Self { path: path.to_owned(), file, is_whole: false })
     }
 
     /// Puts a chunk behind the others.
@@ -40,7 +42,16 @@ impl Spool {
     /// The device does not take it.
     pub(super) fn end(mut self) -> io::Result<PathBuf> {
         self.file.flush()?;
-        Ok(self.path)
+        self.is_whole = true;
+        Ok(self.path.clone())
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 

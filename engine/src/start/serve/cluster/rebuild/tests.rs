@@ -132,3 +132,22 @@ fn of_a_log_without_records_no_journal_is_made_and_of_a_damaged_file_none_either
     let refused = rebuild(&spool, &made, config(1), &factory).expect_err("damaged");
     assert!(matches!(refused, RebuildError::Chunk(ChunkError::Body)), "{refused}");
 }
+
+#[test]
+fn what_was_read_is_gone_unless_it_is_whole_and_a_start_lets_go_of_what_a_life_has_left() {
+    let place = tempfile::tempdir().expect("a directory");
+    let shard = place.path().join("shard-007");
+    let [first, second] = [1, 2].map(|nth| spool_path(&shard, nth));
+    let mut given_up = Spool::begin(&first).expect("a file");
+    let mut whole = Spool::begin(&second).expect("a file");
+    given_up.put(b"chunk").expect("room");
+    whole.put(b"chunk").expect("room");
+    drop(given_up);
+    let ended = whole.end().expect("written");
+    assert!(!first.exists() && ended == second && second.exists());
+    std::fs::create_dir_all(journal_directory(&shard)).expect("a directory");
+    std::fs::create_dir_all(shard.join("billing")).expect("a directory");
+    clear(&shard).expect("removable");
+    assert!(!second.exists() && !journal_directory(&shard).exists());
+    assert!(shard.join("billing").exists(), "the books stay");
+}
