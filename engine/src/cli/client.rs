@@ -330,7 +330,8 @@ impl ChangeCommand {
                 let mut registration = before.clone();
                 change.apply(&mut registration)?;
                 let act = acts::client_changed(&before, &registration);
-                store.act(&act, |store| Ok(store.put_registration(&registration)?))?;
+                store
+                    .act(&act, |store| Ok(store.put_registration(Some(&before), &registration)?))?;
                 ClientDocument::of_change(&before, &registration, &store.registrations()?)
             }
         };

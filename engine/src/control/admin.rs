@@ -112,14 +112,14 @@ impl AdminState {
     fn new(
         store: StoreHandle,
         control: Arc<dyn Engine>,
-        access: caller::Access,
+        access: Arc<caller::Access>,
         (names, gauges): (Vec<String>, Gauges),
     ) -> Self {
         Self {
             store,
             metrics: Metrics::new(Arc::clone(&control), gauges),
             control,
-            access: Arc::new(access),
+            access,
             paused: AtomicBool::new(false),
             started_ms: SteadyMs::from_ns(host::clock::monotonic_ns()),
             names,
@@ -202,8 +202,10 @@ impl AdminServer {
         let broadcasts = doors.broadcasts.first().map(address).transpose()?;
         let broadcasts = broadcasts.zip(Some(doors.broadcasts_tls.is_some()));
         let Keeping { names, connections_max, listeners_max, tokens, own_token, gauges } = keeping;
+        let is_ordered = store.is_ordered();
         let (store, store_thread) = StoreHandle::start(store, Arc::clone(&control))?;
-        let access = caller::Access::new(own_token, tokens);
+        let access = Arc::new(caller::Access::new(own_token, tokens));
+        let follower = is_ordered.then(|| follow_others(&store, &access)).transpose()?;
         let state = Arc::new(AdminState::new(store, control, access, (names, gauges)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let opened = {
@@ -230,7 +232,7 @@ impl AdminServer {
             runtime.shutdown_timeout(Duration::ZERO);
         })?;
         tracing::info!(port = ?port, health = ?health, "the admin doors are open");
-        let threads = vec![thread, store_thread];
+        let threads = [thread, store_thread].into_iter().chain(follower).collect();
         Ok(Self { port, is_secure, broadcasts, health, stop: Some(stop), threads })
     }
 
@@ -269,6 +271,18 @@ impl AdminServer {
             }
         }
     }
+}
+
+/// What other nodes of the cluster change of the registry is made here, and their tokens count.
+fn follow_others(
+    store: &StoreHandle,
+    access: &Arc<caller::Access>,
+) -> std::io::Result<JoinHandle<()>> {
+    let access = Arc::clone(access);
+    store.follow_others(move |store| match store.take_untold_tokens() {
+        Ok(tokens) => tokens.into_iter().for_each(|tokens| access.replace(tokens)),
+        Err(error) => tracing::error!(%error, "another node's tokens do not count here"),
+    })
 }
 
 /// Each door with what it leads to, and whether pages listen there. To be called inside the

@@ -98,9 +98,9 @@ mod tests {
         let mut store = Store::open(directory.path()).expect("a store");
         ensure_demo(&mut store).expect("put in");
         let xpid = Xpid::parse(DEMO_XPID.as_bytes()).expect("legal");
-        let mut registration = store.registration(xpid).expect("registered");
-        registration.suspended = true;
-        store.put_registration(&registration).expect("changed");
+        let before = store.registration(xpid).expect("registered");
+        let registration = Registration { suspended: true, ..before.clone() };
+        store.put_registration(Some(&before), &registration).expect("changed");
         ensure_demo(&mut store).expect("again");
         assert!(store.registration(xpid).expect("registered").suspended);
         assert_eq!(store.contract_counts().expect("counted"), [(xpid, DEMO_MSN_COUNT + 1)]);

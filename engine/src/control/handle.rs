@@ -230,6 +230,20 @@ impl EngineHandle {
         let _ = self.giving_away.set(Box::new(give_away));
     }
 
+    /// Of a cluster's node: partitions have come or gone, and with them its share of limits.
+    pub fn share_limits(&self) {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.share_limits_of(&registry);
+    }
+
+    fn share_limits_of(&self, registry: &Registry) {
+        if self.ports.is_node() {
+            let shards = self.ports.shards.len();
+            let owned = (0..shards).filter(|&shard| self.ports.holds(shard)).count();
+            registry.share_limits(owned, shards);
+        }
+    }
+
     /// Has the threads drain and end.
     pub fn drain(&self) {
         self.ports.threads.iter().for_each(|port| port.ask_to_drain());

@@ -54,6 +54,8 @@ pub const ADMIN_TLS_TOLD_EVERY_MS: u64 = 60_000;
 pub const STORE_JOBS_WAITING_MAX: usize = 64;
 /// How long a statement waits for another process that writes the store, in milliseconds.
 pub const STORE_BUSY_MS_MAX: u64 = 10_000;
+/// How often a cluster's node looks whether others have changed the registry.
+pub const FOLLOWED_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
 /// SQLite's page cache for the store, in KiB.
 pub const STORE_CACHE_KIB: i64 = 64 << 10;
 /// Longest bearer token, in octets.

@@ -10,6 +10,7 @@ mod audit;
 mod carriers;
 mod contracts;
 mod error;
+mod ordered;
 mod rows;
 mod schema;
 mod sources;
@@ -17,6 +18,7 @@ mod tokens;
 
 pub use audit::LostLines;
 pub use error::StoreError;
+pub use ordered::{ChangeOrder, Untold};
 pub use sources::LoggedWarning;
 
 use std::collections::VecDeque;
@@ -31,6 +33,7 @@ use super::audit::{AuditKnown, AuditLog, Head};
 use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
 use super::smpp_account;
 use crate::gateway::registration::Registration;
+use ordered::{Effect, Effects, Ordered, Table};
 use wire::terms::ids::{Msn, Xpid};
 
 /// The store's file in the data directory.
@@ -52,6 +55,11 @@ pub struct Store {
     owed: VecDeque<audit::OwedLine>,
     /// How many lines the audit lacks for good.
     lost_lines: LostLines,
+    /// In a cluster: the order in which all nodes make changes.
+    order: Option<Ordered>,
+    /// What others have changed, and nobody was told of.
+    untold: Untold,
+    untold_tokens: bool,
 }
 
 impl Store {
@@ -128,6 +136,9 @@ impl Store {
             uncounted: None,
             owed: VecDeque::new(),
             lost_lines: LostLines::default(),
+            order: None,
+            untold: Untold::default(),
+            untold_tokens: false,
         })
     }
 
@@ -154,37 +165,43 @@ impl Store {
 
     /// The registration of this XPID.
     pub fn registration(&self, xpid: Xpid) -> Result<Registration, StoreError> {
-        let mut statement = self.connection.prepare_cached(rows::SELECT_ONE)?;
-        let mut found = statement.query([integer(xpid.value())])?;
-        let row = found.next()?.ok_or(StoreError::NotRegistered(xpid))?;
-        rows::read(row)
+        read_registration(&self.connection, xpid)
     }
 
     /// Adds a registration whose XPID must be new.
     pub fn add_registration(&mut self, registration: &Registration) -> Result<(), StoreError> {
-        let transaction = self.begin()?;
-        if is_registered(&transaction, registration.xpid)? {
-            return Err(StoreError::Exists(registration.xpid));
-        }
-        check_room(&transaction)?;
-        check_token(&transaction, registration)?;
-        check_certificates(&transaction, registration)?;
-        check_system_id(&transaction, registration)?;
-        rows::write(&transaction, registration)?;
-        Ok(transaction.commit()?)
+        self.change(|transaction, effects| {
+            if is_registered(transaction, registration.xpid)? {
+                return Err(StoreError::Exists(registration.xpid));
+            }
+            check_room(transaction)?;
+            write_checked(transaction, registration, effects)
+        })
     }
 
-    /// Writes a registration in place of the one with its XPID, or adds it.
-    pub fn put_registration(&mut self, registration: &Registration) -> Result<(), StoreError> {
-        let transaction = self.begin()?;
-        if !is_registered(&transaction, registration.xpid)? {
-            check_room(&transaction)?;
-        }
-        check_token(&transaction, registration)?;
-        check_certificates(&transaction, registration)?;
-        check_system_id(&transaction, registration)?;
-        rows::write(&transaction, registration)?;
-        Ok(transaction.commit()?)
+    /// Writes a registration in place of the one that its change began with, or adds it where there
+    /// was none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ChangedMeanwhile`] where another one stands there by now; and why else it is
+    /// not written.
+    pub fn put_registration(
+        &mut self,
+        before: Option<&Registration>,
+        registration: &Registration,
+    ) -> Result<(), StoreError> {
+        let xpid = registration.xpid;
+        self.change(|transaction, effects| {
+            // In a cluster another node may have come between. A row that nobody can read is none.
+            if read_registration(transaction, xpid).ok().as_ref() != before {
+                return Err(StoreError::ChangedMeanwhile(xpid));
+            }
+            if !is_registered(transaction, xpid)? {
+                check_room(transaction)?;
+            }
+            write_checked(transaction, registration, effects)
+        })
     }
 
     /// Removes a registration; with `with_contracts` its contracts too, which are returned.
@@ -198,18 +215,20 @@ impl Store {
         xpid: Xpid,
         with_contracts: bool,
     ) -> Result<Vec<Contract>, StoreError> {
-        let transaction = self.begin()?;
-        if !is_registered(&transaction, xpid)? {
-            return Err(StoreError::NotRegistered(xpid));
-        }
-        let removed = contracts::delete_all_of(&transaction, xpid)?;
-        if !removed.is_empty() && !with_contracts {
-            // Dropping the transaction takes the deletion back.
-            return Err(StoreError::HasContracts { xpid, contracts: removed.len() as u64 });
-        }
-        transaction.execute("DELETE FROM client WHERE xpid = ?1", [integer(xpid.value())])?;
-        transaction.commit()?;
-        Ok(removed)
+        let key = integer(xpid.value());
+        self.change(|transaction, effects| {
+            if !is_registered(transaction, xpid)? {
+                return Err(StoreError::NotRegistered(xpid));
+            }
+            let removed = delete_all_of(transaction, xpid)?;
+            if !removed.is_empty() && !with_contracts {
+                // Dropping the transaction takes the deletion back.
+                return Err(StoreError::HasContracts { xpid, contracts: removed.len() as u64 });
+            }
+            transaction.execute("DELETE FROM client WHERE xpid = ?1", [key])?;
+            effects.note(|| Effect::ClientRemoved(key));
+            Ok(removed)
+        })
     }
 
     /// A transaction that holds the store for writing from its first moment, so that what it reads
@@ -223,6 +242,43 @@ impl Store {
         }
         Ok(transaction)
     }
+}
+
+fn read_registration(connection: &Connection, xpid: Xpid) -> Result<Registration, StoreError> {
+    let mut statement = connection.prepare_cached(rows::SELECT_ONE)?;
+    let mut found = statement.query([integer(xpid.value())])?;
+    let row = found.next()?.ok_or(StoreError::NotRegistered(xpid))?;
+    rows::read(row)
+}
+
+/// Writes a registration that goes together with the others.
+fn write_checked(
+    transaction: &Transaction<'_>,
+    registration: &Registration,
+    effects: &mut Effects,
+) -> Result<(), StoreError> {
+    check_token(transaction, registration)?;
+    check_certificates(transaction, registration)?;
+    check_system_id(transaction, registration)?;
+    rows::write(transaction, registration)?;
+    effects.note_row(transaction, Table::Client, &integer(registration.xpid.value()))
+}
+
+/// Deletes every contract of this XPID and returns them.
+fn delete_all_of(transaction: &Transaction<'_>, xpid: Xpid) -> Result<Vec<Contract>, StoreError> {
+    let mut statement =
+        transaction.prepare_cached("DELETE FROM contract WHERE xpid = ?1 RETURNING msn")?;
+    let mut found = statement.query(params![integer(xpid.value())])?;
+    let mut removed = Vec::new();
+    while let Some(row) = found.next()? {
+        removed.extend(contract_of(row.get(0)?, integer(xpid.value())));
+    }
+    Ok(removed)
+}
+
+/// `None` for numbers outside the ids' range, which the table's checks keep out.
+fn contract_of(msn: i64, xpid: i64) -> Option<Contract> {
+    Some((u64::try_from(msn).ok().and_then(Msn::from_value)?, xpid_of(xpid)?))
 }
 
 fn is_registered(transaction: &Transaction<'_>, xpid: Xpid) -> Result<bool, StoreError> {

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::limits::STORE_JOBS_WAITING_MAX;
-use super::store::Store;
+use super::limits::{FOLLOWED_EVERY, IMPORT_BATCH_ROWS_MAX, STORE_JOBS_WAITING_MAX};
+use super::store::{Store, Untold};
 use crate::control::engine::Engine;
 
 type Job = Box<dyn FnOnce(&mut Store, &dyn Engine) + Send>;
@@ -43,11 +43,47 @@ impl StoreHandle {
                 let mut store = store;
                 while let Some(job) = waiting.blocking_recv() {
                     job(&mut store, control.as_ref());
+                    tell_untold(&mut store, control.as_ref());
                 }
                 // Lines of the audit that are owed: there may be room for them by now.
                 store.settle_at_end();
             })?;
         Ok((Self { jobs }, thread))
+    }
+
+    /// Of a cluster's node: has what other nodes change made here, again and again, as long as the
+    /// control plane lives; `and_then` is done behind it.
+    ///
+    /// # Errors
+    /// When the system has no room for another thread.
+    pub fn follow_others(
+        &self,
+        and_then: impl Fn(&mut Store) + Send + Sync + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let (jobs, and_then) = (self.jobs.downgrade(), Arc::new(and_then));
+        let thread = std::thread::Builder::new().name("registry".to_owned());
+        thread.spawn(move || {
+            let mut last = None;
+            while let Some(jobs) = jobs.upgrade() {
+                let (and_then, (told, failed)) =
+                    (Arc::clone(&and_then), std::sync::mpsc::channel());
+                let job: Job = Box::new(move |store, _| {
+                    let done = store.catch_up().map_err(|error| error.to_string());
+                    and_then(store);
+                    let _ = told.send(done.err());
+                });
+                // Where there is no room somebody works, and this waits its turn.
+                let is_given = jobs.try_send(job).is_ok();
+                drop(jobs);
+                if is_given && let Ok(error) = failed.recv() {
+                    if let Some(error) = error.as_ref().filter(|_| error != last) {
+                        tracing::warn!("{error}");
+                    }
+                    last = error;
+                }
+                std::thread::park_timeout(FOLLOWED_EVERY);
+            }
+        })
     }
 
     /// Does `work` on the store thread, after what was handed over before, and gives back what it
@@ -75,5 +111,37 @@ impl StoreHandle {
             let jobs = self.jobs.clone();
             runtime.spawn(async move { drop(jobs.send(job).await) });
         }
+    }
+}
+
+/// Tells the shards what other nodes have changed. The registry has the last word about each
+/// contract, whatever the shards were told meanwhile. What it does not say is told the next time.
+fn tell_untold(store: &mut Store, control: &dyn Engine) {
+    let Untold { clients, contracts } = store.take_untold();
+    let (mut left, mut failed) = (Untold::default(), None);
+    if clients {
+        match store.registrations() {
+            Ok(all) => {
+                failed = control.publish_registrations(all).err().map(|error| error.to_string())
+            }
+            Err(error) => (left.clients, failed) = (true, Some(error.to_string())),
+        }
+    }
+    for rows in contracts.chunks(IMPORT_BATCH_ROWS_MAX) {
+        match store.there_of(rows) {
+            Ok((there, gone)) => {
+                let told = [control.add_contracts(&there), control.remove_contracts(&gone)];
+                let untold = told.into_iter().find_map(Result::err);
+                failed = untold.map(|error| error.to_string()).or(failed);
+            }
+            Err(error) => {
+                left.contracts.extend(rows);
+                failed = Some(error.to_string());
+            }
+        }
+    }
+    store.put_back_untold(left);
+    if let Some(error) = failed {
+        tracing::error!("what another node has changed of the registry: {error}");
     }
 }

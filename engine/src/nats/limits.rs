@@ -74,6 +74,14 @@ pub(super) const ENVELOPE_OCTETS_MAX: usize = 1_024;
 pub(super) const BILLING_KEPT: Duration = Duration::from_secs(62 * 86_400);
 /// The shortest window for doubled messages that the server takes; none has an identity.
 pub(super) const DOUBLED_WINDOW: Duration = Duration::from_millis(100);
+/// To put a change of the registry into its log, or to read some: an election fits in.
+pub(super) const CHANGE: Duration = Duration::from_secs(12);
+/// How long whoever asked for that waits, behind what was asked before.
+pub(super) const CHANGE_AWAITED: Duration = Duration::from_secs(30);
+/// Changes of the registry that are read at a time.
+pub(super) const CHANGES_READ_MAX: u64 = 256;
+/// So many of them are asked for before the first has come.
+pub(super) const CHANGES_AT_ONCE: usize = 16;
 /// Round trips that are measured.
 pub(super) const ROUND_TRIPS: usize = 5;
 

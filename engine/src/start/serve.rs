@@ -253,7 +253,7 @@ fn registrations(store: &Store, config: &Config) -> Result<Vec<Registration>, Fa
 /// Makes the data directory this engine's own: its lock, the key of its fingerprints, its registry.
 fn take_directory(
     config: &mut Config,
-    member: Option<&mut Member>,
+    mut member: Option<&mut Member>,
 ) -> Result<(DataDirLock, FingerprintKeys, Store), Fatal> {
     let is_alone = member.is_none();
     let directory = &config.data_dir;
@@ -266,7 +266,7 @@ fn take_directory(
     directory::check(directory)?;
     let is_fresh = layout::is_fresh(directory);
     time_scale::check(directory, config.rehearsal_time_scale, is_fresh)?;
-    let keys = match member {
+    let keys = match &mut member {
         Some(member) => member.take_directory(directory)?,
         None => {
             check_alone(directory)?;
@@ -274,6 +274,7 @@ fn take_directory(
         }
     };
     let mut store = Store::open(directory).map_err(Fatal::from)?;
+    member.map_or(Ok(()), |member| member.take_registry(&mut store))?;
     if let Err(error) = store.settle_audit() {
         // What was accepted is served all the same.
         tracing::warn!(%error, "the audit cannot be opened: no order is taken until it can");

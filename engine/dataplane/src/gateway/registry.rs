@@ -107,6 +107,27 @@ impl Registry {
         })
     }
 
+    /// Of a cluster's node, which has so many of all partitions: it lets through that share of each
+    /// limit, and something of every one. Pushes come to partitions evenly, so together the nodes
+    /// let through about what is allowed.
+    pub fn share_limits(&self, owned: usize, partitions: usize) {
+        let (owned, partitions) = (owned as u64, partitions.max(1) as u64);
+        let share = |limit: u64| match limit {
+            0 => 0,
+            limit => (u128::from(limit) * u128::from(owned)).div_ceil(partitions.into()) as u64,
+        };
+        for Registered { registration, meter, .. } in &self.registered {
+            let rate = share(u64::from(registration.rate_per_second));
+            let volume = share(registration.volume_per_day);
+            // 0 would be no limit at all.
+            let at_least = |share: u64, whole: u64| if whole == 0 { 0 } else { share.max(1) };
+            meter.set_limits(
+                at_least(rate, registration.rate_per_second.into()) as u32,
+                at_least(volume, registration.volume_per_day),
+            );
+        }
+    }
+
     /// The registration of `xpid`.
     #[inline]
     pub fn find(&self, xpid: Xpid) -> Option<&Registered> {

@@ -186,6 +186,11 @@ impl Access {
         self.made.write().unwrap_or_else(PoisonError::into_inner).push(token);
     }
 
+    /// From now on these tokens count, and no others.
+    pub(super) fn replace(&self, tokens: Vec<AccessToken>) {
+        *self.made.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+    }
+
     /// From now on the tokens with these SHA-256 count no more.
     pub(super) fn remove(&self, digests: &[Vec<u8>]) {
         let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);

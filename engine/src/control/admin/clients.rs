@@ -118,6 +118,7 @@ pub(super) async fn remove(
     let contracts = state
         .store
         .run(move |store, control| -> Result<usize, AdminError> {
+            store.catch_up()?;
             let act = acts::client_removed(&store.registration(xpid)?, query.contracts);
             store.act_in_steps(&caller.name, &act, |store, step| {
                 let removed = store.remove_registration(xpid, query.contracts)?;
@@ -155,12 +156,14 @@ async fn write(
     let document = state
         .store
         .run(move |store, control| -> Result<ClientDocument, AdminError> {
+            // In a cluster another node may have changed what this order begins with.
+            store.catch_up()?;
             let ClientAct { act, before, registration, is_new } = change(store, &caller)?;
             store.act_in_steps(&caller.name, &act, |store, step| {
                 if is_new {
                     store.add_registration(&registration)?;
                 } else {
-                    store.put_registration(&registration)?;
+                    store.put_registration(before.as_ref(), &registration)?;
                 }
                 *step += 1;
                 let all = store.registrations()?;

@@ -158,6 +158,7 @@ pub(super) async fn add(
     let changed = state
         .store
         .run(move |store, control| -> Result<ContractChanged, AdminError> {
+            store.catch_up()?;
             store.registration(xpid)?;
             let act = acts::contracts_added(xpid, &change.msns);
             store.act_in_steps(&caller.name, &act, |store, step| {
@@ -195,6 +196,7 @@ pub(super) async fn remove(
     let changed = state
         .store
         .run(move |store, control| -> Result<ContractChanged, AdminError> {
+            store.catch_up()?;
             store.registration(xpid)?;
             let msns = (!change.all).then_some(change.msns.as_slice());
             let act = acts::contracts_removed(xpid, msns);

@@ -72,6 +72,7 @@ impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
         let status = match error {
             StoreError::Exists(_)
+            | StoreError::ChangedMeanwhile(_)
             | StoreError::HasContracts { .. }
             | StoreError::TokenOfAnother { .. }
             | StoreError::CertificateOfAnother { .. }

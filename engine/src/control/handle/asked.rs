@@ -46,6 +46,7 @@ impl Engine for EngineHandle {
         let mut current = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let endpoints = Arc::new(self.names.plans(&registrations));
         let registry = Arc::new(current.succeed(registrations));
+        self.share_limits_of(&registry);
         for (xpid, error) in registry.refused() {
             tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
         }

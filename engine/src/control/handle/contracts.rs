@@ -59,6 +59,9 @@ struct OwedToShard {
     changes: VecDeque<Change>,
     /// What was waited for in vain.
     unanswered: Option<Awaited>,
+    /// Of a cluster's node: the shard is on its way to its thread, and may have read the store
+    /// before.
+    is_coming: bool,
 }
 
 impl OwedToShard {
@@ -155,7 +158,8 @@ impl EngineHandle {
         owed: &mut OwedContracts,
         awaited: &mut Vec<(usize, Awaited)>,
     ) -> bool {
-        if self.is_elsewhere(shard) {
+        let is_elsewhere = self.is_elsewhere(shard);
+        if is_elsewhere && !owed.of(shard).is_coming {
             return true;
         }
         let (done, taken) = bounded(rows.len().div_ceil(CONTRACTS_PER_MESSAGE));
@@ -175,8 +179,25 @@ impl EngineHandle {
                  registry says again after a restart"
             );
         }
-        awaited.push((shard, Awaited { taken, answers }));
+        // One that comes takes them when it is there.
+        if !is_elsewhere {
+            awaited.push((shard, Awaited { taken, answers }));
+        }
         has_room
+    }
+
+    /// Of a cluster's node: from now on a shard that is on its way to its thread is owed what
+    /// changes, for whoever opens it reads the store before it is there.
+    pub fn expect_shard(&self, shard: usize) {
+        let mut owed = self.owed_contracts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        owed.of(shard).is_coming = true;
+    }
+
+    /// It is there, or does not come after all.
+    pub fn pay_shard(&self, shard: usize) {
+        let mut owed = self.owed_contracts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        owed.of(shard).is_coming = false;
+        self.pay(shard, &mut owed, clock::instant() + self.patience);
     }
 
     /// Of a cluster's node: who opens the shard reads the store.
@@ -187,7 +208,7 @@ impl EngineHandle {
     /// Puts what is owed into the mailbox of the shard's thread, waiting until then for room.
     fn pay(&self, shard: usize, owed: &mut OwedContracts, deadline: Instant) {
         let owed = owed.of(shard);
-        if self.is_elsewhere(shard) {
+        if self.is_elsewhere(shard) && !owed.is_coming {
             *owed = OwedToShard::default();
         }
         let Some(port) = self.ports.of_shard(shard).filter(|_| !owed.changes.is_empty()) else {

@@ -131,6 +131,30 @@ fn contracts_that_a_shard_had_no_room_for_reach_it_later_in_their_order() {
 }
 
 #[test]
+fn contracts_that_change_while_a_nodes_shard_is_on_its_way_reach_it_when_it_is_there() {
+    let ports = Ports::of_nobody(1, 16);
+    let (thread, holders) = (Arc::clone(&ports.threads[0]), Arc::clone(&ports.holders));
+    let handle = handle_of(ports, SHORT);
+    let rows = contracts(64);
+    assert_eq!(handle.add_contracts(&rows), Ok(()), "whoever opens one reads the store");
+    let coming = shard_of(rows[0].0, 16);
+    handle.expect_shard(coming);
+    assert_eq!(handle.remove_contracts(&rows), Ok(()));
+    assert!(handle.pay_contracts() || stands(&thread).is_none(), "it is not there yet");
+    holders.set(coming, Holder::Thread(0));
+    handle.pay_shard(coming);
+    assert_eq!(stands(&thread), Some(false));
+    // One that comes and goes elsewhere is owed nothing.
+    holders.set(coming, Holder::Nobody);
+    handle.expect_shard(coming);
+    assert_eq!(handle.add_contracts(&rows), Ok(()));
+    handle.pay_shard(coming);
+    holders.set(coming, Holder::Thread(0));
+    handle.pay_shard(coming);
+    assert_eq!(stands(&thread), None);
+}
+
+#[test]
 fn a_stop_of_a_node_gives_away_first_and_one_that_is_said_twice_drains_at_once() {
     let ports = Ports::of_nobody(1, 16);
     let port = Arc::clone(&ports.threads[0]);

@@ -272,7 +272,7 @@ impl Store {
         verify(self.data_dir(), self.audit_known()?).map_err(StoreError::AuditUnreadable)
     }
 
-    fn audit_known(&self) -> Result<AuditKnown, StoreError> {
+    pub(super) fn audit_known(&self) -> Result<AuditKnown, StoreError> {
         known(&self.connection)
     }
 }

@@ -78,6 +78,12 @@ pub enum StoreError {
     /// The XPID is not registered.
     #[error("XPID {0} is not registered: add it with `hayauma client add {0} --client NAME`")]
     NotRegistered(Xpid),
+    /// The registration is not the one that a change of it began with.
+    #[error(
+        "another node has changed XPID {0} meanwhile: look at it with `hayauma client show {0}`, \
+         and give the order again"
+    )]
+    ChangedMeanwhile(Xpid),
     /// The XPID still has contracts.
     #[error("XPID {xpid} still has {contracts} contracts: remove them too with --with-contracts")]
     HasContracts {
@@ -220,6 +226,25 @@ pub enum StoreError {
     /// The audit cannot be read.
     #[error("the audit cannot be read ({0}): correct the files' permissions")]
     AuditUnreadable(std::io::Error),
+    /// The log of a cluster's changes does not do what it should.
+    #[error(
+        "the cluster's log of registry changes cannot be used ({0}): see `hayauma cluster doctor`, \
+         and look whether the change was made before it is given again"
+    )]
+    Unordered(String),
+    /// A change without the log of the registry's cluster.
+    #[error(
+        "this registry is that of a cluster's node, which alone can change it: start the node with \
+         --cluster, or give the order to another node"
+    )]
+    OfCluster,
+    /// Both this registry and the cluster's have rows.
+    #[error(
+        "{} has registrations of its own, and the cluster has others: choose an empty --data-dir, \
+         the registry comes from the other nodes",
+        .0.display()
+    )]
+    OwnRegistry(PathBuf),
     /// A token's row holds what this program never writes.
     #[error(
         "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite \

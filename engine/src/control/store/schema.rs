@@ -128,6 +128,12 @@ ALTER TABLE client ADD COLUMN segment_price INTEGER;
     "
 ALTER TABLE client ADD COLUMN broadcast_rate INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+CREATE TABLE cluster_registry (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    applied INTEGER NOT NULL
+) STRICT;
+",
 ];
 
 /// Takes the steps that the file has not seen, all or none.

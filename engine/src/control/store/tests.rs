@@ -58,8 +58,8 @@ fn adding_twice_is_refused_and_putting_replaces() {
     assert!(matches!(store.add_registration(&registration(1)), Err(StoreError::Exists(_))));
     let mut changed = registration(1);
     changed.rate_per_second = 5;
-    store.put_registration(&changed).expect("put");
-    store.put_registration(&registration(2)).expect("put");
+    store.put_registration(Some(&registration(1)), &changed).expect("put");
+    store.put_registration(None, &registration(2)).expect("put");
     assert_eq!(store.registrations().expect("read"), [changed, registration(2)]);
 }
 

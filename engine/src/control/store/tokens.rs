@@ -1,7 +1,8 @@
 //! The table of the admin doors' tokens.
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, Transaction, params};
 
+use super::ordered::{Effect, Table, hex};
 use super::{Store, StoreError, integer, xpid_of};
 use crate::control::document::words;
 use crate::control::limits::{TOKENS_MAX, TOKENS_PER_NAME_MAX};
@@ -28,31 +29,10 @@ impl Store {
     /// # Errors
     /// The name has two, or there are too many in all.
     pub fn add_token(&mut self, token: &AccessToken) -> Result<(), StoreError> {
-        let transaction = self.begin()?;
-        let count = |sql: &str, name: &str| -> rusqlite::Result<i64> {
-            transaction.query_row(sql, [name], |row| row.get(0))
-        };
-        let of_name = count("SELECT count(*) FROM admin_token WHERE name = ?1", &token.name)?;
-        let in_all = count("SELECT count(*) FROM admin_token WHERE name <> ?1", "")?;
-        if of_name as usize >= TOKENS_PER_NAME_MAX {
-            return Err(StoreError::TooManyTokens(token.name.clone()));
-        }
-        if in_all as usize >= TOKENS_MAX {
-            return Err(StoreError::TooManyTokensInAll);
-        }
-        let xpids: Vec<String> = token.xpids.iter().map(ToString::to_string).collect();
-        transaction.execute(
-            "INSERT INTO admin_token (sha256, name, roles, xpids, made_ms)
-                VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                token.sha256,
-                token.name,
-                token.roles.to_string(),
-                xpids.join(","),
-                integer(token.made_ms.ms())
-            ],
-        )?;
-        Ok(transaction.commit()?)
+        self.change(|transaction, effects| {
+            insert(transaction, token)?;
+            effects.note_row(transaction, Table::Token, &token.sha256)
+        })
     }
 
     /// Removes the tokens of a name, or the older of two; the SHA-256 of each. Reads nothing else
@@ -65,29 +45,65 @@ impl Store {
         name: &str,
         older_only: bool,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        let transaction = self.begin()?;
-        let removed = {
-            let mut statement = transaction.prepare_cached(
-                "SELECT sha256 FROM admin_token WHERE name = ?1 ORDER BY made_ms, sha256",
-            )?;
-            let digests = statement.query_map([name], |row| row.get::<_, Vec<u8>>(0))?;
-            let mut digests = digests.collect::<Result<Vec<_>, _>>()?;
-            match (older_only, digests.len()) {
-                (true, 0 | 1) => digests.clear(),
-                (true, _) => digests.truncate(1),
-                (false, _) => {}
+        self.change(|transaction, effects| {
+            let removed = delete(transaction, name, older_only)?;
+            if removed.is_empty() {
+                return Err(StoreError::NoSuchToken { name: name.to_owned(), older_only });
             }
-            for digest in &digests {
-                transaction.execute("DELETE FROM admin_token WHERE sha256 = ?1", [digest])?;
-            }
-            digests
-        };
-        if removed.is_empty() {
-            return Err(StoreError::NoSuchToken { name: name.to_owned(), older_only });
-        }
-        transaction.commit()?;
-        Ok(removed)
+            removed.iter().for_each(|sha256| effects.note(|| Effect::TokenRemoved(hex(sha256))));
+            Ok(removed)
+        })
     }
+}
+
+/// Writes the row of a token that there is room for.
+fn insert(transaction: &Transaction<'_>, token: &AccessToken) -> Result<(), StoreError> {
+    let count = |sql: &str, name: &str| -> rusqlite::Result<i64> {
+        transaction.query_row(sql, [name], |row| row.get(0))
+    };
+    let of_name = count("SELECT count(*) FROM admin_token WHERE name = ?1", &token.name)?;
+    let in_all = count("SELECT count(*) FROM admin_token WHERE name <> ?1", "")?;
+    if of_name as usize >= TOKENS_PER_NAME_MAX {
+        return Err(StoreError::TooManyTokens(token.name.clone()));
+    }
+    if in_all as usize >= TOKENS_MAX {
+        return Err(StoreError::TooManyTokensInAll);
+    }
+    let xpids: Vec<String> = token.xpids.iter().map(ToString::to_string).collect();
+    transaction.execute(
+        "INSERT INTO admin_token (sha256, name, roles, xpids, made_ms)
+                VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            token.sha256,
+            token.name,
+            token.roles.to_string(),
+            xpids.join(","),
+            integer(token.made_ms.ms())
+        ],
+    )?;
+    Ok(())
+}
+
+/// Deletes the tokens of a name, or the older of two; the SHA-256 of each.
+fn delete(
+    transaction: &Transaction<'_>,
+    name: &str,
+    older_only: bool,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT sha256 FROM admin_token WHERE name = ?1 ORDER BY made_ms, sha256",
+    )?;
+    let digests = statement.query_map([name], |row| row.get::<_, Vec<u8>>(0))?;
+    let mut digests = digests.collect::<Result<Vec<_>, _>>()?;
+    match (older_only, digests.len()) {
+        (true, 0 | 1) => digests.clear(),
+        (true, _) => digests.truncate(1),
+        (false, _) => {}
+    }
+    for digest in &digests {
+        transaction.execute("DELETE FROM admin_token WHERE sha256 = ?1", [digest])?;
+    }
+    Ok(digests)
 }
 
 fn read(row: &Row<'_>) -> Result<AccessToken, StoreError> {

@@ -14,6 +14,7 @@ mod guest;
 mod membership;
 mod moving;
 mod rebuild;
+mod registry;
 mod spool;
 mod stopping;
 

@@ -1,6 +1,7 @@
 //! A build without the feature `cluster`: it is no cluster's node.
 
 use super::opening::Opening;
+use crate::control::store::Store;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::io::neighbours::Neighbourhood;
 use crate::shard::Durability;
@@ -37,6 +38,10 @@ impl Member {
     }
 
     pub(super) fn take_directory(&mut self, _: &Path) -> Result<FingerprintKeys, Fatal> {
+        match *self {}
+    }
+
+    pub(super) fn take_registry(&self, _: &mut Store) -> Result<(), Fatal> {
         match *self {}
     }
 

@@ -164,6 +164,33 @@ fn a_bad_registration_is_left_out_and_named() {
 }
 
 #[test]
+fn a_clusters_node_lets_through_its_share_of_each_limit_and_something_of_every_one() {
+    let limited = |number, rate_per_second, volume_per_day| Registration {
+        rate_per_second,
+        volume_per_day,
+        ..Registration::new(xpid(number), "water")
+    };
+    let registry = Registry::new(vec![limited(1, 90, 100), limited(2, 2, 2), limited(3, 0, 0)]);
+    let (now, wall) = (SteadyMs::new(1_000_000), WallMs::new(1_795_354_470_000));
+    let passed = |number, at: SteadyMs| {
+        let meter = &registry.find(xpid(number)).expect("registered").meter;
+        (0..1_000).filter(|_| meter.rate(at)).count()
+    };
+    registry.share_limits(16, 48);
+    assert_eq!([passed(1, now), passed(2, now), passed(3, now)], [30, 1, 1_000]);
+    let meter = &registry.find(xpid(1)).expect("registered").meter;
+    let accepted = (0..200).take_while(|_| meter.has_volume(wall)).map(|_| meter.charge(wall));
+    assert_eq!(accepted.count(), 34, "a third, rounded up");
+    // A node dies, and this one has half of all.
+    registry.share_limits(24, 48);
+    let later = now + 10_000;
+    assert_eq!([passed(1, later), passed(2, later)], [45, 1]);
+    // One that has nothing at the moment refuses what comes to it by itself, not by its limits.
+    registry.share_limits(0, 48);
+    assert_eq!(passed(1, later + 10_000), 1);
+}
+
+#[test]
 fn a_meter_outlives_its_snapshot_and_takes_the_new_limits() {
     let limited = |rate| Registration { rate_per_second: rate, ..registration() };
     let first = Registry::new(vec![limited(2)]);

@@ -179,7 +179,7 @@ fn every_route_of_the_doors_has_a_rule_and_no_rule_is_of_a_path_that_is_not_ther
     let control: Arc<dyn Engine> = Arc::new(FakeEngine::default());
     let desk = BroadcastDesk::open(directory.path(), control.clone(), 400).expect("a shelf");
     let (store, _thread) = StoreHandle::start(store, control.clone()).expect("a thread");
-    let access = caller::Access::new(None, Vec::new());
+    let access = Arc::new(caller::Access::new(None, Vec::new()));
     let state = Arc::new(AdminState::new(store, control.clone(), access, Default::default()));
     let router = routes(&state)
         .merge(crate::control::routes(&control))

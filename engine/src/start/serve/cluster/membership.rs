@@ -1,9 +1,11 @@
 //! What a node is before it runs: its file, its cluster as the servers tell it, its directory.
 
+use super::registry::RegistryOrder;
+use crate::control::store::Store;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::io::neighbours::Neighbourhood;
 use crate::journal::shards::{shard_directory, shard_numbers};
-use crate::nats::{NatsSetup, survey};
+use crate::nats::{NatsSetup, RegistryLog, survey};
 use crate::shard::Durability;
 use crate::start::config::cluster::ClusterConfig;
 use crate::start::config::{Config, read_bounded};
@@ -148,6 +150,17 @@ impl Member {
         let key = derived(b"fingerprints", &self.secret);
         let key = key.first_chunk().unwrap_or(&[0; 16]);
         fingerprint_key::put(data_dir, key).map_err(unusable)
+    }
+
+    /// The registry is the cluster's from now on, and as the other nodes have it.
+    ///
+    /// # Errors
+    /// Its log says nothing, or this registry has rows of its own and the cluster's has others.
+    pub(in crate::start::serve) fn take_registry(&self, store: &mut Store) -> Result<(), Fatal> {
+        let ClusterConfig { servers, name, node, .. } = &self.cluster;
+        let log = RegistryLog::open(servers, name, *node)
+            .map_err(|error| Fatal::told(FatalReason::HostUnfit, error.to_string()))?;
+        store.follow_order(Box::new(RegistryOrder(log))).map_err(Fatal::from)
     }
 
     /// What stands in the file: the cluster and the node.

@@ -126,16 +126,22 @@ impl Mover {
                 drop(self.close(partition));
                 // It may have stopped already, to be given away.
                 self.lock_stopped().remove(&partition);
+                self.opening.handle.pay_shard(usize::from(partition));
+                self.opening.handle.share_limits();
                 self.forget(partition);
                 None
             }
             Job::Close { partition } => {
+                // Should it stay, it has missed what changed meanwhile.
+                self.opening.handle.expect_shard(usize::from(partition));
                 let shard = self.close(partition)?;
+                self.opening.handle.share_limits();
                 self.lock_stopped().insert(partition, shard);
                 Some(partition)
             }
             Job::Forget { partition } => {
                 self.lock_stopped().remove(&partition);
+                self.opening.handle.pay_shard(usize::from(partition));
                 self.forget(partition);
                 None
             }
@@ -190,6 +196,7 @@ impl Mover {
                 format!("partition {partition} goes on with record {next}, and {first} is due");
             return Err(Fatal::new(FatalReason::Bug, cause));
         }
+        self.opening.handle.expect_shard(number);
         let store = Store::open(&config.data_dir).map_err(Fatal::from)?;
         shard.set_contracts(contracts_of(&store, number, config.partitions)?);
         shard.make_billing_files_ahead(billing_files);
@@ -216,6 +223,8 @@ impl Mover {
                 tracing::warn!(partition = number, %error, "it did not come to its thread");
             }
         }
+        self.opening.handle.pay_shard(number);
+        self.opening.handle.share_limits();
     }
 
     /// Has a shard leave its thread; none where it is not there, or all stops.
