@@ -1,12 +1,14 @@
 //! `hayauma billing`: days and months as CSV, and the proof that the books are right.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::table::plural;
 use super::{CliError, Place, print};
-use crate::billing::{ReconcileReport, Report, ReportError, day, month, reconcile, write_csv};
+use crate::billing::{
+    Gathered, ReconcileReport, Report, ReportError, day, gather, month, reconcile, write_csv,
+};
 use crate::control::store::STORE_FILE_NAME;
 use crate::journal::shards::shard_numbers;
 use crate::shard::books::events_of_note;
@@ -38,6 +40,21 @@ enum What {
     /// Prove that each push was accepted once, ended once or is open, and that nothing of the
     /// journal is missing
     Reconcile,
+    /// Make books of those of several nodes of a cluster, each event once, in a directory that
+    /// `--data-dir` names then
+    Gather {
+        /// Where to: a directory that is empty or not there
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
+        /// The cluster's file: its log has every push's events, whatever became of a node's disk
+        #[cfg(feature = "cluster")]
+        #[arg(long, value_name = "FILE", required_unless_present = "nodes")]
+        cluster: Option<PathBuf>,
+        /// The data directories of the nodes, or copies of them: with counts of refused requests
+        #[cfg_attr(not(feature = "cluster"), arg(required = true))]
+        #[arg(value_name = "NODE_DIR")]
+        nodes: Vec<PathBuf>,
+    },
 }
 
 impl BillingCommand {
@@ -60,12 +77,19 @@ pub struct Month {
 /// What to print, and whether that is good.
 fn perform(what: &What, data_directory: &Path) -> Result<(String, Result<(), CliError>), CliError> {
     let unreadable = |error: ReportError| CliError::new(error.to_string());
-    if data_directory.is_dir() && !is_of_an_engine(data_directory).map_err(CliError::new)? {
-        return Err(CliError::new(format!(
-            "{} is no data directory: it has neither a registry nor a shard; name the one that the \
-             engine serves with --data-dir",
-            data_directory.display()
-        )));
+    // Who gathers names directories of its own.
+    let read: &[PathBuf] = match what {
+        What::Gather { nodes, .. } => nodes,
+        _ => &[data_directory.to_owned()],
+    };
+    for directory in read {
+        if directory.is_dir() && !is_of_an_engine(directory).map_err(CliError::new)? {
+            return Err(CliError::new(format!(
+                "{} is no data directory: it has neither a registry nor a shard; name the one that \
+                 the engine serves with --data-dir",
+                directory.display()
+            )));
+        }
     }
     match what {
         What::Day { date } => sums_text(&day(data_directory, *date).map_err(unreadable)?),
@@ -75,6 +99,15 @@ fn perform(what: &What, data_directory: &Path) -> Result<(String, Result<(), Cli
         What::Reconcile => {
             let report = reconcile(data_directory, &events_of_note).map_err(unreadable)?;
             Ok(findings_text(&report))
+        }
+        #[cfg(feature = "cluster")]
+        What::Gather { into, cluster: Some(file), nodes } => {
+            let gathered = super::cluster::gather_books(file, nodes, into)?;
+            Ok(gathered_text(&gathered, nodes.len() as u64))
+        }
+        What::Gather { into, nodes, .. } => {
+            let gathered = gather(nodes, into).map_err(unreadable)?;
+            Ok(gathered_text(&gathered, nodes.len() as u64))
         }
     }
 }
@@ -104,6 +137,24 @@ fn sums_text(report: &Report) -> Result<(String, Result<(), CliError>), CliError
         ))),
     };
     Ok((String::from_utf8_lossy(&text).into_owned(), outcome))
+}
+
+fn gathered_text(gathered: &Gathered, nodes: u64) -> (String, Result<(), CliError>) {
+    let Gathered { events, doubled, damaged } = gathered;
+    let text = format!(
+        "{events} {}; {nodes} {} read; {doubled} met again\n",
+        plural(*events, "event", "events"),
+        plural(nodes, "node's books", "nodes' books"),
+    );
+    let outcome = match damaged.first() {
+        None => Ok(()),
+        Some((file, slots)) => Err(CliError::new(format!(
+            "{slots} billing events cannot be read in {}, and more files may have such: restore it \
+             from a backup and gather again",
+            file.display()
+        ))),
+    };
+    (text, outcome)
 }
 
 fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
@@ -201,8 +252,22 @@ mod tests {
             let error = perform(&what, data.path()).expect_err("no data directory");
             assert!(error.sentence.contains("is no data directory"), "{error}");
         }
+        let into = data.path().join("books");
+        let gathering = |nodes| What::Gather {
+            into: into.clone(),
+            #[cfg(feature = "cluster")]
+            cluster: None,
+            nodes,
+        };
+        let nodes = vec![data.path().to_owned()];
+        let error = perform(&gathering(nodes.clone()), &into).expect_err("no data directory");
+        assert!(error.sentence.contains("is no data directory") && !into.exists(), "{error}");
         std::fs::create_dir(data.path().join("shard-000")).expect("writable");
         assert!(perform(&What::Reconcile, data.path()).is_ok());
+        // What is gathered is such a directory, though it has no event; nobody looks at another.
+        let elsewhere = std::env::temp_dir();
+        assert!(perform(&gathering(nodes), &elsewhere).is_ok());
+        assert!(perform(&What::Reconcile, &into).is_ok());
     }
 
     #[test]

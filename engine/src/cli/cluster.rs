@@ -1,17 +1,20 @@
 //! `hayauma cluster`: makes the replicated log of a cluster, and looks at it. Straight against
 //! NATS: no engine has to run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::table::{grouped, plural};
 use super::{CliError, Output, table};
+use crate::billing::{Event, Gathered, gather_all};
 use crate::cluster::node::NodeName;
 use crate::nats::{
-    ClusterPlan, ClusterSurvey, LogState, NatsError, NodeSeen, ServerSeen, init, survey,
+    BooksPiece, ClusterBooks, ClusterPlan, ClusterSurvey, LogState, NatsError, NodeSeen,
+    ServerSeen, init, survey,
 };
 use crate::start::config::Octets;
 use crate::start::config::cluster::ClusterConfig;
+use crate::start::serve::events_of_chunk;
 
 /// Octets of a partition's log, unless told otherwise.
 const PARTITION_OCTETS_DEFAULT: &str = "1GiB";
@@ -199,6 +202,44 @@ impl StatusCommand {
         }
         output.print(&text)
     }
+}
+
+/// Makes books of all that a cluster's log has of them, and of these nodes'.
+pub(super) fn gather_books(
+    file: &Path,
+    nodes: &[PathBuf],
+    into: &Path,
+) -> Result<Gathered, CliError> {
+    let config = ClusterConfig::read(file).map_err(|error| CliError::new(error.to_string()))?;
+    let books = ClusterBooks::open(&config.servers, &config.name)?;
+    let mut of_log = |partition: u16, each: &mut dyn FnMut(&Event)| {
+        let mut broken = None;
+        let read = books.read(partition, |piece| {
+            let of_chunk;
+            let events = match piece {
+                BooksPiece::Events(octets) => octets,
+                BooksPiece::Chunk(octets) => match events_of_chunk(partition, octets) {
+                    Ok(events) => {
+                        of_chunk = events;
+                        &of_chunk[..]
+                    }
+                    Err(error) => return broken = Some(error),
+                },
+            };
+            events
+                .as_chunks()
+                .0
+                .iter()
+                .filter_map(Event::from_octets)
+                .for_each(|event| each(&event));
+        });
+        read.map_err(std::io::Error::other)?;
+        broken.map_or(Ok(()), |error| {
+            Err(std::io::Error::other(format!("the log of partition {partition}: {error}")))
+        })
+    };
+    gather_all(nodes, into, books.partitions, &mut of_log)
+        .map_err(|error| CliError::new(error.to_string()))
 }
 
 /// The versions of the servers, each once.

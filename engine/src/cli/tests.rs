@@ -446,11 +446,12 @@ const ENGINES_ALONE: [&str; 28] = [
 /// Makes what is kept by other servers, before any engine has a directory and an audit.
 const ELSEWHERE: &str = "cluster init";
 /// Commands that change nothing that is kept.
-const LOOKS: [&str; 45] = [
+const LOOKS: [&str; 46] = [
     "area list",
     "area match",
     "audit verify",
     "billing day",
+    "billing gather",
     "billing month",
     "billing reconcile",
     "broadcast check",

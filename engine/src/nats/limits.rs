@@ -82,6 +82,12 @@ pub(super) const CHANGE_AWAITED: Duration = Duration::from_secs(30);
 pub(super) const CHANGES_READ_MAX: u64 = 256;
 /// So many of them are asked for before the first has come.
 pub(super) const CHANGES_AT_ONCE: usize = 16;
+/// Cuts of logs whose books wait to be kept: one a partition at a time.
+pub(super) const BOOKS_ORDERS_MAX: usize = PARTITIONS_MAX;
+/// Events of one message, in octets, before those of one more chunk.
+pub(super) const BOOKS_PIECE_OCTETS: usize = 256 * 1024;
+/// How often the reading of a cluster's books is begun again where it stands still.
+pub(super) const READINGS_MAX: u32 = 20;
 /// Round trips that are measured.
 pub(super) const ROUND_TRIPS: usize = 5;
 

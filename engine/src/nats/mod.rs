@@ -14,6 +14,7 @@
 //!   gave it gives it again;
 //! - what is lost is made up for by asking again, and no queue grows without a bound.
 
+mod books;
 mod connect;
 mod entries;
 mod error;
@@ -30,6 +31,7 @@ mod store;
 mod survey;
 mod wake;
 
+pub use books::{BooksKeeper, BooksPiece, ClusterBooks, EventsOfChunk};
 pub use error::NatsError;
 pub use hosting::{NatsGuest, NatsSetup, host};
 pub use log::{NatsFigures, NatsLog};

@@ -46,6 +46,11 @@ impl Names {
         (format!("{MARK}{}_BILLING", self.cluster), format!("hayauma.{}.billing.>", self.cluster))
     }
 
+    /// The subject of a partition's billing events.
+    pub(super) fn billing_subject(&self, partition: u16) -> String {
+        format!("hayauma.{}.billing.{partition:03}", self.cluster)
+    }
+
     /// The stream of changes of the registry, and its subject.
     pub(super) fn registry(&self) -> (String, String) {
         (format!("{MARK}{}_REGISTRY", self.cluster), format!("hayauma.{}.registry", self.cluster))

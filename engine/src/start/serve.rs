@@ -44,6 +44,8 @@ use crate::start::layout;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
+#[cfg(feature = "cluster")]
+pub use cluster::books::events_of_chunk;
 use cluster::{MEMBER_FILE, Member, Node};
 use host::address::{Address, listen_on};
 use host::clock;

@@ -172,6 +172,19 @@ impl Event {
         seal(octets)
     }
 
+    /// The event outside a file.
+    pub fn octets(&self) -> [u8; SLOT_OCTETS] {
+        self.encode(0)
+    }
+
+    /// The event that stands in these octets; none where they are none.
+    pub fn from_octets(octets: &[u8; SLOT_OCTETS]) -> Option<Self> {
+        match Self::decode(octets, 0) {
+            Slot::Event(event) => Some(event),
+            Slot::Empty | Slot::Head | Slot::Damaged => None,
+        }
+    }
+
     /// Reads the slot with this number.
     pub(super) fn decode(octets: &[u8; SLOT_OCTETS], slot: u32) -> Slot {
         if *octets == [0; SLOT_OCTETS] {
@@ -270,6 +283,8 @@ mod tests {
         assert_eq!(Event::decode(&octets, 9), Slot::Event(event()));
         assert_eq!(Event::decode(&octets, 10), Slot::Damaged);
         assert_eq!(Event::decode(&[0; SLOT_OCTETS], 9), Slot::Empty);
+        assert_eq!(Event::from_octets(&event().octets()), Some(event()));
+        assert_eq!(Event::from_octets(&octets), None);
         assert_eq!(&octets[16..24], &[8, 7, 6, 5, 4, 3, 2, 1]);
         assert_eq!(&octets[12..16], &40_000u32.to_le_bytes());
         for (count, times) in [(0, 1), (1, 1), (7, 7)] {

@@ -6,6 +6,11 @@
 use super::checksum::crc32c;
 use super::frame::{FrameHeader, HeaderSight, LAG_UNKNOWN, RecordKind, frame_octets};
 use super::limits::{BODY_OCTETS_MAX, FRAME_HEADER_OCTETS};
+use super::record::Record;
+use rkyv::util::AlignedVec;
+
+/// A record's body begins at a multiple of this.
+const RECORD_ALIGNMENT: usize = 16;
 
 /// A frame that was checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +21,16 @@ pub struct LooseFrame<'a> {
     pub sequence: u64,
     /// The record, without the padding behind it.
     pub body: &'a [u8],
+}
+
+impl LooseFrame<'_> {
+    /// Hands the record out, at a place in memory that suits it; none where it is no record that
+    /// others than the journal read.
+    pub fn read<T>(&self, look: impl FnOnce(&Record<'_>) -> T) -> Option<T> {
+        let mut aligned = AlignedVec::<RECORD_ALIGNMENT>::with_capacity(self.body.len());
+        aligned.extend_from_slice(self.body);
+        Record::read(self.kind, &aligned).map(|record| look(&record))
+    }
 }
 
 /// Why the frames do not read on.

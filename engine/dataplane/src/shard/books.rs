@@ -13,7 +13,7 @@ use super::Shard;
 use super::events::ended_event;
 use crate::billing::{BillingWrite, Event, EventKind, Known, Log};
 use crate::broadcast::slice::codec::{self, RecordBooks};
-use crate::journal::{BroadcastNote, Cursor, Record};
+use crate::journal::{BroadcastNote, Cursor, FrameBreak, LooseFrames, Record};
 use crate::shard::broadcasts::events_of;
 use crate::shard::events::accepted_event;
 use crate::testing::kill_points::{KillPoint, kill_point};
@@ -172,6 +172,26 @@ impl EventHome {
 pub fn events_of_note(shard: u16, sequence: u64, note: &BroadcastNote<'_>) -> Vec<Event> {
     // The layout says nothing of rows.
     EventHome { generation: 0, shard }.many(note, sequence)
+}
+
+/// Hands out the billing events of the records in a chunk's frames, whose first has this number.
+///
+/// # Errors
+/// The frames do not read.
+pub fn events_of_frames(
+    frames: &[u8],
+    partition: u16,
+    first: u64,
+    each: &mut dyn FnMut(&Event),
+) -> Result<(), FrameBreak> {
+    let home = EventHome { generation: 0, shard: partition };
+    for frame in LooseFrames::new(frames, partition, first) {
+        let frame = frame?;
+        if let Some(Some((event, _))) = frame.read(|record| home.event(record, frame.sequence)) {
+            each(&event);
+        }
+    }
+    Ok(())
 }
 
 impl EventHome {

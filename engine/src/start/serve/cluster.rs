@@ -10,6 +10,7 @@
 //! journal outlives an owner: what counts stands in the log; a node that cannot serve a partition
 //! which it owns ends, so that another one takes it.
 
+pub(super) mod books;
 mod guest;
 mod membership;
 mod moving;
@@ -50,6 +51,7 @@ impl Node {
         };
         let (nats, woken, heard) = (member.nats(), wake.clone(), Arc::clone(&words));
         let stop = stop_of(&opening, &wake, &words);
+        let books = member.books_keeper(&wake)?;
         let ports = opening.ports.clone();
         let data_dir = opening.config.data_dir.clone();
         let cpus = opening.config.cpus.clone();
@@ -57,7 +59,8 @@ impl Node {
         let thread = std::thread::Builder::new().name("nats".to_owned()).spawn(move || {
             ::host::cpus::leave_cpus(&cpus);
             let stop = (stop, heard);
-            let mut guest = NodeGuest::new(&member, (ports, data_dir), movers, &woken, stop);
+            let helpers = (movers, books);
+            let mut guest = NodeGuest::new(&member, (ports, data_dir), helpers, &woken, stop);
             if let Err(error) = host(&nats, &woken, &mut guest) {
                 Fatal::new(FatalReason::Configuration, error.to_string()).end_process();
             }

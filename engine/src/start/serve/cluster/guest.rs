@@ -2,7 +2,8 @@
 //! and their records become chunks.
 //!
 //! Invariants: a chunk has whole frames, in the order of their numbers, and none is offered before
-//! the one in front of it was acknowledged; a log is cut only below what the journal holds no more.
+//! the one in front of it was acknowledged; a log is cut only below what the journal holds no more,
+//! and behind its billing events, which are kept in a log of their own.
 
 use super::membership::Member;
 use super::moving::{Job, Movers};
@@ -20,7 +21,7 @@ use crate::io::replica::{Records, Replica};
 use crate::journal::first_frames;
 use crate::journal::numbering::SHARD_BITS;
 use crate::journal::shards::shard_directory;
-use crate::nats::{NatsGuest, NatsLog, NatsStore, NatsWake};
+use crate::nats::{BooksKeeper, NatsGuest, NatsLog, NatsStore, NatsWake};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use std::ops::ControlFlow;
@@ -30,6 +31,8 @@ use wire::terms::time::SteadyMs;
 
 /// Octets of frames that one chunk takes.
 const FRAMES_OCTETS_MAX: usize = CHUNK_OCTETS_MAX - CHUNK_HEAD_OCTETS;
+/// How long the books of a log that is to be cut may take to be kept, before that is ordered again.
+const BOOKS_KEPT_MS: u64 = 60_000;
 /// Places of a log that are remembered for cutting it.
 const REACHES_MAX: usize = 1_024;
 
@@ -85,6 +88,11 @@ struct Kept {
     closes: bool,
     /// It has stopped for that.
     has_stopped: bool,
+    /// The lowest sequence of its log; 0 while that is not known.
+    floor: u64,
+    /// Below which sequence its log is to be cut, once its books are kept, and since when that is
+    /// being done.
+    cut: Option<(u64, SteadyMs)>,
 }
 
 /// The guest.
@@ -98,6 +106,7 @@ pub(super) struct NodeGuest {
     ports: Ports,
     data_dir: PathBuf,
     movers: Movers,
+    books: BooksKeeper,
     wake: NatsWake,
     stop: Stop,
     words: Arc<StopWords>,
@@ -116,7 +125,7 @@ impl NodeGuest {
     pub(super) fn new(
         member: &Member,
         (ports, data_dir): (Ports, PathBuf),
-        movers: Movers,
+        (movers, books): (Movers, BooksKeeper),
         wake: &NatsWake,
         (stop, words): (Stop, Arc<StopWords>),
     ) -> Self {
@@ -137,6 +146,7 @@ impl NodeGuest {
             ports,
             data_dir,
             movers,
+            books,
             wake: wake.clone(),
             stop,
             words,
@@ -157,6 +167,9 @@ impl NodeGuest {
         while let Some(partition) = self.movers.next_stopped() {
             let kept = &mut self.kept[usize::from(partition)];
             kept.has_stopped = kept.closes;
+        }
+        while let Some((partition, below)) = self.books.done() {
+            self.cut(partition, below);
         }
         for partition in 0..self.kept.len() as u16 {
             self.serve(now, log, partition);
@@ -190,17 +203,33 @@ impl NodeGuest {
         );
     }
 
+    /// The books below this sequence are kept: the log may be cut there.
+    fn cut(&mut self, partition: u16, below: u64) {
+        let kept = &mut self.kept[usize::from(partition)];
+        // It may have been told of by an earlier ownership: only what this journal holds no more
+        // goes.
+        let Some((wanted, _)) = kept.cut.filter(|(wanted, _)| below <= *wanted) else { return };
+        kept.floor = kept.floor.max(below);
+        if wanted == below {
+            kept.cut = None;
+        }
+        self.keeper.purge(partition, below);
+    }
+
     fn hear(&mut self, happening: Happening) {
         match happening {
             Happening::Begin(partition) => {
                 self.spools += 1;
                 let path = spool_path(&self.directory(partition), self.spools);
                 let kept = &mut self.kept[usize::from(partition)];
-                kept.reaches = Reaches::default();
+                (kept.reaches, kept.floor) = (Reaches::default(), 0);
                 kept.spool = Some(Spool::begin(&path).unwrap_or_else(|error| unusable(&error)));
             }
             Happening::Read(partition, sequence, octets) => {
                 let kept = &mut self.kept[usize::from(partition)];
+                if kept.floor == 0 {
+                    kept.floor = sequence;
+                }
                 if let Some(head) =
                     octets.first_chunk().and_then(|head| ChunkHead::decode(head).ok())
                 {
@@ -266,6 +295,10 @@ impl NodeGuest {
         let replica = Arc::new(Replica::new(first, move || wake.wake()));
         let kept = &mut self.kept[usize::from(partition)];
         kept.replica = Some(Arc::clone(&replica));
+        if kept.floor == 0 {
+            kept.floor = term;
+        }
+        kept.cut = None;
         (kept.pending, kept.closes, kept.has_stopped) = (None, false, false);
         let Some(spool) = kept.spool.take() else {
             unreachable!("a log is read from its floor before it is owned")
@@ -321,7 +354,14 @@ impl NodeGuest {
             }
         }
         if let Some(below) = kept.reaches.cut(replica.needed_from()) {
-            self.keeper.purge(partition, below);
+            kept.cut = Some((below, SteadyMs::ZERO));
+        }
+        // What is not told of within its time has failed, and is kept again.
+        if let Some((below, since)) = &mut kept.cut
+            && (*since == SteadyMs::ZERO || now.since(*since) >= BOOKS_KEPT_MS)
+            && self.books.keep(partition, kept.floor, *below)
+        {
+            *since = now;
         }
         if replica.has_word() {
             self.ports.wake(usize::from(partition));

@@ -1,11 +1,12 @@
 //! What a node is before it runs: its file, its cluster as the servers tell it, its directory.
 
+use super::books::events_of_chunk;
 use super::registry::RegistryOrder;
 use crate::control::store::Store;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::io::neighbours::Neighbourhood;
 use crate::journal::shards::{shard_directory, shard_numbers};
-use crate::nats::{NatsSetup, RegistryLog, survey};
+use crate::nats::{BooksKeeper, NatsSetup, NatsWake, RegistryLog, survey};
 use crate::shard::Durability;
 use crate::start::config::cluster::ClusterConfig;
 use crate::start::config::{Config, read_bounded};
@@ -90,6 +91,16 @@ impl Member {
             partitions: self.partitions,
             me: self.cluster.node,
         }
+    }
+
+    /// Who keeps the books of logs that are cut.
+    ///
+    /// # Errors
+    /// The system has no room for its thread.
+    pub(super) fn books_keeper(&self, wake: &NatsWake) -> Result<BooksKeeper, Fatal> {
+        let ClusterConfig { servers, name, node, .. } = &self.cluster;
+        BooksKeeper::start((servers, name, *node), events_of_chunk, wake.clone())
+            .map_err(|error| Fatal::told(FatalReason::HostUnfit, error.to_string()))
     }
 
     /// The nodes, in the order by which they are numbered.
