@@ -6,11 +6,24 @@
 /// `linux-5.4`.
 pub const VARIABLE: &str = "HAYAUMA_TEST_SECCOMP";
 
-/// Whether this host has io_uring switched off for everybody: an engine names that first, whatever
-/// else forbids it.
-pub fn is_switched_off() -> bool {
-    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-        .is_ok_and(|level| level.trim() == "2")
+/// What an engine says of a missing io_uring: started as this process is, or under a profile that
+/// forbids it where `profiled`. None where there is one. Of two reasons the host's own is told.
+pub fn why_without_io_uring(profiled: bool) -> Option<&'static str> {
+    let switch = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+    if switch.is_ok_and(|level| level.trim() == "2") {
+        return Some("io_uring is switched off");
+    }
+    (profiled || is_forbidden_here()).then_some("seccomp")
+}
+
+/// Whether whoever started the tests forbade it to them too. A ring is asked for at no address,
+/// which a kernel that has rings answers with EFAULT.
+fn is_forbidden_here() -> bool {
+    let nowhere = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the kernel refuses the call or the address, and touches no memory of this process.
+    let outcome = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, nowhere) };
+    assert!(outcome < 0, "there is no ring at no address");
+    std::io::Error::last_os_error().raw_os_error() != Some(libc::EFAULT)
 }
 
 /// Calls from a number on up to another one, and the answer to each.

@@ -202,13 +202,12 @@ fn the_first_push_of_readme_and_of_the_interface_page_is_accepted_and_known_agai
         assert_eq!(first.text().replace("\r\n", "\n"), answer);
         assert_eq!(ask().code(), "0001", "{profile:?}");
         let said = fs::read_to_string(site.path("engine.out")).expect("what it said");
-        // Of two reasons the host's own is told.
-        let off = seccomp::is_switched_off();
-        let why = if off { "io_uring is switched off" } else { "seccomp" };
+        let why = seccomp::why_without_io_uring(true).expect("a reason");
         let says_why = |line: &&str| line.starts_with("driver: poll") && line.contains(why);
         let told = said.lines().filter(says_why).count();
         // What both starts said stands in one file.
-        let starts = usize::from(off) + usize::from(profile.is_some());
+        let plain = seccomp::why_without_io_uring(false);
+        let starts = usize::from(plain.is_some()) + usize::from(profile.is_some());
         assert_eq!(told, starts, "one line a start says what carries octets: {said}");
         engine.stop();
     }

@@ -131,8 +131,7 @@ fn under_poll_pushes_are_notified_and_a_drain_ends_with_every_answer_given() {
 
 #[test]
 fn where_io_uring_is_forbidden_the_engine_serves_by_poll_and_says_why() {
-    // Of two reasons the host's own is told.
-    let why = if seccomp::is_switched_off() { "switched off" } else { "seccomp" };
+    let why = seccomp::why_without_io_uring(true).expect("a reason");
     for profile in ["no-io-uring", "no-io-uring-enter"] {
         let site = site(&[]);
         let engine = site.start_without(profile);

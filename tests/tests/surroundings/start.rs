@@ -202,7 +202,8 @@ fn a_host_that_lacks_the_driver_that_was_asked_for_is_told_so() {
     let mut command = site.command(&site.serve_arguments());
     command.env(tests::seccomp::VARIABLE, "no-io-uring");
     let finished = tests::engine::Finished::of(command, "serve");
-    check_refusal("no io_uring", &finished, 11, &["io_uring", "seccomp", "--io poll"]);
+    let why = tests::seccomp::why_without_io_uring(true).expect("a reason");
+    check_refusal("no io_uring", &finished, 11, &["io_uring", why, "--io poll"]);
     assert!(!site.data_dir().exists(), "nothing was begun");
 }
 
