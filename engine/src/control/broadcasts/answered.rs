@@ -48,6 +48,9 @@ impl AnswerKey {
 pub(super) struct KeptAnswer {
     /// SHA-256 of the request: its method, path and body.
     pub(super) request: String,
+    /// How long its body was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) octets: Option<u64>,
     /// The HTTP status.
     pub(super) status: u16,
     /// What the body is.
@@ -221,7 +224,7 @@ mod tests {
 
     fn answer(text: &str) -> KeptAnswer {
         let (request, content_type) = ("00".to_owned(), "application/json".to_owned());
-        KeptAnswer { request, status: 201, content_type, text: text.to_owned() }
+        KeptAnswer { request, octets: None, status: 201, content_type, text: text.to_owned() }
     }
 
     #[test]

@@ -43,7 +43,16 @@ enum TooSlow {
     /// The sender brings too little.
     Slow,
     /// It is gone.
-    CutOff,
+    CutOff(AdminError),
+}
+
+impl From<TooSlow> for BroadcastRefusal {
+    fn from(why: TooSlow) -> Self {
+        match why {
+            TooSlow::Slow => too_slow(),
+            TooSlow::CutOff(error) => error.into(),
+        }
+    }
 }
 
 /// How fast a body comes: only the time that its sender takes counts.
@@ -62,13 +71,30 @@ impl UploadPace {
     async fn next(&mut self, body: &mut Body) -> Result<Option<Bytes>, TooSlow> {
         let asked = clock::instant();
         let came = timeout(self.left, next_octets(body)).await.map_err(|_| TooSlow::Slow)?;
-        let came = came.map_err(|_| TooSlow::CutOff)?;
+        let came = came.map_err(TooSlow::CutOff)?;
         self.left = self.left.saturating_sub(clock::instant().duration_since(asked));
         self.octets += came.as_ref().map_or(0, Bytes::len);
         if self.octets >= self.least.0 {
             (self.octets, self.left) = (0, self.least.1);
         }
         if self.left.is_zero() && came.is_some() { Err(TooSlow::Slow) } else { Ok(came) }
+    }
+}
+
+/// A body whose sender has to bring as much as any file's.
+pub(super) struct Upload {
+    body: Body,
+    pace: UploadPace,
+}
+
+impl Upload {
+    pub(super) fn new(body: Body) -> Self {
+        Self { body, pace: UploadPace::new(LEAST_PACE) }
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BroadcastRefusal> {
+        Ok(self.pace.next(&mut self.body).await?)
     }
 }
 
@@ -101,7 +127,7 @@ pub(super) async fn upload<T: Send + 'static>(
                 let _ = answered.await;
                 return Err(too_slow());
             }
-            Err(TooSlow::CutOff) => break,
+            Err(TooSlow::CutOff(_)) => break,
         };
         // Work that has failed takes no more: the rest is read and dropped.
         is_taken = is_taken && pieces.send(piece).await.is_ok();

@@ -3,6 +3,8 @@
 use super::lists::rows;
 use super::*;
 use crate::control::broadcasts::{BroadcastDocument, ProgressDocument};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Barrier;
 
 impl Port {
@@ -95,4 +97,28 @@ fn a_files_changes_are_made_once_however_long_they_are() {
     assert_eq!(port.post_once("changes", &path, change("13101")), (201, first));
     assert_eq!(port.post_once("changes", &path, change("27100")).0, 409);
     assert_eq!(port.versions(&list), [(1, 10), (2, 20_010)]);
+}
+
+#[test]
+fn a_file_that_is_longer_than_the_first_is_another_before_its_end() {
+    let port = Port::open();
+    let list = port.list("news");
+    port.fill(&list, "", &rows(10));
+    let path = format!("/lists/{list}/versions?base=1");
+    let change = "{\"op\":\"remove\",\"msn\":\"09000000000\"}\n";
+    assert_eq!(port.post_once("changes", &path, change).0, 201);
+    // More was announced than ever comes: whoever waits for its end answers too late.
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {SECRET}\r\n\
+         {ORDER_HEADER}: 1\r\nIdempotency-Key: changes\r\nContent-Length: 1000000000\r\n\r\n",
+        port.address()
+    );
+    let mut stream = TcpStream::connect(port.address()).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
+    stream.write_all(head.as_bytes()).expect("taken");
+    stream.write_all("\n".repeat(4_096).as_bytes()).expect("taken");
+    let mut said = [0; 4_096];
+    let octets = stream.read(&mut said).expect("an answer, before its end");
+    let said = String::from_utf8_lossy(&said[..octets]).into_owned();
+    assert!(said.starts_with("HTTP/1.1 409"), "{said}");
 }
