@@ -8,7 +8,9 @@ use maud::{Markup, html};
 
 use super::frame::ask;
 use super::reader::Reader;
-use crate::control::broadcasts::{BroadcastDocument, Named, ProgressDocument, Stage, TakingBack};
+use crate::control::broadcasts::{
+    BroadcastDocument, Named, ProgressDocument, RetractingDocument, Stage, TakingBack,
+};
 use crate::control::roles::Role;
 
 /// To cancel and retract, for whoever may do that: what was prepared needs no author. An alert to a
@@ -19,7 +21,9 @@ pub(super) fn button(reader: &Reader, progress: &ProgressDocument) -> Markup {
     let may = is_prepared || reader.may(Role::Author);
     let has_begun = document.started.is_some() && progress.state != "holding";
     let known = document.retracting.as_ref();
-    let was_taken_back = known.is_some_and(|known| known.is_done && known.broadcast.is_some());
+    let was_taken_back = known.is_some_and(was_begun);
+    // What was given up may be ordered again: why it was stands beside.
+    let trouble = known.and_then(|known| known.trouble.as_deref());
     let is_open = has_begun && !document.rows_are_gone && !was_taken_back;
     let is_over = document.stage == Stage::Ended;
     let name = match is_over {
@@ -27,8 +31,18 @@ pub(super) fn button(reader: &Reader, progress: &ProgressDocument) -> Markup {
         false => reader.say("Cancel and retract…", "中止して訂正を送る…"),
     };
     html! {
-        @if may && is_open { (ask(&document.broadcast, "retract", "plain", name)) }
+        @if may && is_open {
+            (ask(&document.broadcast, "retract", "plain", name))
+            @if let Some(why) = trouble {
+                p .bad .small { (reader.say("Not taken back yet: ", "訂正はまだ送られていません: ")) (why) }
+            }
+        }
     }
+}
+
+/// Whether what takes it back was started. What was given up has an identifier all the same.
+fn was_begun(known: &RetractingDocument) -> bool {
+    known.is_done && known.trouble.is_none() && known.broadcast.is_some()
 }
 
 /// What it takes back, and what takes it back.
@@ -69,5 +83,26 @@ pub(super) fn prepared(reader: &Reader, document: &BroadcastDocument) -> Markup 
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_may_be_ordered_again_and_what_was_begun_may_not() {
+        let begun = RetractingDocument {
+            by: "operator".to_owned(),
+            at_ms: wire::terms::time::WallMs::new(1),
+            broadcast: Some("bc-1".to_owned()),
+            is_done: true,
+            trouble: None,
+        };
+        assert!(was_begun(&begun));
+        let waits = RetractingDocument { is_done: false, ..begun.clone() };
+        let nobody = RetractingDocument { broadcast: None, ..begun.clone() };
+        let given_up = RetractingDocument { trouble: Some("its reqid is taken".into()), ..begun };
+        assert!(![waits, nobody, given_up].iter().any(was_begun));
     }
 }
