@@ -6,7 +6,9 @@
 //! phone or one without it, and all others as they were.
 
 use std::fs::{self, File};
-use std::sync::{Arc, PoisonError};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, TryLockError};
 
 use axum::Router;
 use axum::extract::State;
@@ -16,7 +18,7 @@ use axum::routing::post;
 use super::check::hexadecimal;
 use super::desk::{BroadcastDesk, takes_none_back};
 use super::documents::{BroadcastDocument, Stage};
-use super::handling::{Answer, Desk, beside};
+use super::handling::{Answer, Desk, beside, stopping};
 use super::list_documents::{ForgetWanted, Forgotten};
 use super::memory::SUPPRESSION;
 use super::now::Now;
@@ -44,16 +46,31 @@ async fn forget(
     caller: Caller,
     Document(wanted): Document<ForgetWanted>,
 ) -> Answer {
-    let msn = Msn::parse(wanted.msn.as_bytes());
+    // Of no phone is "every phone" the number.
+    let msn = Msn::parse(wanted.msn.as_bytes()).filter(|msn| *msn != Msn::ALL);
     let msn = msn.ok_or_else(|| AdminError::bad_request("msn is a phone's number, 11 digits"))?;
-    caller.record(Act::new("list forget begins")).await?;
-    let forgotten = beside(desk, move |desk| desk.forget(msn)).await;
-    let line = match &forgotten {
-        Ok(forgotten) => Act::new("list forget ends").after(forgotten),
-        Err(refusal) => Act::new("list forget").failed(&refusal.sentence),
-    };
-    caller.note(line).await?;
-    Ok(reply_json(StatusCode::OK, &forgotten?))
+    // What has begun comes to its end, and that is a line, whether the asker is still there or not.
+    let task = tokio::spawn(async move {
+        caller.record(Act::new("list forget begins")).await?;
+        let forgotten = beside(desk, move |desk| desk.forget(msn)).await;
+        let line = match &forgotten {
+            Ok(forgotten) => Act::new("list forget ends").after(forgotten),
+            Err(refusal) => Act::new("list forget").failed(&refusal.sentence),
+        };
+        caller.note(line).await?;
+        forgotten
+    });
+    let forgotten = task.await.unwrap_or_else(|_| Err(stopping()))?;
+    Ok(reply_json(StatusCode::OK, &forgotten))
+}
+
+/// A file that may not be there.
+fn opened(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl Forgotten {
@@ -70,7 +87,14 @@ impl BroadcastDesk {
     /// nothing else.
     pub(super) fn forget(&self, msn: Msn) -> Result<Forgotten, BroadcastRefusal> {
         // Of two that write a file without a phone each, the second would have the first one's.
-        let _turn = self.forgetting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = match self.forgetting.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                let sentence = "another phone is being forgotten: ask again when it is";
+                return Err(AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into());
+            }
+        };
         let mut forgotten = Forgotten::default();
         let lists: Vec<(String, Vec<u32>)> = {
             let standing = self.standing();
@@ -84,13 +108,16 @@ impl BroadcastDesk {
             let mut had_it = false;
             for version in versions {
                 let word = version_word(&list, version);
-                match self.forget_in_version((&list, version), msn) {
-                    Ok(true) => {
-                        forgotten.versions.push(word);
-                        had_it = true;
+                // Whatever became of the one, the other is looked at.
+                let of_lines = self.forget_refused((&list, version), msn);
+                let of_rows = self.forget_in_version((&list, version), msn);
+                had_it |= matches!(of_rows, Ok(true));
+                match (of_lines, of_rows) {
+                    (Err(refusal), _) | (_, Err(refusal)) => {
+                        forgotten.note_remaining(word, &refusal);
                     }
-                    Ok(false) => {}
-                    Err(refusal) => forgotten.note_remaining(word, &refusal),
+                    (Ok(false), Ok(false)) => {}
+                    (Ok(_), Ok(_)) => forgotten.versions.push(word),
                 }
             }
             let is_suppression =
@@ -122,17 +149,18 @@ impl BroadcastDesk {
         msn: Msn,
     ) -> Result<bool, BroadcastRefusal> {
         let path = self.shelf.version(list, version);
-        let Ok(file) = File::open(&path) else { return Ok(false) };
+        let Some(file) = opened(&path)? else { return Ok(false) };
         let octets = Mapped::open(&file)?;
         let damaged = |error| broken(format!("{list}, version {version}: {error}"));
         let view = ListView::open(octets.as_ref()).map_err(damaged)?;
-        self.forget_refused((list, version), msn)?;
+        // One word that cannot be read may hide any phone; and what is damaged is never named as
+        // if it were whole.
+        view.verify().map_err(damaged)?;
         if view.find(msn).is_none() {
             // A crash may have come between its file and its document.
             self.name_version((list, version), (view.digest(), view.rows().into()), None)?;
             return Ok(false);
         }
-        view.verify().map_err(damaged)?;
         let parameters = view.parameter_names().iter().map(|name| (*name).to_owned()).collect();
         let options = ReaderOptions { parameters, ..ReaderOptions::default() };
         let part = Part::of(&path)?;
@@ -166,15 +194,17 @@ impl BroadcastDesk {
         Ok(true)
     }
 
-    /// A refused line that has the number goes too.
+    /// A refused line that has the number goes too; whether there was one.
     fn forget_refused(
         &self,
         (list, version): (&str, u32),
         msn: Msn,
-    ) -> Result<(), BroadcastRefusal> {
+    ) -> Result<bool, BroadcastRefusal> {
         let path = self.shelf.refused_lines(list, version);
-        let Ok(table) = fs::read_to_string(&path) else { return Ok(()) };
-        without_number(&table, msn).map_or(Ok(()), |rest| Ok(write(&path, rest.as_bytes())?))
+        let Some(file) = opened(&path)? else { return Ok(false) };
+        let Some(rest) = without_number(&io::read_to_string(file)?, msn) else { return Ok(false) };
+        write(&path, rest.as_bytes())?;
+        Ok(true)
     }
 
     fn forget_in_broadcast(
@@ -191,7 +221,7 @@ impl BroadcastDesk {
             return Ok(());
         };
         let path = self.shelf.broadcast(broadcast).join(&check.file);
-        let Ok(file) = File::open(path) else { return Ok(()) };
+        let Some(file) = opened(&path)? else { return Ok(()) };
         let recipients = Recipients::open(&file);
         let recipients = recipients.map_err(|error| broken(format!("{broadcast}: {error}")))?;
         let Some(row) = recipients.find(msn) else { return Ok(()) };
@@ -246,9 +276,10 @@ impl BroadcastDesk {
         let (_, mut words) = self.words(broadcast)?;
         words.remove(row as usize);
         let file = new_identifier(RECIPIENTS);
-        let path = self.shelf.broadcast(broadcast).join(&file);
+        let folder = self.shelf.broadcast(broadcast);
+        let path = folder.join(&file);
         let part = Part::of(&path)?;
-        recipients.write_without(row, part.file.try_clone()?)?;
+        recipients.write_without(row, part.file.try_clone()?, &folder)?;
         part.keep()?;
         self.shelf.write_other_outcomes(broadcast, &words)?;
         let mut before = None;

@@ -22,6 +22,7 @@ use super::standing::Entry;
 use super::tally::{Part, Tally};
 use super::watched::state_of;
 use crate::broadcast::outcomes::Outcome;
+use crate::broadcast::recipients::Recipients;
 use crate::control::queue::QueueDocument;
 use crate::io::figures::Obstacle;
 use crate::shard::{CLASSES, WaitingTally};
@@ -308,32 +309,71 @@ fn since_ms(document: &BroadcastDocument) -> Option<WallMs> {
     }
 }
 
+/// How often a closer look is made anew where phones are forgotten meanwhile.
+const LOOKS_AGAIN_MAX: usize = 3;
+
+/// A closer look that has begun.
+pub(super) struct CloserLook {
+    begun: Now,
+    /// The broadcast was over then, so no other look is wanted.
+    is_over: bool,
+    /// So many phones had been forgotten of it.
+    forgotten: u64,
+}
+
 impl BroadcastDesk {
     /// The newest closer look; another one where its time has come.
     fn tally(&self, broadcast: &str) -> Result<Option<Arc<Tally>>, BroadcastRefusal> {
-        let begun = Now::read();
-        let was_over = {
-            let mut standing = self.standing();
-            let entry = standing.entry(broadcast)?;
-            let is_over = entry.document.stage == Stage::Ended;
-            let is_last = entry.watched.is_last_look;
-            let rests = entry.watched.tally.is_some() && begun.steady < entry.watched.next_look;
-            let is_gone = entry.document.rows_are_gone || entry.document.started.is_none();
-            if is_gone || is_last || !is_over && rests {
-                return Ok(entry.watched.tally.clone());
+        for _ in 0..LOOKS_AGAIN_MAX {
+            let Some(look) = self.begin_look(broadcast)? else { break };
+            let found = self.words(broadcast);
+            let of_words = |(recipients, words): (Arc<Recipients>, Vec<u32>)| {
+                Tally::of(&recipients, &words, look.begun.wall_ms)
+            };
+            if let Some(tally) = self.end_look(broadcast, &look, found.map(of_words))? {
+                return Ok(Some(tally));
             }
-            // Whoever else asks meanwhile gets the one before.
-            entry.watched.next_look = SteadyMs::NEVER;
-            is_over
-        };
-        let found = self.words(broadcast);
-        let tally = found.map(|(recipients, words)| Tally::of(&recipients, &words, begun.wall_ms));
-        let took_ms = Now::read().steady.since(begun.steady);
+        }
+        Ok(self.standing().entry(broadcast)?.watched.tally.clone())
+    }
+
+    /// Begins a closer look; `None`: the newest is new enough.
+    pub(super) fn begin_look(
+        &self,
+        broadcast: &str,
+    ) -> Result<Option<CloserLook>, BroadcastRefusal> {
+        let begun = Now::read();
         let mut standing = self.standing();
         let entry = standing.entry(broadcast)?;
-        entry.watched.next_look = begun.steady + (took_ms * REST).max(REST_MS_MIN);
-        let tally = Arc::new(tally?);
-        entry.watched.is_last_look = was_over;
+        let is_over = entry.document.stage == Stage::Ended;
+        let is_last = entry.watched.is_last_look;
+        let rests = entry.watched.tally.is_some() && begun.steady < entry.watched.next_look;
+        let is_gone = entry.document.rows_are_gone || entry.document.started.is_none();
+        if is_gone || is_last || !is_over && rests {
+            return Ok(None);
+        }
+        // Whoever else asks meanwhile gets the one before.
+        entry.watched.next_look = SteadyMs::NEVER;
+        Ok(Some(CloserLook { begun, is_over, forgotten: entry.document.forgotten }))
+    }
+
+    /// Keeps what a closer look has found; `None` where a phone was forgotten meanwhile, which may
+    /// be in it.
+    pub(super) fn end_look(
+        &self,
+        broadcast: &str,
+        look: &CloserLook,
+        found: Result<Tally, BroadcastRefusal>,
+    ) -> Result<Option<Arc<Tally>>, BroadcastRefusal> {
+        let took_ms = Now::read().steady.since(look.begun.steady);
+        let mut standing = self.standing();
+        let entry = standing.entry(broadcast)?;
+        entry.watched.next_look = look.begun.steady + (took_ms * REST).max(REST_MS_MIN);
+        if entry.document.forgotten != look.forgotten {
+            return Ok(None);
+        }
+        let tally = Arc::new(found?);
+        entry.watched.is_last_look = look.is_over;
         if entry.watched.is_resumed {
             entry.watched.reach.replace(tally.reach());
         }

@@ -86,11 +86,11 @@ pub(super) async fn take_in(
     };
     // Should the engine die in it, the next one says so; where that cannot be written, nobody does.
     let mark = desk.shelf.mark_import(&list).ok();
-    caller.record(Act::new(format!("list import {list} begins"))).await?;
     // It has its place until it is over, and its end is a line, whether the sender is still there
     // or not.
     let task = tokio::spawn(async move {
         let _place = place;
+        caller.record(Act::new(format!("list import {list} begins"))).await?;
         let work = move |pieces| desk.import(wanted, pieces);
         let imported = upload("hayauma-import", body, work).await;
         let line = match &imported {

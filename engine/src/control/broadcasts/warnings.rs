@@ -220,16 +220,20 @@ async fn take(
         Some("yes") => true,
         Some(_) => return Err(AdminError::bad_request("check is yes or nothing").into()),
     };
-    let mut said = SaidOfItself::default();
-    let from = (source.clone(), settings, is_own);
-    let told =
-        take_from(Arc::clone(&desk), &caller, from, (octets, form, is_look), &mut said).await;
-    if let Err(refusal) = &told
-        && !is_look
-    {
-        desk.refused_warnings.note(&source, said, refusal, wall_now());
-    }
-    told
+    // A source that hangs up meanwhile finds in its log what was refused.
+    let task = tokio::spawn(async move {
+        let mut said = SaidOfItself::default();
+        let from = (source.clone(), settings, is_own);
+        let told =
+            take_from(Arc::clone(&desk), &caller, from, (octets, form, is_look), &mut said).await;
+        if let Err(refusal) = &told
+            && !is_look
+        {
+            desk.refused_warnings.note(&source, said, refusal, wall_now());
+        }
+        told
+    });
+    task.await.unwrap_or_else(|_| Err(stopping()))
 }
 
 /// Takes a warning of a source, or only looks at it. What it says of itself is told as soon as that
@@ -283,13 +287,9 @@ async fn take_from(
         let answer = WarningAnswer { state: "judged".to_owned(), ..answer };
         return Ok(reply_json(StatusCode::OK, &answer));
     }
-    // A source that hangs up meanwhile finds what became of it when it asks again.
-    let caller = caller.clone();
-    let task = tokio::spawn(async move {
-        let _turn = turn;
-        answer_to(desk, &caller, arrived, (sha256, now)).await
-    });
-    task.await.unwrap_or_else(|_| Err(stopping()))
+    let answer = answer_to(desk, caller, arrived, (sha256, now)).await;
+    drop(turn);
+    answer
 }
 
 /// Does what a new warning asks for, and keeps what is answered.

@@ -47,23 +47,52 @@ impl RefusedLines {
 /// has it.
 pub fn without_number(table: &str, msn: Msn) -> Option<String> {
     let number = msn.to_string();
-    // As it stands behind +81, and where a spreadsheet took the zero.
-    let wanted = number.trim_start_matches('0');
-    let has_it = |record: &str| digits_of(record).contains(wanted);
-    let kept: String = records(table).filter(|record| !has_it(record)).collect();
+    // Where a spreadsheet took the zero, and as it stands behind Japan's prefix.
+    let bare = &number[1..];
+    let forms = ["", "0", "81", "810", "0081", "00810"].map(|front| format!("{front}{bare}"));
+    let kept: String = records(table).filter(|record| !has_one_of(record, &forms)).collect();
     (kept.len() < table.len()).then_some(kept)
 }
 
-/// The digits of a record, those of one number beside each other: what people write between them
-/// is left out, and what ends a field or begins a word stands as a mark.
-fn digits_of(record: &str) -> String {
+/// The longest of the forms, in digits.
+const FORM_DIGITS_MAX: usize = "00810".len() + 10;
+
+/// Whether what was refused has a number of these forms, in one piece or in several.
+fn has_one_of(record: &str, forms: &[String]) -> bool {
+    let digits = digits_of(text_of(record));
+    digits.split('|').any(|number| {
+        let pieces: Vec<&str> = number.split_ascii_whitespace().collect();
+        (0..pieces.len()).any(|first| {
+            let mut joined = String::new();
+            pieces[first..].iter().take(FORM_DIGITS_MAX).any(|piece| {
+                joined += &piece[..piece.len().min(FORM_DIGITS_MAX + 1)];
+                forms.contains(&joined)
+            })
+        })
+    })
+}
+
+/// The last field of a record: what stood in the file. The other three are this program's own.
+fn text_of(record: &str) -> &str {
+    let mut is_within = false;
+    let mut ends = record.match_indices(['"', ',']).filter(|(_, found)| {
+        is_within ^= *found == "\"";
+        *found == "," && !is_within
+    });
+    ends.nth(2).map_or("", |(at, _)| &record[at + 1..])
+}
+
+/// The digits of a text: a blank is where people write something between those of one number, and
+/// what ends a field or begins a word stands as a mark.
+fn digits_of(text: &str) -> String {
     let digit = |one: char| match one {
-        '0'..='9' => Some(one),
-        '０'..='９' => char::from_digit(one as u32 - '０' as u32, 10),
-        _ if one.is_alphanumeric() || matches!(one, ',' | ';' | '"' | '\t' | '\n') => Some('|'),
-        _ => None,
+        '0'..='9' => one,
+        '０'..='９' => char::from_digit(one as u32 - '０' as u32, 10).unwrap_or('|'),
+        'ー' => ' ',
+        _ if one.is_alphanumeric() || matches!(one, ',' | ';' | '"' | '\t' | '\n') => '|',
+        _ => ' ',
     };
-    record.chars().filter_map(digit).collect()
+    text.chars().map(digit).collect()
 }
 
 /// The records of a table, each with its end: a field in quotes may hold ends of lines.
@@ -92,6 +121,9 @@ mod tests {
             "+81 (0)90 0000 0007,x,y,z",
             "０９００００００００７,x",
             "9000000007,x",
+            "x 819000000007 1",
+            "090ー0000ー0007",
+            "09000000008 09000000007",
             "x,\"two\nlines\",090 0000 0007,\"two\nmore\"",
         ];
         (0..).zip(written).for_each(|(line, text)| put(line, text));
@@ -103,6 +135,20 @@ mod tests {
         assert_eq!(rest, ["lin", "90,", "91,"], "{kept}");
         assert!(table.ends_with(kept.strip_prefix(HEADER).expect("a header")));
         assert_eq!(without_number(&kept, phone(7)), None);
+    }
+
+    #[test]
+    fn the_number_of_a_line_and_parts_of_other_numbers_are_not_the_number() {
+        let mut lines = RefusedLines::default();
+        let texts = ["0900000120", "00000000120,x", "120 0000,x", "1,200000000012345"];
+        (10..).zip(texts).for_each(|(line, text)| {
+            lines.put(line, ("number", "00000000012, it says, is none"), text.as_bytes());
+        });
+        let twelve = Msn::from_value(12).expect("an msn");
+        assert_eq!(without_number(&lines.table(), twelve), None);
+        lines.put(14, ("number", "it is none"), b"0000000012");
+        let kept = without_number(&lines.table(), twelve).expect("it was there");
+        assert_eq!(kept.lines().count(), 5, "{kept}");
     }
 
     #[test]

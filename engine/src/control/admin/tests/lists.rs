@@ -49,7 +49,7 @@ impl Port {
     }
 
     /// The same, checked; its identifier, digest and recipients.
-    fn checked(&self, list: &str, reqid: &str, more: &str) -> (String, String, u64) {
+    pub(super) fn checked(&self, list: &str, reqid: &str, more: &str) -> (String, String, u64) {
         let broadcast = self.draft_with(list, reqid, more);
         let (status, text) = self.send("POST", &format!("/broadcasts/{broadcast}/check"), "");
         assert_eq!(status, 200, "{text}");
@@ -58,7 +58,10 @@ impl Port {
         (broadcast, check.digest, check.addressed.targeted)
     }
 
-    fn start(&self, (broadcast, digest, recipients): &(String, String, u64)) -> (u16, String) {
+    pub(super) fn start(
+        &self,
+        (broadcast, digest, recipients): &(String, String, u64),
+    ) -> (u16, String) {
         let wanted = format!(r#"{{"digest":"{digest}","recipients":{recipients}}}"#);
         self.send("POST", &format!("/broadcasts/{broadcast}/start"), wanted)
     }
@@ -214,4 +217,35 @@ fn a_file_that_is_refused_before_it_is_read_is_told_so_to_whoever_writes_it_whol
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("charset"), "{answer}");
+}
+
+#[test]
+fn a_phone_that_was_forgotten_for_somebody_who_hung_up_is_in_the_audit() {
+    use std::io::Write as _;
+    let port = Port::open();
+    let list = port.list("news");
+    port.fill(&list, "", &rows(200_000));
+    let body = r#"{"msn":"09000000000"}"#;
+    let head = format!(
+        "POST /lists/forget HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {SECRET}\r\n\
+         {ORDER_HEADER}: 1\r\nContent-Length: {}\r\n\r\n",
+        port.address(),
+        body.len()
+    );
+    let audit = port.directory.path().join("audit.jsonl");
+    let has = |line: &str| std::fs::read_to_string(&audit).is_ok_and(|text| text.contains(line));
+    let until = host::clock::instant() + Duration::from_secs(60);
+    let await_line = |line: &str| {
+        while !has(line) && host::clock::instant() < until {
+            std::thread::yield_now();
+        }
+        assert!(has(line), "{line}");
+    };
+    let mut stream = std::net::TcpStream::connect(port.address()).expect("a connection");
+    stream.write_all(format!("{head}{body}").as_bytes()).expect("taken");
+    await_line("list forget begins");
+    drop(stream);
+    await_line("list forget ends");
+    let (status, said) = port.send("POST", "/lists/forget", r#"{"msn":"00000000000"}"#);
+    assert_eq!(status, 400, "every phone is none: {said}");
 }

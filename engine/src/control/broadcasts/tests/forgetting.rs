@@ -1,5 +1,6 @@
 //! A phone that is forgotten, and versions of lists that grow old.
 
+use super::super::tally::Tally;
 use super::*;
 use crate::broadcast::outcomes::RowWord;
 
@@ -214,7 +215,11 @@ fn phones_that_are_forgotten_at_once_are_all_forgotten() {
             let (desk, begin) = (&bench.desk, &begin);
             scope.spawn(move || {
                 begin.wait();
-                desk.forget(phone(number)).expect("forgotten");
+                // While another is being forgotten nobody waits in here.
+                while let Err(refusal) = desk.forget(phone(number)) {
+                    assert!(refusal.sentence.contains("another phone"), "{}", refusal.sentence);
+                    std::thread::yield_now();
+                }
             });
         }
     });
@@ -273,4 +278,49 @@ fn a_refused_line_goes_with_its_phone_however_that_is_written() {
     bench.desk.forget(phone(4)).expect("forgotten");
     let left = table();
     assert!(left.lines().count() == 2 && left.contains("0000-0005"), "{left}");
+}
+
+#[test]
+fn a_version_of_which_a_row_cannot_be_read_may_have_any_phone_and_is_not_named_as_whole() {
+    let bench = Bench::new(1, 10);
+    let known = bench.desk.list(&bench.list).expect("there");
+    let path = bench.desk.shelf.version(&bench.list, 1);
+    let whole = std::fs::read(&path).expect("readable");
+    // The rows lie behind the head and one run, and their order behind them.
+    for at in (4_120..4_240).step_by(8) {
+        let mut octets = whole.clone();
+        octets[at] ^= 0x40;
+        std::fs::write(&path, octets).expect("written");
+        for number in 0..10 {
+            let forgotten = bench.desk.forget(phone(number)).expect("as far as it goes");
+            assert_eq!(forgotten.remaining, [format!("{}@1", bench.list)], "{number}");
+        }
+        assert_eq!(bench.desk.list(&bench.list).expect("there"), known, "the digest tells it");
+    }
+}
+
+#[test]
+fn a_forgotten_phone_of_many_zeros_takes_no_other_line_with_it() {
+    let bench = Bench::new(1, 1);
+    bench.import("msn,area\n09000000001,13101\n0900000120,13101,x\n00000000012,13101,x\n");
+    let forgotten = bench.desk.forget(Msn::from_value(12).expect("an msn")).expect("forgotten");
+    assert_eq!(forgotten.versions, [format!("{}@2", bench.list)], "whoever asks is told");
+    let path = bench.desk.shelf.refused_lines(&bench.list, 2);
+    let left = std::fs::read_to_string(path).expect("readable");
+    assert!(left.lines().count() == 2 && left.contains("0900000120"), "{left}");
+}
+
+#[test]
+fn a_closer_look_beside_which_a_phone_was_forgotten_does_not_stay() {
+    let bench = Bench::new(1, 10);
+    let broadcast = ended(&bench);
+    let look = bench.desk.begin_look(&broadcast).expect("there").expect("nobody looked yet");
+    let (recipients, words) = bench.desk.words(&broadcast).expect("readable");
+    let found = Tally::of(&recipients, &words, wall_now());
+    bench.desk.forget(phone(3)).expect("forgotten");
+    let kept = bench.desk.end_look(&broadcast, &look, Ok(found)).expect("there");
+    assert_eq!(kept, None, "it has the phone");
+    let snapshot = bench.desk.snapshot(&broadcast, false).expect("a look");
+    assert!(snapshot.adds_up, "{snapshot:?}");
+    assert!(bench.desk.begin_look(&broadcast).expect("there").is_none(), "that one stays");
 }
