@@ -14,6 +14,8 @@ use wire::terms::time::WallMs;
 
 /// Refused warnings that are remembered of each source.
 const KEPT_MAX: usize = 16;
+/// Characters that a line of the engine's log shows of what a source said.
+const SHOWN_CHARACTERS_MAX: usize = 200;
 /// What the log says became of them.
 const REFUSED: &str = "refused";
 
@@ -23,6 +25,11 @@ pub(super) struct SaidOfItself {
     pub(super) sender: String,
     pub(super) identifier: String,
     pub(super) event: String,
+}
+
+/// Enough of a word to find it by.
+fn shown(said: &str) -> String {
+    said.chars().take(SHOWN_CHARACTERS_MAX).collect()
 }
 
 /// Those of all sources.
@@ -58,12 +65,15 @@ impl RefusedWarnings {
             LoggedDocument { at: calendar::jst_text(now.ms()), event: said.event, answer };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_source = all.entry(source.to_owned()).or_default();
-        let is_again = of_source.front().is_some_and(|before| before.answer == refused.answer);
-        if is_again {
-            of_source.pop_front();
+        let before = of_source.iter().position(|before| before.answer == refused.answer);
+        if let Some(before) = before {
+            of_source.remove(before);
         } else {
-            let (identifier, why) = (&said.identifier, &sentence);
-            tracing::warn!(source, %identifier, %why, "a warning was refused, and nobody is told");
+            // As texts, whose line ends and escapes the log writes as such: a source writes no
+            // line of it.
+            let (identifier, why) = (shown(&said.identifier), shown(&sentence));
+            let (identifier, why) = (identifier.as_str(), why.as_str());
+            tracing::warn!(source, identifier, why, "a warning was refused, and nobody is told");
         }
         of_source.push_front(refused);
         of_source.truncate(KEPT_MAX);
@@ -83,6 +93,7 @@ impl RefusedWarnings {
 mod tests {
     use super::super::refusal::{ALERT, refused};
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn refused_warnings_stand_in_their_sources_log_with_the_reason_and_have_a_bound() {
@@ -109,5 +120,42 @@ mod tests {
         }
         assert_eq!(all.among("county", Vec::new()).len(), KEPT_MAX);
         assert!(all.among("town", Vec::new()).is_empty());
+    }
+
+    /// What a subscriber writes, as the engine's own does.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_source_writes_no_line_of_the_engines_log() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false);
+        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let all = RefusedWarnings::default();
+            // In turns, as whoever wants to fill the log would.
+            for at in 0..4 {
+                let identifier =
+                    format!("{}\n2026 WARN forged \u{1b}[2J{}", at % 2, "x".repeat(9_999));
+                let said = SaidOfItself { identifier, ..Default::default() };
+                let refusal = refused(ALERT, "its sender \"\n\u{1b}[1m\" is none of the source");
+                all.note("county", said, &refusal, WallMs::new(at));
+            }
+        });
+        let written = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+        assert_eq!(written.lines().count(), 2, "a line for each: {written}");
+        assert!(!written.contains('\u{1b}') && written.len() < 2_000, "{written}");
     }
 }
