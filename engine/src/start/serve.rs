@@ -103,7 +103,6 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         neighbours: member.as_ref().map(Member::neighbours),
         ..setup(&config, shares, driver.kind, &carriers, &certified)
     };
-    looking_on::take_over(&config, member.is_none());
     let runtime =
         Runtime::start(&setup, threads, &registry, endpoints, (listeners, for_customers))?;
     let shards = (Arc::clone(&factory), Arc::clone(&registry), carriers.clone());
@@ -127,6 +126,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let routes = control::routes_of(&engine, &desk, member.is_some());
     let admin = AdminServer::start(doors, keeping, store, handle.clone(), routes)
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
+    looking_on::take_over(&config, member.is_none());
     announce(&config, member.as_ref(), driver, (&push_addresses, &customer_addresses), &admin);
     let opening = || opening_of(&config, keys, shards, &billing_files, &handle, &runtime);
     let node = member.map(|member| Node::start(member, opening())).transpose()?;
@@ -137,7 +137,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     doors::close(&config);
     let has_lost_names = names.as_ref().is_some_and(|(names, _)| names.are_lost());
     drop((names, billing_files, lock));
-    told_at_end(&config, has_lost_names, lost_lines.count(), &handle)
+    told_at_end(&config, has_lost_names, lost_lines.count_at_end(), &handle)
 }
 
 /// All has ended: what of it was not as it should be.

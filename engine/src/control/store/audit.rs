@@ -36,16 +36,32 @@ pub(super) struct OwedLine {
 
 /// How many lines the audit lacks for good, for whoever asks when the store is gone.
 #[derive(Clone, Default)]
-pub struct LostLines(Arc<AtomicU64>);
+pub struct LostLines(Arc<LineCounts>);
+
+#[derive(Default)]
+struct LineCounts {
+    lost: AtomicU64,
+    owed: AtomicU64,
+}
 
 impl LostLines {
     /// How many.
     pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.0.lost.load(Ordering::Acquire)
+    }
+
+    /// How many at the end, with those that are owed still: a store whose device stands does not
+    /// come to write them.
+    pub fn count_at_end(&self) -> u64 {
+        self.count() + self.0.owed.load(Ordering::Acquire)
     }
 
     fn add(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.lost.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn owe(&self, lines: usize) {
+        self.0.owed.store(lines as u64, Ordering::Release);
     }
 }
 
@@ -107,6 +123,7 @@ impl Store {
             "the audit lacks this line for now: no order is taken without it"
         );
         self.owed.push_back(OwedLine { actor: actor.to_owned(), act, of_last });
+        self.lost_lines.owe(self.owed.len());
     }
 
     fn lose(&self, line: &OwedLine) {
@@ -125,6 +142,7 @@ impl Store {
         tracing::error!(%error, lines = self.owed.len(), "the audit is not whole");
         let lost = std::mem::take(&mut self.owed);
         lost.iter().for_each(|line| self.lose(line));
+        self.lost_lines.owe(0);
     }
 
     /// What tells how many lines are lost, also when the store is gone.
@@ -144,6 +162,7 @@ impl Store {
             let head = self.append_line(&actor, &act)?;
             self.count(head)?;
             self.owed.pop_front();
+            self.lost_lines.owe(self.owed.len());
         }
         Ok(())
     }
@@ -168,6 +187,7 @@ impl Store {
             keep(&self.connection, AuditKnown { head, next_sha256: None })?;
             if is_owed {
                 self.owed.pop_front();
+                self.lost_lines.owe(self.owed.len());
             }
         }
         if log.is_broken_off() {
@@ -433,8 +453,11 @@ mod tests {
         let lost = store.lost_lines();
         fill_device(place.path());
         store.note("ada", Act::new("broadcast pause"));
+        // As when its thread stands in the device, and nobody waits for it any longer.
+        assert_eq!((lost.count(), lost.count_at_end()), (0, 1));
         make_room(place.path());
         store.settle_at_end();
+        assert_eq!(lost.count_at_end(), 0);
         assert_eq!((acts(&store), lost.count()), (vec!["broadcast pause".to_owned()], 0));
         fill_device(place.path());
         // More than may be owed: the first one too many is lost at once.
@@ -443,6 +466,7 @@ mod tests {
         store.settle_at_end();
         drop(store);
         assert_eq!(lost.count(), AUDIT_LINES_OWED_MAX as u64 + 1);
+        assert_eq!(lost.count_at_end(), lost.count(), "each once");
     }
 
     #[test]
