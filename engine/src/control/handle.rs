@@ -52,6 +52,9 @@ pub struct EngineHandle {
     driver: DriverKind,
     /// The plan is the one that is wanted; who was not told of it is told again.
     carriers: Mutex<(CarrierOrders, CarrierPlan)>,
+    /// The same plan and the same registrations, for whoever only looks: those above are held while
+    /// a change is told, and so as long as a shard stands.
+    known: Mutex<(CarrierPlan, Arc<Registry>)>,
     /// A thread has not taken it yet.
     carriers_untold: AtomicBool,
     owed_contracts: Mutex<OwedContracts>,
@@ -71,6 +74,7 @@ impl EngineHandle {
         (driver, mut orders, plan): (DriverKind, CarrierOrders, CarrierPlan),
     ) -> Arc<Self> {
         orders.note_planned();
+        let known = Mutex::new((plan.clone(), Arc::clone(&registry)));
         let registry = Mutex::new(registry);
         let carriers = Mutex::new((orders, plan));
         let [stopping, carriers_untold, looks_on] = [false; 3].map(AtomicBool::new);
@@ -86,6 +90,7 @@ impl EngineHandle {
             giving_away: OnceLock::new(),
             driver,
             carriers,
+            known,
             carriers_untold,
             owed_contracts: Mutex::default(),
             outbound,
@@ -178,9 +183,20 @@ impl EngineHandle {
             taken &= port.sender.try_send(message).is_ok();
             port.wake();
         }
+        self.note_plan(&plan);
         *before = plan;
         self.carriers_untold.store(!taken, Ordering::Relaxed);
         taken
+    }
+
+    /// What is wanted from now on, and about to be told.
+    fn note_plan(&self, plan: &CarrierPlan) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).0 = plan.clone();
+    }
+
+    /// The carriers and routes that are wanted.
+    fn known_plan(&self) -> CarrierPlan {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// Tells every thread of this plan, whichever of them does not take it; that one is told again
@@ -204,6 +220,7 @@ impl EngineHandle {
         let look_up = |name: &str, port| self.names.addresses(name, port);
         let plan = orders.plan(before, self.spread(), look_up);
         let plan = plan.map_err(|error| ControlError::NotTold(error.to_string()))?;
+        self.note_plan(&plan);
         *before = plan.clone();
         orders.note_planned();
         self.tell_plan(&plan)
@@ -278,6 +295,7 @@ impl EngineHandle {
         let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
         let (orders, before) = &*carriers;
         let Some(plan) = orders.reread_tls(before) else { return false };
+        self.note_plan(&plan);
         if self.tell_plan(&plan).is_err() {
             tracing::warn!("SIGHUP: a shard has not taken the carriers yet: it is told again");
         }

@@ -51,6 +51,7 @@ impl Engine for EngineHandle {
             tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
         }
         *current = Arc::clone(&registry);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).1 = Arc::clone(&registry);
         let told = self.tell_all(|done| ThreadMessage::Registrations {
             registry: Arc::clone(&registry),
             endpoints: Arc::clone(&endpoints),
@@ -85,9 +86,8 @@ impl Engine for EngineHandle {
     }
 
     fn carriers(&self) -> Vec<CarrierState> {
-        let carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
         let now_ms = SteadyMs::from_ns(clock::monotonic_ns());
-        carriers.1.carriers.iter().map(|known| known.state(now_ms)).collect()
+        self.known_plan().carriers.iter().map(|known| known.state(now_ms)).collect()
     }
 
     fn publish_carriers(
@@ -247,8 +247,7 @@ impl Engine for EngineHandle {
         msns: &[Msn],
     ) -> Result<WaysForeseen, ControlError> {
         let (rows, unanswered) = self.foresee_rows(xpid, class, msns)?;
-        let carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(WaysForeseen { unanswered, ..WaysForeseen::of(&rows, &carriers.1) })
+        Ok(WaysForeseen { unanswered, ..WaysForeseen::of(&rows, &self.known_plan()) })
     }
 
     fn shards(&self) -> usize {
@@ -329,9 +328,8 @@ impl Engine for EngineHandle {
     }
 
     fn calling_for(&self, xpid: Xpid) -> Option<(Registration, Outbound)> {
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.known.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
         let registration = registry.find(xpid)?.registration.clone();
-        drop(registry);
         let outbound = self.outbound.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Some((registration, outbound))
     }

@@ -6,7 +6,7 @@ use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine as _;
 use crate::io::mailbox::ShardMessage;
 use crate::io::names::{Hanging, INTERVALS};
-use wire::terms::ids::{Msn, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::ownership::{Holder, shard_of};
 
 /// Leaves no room in a mailbox.
@@ -272,4 +272,22 @@ fn a_thread_that_takes_no_registrations_keeps_nothing_from_the_others() {
     while let Some(message) = threads[0].next_message() {
         assert!(!matches!(message, ThreadMessage::Registrations { .. }), "once is enough");
     }
+}
+
+#[test]
+fn whoever_looks_at_carriers_and_registrations_waits_for_no_change_that_is_being_told() {
+    let (_threads, handle) = idle(1, SHORT);
+    // As while somebody pauses a carrier, and another changes a client, and a shard stands.
+    let changes = (handle.carriers.lock(), handle.registry.lock());
+    let (looked, seen) = bounded(1);
+    let looking = Arc::clone(&handle);
+    std::thread::spawn(move || {
+        let xpid = Xpid::from_value(100_000_001).expect("a legal XPID");
+        assert!(looking.carriers().is_empty() && looking.calling_for(xpid).is_none());
+        let rows = looking.foresee(xpid, Class::Standard, &[]);
+        let _ = looked.send(rows.is_ok_and(|rows| rows.carriers.is_empty()));
+    });
+    let seen = seen.recv_timeout(TAKEN_TIMEOUT);
+    drop(changes);
+    assert_eq!(seen, Ok(true), "it waited");
 }
