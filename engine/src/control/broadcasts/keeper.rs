@@ -285,8 +285,12 @@ impl BroadcastDesk {
             return Ok((recipients, words.ok_or_else(damaged)?));
         }
         drop(running);
-        let words = self.live_words(start.ordinal, &recipients)?;
-        Ok((recipients, words))
+        let words = self.live_words(start.ordinal, &recipients);
+        if words.is_err() && self.standing().entry(broadcast)?.document.stage == Stage::Ended {
+            // It came to its end meanwhile, and shards forget it then: its end is kept.
+            return self.words(broadcast);
+        }
+        Ok((recipients, words?))
     }
 
     fn live_words(

@@ -153,3 +153,21 @@ fn what_is_over_is_forgotten_by_no_shard_that_does_not_remember_it() {
     bench.desk.tell_untold(Now::read().steady + 600_000);
     assert!(!is_known(&bench), "and its memory by now");
 }
+
+#[test]
+fn what_is_read_of_a_broadcast_while_it_ends_is_what_it_ended_as() {
+    let bench = Bench::new(2, 100);
+    let broadcast = bench.started("a", "");
+    bench.desk.order(&broadcast, CANCEL).expect("cancelled");
+    let (desk, engine, name) =
+        (Arc::clone(&bench.desk), Arc::clone(&bench.engine), broadcast.clone());
+    let ordinal = bench.ordinal(&broadcast);
+    *bench.engine.broadcasts.behind_words.lock().expect("no panic") = Some(Box::new(move || {
+        desk.look(Now::read().steady).expect("its end is kept");
+        assert!(desk.standing().entry(&name).expect("there").document.ended.is_some());
+        let mut shards = engine.broadcasts.shards.lock().expect("no panic");
+        shards[1].known.remove(&ordinal);
+    }));
+    let (recipients, words) = bench.desk.words(&broadcast).expect("readable");
+    assert_eq!((recipients.rows(), words.len()), (100, 100));
+}
