@@ -62,6 +62,20 @@ fn a_drill_of_a_broadcast_tells_what_its_journals_took() {
 }
 
 #[test]
+fn a_drill_of_a_broadcast_sees_pauses_a_cancel_and_shares_however_fast_it_goes() {
+    let site = Site::new(tests::programs!());
+    let drill = ["drill", "--broadcast", "--recipients", "20000", "--shards", "2"];
+    let more = ["--json", "drill.json", "--", "--queue-bytes", "256MiB"];
+    let finished = load(&site, &[&drill[..], &more].concat());
+    assert_eq!(finished.status, Some(0), "what was not seen is a fault: {finished:?}");
+    let json = std::fs::read_to_string(site.path("drill.json")).expect("the figures");
+    assert_eq!(figure(&json, "pauses"), "20", "{json}");
+    assert_eq!(figure(&json, "attempts_in_pauses"), "0", "{json}");
+    let apart: f64 = figure(&json, "shares_apart_percent").parse().expect("they were seen");
+    assert!((0.0..=100.0).contains(&apart), "{apart} % apart");
+}
+
+#[test]
 fn the_engine_tells_of_every_answer_what_its_own_part_was_whichever_shard_has_the_connection() {
     let site = Site::new(tests::programs!());
     let drill = ["drill", "--pushes", "5000", "--shards", "3", "--json", "drill.json"];

@@ -1,5 +1,8 @@
-//! What a broadcast has to hold beside its speed, in the same engine: single pushes at its full
-//! rate, pauses and a cancel that hold from their answers on, and two that share.
+//! What a broadcast has to hold beside its speed, in the same engine: single pushes while it runs,
+//! pauses and a cancel that hold from their answers on, and two that share.
+//!
+//! **Invariant:** what was not seen is a fault, and never passes for held. So these broadcasts have
+//! a pace at which they last, however fast the engine is.
 
 use super::broadcast::{Draft, command_at, counts_now};
 use super::engine::{Engine, order};
@@ -32,6 +35,13 @@ const RUNS_FOR: Duration = Duration::from_millis(50);
 const SETTLED_AFTER: Duration = Duration::from_millis(1_000);
 /// How long two broadcasts are watched as they share.
 const SHARED_FOR: Duration = Duration::from_millis(1_000);
+/// How long a broadcast lasts at its pace, in seconds: singles, pauses and a cancel take less.
+const LASTS_SECONDS: u64 = 20;
+/// How long two last together at what their registration may send.
+const TWO_LAST_SECONDS: u64 = 5;
+/// What a registration may send at most, in rows a second; two broadcasts of more rows last without
+/// any bound.
+const RATE_MAX: u64 = 1_000_000;
 /// Rows of one live broadcast that arrived, on the page of metrics.
 const DELIVERED: &str = "hayauma_broadcast_delivered{";
 const LOOK: Duration = Duration::from_millis(5);
@@ -40,8 +50,10 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 /// What came of it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct BesideFigures {
-    /// Emergency pushes that were sent at full rate.
+    /// Emergency pushes that were delivered.
     pub singles: u64,
+    /// Rows still waited when the last of them was.
+    pub singles_were_beside: bool,
     /// From the send to the phone's report, at the 99th percentile, in milliseconds.
     pub singles_delivered_p99_ms: f64,
     /// Their answers, likewise.
@@ -90,6 +102,24 @@ impl BesideFigures {
     /// What it did not hold; times are told and judged by whoever reads them.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
+        let unseen = [
+            (self.singles < SINGLES, format!("{} of {SINGLES} pushes arrived", self.singles)),
+            (
+                !self.singles_were_beside,
+                "the broadcast was over before the pushes beside it".to_owned(),
+            ),
+            (
+                self.pauses < PAUSES,
+                format!("rows waited in {} of {PAUSES} pauses alone", self.pauses),
+            ),
+            (self.cancel_answer_ms.is_none(), "no row waited when it was cancelled".to_owned()),
+            (
+                self.shares_apart_percent.is_none(),
+                "two broadcasts of one weight were not seen to share".to_owned(),
+            ),
+        ];
+        let unseen = unseen.into_iter().filter(|(is_so, _)| *is_so);
+        faults.extend(unseen.map(|(_, what)| format!("{what}: name more --recipients.")));
         if self.attempts_in_pauses > 0 {
             faults.push(format!("{} attempts began in pauses.", self.attempts_in_pauses));
         }
@@ -109,21 +139,38 @@ pub(super) struct Stage<'a> {
     pub(super) generator_cpus: &'a [usize],
 }
 
+/// Rows a second at which a broadcast of so many lasts.
+fn pace_of(recipients: u64) -> u32 {
+    u32::try_from((recipients / LASTS_SECONDS).max(1)).unwrap_or(u32::MAX)
+}
+
+/// What a registration may send a second, so that two of so many rows share that as long as they
+/// are watched; 0: no bound, they last as they are.
+fn rate_of(recipients: u64) -> u64 {
+    let rate = (2 * recipients / TWO_LAST_SECONDS).max(1);
+    if rate > 2 * RATE_MAX { 0 } else { rate.min(RATE_MAX) }
+}
+
 impl Stage<'_> {
     /// Does it, with three more broadcasts to the same recipients.
     pub(super) fn measure(
         &mut self,
-        draft: &mut dyn FnMut(&str) -> Result<Draft, DrillError>,
+        recipients: u64,
+        draft: &mut dyn FnMut(&str, u32) -> Result<Draft, DrillError>,
     ) -> Result<BesideFigures, DrillError> {
         let mut figures = BesideFigures::default();
-        let held = draft("beside")?;
-        Console::step("single pushes, pauses and a cancel at full rate");
+        let held = draft("beside", pace_of(recipients))?;
+        Console::step("single pushes, pauses and a cancel");
         self.start(&held)?;
         self.send_singles(&mut figures)?;
+        figures.singles_were_beside = self.waiting(&held) > 0;
         self.pause(&held, &mut figures)?;
         self.cancel(&held, &mut figures)?;
         Console::step("two broadcasts of one weight");
-        let two = [draft("share-1")?, draft("share-2")?];
+        let rate = rate_of(recipients).to_string();
+        let xpid = format!("{XPID:011}");
+        command_at(self.data_dir, &["client", "set", &xpid, "--broadcast-rate", &rate])?;
+        let two = [draft("share-1", 0)?, draft("share-2", 0)?];
         self.share(&two, &mut figures)?;
         Ok(figures)
     }
@@ -248,5 +295,39 @@ impl Stage<'_> {
             self.await_end(draft)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_seen_is_a_fault_and_what_was_seen_and_held_is_none() {
+        let unseen = BesideFigures::default();
+        assert_eq!(unseen.faults().len(), 5, "{:?}", unseen.faults());
+        let seen = BesideFigures {
+            singles: SINGLES,
+            singles_were_beside: true,
+            pauses: PAUSES,
+            cancel_answer_ms: Some(1.0),
+            shares_apart_percent: Some(0.1),
+            ..BesideFigures::default()
+        };
+        assert_eq!(seen.faults(), [""; 0]);
+        let broken = BesideFigures { attempts_in_pauses: 1, attempts_after_cancel: 1, ..seen };
+        assert_eq!(broken.faults().len(), 2);
+    }
+
+    #[test]
+    fn broadcasts_last_as_long_as_they_are_looked_at_however_many_recipients_they_have() {
+        for recipients in [1, 1_000, 100_000, 2_500_000, 5_000_000] {
+            let lasts = recipients / u64::from(pace_of(recipients));
+            assert!((LASTS_SECONDS..2 * LASTS_SECONDS).contains(&lasts) || recipients == 1);
+            let rate = rate_of(recipients);
+            assert!((1..=RATE_MAX).contains(&rate), "{rate}");
+            assert!(2 * recipients / rate >= TWO_LAST_SECONDS || recipients == 1);
+        }
+        assert_eq!((pace_of(10_000_000), rate_of(10_000_000)), (500_000, 0));
     }
 }

@@ -196,8 +196,9 @@ impl BroadcastDrill {
         let data_dir = stage.data_dir;
         let command = |words: &[&str]| command_at(data_dir, words);
         let (list, import_s) = self.prepare(place, data_dir, stage.sink)?;
-        let mut draft = |reqid: &str| self.draft(place.path(), data_dir, (&list, reqid));
-        let Draft { broadcast, check, check_s } = draft("drill")?;
+        let mut draft =
+            |reqid: &str, pace: u32| self.draft(place.path(), data_dir, (&list, reqid, pace));
+        let Draft { broadcast, check, check_s } = draft("drill", self.per_second)?;
         let recipients = check.targeted;
         let journal = |engine: &Engine| engine.metric("hayauma_journal_reached_octets_total");
         let journal_before = journal(stage.engine).unwrap_or_default();
@@ -218,7 +219,7 @@ impl BroadcastDrill {
         if results.lines().count() as u64 != recipients + 1 {
             faults.push("the results do not have a line for each recipient.".to_owned());
         }
-        let beside = self.beside.then(|| stage.measure(&mut draft)).transpose()?;
+        let beside = self.beside.then(|| stage.measure(recipients, &mut draft)).transpose()?;
         faults.extend(beside.iter().flat_map(BesideFigures::faults));
         let first_seen_s = curve.iter().find(|(_, delivered)| *delivered > 0);
         let first_seen_s = start_s + first_seen_s.map_or(run_s, |(seconds, _)| *seconds);
@@ -275,10 +276,10 @@ impl BroadcastDrill {
         &self,
         directory: &Path,
         data_dir: &Path,
-        (list, reqid): (&str, &str),
+        said: (&str, &str, u32),
     ) -> Result<Draft, DrillError> {
         let command = |words: &[&str]| command_at(data_dir, words);
-        let manifest = self.write_manifest(directory, (list, reqid))?;
+        let manifest = write_manifest(directory, said)?;
         let broadcast = command(&["broadcast", "create", &manifest])?.trim().to_owned();
         let (check_s, _) = timed(|| command(&["broadcast", "check", &broadcast]))?;
         let check = standing(data_dir, &broadcast).and_then(|standing| standing.check);
@@ -301,26 +302,26 @@ impl BroadcastDrill {
         write().map_err(|source| DrillError::System { doing: "write the list", source })?;
         Ok(path.display().to_string())
     }
+}
 
-    fn write_manifest(
-        &self,
-        directory: &Path,
-        (list, reqid): (&str, &str),
-    ) -> Result<String, DrillError> {
-        let path = directory.join("manifest.json");
-        let areas: Vec<String> = AREAS.iter().map(|area| format!("\"{area}\"")).collect();
-        let text = format!(
-            r#"{{"xpid":"{XPID:011}","sender":"Hayauma","class":"02","reqid":"{reqid}",
-            "lifetime":3600,"pace":{{"per_second":{}}},"legs":[{{"audience":{{"list":"{list}",
-            "areas":[{}]}},"texts":{{"variants":
-            {{"ja":"避難してください","en":"Leave now"}}}}}}]}}"#,
-            self.per_second,
-            areas.join(",")
-        );
-        std::fs::write(&path, text)
-            .map_err(|source| DrillError::System { doing: "write the manifest", source })?;
-        Ok(path.display().to_string())
-    }
+/// A manifest to everybody on the list, at so many rows a second; 0: as fast as it goes.
+fn write_manifest(
+    directory: &Path,
+    (list, reqid, per_second): (&str, &str, u32),
+) -> Result<String, DrillError> {
+    let path = directory.join("manifest.json");
+    let areas: Vec<String> = AREAS.iter().map(|area| format!("\"{area}\"")).collect();
+    let text = format!(
+        r#"{{"xpid":"{XPID:011}","sender":"Hayauma","class":"02","reqid":"{reqid}",
+        "lifetime":3600,"pace":{{"per_second":{}}},"legs":[{{"audience":{{"list":"{list}",
+        "areas":[{}]}},"texts":{{"variants":
+        {{"ja":"避難してください","en":"Leave now"}}}}}}]}}"#,
+        per_second,
+        areas.join(",")
+    );
+    std::fs::write(&path, text)
+        .map_err(|source| DrillError::System { doing: "write the manifest", source })?;
+    Ok(path.display().to_string())
 }
 
 /// What is ready to be started.
