@@ -30,6 +30,8 @@ pub(super) struct Bounds {
     pub(super) network: Option<f64>,
     /// The share of that which is left beside live broadcasts of its class, by their weights.
     pub(super) share: f64,
+    /// What its registration may send, as far as others of its XPID leave that; 0: no bound.
+    pub(super) registration: f64,
     /// What carriers take: the share of the recipients that goes by each, and rows a second.
     pub(super) carriers: Vec<(f64, f64)>,
     /// Recipients by area.
@@ -46,8 +48,8 @@ pub struct Forecast {
     /// Seconds from the start until so many percent of those who are sent to had their first
     /// attempt; `last` is the last of them. Empty where nothing bounds the rate.
     pub seconds: BTreeMap<String, u64>,
-    /// What takes longest: `pace`, `area_pace`, `carriers`, `network`, `other_broadcasts`, or
-    /// `unknown`.
+    /// What takes longest: `pace`, `area_pace`, `registration`, `carriers`, `network`,
+    /// `other_broadcasts`, or `unknown`.
     pub limited_by: String,
     /// Rows a second that the network took of a broadcast within a day; `None`: none went.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +62,21 @@ pub struct Forecast {
     pub beside_of_others: usize,
     /// How many are skipped, by code, as things stand: 2005, 7001, 7002, 7003.
     pub skipped: BTreeMap<String, u64>,
+}
+
+impl Forecast {
+    /// What somebody should look at, where it ends so many seconds behind its start.
+    pub(super) fn too_slow(&self, ends_after: u64) -> Option<String> {
+        // What goes by the slowest carrier is warned of by its name.
+        let last = self.seconds.get("last").filter(|_| self.limited_by != "carriers")?;
+        (*last > ends_after).then(|| {
+            format!(
+                "the last of them has a turn after {last} s ({}), and it ends after {ends_after} s \
+                 (6001): give it longer, or have it go faster",
+                self.limited_by
+            )
+        })
+    }
 }
 
 impl Bounds {
@@ -85,6 +102,7 @@ impl Bounds {
                 let all: u64 = self.areas.iter().sum();
                 in_all * self.rows() / (all as f64).max(1.0)
             }
+            Bound::Registration => self.registration * seconds,
             Bound::Carriers => {
                 let behind =
                     |(share, rate): &(f64, f64)| (share * self.rows() - rate * seconds).max(0.0);
@@ -100,6 +118,7 @@ impl Bounds {
         let is_there = |bound: &Bound| match bound {
             Bound::Pace => self.per_second > 0,
             Bound::AreaPace => self.per_area > 0,
+            Bound::Registration => self.registration > 0.0,
             Bound::Carriers => !self.carriers.is_empty(),
             Bound::Network => self.network.is_some(),
             Bound::Others => self.network.is_some() && self.share < 1.0,
@@ -148,19 +167,27 @@ impl Bounds {
 enum Bound {
     Pace,
     AreaPace,
+    Registration,
     Carriers,
     Network,
     Others,
 }
 
 impl Bound {
-    const ALL: [Self; 5] =
-        [Self::Pace, Self::AreaPace, Self::Carriers, Self::Network, Self::Others];
+    const ALL: [Self; 6] = [
+        Self::Pace,
+        Self::AreaPace,
+        Self::Registration,
+        Self::Carriers,
+        Self::Network,
+        Self::Others,
+    ];
 
     fn word(self) -> &'static str {
         match self {
             Self::Pace => "pace",
             Self::AreaPace => "area_pace",
+            Self::Registration => "registration",
             Self::Carriers => "carriers",
             Self::Network => "network",
             Self::Others => "other_broadcasts",
@@ -204,6 +231,8 @@ mod tests {
         assert_eq!(told(&slow), (vec![100, 170, 200], "network".to_owned()));
         let shared = Bounds { share: 0.25, ..slow.clone() };
         assert_eq!(told(&shared), (vec![400, 680, 800], "other_broadcasts".to_owned()));
+        let registered = Bounds { registration: 25.0, ..paced.clone() };
+        assert_eq!(told(&registered), (vec![200, 340, 400], "registration".to_owned()));
         let fast = Bounds { network: Some(5_000.0), ..paced };
         assert_eq!(told(&fast).1, "pace");
     }

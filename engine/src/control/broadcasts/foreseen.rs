@@ -13,13 +13,13 @@ use super::desk::BroadcastDesk;
 use super::documents::CheckDocument;
 use super::foreseen_rows::ForeseenRows;
 use super::refusal::{BroadcastRefusal, broken};
-use crate::broadcast::audience::Addressed;
+use super::starting::deadline_of;use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::recipients::{Recipient, Recipients};
-use crate::control::ways::{ForeseenCarrier, WaysForeseen};
+use crate::control::now::wall_now;use crate::control::ways::{ForeseenCarrier, WaysForeseen};
 use crate::gateway::broadcasting::People;
 use wire::terms::ids::{Msn, Xpid};
-use wire::terms::time::WallMs;
+use wire::terms::rfc3339::parse_rfc3339;use wire::terms::time::WallMs;
 
 /// Rows that are looked at.
 const LOOKED_AT_MAX: u32 = 1 << 16;
@@ -111,8 +111,7 @@ impl BroadcastDesk {
         let found = self.engine.foresee(xpid, class, &msns)?;
         let WaysForeseen { uncontracted, refused, unanswered, carriers } = found;
         // What the manifest bounds is slower than the carrier.
-        let pace = manifest.pace.per_carrier;
-        let slower = |rate: u32| match (rate, pace) {
+        let pace = messages_of(manifest.pace.per_carrier, addressed);        let slower = |rate: u32| match (rate, pace) {
             (0, pace) => pace,
             (rate, 0) => rate,
             (rate, pace) => rate.min(pace),
@@ -142,10 +141,12 @@ impl BroadcastDesk {
         let foreseen = foreseen.inspect_err(|_| drop(fs::remove_file(file)))?;
         check.warnings.extend(foreseen.warnings());
         let addressed = (check.addressed.targeted, check.addressed.segments);
-        check.warnings.extend(foreseen.too_slow(addressed, manifest.lifetime));
-        check.warnings.extend(self.volume_warning(manifest, check.addressed.targeted));
-        check.forecast = Some(self.foretell((broadcast, manifest), &check.addressed, &foreseen));
-        check.foreseen = Some(foreseen);
+        let forecast = self.foretell((broadcast, manifest), &check.addressed, &foreseen);
+        let ends_after = seconds_of(manifest, wall_now());
+        let sends_for = ends_after.saturating_sub(manifest.hold_seconds);
+        check.warnings.extend(foreseen.too_slow(addressed, sends_for));
+        check.warnings.extend(forecast.too_slow(ends_after));        check.warnings.extend(self.volume_warning(manifest, check.addressed.targeted));
+        check.forecast = Some(forecast);        check.foreseen = Some(foreseen);
         Ok(check)
     }
 
@@ -169,10 +170,20 @@ impl BroadcastDesk {
     }
 }
 
+/// Short messages a second that so many rows a second are, on average.
+fn messages_of(rows: u32, addressed: &Addressed) -> u32 {
+    let messages = u64::from(rows) * addressed.segments;
+    u32::try_from(messages.div_ceil(addressed.targeted.max(1))).unwrap_or(u32::MAX)
+}
+
+/// Seconds from a start to the end, where it starts as soon as it may.
+fn seconds_of(manifest: &Manifest, now_ms: WallMs) -> u64 {
+    let start_ms = parse_rfc3339(&manifest.start).map_or(now_ms, |start_ms| start_ms.max(now_ms));
+    deadline_of(manifest, start_ms).since(start_ms) / 1_000
+}
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Bench;
-    use crate::control::ways::ForeseenCarrier;
+    use super::super::tests::{Bench, rfc3339};    use crate::control::ways::ForeseenCarrier;
     use crate::gateway::broadcasting::BroadcastRule;
     use crate::gateway::price::Price;
     use crate::gateway::registration::Registration;
@@ -318,6 +329,39 @@ mod tests {
         let found = check("b", 30);
         let slow = "100 recipients go by alpha at 1 SMS a second: that takes 100 s";
         assert!(found.warnings.iter().any(|line| line.starts_with(slow)), "{:?}", found.warnings);
+        // An emergency has a moment at which it ends.
+        let ends = crate::control::now::wall_now() + 30_000;
+        let more = format!(r#""deadline":"{}","hold_seconds":10,"#, rfc3339(ends));
+        let found = bench.desk.check(&bench.draft("c", &more)).expect("a dry run").check;
+        let found = found.expect("a dry run").warnings;
+        assert!(found.iter().any(|line| line.starts_with(slow)), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_slower_than_the_broadcast_lasts_is_warned_of_and_rows_are_no_messages() {
+        let bench = Bench::new(1, 100);
+        let xpid = Xpid::parse(b"00100000001").expect("an XPID");
+        let mut registration = bench.engine.registration(xpid);
+        registration.broadcast_rate = 2;
+        *bench.engine.published.lock().expect("no panic") = vec![registration];
+        let check = |name: &str, lifetime: u64| {
+            let mut manifest = bench.manifest(name, "");
+            manifest.lifetime = Some(lifetime);
+            let new = super::BroadcastDesk::next_identifier();
+            let draft = bench.desk.create(new, manifest, "author").expect("a draft");
+            let checked = bench.desk.check(&draft.broadcast).expect("a dry run");
+            checked.check.expect("a dry run")
+        };
+        let found = check("a", 30);
+        let forecast = found.forecast.expect("foretold");
+        assert_eq!((forecast.limited_by.as_str(), forecast.seconds["last"]), ("registration", 50));
+        assert!(found.warnings.iter().any(|line| line.contains("6001")), "{:?}", found.warnings);
+        let found = check("b", 60);
+        assert!(!found.warnings.iter().any(|line| line.contains("6001")), "{:?}", found.warnings);
+        // Rows of three short messages each, ten rows a second.
+        let of = |targeted, segments| super::Addressed { targeted, segments, ..Default::default() };
+        assert_eq!(super::messages_of(10, &of(100, 300)), 30);
+        assert_eq!(super::messages_of(0, &of(100, 300)), 0);
     }
 
     #[test]

@@ -137,17 +137,12 @@ impl ForeseenRows {
         lines
     }
 
-    /// What cannot be sent before the end, at the carriers' rates.
-    pub(super) fn too_slow(
-        &self,
-        addressed: (u64, u64),
-        lifetime_seconds: Option<u64>,
-    ) -> Option<String> {
-        let slow = self.slowest(addressed)?;
-        let lifetime = lifetime_seconds.filter(|lifetime| slow.seconds > *lifetime)?;
+    /// What cannot be sent before the end, at the carriers' rates; there are so many seconds.
+    pub(super) fn too_slow(&self, addressed: (u64, u64), sends_for: u64) -> Option<String> {
+        let slow = self.slowest(addressed).filter(|slow| slow.seconds > sends_for)?;
         Some(format!(
             "{} recipients go by {} at {} SMS a second: that takes {} s, and it ends after \
-             {lifetime} s (6001): give it longer, or them another carrier",
+             {sends_for} s (6001): give it longer, or them another carrier",
             slow.recipients, slow.carrier.carrier, slow.carrier.rate, slow.seconds
         ))
     }

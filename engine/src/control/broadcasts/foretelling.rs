@@ -18,6 +18,7 @@ use crate::broadcast::manifest::{DuplicateAction, Manifest};
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipient;
 use crate::control::now::wall_now;
+use wire::terms::ids::Xpid;
 use wire::terms::time::WallMs;
 
 /// What went longer ago says nothing of the network today, in milliseconds.
@@ -40,27 +41,32 @@ impl BroadcastDesk {
         foreseen: &ForeseenRows,
     ) -> Forecast {
         let now_ms = wall_now();
+        let (network, registration) =
+            (self.network_rate(broadcast, now_ms), self.rate_of(manifest));
         let skipped = foreseen.skipped(addressed.targeted, addressed.without_text);
         let standing = self.standing();
         let is_other = |entry: &&Entry| entry.document.broadcast != broadcast;
         let others = || standing.broadcasts.values().filter(is_other);
-        let network = others().filter_map(|entry| rate_of(entry, now_ms));
-        let beside: Vec<&BroadcastDocument> = others()
+        let live: Vec<&BroadcastDocument> = others()
             .filter(|entry| entry.document.stage == Stage::Started && !entry.is_stopped())
             .map(|entry| &entry.document)
-            .filter(|document| document.manifest.class == manifest.class)
             .collect();
-        let weight = |document: &BroadcastDocument| f64::from(document.pace_now().weight);
-        let (own, of_others) = (
-            f64::from(manifest.pace.weight),
-            beside.iter().map(|other| weight(other)).sum::<f64>(),
-        );
+        let of_class = |document: &&&BroadcastDocument| document.manifest.class == manifest.class;
+        let beside: Vec<&BroadcastDocument> = live.iter().filter(of_class).copied().collect();
+        let of_xpid = |document: &&&BroadcastDocument| document.manifest.xpid == manifest.xpid;
+        let of_xpid: Vec<&BroadcastDocument> = live.iter().filter(of_xpid).copied().collect();
+        let share = |others: &[&BroadcastDocument]| {
+            let weights = others.iter().map(|other| f64::from(other.pace_now().weight));
+            let own = f64::from(manifest.pace.weight);
+            own / (own + weights.sum::<f64>())
+        };
         let bounds = Bounds {
             per_second: manifest.pace.per_second,
             per_area: manifest.pace.per_area,
             ramp_seconds: manifest.pace.ramp_seconds,
-            network: network.reduce(f64::max),
-            share: own / (own + of_others),
+            network,
+            share: share(&beside),
+            registration: f64::from(registration) * share(&of_xpid),
             carriers: foreseen.carriers_of((addressed.targeted, addressed.segments)),
             areas: addressed.areas.values().copied().collect(),
             skipped: skipped.values().sum(),
@@ -74,6 +80,27 @@ impl BroadcastDesk {
             skipped,
             ..bounds.forecast()
         }
+    }
+
+    /// What a manifest's registration lets all its broadcasts send, in rows a second; 0: no bound.
+    fn rate_of(&self, manifest: &Manifest) -> u32 {
+        let found = Xpid::parse(manifest.xpid.as_bytes());
+        let found = found.and_then(|xpid| self.engine.calling_for(xpid));
+        found.map_or(0, |(registration, _)| registration.broadcast_rate)
+    }
+
+    /// Rows a second that the network took lately of a broadcast, this one left out.
+    fn network_rate(&self, broadcast: &str, now_ms: WallMs) -> Option<f64> {
+        let rates: Vec<(Manifest, f64)> = {
+            let standing = self.standing();
+            let others = standing.broadcasts.values();
+            let others = others.filter(|entry| entry.document.broadcast != broadcast);
+            let rated = others.filter_map(|entry| Some((entry, rate_of(entry, now_ms)?)));
+            rated.map(|(entry, rate)| (entry.document.manifest.clone(), rate)).collect()
+        };
+        // Of what a registration holds back nobody knows how fast it might have gone.
+        let free = rates.into_iter().filter(|(manifest, _)| self.rate_of(manifest) == 0);
+        free.map(|(_, rate)| rate).reduce(f64::max)
     }
 
     /// How many of these rows are skipped because their phones had the same text.
@@ -132,9 +159,9 @@ impl BroadcastDesk {
     }
 }
 
-/// The text of this number.
-fn text_of<'a>(number: Option<u16>, of: &[&'a str]) -> Option<&'a str> {
-    of.get(usize::from(number?)).copied()
+/// The text of this number; of one of a row's own the row's turn tells.
+fn text_of<'a>(number: Option<u32>, of: &[&'a str]) -> Option<&'a str> {
+    of.get(number? as usize).copied()
 }
 
 /// A row with this outcome keeps another with the same text from its phone.
@@ -154,7 +181,10 @@ fn rate_of(entry: &Entry, now_ms: WallMs) -> Option<f64> {
     let document = &entry.document;
     let start = document.started.as_ref()?;
     let pace = document.pace_now();
-    let is_paced = pace.per_second > 0 || pace.per_area > 0;
+    let is_paced = pace.per_second > 0 || pace.per_area > 0 || pace.per_carrier > 0;
+    // Carriers have rates of their own, which are not the network's.
+    let foreseen = document.check.as_ref().and_then(|check| check.foreseen.as_ref());
+    let is_paced = is_paced || foreseen.is_some_and(|foreseen| !foreseen.carriers.is_empty());
     let has_waves = !document.manifest.waves().is_empty();
     if now_ms.since(start.at_ms) > TODAY_MS || is_paced || has_waves {
         return None;
@@ -173,6 +203,7 @@ mod tests {
     use super::super::reach::ReachCurve;
     use super::super::tests::Bench;
     use super::*;
+    use crate::control::ways::ForeseenCarrier;
 
     fn checked(bench: &Bench, reqid: &str, more: &str) -> Forecast {
         let draft = bench.draft(reqid, more);
@@ -204,6 +235,28 @@ mod tests {
         // It would have a quarter of that beside the other.
         assert_eq!(forecast.limited_by, "other_broadcasts");
         assert_eq!(forecast.seconds["last"], 3, "800 at 250 a second");
+        // What carriers or a registration held back says nothing of the network.
+        let foreseen = |change: fn(&mut ForeseenRows)| {
+            let mut standing = bench.desk.standing();
+            let check = &mut standing.entry(&live).expect("there").document.check;
+            change(check.as_mut().and_then(|check| check.foreseen.as_mut()).expect("one"));
+        };
+        foreseen(|rows| {
+            let carrier = "alpha".to_owned();
+            rows.carriers = vec![ForeseenCarrier { carrier, rows: 800, rate: 10 }];
+        });
+        assert_eq!(checked(&bench, "d", "").network_per_second, None);
+        foreseen(|rows| rows.carriers.clear());
+        let xpid = Xpid::parse(b"00100000001").expect("an XPID");
+        let mut registration = bench.engine.registration(xpid);
+        registration.broadcast_rate = 400;
+        *bench.engine.published.lock().expect("no panic") = vec![registration];
+        let forecast = checked(&bench, "e", "");
+        assert_eq!(
+            (forecast.network_per_second, forecast.limited_by.as_str()),
+            (None, "registration")
+        );
+        assert_eq!(forecast.seconds["last"], 8, "a quarter of it is left beside the other");
     }
 
     #[test]

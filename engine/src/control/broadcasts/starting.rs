@@ -320,7 +320,7 @@ fn start_of(document: &BroadcastDocument, ordered: &Ordered<'_>, ordinal: u32) -
 }
 
 /// No attempt from then on.
-fn deadline_of(manifest: &Manifest, now_ms: WallMs) -> WallMs {
+pub(super) fn deadline_of(manifest: &Manifest, now_ms: WallMs) -> WallMs {
     let most = now_ms + LIFETIME_SECONDS_MAX * 1_000;
     let named = manifest.deadline.as_deref().and_then(parse_rfc3339);
     let own = manifest.lifetime.map(|seconds| now_ms + seconds * 1_000);
