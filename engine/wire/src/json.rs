@@ -24,6 +24,9 @@ pub enum DocumentError {
     /// A list or a single value where fields are wanted.
     #[error("it is no object: begin with {{")]
     NoObject,
+    /// It ends before it is whole.
+    #[error("it is cut off: a brace, bracket or quote is not closed")]
+    CutOff,
     /// Not JSON, or not with these fields.
     #[error("{0}")]
     Content(String),
@@ -44,7 +47,7 @@ pub fn read<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentError> 
 /// # Errors
 /// As [`read`], and where it is no object, or has a field that nobody asked for.
 pub fn read_exact<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentError> {
-    check_nesting(octets)?;
+    let open = open_levels(octets)?;
     // A derived type would also be read from a list of its fields' values.
     match octets.iter().find(|octet| !octet.is_ascii_whitespace()) {
         Some(b'{') | None => {}
@@ -53,15 +56,21 @@ pub fn read_exact<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentE
     let mut again = octets.to_vec();
     match simd_json::from_slice::<NothingElse<T>>(octets) {
         Ok(document) => Ok(document.0),
-        Err(error) => Err(placed::<T>(&mut again, &error)),
+        Err(error) => Err(placed::<T>(&mut again, &error, open > 0)),
     }
 }
 
 /// The cause with its place in the document: what is refused is read once more for that, as to
 /// keep the place takes time.
-fn placed<T: DeserializeOwned>(octets: &mut [u8], error: &simd_json::Error) -> DocumentError {
+fn placed<T: DeserializeOwned>(
+    octets: &mut [u8],
+    error: &simd_json::Error,
+    is_cut_off: bool,
+) -> DocumentError {
     let plain = content(error);
-    let Ok(mut deserializer) = simd_json::Deserializer::from_slice(octets) else { return plain };
+    let Ok(mut deserializer) = simd_json::Deserializer::from_slice(octets) else {
+        return if is_cut_off { DocumentError::CutOff } else { plain };
+    };
     let read = serde_path_to_error::deserialize::<_, NothingElse<T>>(&mut deserializer);
     let Err(found) = read else { return plain };
     let place: String = found.path().iter().map(pointer).collect();
@@ -112,12 +121,21 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for NothingElse<T> {
         let mut unknown = None;
         let value = serde_ignored::deserialize(deserializer, |path| {
             unknown.get_or_insert_with(|| path.to_string());
-        })?;
-        match unknown {
-            Some(path) => Err(D::Error::custom(format!("unknown field `{path}`"))),
-            None => Ok(Self(value)),
-        }
+        });
+        let Some(path) = unknown else { return value.map(Self) };
+        let error = match value.err().and_then(|error| missing_field(&error.to_string())) {
+            // A misspelt field lacks under its right name.
+            Some(missing) => format!("unknown field `{path}`, and `{missing}` is missing"),
+            None => format!("unknown field `{path}`"),
+        };
+        Err(D::Error::custom(error))
     }
+}
+
+/// The field that an error says is missing.
+fn missing_field(error: &str) -> Option<String> {
+    let (_, name) = error.split_once("missing field `")?;
+    name.split('`').next().map(str::to_owned)
 }
 
 /// Refuses a document that nests too deep. Exact for JSON; what is none may count as anything, and
@@ -126,6 +144,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for NothingElse<T> {
 /// # Errors
 /// [`DocumentError`] beyond 16 levels.
 pub fn check_nesting(octets: &[u8]) -> Result<(), DocumentError> {
+    open_levels(octets).map(drop)
+}
+
+/// How many levels, a text among them, are not closed at the end: more than none, and the rest of
+/// it is somewhere else.
+fn open_levels(octets: &[u8]) -> Result<usize, DocumentError> {
     let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
     for &octet in octets {
         match (in_text, octet) {
@@ -142,7 +166,7 @@ pub fn check_nesting(octets: &[u8]) -> Result<(), DocumentError> {
             _ => {}
         }
     }
-    Ok(())
+    Ok(depth + usize::from(in_text))
 }
 
 #[cfg(test)]
@@ -186,9 +210,22 @@ mod tests {
             (r#"{"inner":{"a":1},"texts":[7]}"#, "/texts/0: a text"),
             ("", "it is "),
             ("{root:x:0:0}", "it is not JSON"),
+            ("{", "it is cut off"),
+            (r#"{"inner":{"a":1},"texts":["x}"#, "it is cut off"),
         ] {
             let error = exact(text).expect_err("it is wrong");
             assert!(error.starts_with(words), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_field_is_named_beside_the_one_that_lacks() {
+        for (text, words) in [
+            (r#"{"iner":{"a":1}}"#, "unknown field `iner`, and `inner` is missing"),
+            (r#"{"inner":{"aa":1}}"#, "unknown field `inner.aa`, and `a` is missing"),
+            (r#"{"inner":{"a":1},"text":[]}"#, "unknown field `text`"),
+        ] {
+            assert_eq!(exact(text), Err(words.to_owned()), "{text}");
         }
     }
 
