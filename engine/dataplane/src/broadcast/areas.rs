@@ -9,6 +9,7 @@
 //! what was named and what lies within that; a code that nobody knows selects nothing, and is said.
 
 pub mod features;
+pub mod mesh;
 pub mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

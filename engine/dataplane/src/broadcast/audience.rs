@@ -5,6 +5,8 @@
 //! and set of parameters that somebody has; what cannot be sent as it is, is an error with its
 //! place, and nothing is cut.
 
+mod narrowing;
+mod own;
 mod waves;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,11 +21,12 @@ use super::limits::TEXTS_MAX;
 use super::lists::view::{ListView, RunView};
 use super::manifest::{Areas, Leg, Manifest, ManifestError, no_area, wrong};
 use super::recipients::{Recipient, RecipientsWriter};
-use super::variants::{Cost, Variants};
+use super::variants::{Variants, segments as segments_of};
+use narrowing::{Narrowing, Placed};
 use waves::Sorter;
 
 /// The parameter that is the name of the recipient's area, unless somebody gives it a value.
-const AREA_PARAMETER: &str = "area";
+pub const AREA_PARAMETER: &str = "area";
 
 /// A version of a list that a leg names.
 pub struct PinnedList<'a> {
@@ -46,10 +49,13 @@ pub struct AddressedText {
     pub language: String,
     /// The text.
     pub text: String,
-    /// Short messages that it takes.
+    /// Short messages that it takes; of rows' own texts the longest.
     pub segments: u8,
     /// How many get it.
     pub recipients: u64,
+    /// Each of them gets it with values of the row's own, encoded when the row has its turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_own: bool,
 }
 
 /// What a check finds.
@@ -72,6 +78,17 @@ pub struct Addressed {
     pub texts: Vec<AddressedText>,
     /// Short messages in all.
     pub segments: u64,
+    /// Rows that are left out because their cell of the mesh lies outside the leg's shapes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outside: u64,
+    /// Of the recipients those whom shapes were to narrow and who have no cell: they count with
+    /// their areas.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unplaced: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why it cannot be said whom a broadcast addresses.
@@ -119,6 +136,8 @@ pub fn address(
         let rows = source.list.view.rows() as usize;
         let mut mine = if sources.len() > 1 { vec![0u64; rows.div_ceil(64)] } else { Vec::new() };
         let earlier = (&sources[..at], &taken[..]);
+        selector.is_own =
+            writer.takes_own() && selector.asks_for_own(TEXTS_MAX - found.texts.len());
         if selector.waves.are_there() {
             selector.decide_waves(earlier, &mut found)?;
         }
@@ -130,8 +149,9 @@ pub fn address(
         taken.push(mine);
     }
     found.targeted = found.legs.iter().sum();
-    found.segments =
-        found.texts.iter().map(|text| text.recipients * u64::from(text.segments)).sum();
+    // Of rows' own texts they are counted row by row.
+    let ready = found.texts.iter().filter(|text| !text.is_own);
+    found.segments += ready.map(|text| text.recipients * u64::from(text.segments)).sum::<u64>();
     Ok(found)
 }
 
@@ -149,8 +169,23 @@ struct Taking<'a> {
 enum Choice {
     /// It is not addressed.
     Out,
-    /// It is, and gets this text, or has none.
-    In(Option<u16>),
+    /// Nor is it, by its cell of the mesh.
+    Outside,
+    /// It is.
+    In(Taken),
+}
+
+/// Of a row that is addressed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Taken {
+    /// The text that it gets; `None`: there is none.
+    text: Option<u32>,
+    /// Which of those that are shown that is.
+    shown: u16,
+    /// Short messages that are counted for it by itself.
+    own_segments: u8,
+    /// It has no cell, where shapes were to narrow its area.
+    is_unplaced: bool,
 }
 
 /// One leg's choice among the rows of its list.
@@ -167,12 +202,18 @@ struct Selector<'a, 'b> {
     area_values: HashMap<String, &'a BTreeMap<String, String>>,
     /// The area of the run that is being looked at, as it is compared.
     area: String,
+    /// Shapes that narrow the areas.
+    narrowing: Option<Narrowing<'a>>,
     /// For each place of a parameter in the list, its values that are taken.
     conditions: Vec<(usize, &'a [String])>,
     /// By language and parameters of the run that is being looked at.
     choices: HashMap<(u8, u16), Choice>,
     last: Option<((u8, u16), Choice)>,
     numbers: HashMap<(String, String), u16>,
+    /// Rows have texts of their own.
+    is_own: bool,
+    /// The places of what is shown for those, by variant.
+    shown: HashMap<usize, u16>,
     waves: Sorter<'a, 'b>,
     /// What devices get in place of a text.
     control: Option<ControlSms>,
@@ -214,6 +255,10 @@ impl<'a, 'b> Selector<'a, 'b> {
             conditions.push((found, values.as_slice()));
         }
         let of_areas = leg.texts.area_parameters.iter();
+        let narrowing = leg.audience.within.as_ref();
+        let narrowing = narrowing.map(|within| {
+            Narrowing::new(within, catalogue, &source.list.view, &format!("{place}/audience"))
+        });
         Ok(Self {
             manifest,
             catalogue,
@@ -225,10 +270,13 @@ impl<'a, 'b> Selector<'a, 'b> {
             areas,
             area_values: of_areas.map(|(code, values)| (key_of(code), values)).collect(),
             area: String::new(),
+            narrowing: narrowing.transpose()?,
             conditions,
             choices: HashMap::new(),
             last: None,
             numbers: HashMap::new(),
+            is_own: false,
+            shown: HashMap::new(),
             waves: Sorter::new(&leg.waves, &source.waves, source.list.view.rows()),
         })
     }
@@ -245,6 +293,7 @@ impl<'a, 'b> Selector<'a, 'b> {
     /// Rows of this run are looked at from here on.
     fn begin_run(&mut self, area: &str) {
         self.area = key_of(area);
+        self.narrowing.iter_mut().for_each(|narrowing| narrowing.begin_area(&self.area));
         self.choices.clear();
         self.last = None;
     }
@@ -263,10 +312,14 @@ impl<'a, 'b> Selector<'a, 'b> {
             self.begin_run(run.area.as_deref().unwrap_or("unknown"));
             for number in run.first..run.first + run.rows {
                 let (msn, language, parameters) = self.row(number)?;
-                let choice = self.choice(run.number, (language, parameters), found)?;
-                let is_out = choice == Choice::Out || self.is_left_out(msn);
-                if !is_out && !is_of_earlier(msn, earlier) {
-                    self.waves.note(number);
+                match self.choice(run.number, (language, parameters), found, None)? {
+                    Choice::Out => {}
+                    Choice::Outside => found.outside += 1,
+                    Choice::In(_) => {
+                        if !self.is_left_out(msn) && !is_of_earlier(msn, earlier) {
+                            self.waves.note(number);
+                        }
+                    }
                 }
             }
         }
@@ -336,8 +389,15 @@ impl<'a, 'b> Selector<'a, 'b> {
                 continue;
             }
             let (msn, language, parameters) = self.row(number)?;
-            let Choice::In(text) = self.choice(run.number, (language, parameters), found)? else {
-                continue;
+            let key = (language, parameters);
+            let taken = match self.choice(run.number, key, found, Some(writer))? {
+                Choice::In(taken) => taken,
+                Choice::Outside => {
+                    // Of waves they were counted when these were decided.
+                    found.outside += 1;
+                    continue;
+                }
+                Choice::Out => continue,
             };
             // What is in a wave has been looked at.
             if !self.waves.are_there() && (self.is_left_out(msn) || is_of_earlier(msn, earlier)) {
@@ -347,13 +407,17 @@ impl<'a, 'b> Selector<'a, 'b> {
                 *word |= 1 << (number % 64);
             }
             taking.count += 1;
+            found.unplaced += u64::from(taken.is_unplaced);
             taking.by_language[usize::from(language).min(languages.len() - 1)] += 1;
-            match text {
-                Some(text) => found.texts[usize::from(text)].recipients += 1,
+            match taken.text {
+                Some(_) => {
+                    found.texts[usize::from(taken.shown)].recipients += 1;
+                    found.segments += u64::from(taken.own_segments);
+                }
                 None => found.without_text += 1,
             }
             let language = languages.get(usize::from(language)).copied().unwrap_or(0);
-            rows.push(Recipient { msn, text, language });
+            rows.push(Recipient { msn, text: taken.text, language });
             if rows.len() == ROWS_AT_ONCE {
                 writer.push(&rows)?;
                 rows.clear();
@@ -370,7 +434,8 @@ impl<'a, 'b> Selector<'a, 'b> {
         run: usize,
         key: (u8, u16),
         found: &mut Addressed,
-    ) -> Result<Choice, ManifestError> {
+        writer: Option<&mut RecipientsWriter>,
+    ) -> Result<Choice, AudienceError> {
         if let Some((last, choice)) = self.last
             && last == key
         {
@@ -379,7 +444,7 @@ impl<'a, 'b> Selector<'a, 'b> {
         let choice = match self.choices.get(&key) {
             Some(choice) => *choice,
             None => {
-                let choice = self.choose(run, key, found)?;
+                let choice = self.choose(run, key, found, writer)?;
                 self.choices.insert(key, choice);
                 choice
             }
@@ -393,7 +458,8 @@ impl<'a, 'b> Selector<'a, 'b> {
         run: usize,
         (language, parameters): (u8, u16),
         found: &mut Addressed,
-    ) -> Result<Choice, ManifestError> {
+        writer: Option<&mut RecipientsWriter>,
+    ) -> Result<Choice, AudienceError> {
         let view = &self.source.list.view;
         let place = usize::from(language).checked_sub(1);
         let tag = place.and_then(|place| view.languages().get(place)).copied().unwrap_or_default();
@@ -409,14 +475,25 @@ impl<'a, 'b> Selector<'a, 'b> {
         if !fits {
             return Ok(Choice::Out);
         }
+        let is_unplaced = match self.narrowing.as_mut().map(|narrowing| narrowing.place(&values)) {
+            Some(Placed::Outside) => return Ok(Choice::Outside),
+            Some(Placed::Nowhere) => true,
+            None | Some(Placed::Within) => false,
+        };
+        let nothing = Taken { text: None, shown: 0, own_segments: 0, is_unplaced };
+        let ready = |shown: u16| Choice::In(Taken { text: Some(shown.into()), shown, ..nothing });
         if let Some(control) = &self.control {
             let (line, segments) = (control.to_string(), control.segments());
             let place = format!("/legs/{}/texts/control", self.at);
             let key = (String::new(), line);
-            return self.number(key, segments, place, found).map(|text| Choice::In(Some(text)));
+            return Ok(ready(self.number(key, segments, place, found)?));
         }
-        let Some(variant) = self.variants.pick(tag) else { return Ok(Choice::In(None)) };
-        self.text(variant, &values, found).map(|text| Choice::In(Some(text)))
+        let Some(variant) = self.variants.pick(tag) else { return Ok(Choice::In(nothing)) };
+        if self.is_own {
+            let own = self.own_text(variant, &values, (found, writer))?;
+            return Ok(Choice::In(Taken { is_unplaced, ..own }));
+        }
+        Ok(ready(self.text(variant, &values, found)?))
     }
 
     /// The number of a variant with these values of the list's parameters.
@@ -426,6 +503,16 @@ impl<'a, 'b> Selector<'a, 'b> {
         values: &[&str],
         found: &mut Addressed,
     ) -> Result<u16, ManifestError> {
+        let (language, rendered, place) = self.rendered(variant, values)?;
+        self.number((language, rendered), None, place, found)
+    }
+
+    /// A variant with these values of the list's parameters: its language, the text, its place.
+    fn rendered(
+        &self,
+        variant: usize,
+        values: &[&str],
+    ) -> Result<(String, String, String), ManifestError> {
         let names = self.source.list.view.parameter_names();
         let Some((language, text)) = self.variants.all().nth(variant) else {
             unreachable!("a place that was picked")
@@ -446,8 +533,7 @@ impl<'a, 'b> Selector<'a, 'b> {
         if rendered.trim().is_empty() {
             return Err(wrong(place, "there is nothing to say: write the text"));
         }
-        let (key, segments) = ((language.to_owned(), rendered), None);
-        self.number(key, segments, place, found)
+        Ok((language.to_owned(), rendered, place))
     }
 
     /// The number of what is said in a language, or to devices, which takes so many short messages
@@ -469,15 +555,11 @@ impl<'a, 'b> Selector<'a, 'b> {
             );
             return Err(wrong(place, sentence));
         }
-        let segments = segments.or_else(|| Cost::of(&key.1).segments);
-        let most = self.manifest.segments_max;
-        let Some(segments) = segments.filter(|segments| *segments <= most) else {
-            let sentence = format!("it takes more than {most} short messages: shorten it");
-            return Err(wrong(place, sentence));
-        };
+        let segments = self.not_too_long(segments.or_else(|| segments_of(&key.1)), &place)?;
         let (language, text) = key.clone();
         let number = found.texts.len() as u16;
-        found.texts.push(AddressedText { leg: self.at, language, text, segments, recipients: 0 });
+        let (leg, recipients, is_own) = (self.at, 0, false);
+        found.texts.push(AddressedText { leg, language, text, segments, recipients, is_own });
         self.numbers.insert(key, number);
         Ok(number)
     }

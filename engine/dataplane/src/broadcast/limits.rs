@@ -34,6 +34,11 @@ pub const READINGS_MAX: usize = 4;
 pub const CHECKS_MAX: usize = 4;
 /// See there.
 pub const CHECKS_OF_ONE_MAX: usize = 2;
+/// Rows that are looked for at once in broadcasts that are over, each of which reads a whole file
+/// of recipients; and by one caller.
+pub const SEARCHES_MAX: usize = 4;
+/// See there.
+pub const SEARCHES_OF_ONE_MAX: usize = 2;
 /// Lists that are taken in at once.
 pub const IMPORTS_MAX: usize = 2;
 /// Refused lines that an account names.
@@ -85,6 +90,10 @@ pub const CONGESTED_PERCENT: u64 = 2;
 pub const RECOVERED_PERCENT_A_SECOND: u64 = 5;
 /// Different texts of a broadcast.
 pub const TEXTS_MAX: usize = 4_096;
+/// Different texts of rows' own, 16 octets of memory each while a dry run writes them.
+pub const OWN_TEXTS_MAX: u32 = 4_000_000;
+/// All of them together, in octets on the device.
+pub const OWN_OCTETS_MAX: u64 = 2 << 30;
 /// Rows of a class that wait in a shard's queue of attempts for the first of theirs.
 pub const ROWS_QUEUED_MAX: usize = 1_024;
 /// The fewest rows that are claimed ahead of their turns, where no pace wants fewer. A crash leaves
@@ -92,8 +101,11 @@ pub const ROWS_QUEUED_MAX: usize = 1_024;
 pub const CLAIMED_AHEAD_MIN: u32 = PIECE_ROWS;
 /// The most where a crash's doubts are never sent again.
 pub const CLAIMED_AHEAD_LEFT_MAX: u32 = 256;
-/// No more is claimed ahead than goes out in such a part of a second.
-pub const CLAIMED_PART_OF_A_SECOND: u32 = 10;
+/// No more is claimed ahead than goes out in so many milliseconds, where claims are durable within
+/// half of that.
+pub const CLAIMED_AHEAD_MS: u64 = 100;
+/// The same where they never are: a device that stands leaves no more than that in doubt.
+pub const CLAIMED_AHEAD_MS_MAX: u64 = 1_000;
 /// The most.
 pub const CLAIMED_AHEAD_MAX: u32 = 16_384;
 /// Rows that may stand in the slab of pushes, in percent of its places.
@@ -130,6 +142,9 @@ pub const FEATURE_OCTETS_MAX: usize = 8 << 20;
 pub const FEATURES_OCTETS_MAX: u64 = 512 << 20;
 /// Points that a shape and the boundaries near it may have together where they are compared.
 pub const MATCHED_POINTS_MAX: usize = 8_000_000;
+/// Points of the shapes that narrow an audience: a dry run holds each cell of the mesh that its
+/// list has, some 400,000 at most, against all of them.
+pub const WITHIN_POINTS_MAX: usize = 2_000;
 /// Areas that are named where one is not known.
 pub const NEAREST_NAMED: usize = 3;
 /// The name of a template, in octets.

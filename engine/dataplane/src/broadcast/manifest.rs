@@ -4,6 +4,7 @@
 //! an end. A field of an unknown name is refused, because a misspelt limit is no limit.
 
 mod check;
+mod within;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use super::limits::MANIFEST_OCTETS_MAX;
 use super::pace::WaveAfter;
 use super::slice::OnDoubt;
 use super::templates::TemplatePart;
+pub use within::Within;
 
 const SEGMENTS_MAX_DEFAULT: u8 = 3;
 
@@ -152,6 +154,9 @@ pub struct Audience {
     /// Codes of areas, or `everywhere`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub areas: Option<Areas>,
+    /// In these areas only who lives within these shapes, of those of whom that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
     /// Only rows of these languages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub languages: Vec<String>,
@@ -421,19 +426,17 @@ impl Manifest {
         number.and_then(Class::from_number)
     }
 
-    /// Whether it is for those alone whom others have reached: what takes them back is.
-    pub fn takes_back(&self) -> bool {
-        let is_of_reached = |leg: &Leg| {
-            let of = leg.audience.of.as_ref();
-            of.is_some_and(|of| of.outcomes.contains(&super::outcomes::Outcome::Delivered))
-        };
-        !self.legs.is_empty() && self.legs.iter().all(is_of_reached)
-    }
-
     /// Text for people, or octets for devices.
     pub fn kind(&self) -> Kind {
         let is_control = self.legs.iter().any(|leg| leg.texts.control.is_some());
         if is_control { Kind::Control } else { Kind::Text }
+    }
+
+    /// The same of what takes it back, if that is ready; a template has texts alone.
+    pub fn kind_of_retraction(&self) -> Option<Kind> {
+        let texts = self.retraction.as_ref()?.texts.as_ref();
+        let is_control = texts.is_some_and(|texts| texts.control.is_some());
+        Some(if is_control { Kind::Control } else { Kind::Text })
     }
 
     /// What becomes of rows in doubt.

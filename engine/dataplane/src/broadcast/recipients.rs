@@ -4,6 +4,7 @@
 //! head     4,096 octets: magic, version, rows, runs, where the tail lies, checksums
 //! rows     8 octets each: msn 34 bits, text 14 bits, language 16 bits
 //! order    4 octets each: the numbers of all rows in the order of `mix(msn)`
+//! own      where rows have texts that no others have, version 3: those texts ([`own`])
 //! tail     runs, 16 octets each: area, first row, rows, leg with its wave in the upper half; then
 //!          areas and languages
 //! ```
@@ -13,9 +14,12 @@
 //! is its place. All numbers are little-endian.
 
 mod order;
+pub mod own;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use host::mapped::Mapped;
 use wire::terms::ids::Msn;
@@ -24,9 +28,12 @@ use wire::terms::ownership::shard_of;
 
 use super::claims::RunSlice;
 use super::limits::{LEGS_MAX, TEXTS_MAX, WAVES_MAX};
+use own::{OwnHead, OwnText, OwnTexts, OwnWriter};
 
 const MAGIC: &[u8; 8] = b"HAYAROWS";
 const VERSION: u32 = 2;
+/// With texts of rows' own.
+const WITH_OWN: u32 = 3;
 /// Without the order: a phone's row is looked for in each run.
 const WITHOUT_ORDER: u32 = 1;
 const HEAD_OCTETS: usize = 4_096;
@@ -39,29 +46,44 @@ const TEXT_BITS: u32 = 14;
 /// Rows that are copied at once.
 const ROWS_AT_ONCE: usize = 4_096;
 const NO_TEXT: u64 = (1 << TEXT_BITS) - 1;
-const _: () = assert!(TEXTS_MAX < NO_TEXT as usize && LEGS_MAX < 1 << WAVE_FROM);
+/// The text is the row's own.
+const OWN_TEXT: u64 = NO_TEXT - 1;
+const _: () = assert!(TEXTS_MAX < OWN_TEXT as usize && LEGS_MAX < 1 << WAVE_FROM);
+/// Numbers of texts from here on are those of rows' own.
+pub const OWN_FROM: u32 = 1 << 31;
+/// Where a text's own half of the head begins.
+const OWN_HEAD: usize = 40;
 
 /// A recipient.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recipient {
     /// The phone number.
     pub msn: Msn,
-    /// The number of its text; `None`: there is none in its language.
-    pub text: Option<u16>,
+    /// The number of its text, from [`OWN_FROM`] on of one of its own; `None`: there is none in its
+    /// language.
+    pub text: Option<u32>,
     /// The number of its language; 0: none.
     pub language: u16,
 }
 
 impl Recipient {
     fn to_word(self) -> u64 {
-        let text = self.text.map_or(NO_TEXT, u64::from);
+        let text = match self.text {
+            Some(own) if own >= OWN_FROM => OWN_TEXT,
+            text => text.map_or(NO_TEXT, u64::from),
+        };
         self.msn.value() | text << MSN_BITS | u64::from(self.language) << (MSN_BITS + TEXT_BITS)
     }
 
     fn of_word(word: u64) -> Option<Self> {
         let msn = Msn::from_value(word & ((1 << MSN_BITS) - 1))?;
         let text = word >> MSN_BITS & NO_TEXT;
-        let text = (text != NO_TEXT).then_some(text as u16);
+        // Of a text of its own the file's part of these says which.
+        let text = match text {
+            NO_TEXT => None,
+            OWN_TEXT => Some(OWN_FROM),
+            text => Some(text as u32),
+        };
         Some(Self { msn, text, language: (word >> (MSN_BITS + TEXT_BITS)) as u16 })
     }
 }
@@ -106,6 +128,9 @@ pub struct RecipientsWriter {
     runs: Vec<RecipientRun>,
     areas: Vec<String>,
     languages: Vec<String>,
+    /// Where texts of rows' own are put aside until all rows are written.
+    spool: Option<PathBuf>,
+    own: Option<OwnWriter>,
 }
 
 impl RecipientsWriter {
@@ -117,7 +142,36 @@ impl RecipientsWriter {
         let mut file = BufWriter::with_capacity(1 << 20, file);
         file.write_all(&[0; HEAD_OCTETS])?;
         let (runs, areas, languages) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { file, rows: 0, checksum: 0, runs, areas, languages })
+        let (spool, own) = (None, None);
+        Ok(Self { file, rows: 0, checksum: 0, runs, areas, languages, spool, own })
+    }
+
+    /// The same, of rows that may have texts of their own: these are put aside in nameless files of
+    /// this directory.
+    #[must_use]
+    pub fn with_own(self, directory: &Path) -> Self {
+        Self { spool: Some(directory.to_owned()), ..self }
+    }
+
+    /// Whether rows may have texts of their own.
+    pub fn takes_own(&self) -> bool {
+        self.spool.is_some()
+    }
+
+    /// A text of a row's own, or of some: its number.
+    ///
+    /// # Errors
+    /// The disk's, or that there are too many.
+    ///
+    /// # Panics
+    /// When rows may have none.
+    pub fn own(&mut self, text: &OwnText<'_>) -> io::Result<u32> {
+        let Some(spool) = &self.spool else { panic!("a writer that takes texts of rows' own") };
+        let own = match self.own.take() {
+            Some(own) => own,
+            None => OwnWriter::new(spool, self.rows)?,
+        };
+        self.own.insert(own).add(text).map(|number| OWN_FROM | number)
     }
 
     /// What follows is of this leg and area, and of this wave.
@@ -145,6 +199,9 @@ impl RecipientsWriter {
         let mut octets = Vec::with_capacity(rows.len() * ROW_OCTETS);
         rows.iter().for_each(|row| octets.extend_from_slice(&row.to_word().to_le_bytes()));
         self.checksum = crc32c::crc32c_append(self.checksum, &octets);
+        if let Some(own) = &mut self.own {
+            own.rows(rows.iter().map(|row| row.text))?;
+        }
         self.file.write_all(&octets)
     }
 
@@ -162,6 +219,7 @@ impl RecipientsWriter {
         self.file.flush()?;
         let rows = self.file.get_ref().try_clone()?;
         let order = order::write(&rows, &self.runs, &mut self.file)?;
+        let own = self.own.take().map(|own| own.finish(&mut self.file)).transpose()?;
         let mut tail = Vec::new();
         for run in &self.runs {
             for number in [run.area, run.first, run.rows, run.leg_and_wave()] {
@@ -179,7 +237,7 @@ impl RecipientsWriter {
         let mut head = [0; HEAD_OCTETS];
         head[..8].copy_from_slice(MAGIC);
         let numbers = [
-            VERSION,
+            if own.is_some() { WITH_OWN } else { VERSION },
             0,
             self.rows,
             self.runs.len() as u32,
@@ -190,6 +248,9 @@ impl RecipientsWriter {
         ];
         for (at, number) in numbers.into_iter().enumerate() {
             head[8 + 4 * at..12 + 4 * at].copy_from_slice(&number.to_le_bytes());
+        }
+        if let Some(own) = own {
+            own.write(&mut head[OWN_HEAD..]);
         }
         let checksum = crc32c::crc32c(&head);
         head[12..16].copy_from_slice(&checksum.to_le_bytes());
@@ -228,6 +289,7 @@ pub struct Recipients {
     runs: Vec<RecipientRun>,
     areas: Vec<String>,
     languages: Vec<String>,
+    own: Option<OwnTexts>,
 }
 
 impl Recipients {
@@ -253,17 +315,20 @@ impl Recipients {
             return Err(RecipientsError::Damaged("their head is none"));
         }
         let version = number_at(head, 8);
-        if ![VERSION, WITHOUT_ORDER].contains(&version) {
+        if ![VERSION, WITHOUT_ORDER, WITH_OWN].contains(&version) {
             return Err(RecipientsError::Damaged("a later program wrote them"));
         }
-        let has_order = version == VERSION;
+        let has_order = version != WITHOUT_ORDER;
         let (rows, runs) = (number_at(head, 16), number_at(head, 20) as usize);
         let order_at = HEAD_OCTETS + rows as usize * ROW_OCTETS;
         let order_octets = if has_order { rows as usize * order::NUMBER_OCTETS } else { 0 };
-        let tail_at = order_at + order_octets;
+        let own_at = order_at + order_octets;
+        let own = (version == WITH_OWN).then(|| OwnHead::read(&head[OWN_HEAD..]));
+        let own = own.map(|head| OwnTexts::open(all, own_at, rows, &head)).transpose()?;
+        let tail_at = own_at + own.as_ref().map_or(0, OwnTexts::octets);
         let tail = all.get(tail_at..).filter(|tail| tail.len() == number_at(head, 24) as usize);
         let tail = tail.ok_or(RecipientsError::Damaged("they are cut short"))?;
-        let parts = [&all[HEAD_OCTETS..order_at], tail, &all[order_at..tail_at]];
+        let parts = [&all[HEAD_OCTETS..order_at], tail, &all[order_at..own_at]];
         let known = [28, 32, 36].map(|at| number_at(head, at));
         if parts.map(crc32c::crc32c) != known {
             return Err(RecipientsError::Damaged("a checksum does not match"));
@@ -299,7 +364,7 @@ impl Recipients {
         if !is_whole {
             return Err(damaged);
         }
-        Ok(Self { octets, rows, has_order, runs, areas, languages })
+        Ok(Self { octets, rows, has_order, runs, areas, languages, own })
     }
 
     /// How many there are.
@@ -340,7 +405,26 @@ impl Recipients {
         let Some(row) = Recipient::of_word(word) else {
             panic!("row {number} of a broadcast is not what was checked: the file was changed")
         };
-        row
+        if row.text == Some(OWN_FROM) { self.with_own_text(number, row) } else { row }
+    }
+
+    /// Which text of its own a row has.
+    #[cold]
+    fn with_own_text(&self, number: u32, row: Recipient) -> Recipient {
+        let own = self.own.as_ref().and_then(|own| own.number_of(self.octets.as_ref(), number));
+        Recipient { text: own.map(|own| OWN_FROM | own), ..row }
+    }
+
+    /// A text of rows' own by its number; `None` where the number is of another.
+    pub fn own_text(&self, number: u32) -> Option<OwnText<'_>> {
+        let own = self.own.as_ref().filter(|_| number >= OWN_FROM)?;
+        own.text(self.octets.as_ref(), number & !OWN_FROM)
+    }
+
+    /// The most short messages that a text of a row's own takes, in whatever form; `None` where no
+    /// row has one.
+    pub fn own_segments_max(&self) -> Option<u8> {
+        self.own.as_ref().map(OwnTexts::segments_max)
     }
 
     /// One shard's rows, a piece of each run. Empty pieces are there too, so that a run's number is
@@ -379,19 +463,28 @@ impl Recipients {
         runs.find_map(|run| self.halve((run.first, run.first + run.rows), wanted, |place| place))
     }
 
-    /// Writes the same recipients without one of them; those behind it move up.
+    /// Writes the same recipients without one of them; those behind it move up. Texts of rows' own
+    /// are put aside in a nameless file of the directory.
     ///
     /// # Errors
     /// The disk's.
-    pub fn write_without(&self, number: u32, file: File) -> io::Result<()> {
-        let mut writer = RecipientsWriter::new(file)?;
-        let mut rows = Vec::new();
+    pub fn write_without(&self, number: u32, file: File, spool: &Path) -> io::Result<()> {
+        let mut writer = RecipientsWriter::new(file)?.with_own(spool);
+        let (mut rows, mut own) = (Vec::new(), HashMap::new());
         for run in &self.runs {
             writer.begin_run((run.leg, run.wave), self.area(run.area));
             for at in (run.first..run.first + run.rows).filter(|at| *at != number) {
                 let row = self.row(at);
                 let language = writer.language(self.language(row.language));
-                rows.push(Recipient { language, ..row });
+                // A text that only the other one had goes with it.
+                let text = match row.text.and_then(|text| Some((text, self.own_text(text)?))) {
+                    None => row.text,
+                    Some((text, known)) => Some(match own.get(&text) {
+                        Some(again) => *again,
+                        None => *own.entry(text).or_insert(writer.own(&known)?),
+                    }),
+                };
+                rows.push(Recipient { text, language, ..row });
                 if rows.len() == ROWS_AT_ONCE {
                     writer.push(&rows)?;
                     rows.clear();
@@ -462,138 +555,4 @@ fn number_at(octets: &[u8], at: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Recipients in two areas, so many in each.
-    fn written(rows: u64) -> Vec<u8> {
-        let file = tempfile::tempfile().expect("a temporary file");
-        let mut writer =
-            RecipientsWriter::new(file.try_clone().expect("another")).expect("it begins");
-        let language = writer.language("ja");
-        for (leg, area) in [(0, "13101"), (1, "27100")] {
-            writer.begin_run((leg, leg as u8), area);
-            let mut of_run: Vec<Recipient> = (0..rows)
-                .map(|number| Recipient {
-                    msn: Msn::from_value(9_000_000_000 + u64::from(leg) * rows + number)
-                        .expect("an msn"),
-                    text: (number % 3 > 0).then_some(leg as u16),
-                    language,
-                })
-                .collect();
-            of_run.sort_by_key(|row| mix(row.msn.value()));
-            writer.push(&of_run).expect("written");
-        }
-        writer.finish().expect("finished");
-        let mapped = Mapped::open(&file).expect("mapped");
-        mapped.as_ref().to_vec()
-    }
-
-    #[test]
-    fn every_recipient_is_some_shards_and_no_two_have_the_same() {
-        let octets = written(1_000);
-        let recipients = Recipients::of(Mapped::copied(octets)).expect("whole");
-        assert_eq!((recipients.rows(), recipients.runs().len()), (2_000, 2));
-        for shards in [1, 2, 3, 7] {
-            let mut seen = vec![0; 2_000];
-            for shard in 0..shards {
-                for run in recipients.of_shard(shard, shards) {
-                    for number in run.first..run.first + run.slice.rows {
-                        assert_eq!(shard_of(recipients.row(number).msn, shards), shard);
-                        seen[number as usize] += 1;
-                    }
-                }
-            }
-            assert!(seen.iter().all(|count| *count == 1), "{shards} shards");
-        }
-        for number in [0, 17, 999, 1_000, 1_999] {
-            assert_eq!(recipients.find(recipients.row(number).msn), Some(number));
-        }
-        assert_eq!(recipients.find(Msn::from_value(1).expect("an msn")), None);
-        assert_eq!(recipients.language(recipients.row(5).language), "ja");
-        assert_eq!(recipients.area(recipients.runs()[1].area), "27100");
-        let of_waves = recipients.of_shard(0, 2);
-        assert_eq!([0, 1].map(|run| of_waves[run].slice.wave), [0, 1]);
-        assert_eq!(recipients.runs()[1].leg, 1);
-    }
-
-    #[test]
-    fn a_row_is_found_in_one_look_however_many_runs_there_are() {
-        let file = tempfile::tempfile().expect("a temporary file");
-        let mut writer =
-            RecipientsWriter::new(file.try_clone().expect("another")).expect("it begins");
-        let msn = |number: u64| Msn::from_value(9_000_000_000 + number).expect("an msn");
-        // More than are put in order at once.
-        let runs = 300u64;
-        let of_run = 1_000u64;
-        for run in 0..runs {
-            writer.begin_run((0, 0), &format!("{run:05}"));
-            let mut rows: Vec<Recipient> = (0..of_run)
-                .map(|row| Recipient { msn: msn(row * runs + run), text: None, language: 0 })
-                .collect();
-            rows.sort_by_key(|row| mix(row.msn.value()));
-            writer.push(&rows).expect("written");
-        }
-        writer.finish().expect("finished");
-        let recipients = Recipients::open(&file).expect("whole");
-        assert_eq!((recipients.runs().len() as u64, recipients.searches()), (runs, 1));
-        for number in (0..runs * of_run).step_by(997) {
-            let found = recipients.find(msn(number)).expect("it is there");
-            assert_eq!(recipients.row(found).msn, msn(number));
-        }
-        assert_eq!(recipients.find(msn(runs * of_run)), None);
-    }
-
-    #[test]
-    fn a_row_that_is_left_out_is_all_that_is() {
-        let whole = Recipients::of(Mapped::copied(written(40))).expect("whole");
-        let file = tempfile::tempfile().expect("a temporary file");
-        whole.write_without(41, file.try_clone().expect("another")).expect("written");
-        let rest = Recipients::open(&file).expect("whole");
-        assert_eq!(rest.rows(), whole.rows() - 1);
-        for number in (0..whole.rows()).filter(|number| *number != 41) {
-            let row = whole.row(number);
-            let found = rest.find(row.msn).expect("it is there");
-            assert_eq!(found, number - u32::from(number > 41));
-            let other = rest.row(found);
-            let language = rest.language(other.language);
-            assert_eq!((other.text, language), (row.text, whole.language(row.language)));
-        }
-        assert_eq!(rest.find(whole.row(41).msn), None);
-        let (areas, of): (Vec<_>, _) = ([0, 1].map(|at| rest.runs()[at]).to_vec(), whole.runs());
-        assert!(
-            areas.iter().zip(of).all(|(one, other)| one.leg_and_wave() == other.leg_and_wave())
-        );
-    }
-
-    #[test]
-    fn a_file_of_an_earlier_version_is_read_without_its_order() {
-        let octets = written(40);
-        let (rows, order) = (HEAD_OCTETS + 80 * ROW_OCTETS, 80 * order::NUMBER_OCTETS);
-        let mut older = [&octets[..rows], &octets[rows + order..]].concat();
-        older[8..12].copy_from_slice(&WITHOUT_ORDER.to_le_bytes());
-        older[36..40].fill(0);
-        older[12..16].fill(0);
-        let checksum = crc32c::crc32c(&older[..HEAD_OCTETS]);
-        older[12..16].copy_from_slice(&checksum.to_le_bytes());
-        let recipients = Recipients::of(Mapped::copied(older)).expect("whole");
-        assert_eq!(recipients.searches(), 2);
-        let msn = recipients.row(41).msn;
-        assert_eq!(recipients.find(msn), Some(41));
-    }
-
-    #[test]
-    fn a_file_with_one_octet_changed_is_not_read() {
-        let octets = written(40);
-        let order_at = HEAD_OCTETS + 80 * ROW_OCTETS;
-        for at in [0, 9, 17, HEAD_OCTETS + 3, order_at, octets.len() - 1] {
-            let mut changed = octets.clone();
-            changed[at] ^= 4;
-            assert!(Recipients::of(Mapped::copied(changed)).is_err(), "octet {at}");
-        }
-        for length in [0, 100, HEAD_OCTETS, octets.len() - 1] {
-            let cut = octets[..length].to_vec();
-            assert!(Recipients::of(Mapped::copied(cut)).is_err(), "{length} octets");
-        }
-    }
-}
+mod tests;

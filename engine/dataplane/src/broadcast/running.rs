@@ -12,8 +12,10 @@ use wire::terms::calendar;
 use wire::terms::ids::{Class, Kind, Xpid};
 
 use super::control_sms::ControlSms;
+use super::manifest::RowPace;
 use super::outcomes::Outcome;
-use super::recipients::Recipients;
+use super::recipients::own::OwnText;
+use super::recipients::{OWN_FROM, Recipients};
 use super::slice::OnDoubt;
 use super::stakes::Stakes;
 use wire::terms::time::WallMs;
@@ -96,6 +98,26 @@ impl ReadyText {
     }
 }
 
+/// The text of a row: one of those that are ready, or its own, encoded for this turn.
+#[derive(Debug)]
+pub enum RowText<'a> {
+    /// As every phone gets it.
+    Ready(&'a ReadyText),
+    /// As this one alone does.
+    Own(ReadyText),
+}
+
+impl std::ops::Deref for RowText<'_> {
+    type Target = ReadyText;
+
+    fn deref(&self) -> &ReadyText {
+        match self {
+            Self::Ready(text) => text,
+            Self::Own(text) => text,
+        }
+    }
+}
+
 fn digest_of(text: &str) -> u64 {
     let digest = Sha256::digest(text.as_bytes());
     digest.first_chunk().map_or(0, |octets| u64::from_le_bytes(*octets))
@@ -118,6 +140,22 @@ pub struct RunningPace {
     pub share_max: u8,
     /// No attempt from then on, in place of what was so at the start.
     pub deadline_ms: Option<WallMs>,
+}
+
+impl RunningPace {
+    /// As the network takes them, with the share that a manifest gives which says nothing of it.
+    pub fn unlimited() -> Self {
+        let RowPace { weight, share_max, .. } = RowPace::default();
+        Self {
+            per_second: 0,
+            per_area: 0,
+            per_carrier: 0,
+            ramp_seconds: 0,
+            weight,
+            share_max,
+            deadline_ms: None,
+        }
+    }
 }
 
 /// The rows of another broadcast that a leg is for, by what becomes of them: that is looked at when
@@ -178,7 +216,7 @@ pub struct RunningTerms {
     pub ignores_suppression: bool,
     /// Who had the same text within so many milliseconds is skipped.
     pub skips_had_within_ms: Option<u64>,
-    /// It is for those alone whom others have reached: the end of their alert does not end it.
+    /// It takes back what others were told: the end of their alert does not end it.
     pub takes_back: bool,
     /// By leg, where it is for rows of a broadcast that was live at the check; empty where no leg
     /// is.
@@ -209,6 +247,8 @@ pub struct RunningBroadcast {
     digests: Vec<u64>,
     /// The same, sorted.
     sorted_digests: Vec<u64>,
+    /// Who phones show as its sender.
+    originating: OriginatingAddress,
     /// What each shard has left of it.
     pub stakes: Arc<Stakes>,
     /// TP-SCTS of all of them.
@@ -250,6 +290,7 @@ impl RunningBroadcast {
             recoded,
             digests,
             sorted_digests,
+            originating,
             stakes: Arc::default(),
             scts,
             message_reference,
@@ -262,18 +303,40 @@ impl RunningBroadcast {
     }
 
     /// What tells a text from others; `None` where there is none.
-    pub fn digest(&self, number: Option<u16>) -> Option<u64> {
-        number.and_then(|number| self.digests.get(usize::from(number))).copied()
+    pub fn digest(&self, number: Option<u32>) -> Option<u64> {
+        match self.own(number) {
+            Some(own) => Some(digest_of(own.text)),
+            None => number.and_then(|number| self.digests.get(number as usize)).copied(),
+        }
     }
 
-    /// Whether it has a text of this digest.
+    /// Whether it may have a text of this digest: those of rows' own are looked at row by row.
     pub fn has_digest(&self, digest: u64) -> bool {
         self.sorted_digests.binary_search(&digest).is_ok()
+            || self.recipients.own_segments_max().is_some()
+    }
+
+    /// The text of a row's own, where it is one. What is ready pays one look for this.
+    #[inline]
+    fn own(&self, number: Option<u32>) -> Option<OwnText<'_>> {
+        let number = number.filter(|number| *number >= OWN_FROM)?;
+        let Some(own) = self.recipients.own_text(number) else {
+            panic!("text {number} of a row is not what was checked: the file was changed")
+        };
+        Some(own)
     }
 
     /// In which form a text goes to carriers that take text in this alphabet.
-    pub fn form_in(&self, number: Option<u16>, alphabet: Alphabet) -> TextForm {
-        let recoded = number.and_then(|number| self.recoded.get(usize::from(number))?.as_ref());
+    pub fn form_in(&self, number: Option<u32>, alphabet: Alphabet) -> TextForm {
+        if let Some(own) = self.own(number) {
+            let as_it_is = match alphabet {
+                Alphabet::Gsm | Alphabet::GsmPacked => true,
+                Alphabet::Latin1 => own.is_latin,
+                Alphabet::Ascii => own.is_ascii,
+            };
+            return if as_it_is { TextForm::AsItIs } else { TextForm::Recoded };
+        }
+        let recoded = number.and_then(|number| self.recoded.get(number as usize)?.as_ref());
         match (recoded, alphabet) {
             (None, _) | (_, Alphabet::Gsm | Alphabet::GsmPacked) => TextForm::AsItIs,
             (Some(recoded), Alphabet::Latin1) if recoded.is_latin => TextForm::AsItIs,
@@ -281,23 +344,41 @@ impl RunningBroadcast {
         }
     }
 
-    /// The text of a recipient in a form; `None` where it has none, or none that goes so.
-    pub fn text_in(&self, number: Option<u16>, form: TextForm) -> Option<&ReadyText> {
-        let at = usize::from(number?);
-        match (form, self.recoded.get(at)?) {
+    /// The text of a recipient in a form; `None` where it has none, or none that goes so. One of
+    /// its own is encoded by this.
+    pub fn text_in(&self, number: Option<u32>, form: TextForm) -> Option<RowText<'_>> {
+        if let Some(own) = self.own(number) {
+            return self.encoded(&own, form).map(RowText::Own);
+        }
+        let at = number? as usize;
+        let ready = match (form, self.recoded.get(at)?) {
             (TextForm::Recoded, Some(recoded)) => recoded.text.as_ref(),
             _ => self.texts.get(at),
+        };
+        ready.map(RowText::Ready)
+    }
+
+    #[cold]
+    fn encoded(&self, own: &OwnText<'_>, form: TextForm) -> Option<ReadyText> {
+        let form = if own.is_ascii { TextForm::AsItIs } else { form };
+        let stamp = (&self.originating, &self.scts);
+        ReadyText::encode((self.terms.kind, own.text), form, self.message_reference, stamp)
+    }
+
+    /// Short messages of a recipient's text in a form; `None` as for [`Self::text_in`]. Nothing is
+    /// encoded for this.
+    pub fn segments_in(&self, number: Option<u32>, form: TextForm) -> Option<u8> {
+        match self.own(number) {
+            Some(own) if form == TextForm::AsItIs || own.is_ascii => Some(own.segments),
+            Some(own) => own.recoded,
+            None => self.text_in(number, form).map(|text| text.segments()),
         }
     }
 
     /// The most short messages that one of its texts takes.
     pub fn segments_max(&self) -> u8 {
         let recoded = self.recoded.iter().flatten().filter_map(|recoded| recoded.text.as_ref());
-        self.texts.iter().chain(recoded).map(ReadyText::segments).max().unwrap_or(1)
-    }
-
-    /// The text of a recipient; `None` where it has none.
-    pub fn text(&self, number: Option<u16>) -> Option<&ReadyText> {
-        number.and_then(|number| self.texts.get(usize::from(number)))
+        let ready = self.texts.iter().chain(recoded).map(ReadyText::segments);
+        ready.chain(self.recipients.own_segments_max()).max().unwrap_or(1)
     }
 }

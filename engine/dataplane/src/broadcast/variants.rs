@@ -268,7 +268,8 @@ impl Cost {
     }
 }
 
-fn segments(text: &str) -> Option<u8> {
+/// Short messages that a text takes; `None` where ten are not enough.
+pub fn segments(text: &str) -> Option<u8> {
     plan(Content::Text(text), &PlanOptions::default()).ok().map(|plan| plan.segments())
 }
 

@@ -16,7 +16,7 @@ use super::areas::shapes::touched;
 use super::limits::LEGS_MAX;
 use super::manifest::{
     Areas, Audience, BroadcastNotify, Duplicates, Expect, Leg, Manifest, OtherBroadcast, Retry,
-    RowPace, Texts,
+    RowPace, Texts, Within,
 };
 use super::outcomes::Outcome;
 use super::templates::TemplateWanted;
@@ -111,11 +111,12 @@ pub fn propose(
     } else {
         let mut legs = Vec::new();
         for (at, leg) in draft.legs.iter().enumerate() {
-            let areas = codes_of(leg, at, catalogue, &mut warnings)?;
+            let (areas, within) = codes_of(leg, at, catalogue, &mut warnings)?;
             let texts = texts_of(&leg.variants, draft.status, terms, &mut waits, &mut warnings);
             legs.extend(lists.iter().map(|(list, _)| Leg {
                 audience: Audience {
                     areas: Some(Areas::Codes(areas.clone())),
+                    within: within.clone(),
                     ..audience(list, None)
                 },
                 texts: texts.clone(),
@@ -172,6 +173,7 @@ fn audience(list: &str, version: Option<u32>) -> Audience {
         list: list.to_owned(),
         version,
         areas: None,
+        within: None,
         languages: Vec::new(),
         conditions: BTreeMap::new(),
         except: Vec::new(),
@@ -195,13 +197,14 @@ fn lists_of(
     Ok(lists)
 }
 
-/// The areas of a leg: those that are named, and those that its shapes reach.
+/// The areas of a leg: those that are named, and those that its shapes reach; and the shapes that
+/// narrow those that they reach in part.
 fn codes_of(
     leg: &WarnedLeg,
     at: usize,
     catalogue: &AreaCatalogue,
     warnings: &mut Vec<String>,
-) -> Result<Vec<String>, WarningRefusal> {
+) -> Result<(Vec<String>, Option<Within>), WarningRefusal> {
     let refuse = |sentence: String| WarningRefusal {
         kind: RefusalKind::Area,
         element: format!("leg[{}]/area", at + 1),
@@ -240,10 +243,25 @@ fn codes_of(
             warnings.push(format!("{} {name} is reached in part, {share:.1} %", one.code));
         }
     }
+    // What is named by its code is meant as a whole.
+    let in_part = reached.iter().filter(|one| !one.is_whole() && !codes.contains(&one.code));
+    let in_part: Vec<String> = in_part.map(|one| one.code.clone()).collect();
+    let within = match in_part.is_empty() {
+        true => None,
+        false => {
+            let within = Within::of(&leg.area, in_part);
+            if within.is_none() {
+                let sentence = "its shapes have too many points to be held against the cells in \
+                                which people live: areas that they reach in part count whole";
+                warnings.push(sentence.to_owned());
+            }
+            within
+        }
+    };
     codes.extend(reached.into_iter().map(|one| one.code));
     codes.sort_unstable();
     codes.dedup();
-    Ok(codes)
+    Ok((codes, within))
 }
 
 /// Those whom the chain may have reached hear that it is over.

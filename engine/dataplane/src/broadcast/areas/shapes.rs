@@ -15,7 +15,7 @@ use super::AreaCatalogue;
 use crate::broadcast::limits::MATCHED_POINTS_MAX;
 
 /// Corners that stand for a circle.
-const CIRCLE_CORNERS: u32 = 64;
+pub const CIRCLE_CORNERS: u32 = 64;
 /// Metres of a degree of latitude.
 const DEGREE_M: f64 = 111_195.0;
 const E7: f64 = 1e7;
@@ -152,6 +152,13 @@ pub struct Touched {
     pub share: f64,
 }
 
+impl Touched {
+    /// Whether nothing of it lies outside, but for what rounding leaves along its border.
+    pub fn is_whole(&self) -> bool {
+        self.share >= 1.0 - NOTHING
+    }
+}
+
 /// What a shape costs too much to be compared with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
@@ -171,10 +178,7 @@ pub fn touched(
     area: &WarnedArea,
     covers: Option<f64>,
 ) -> Result<Vec<Touched>, TooDear> {
-    let mut wanted: Vec<Polygon<f64>> =
-        area.polygons.iter().map(|points| polygon(points)).collect();
-    wanted.extend(area.circles.iter().map(circle));
-    let shape = MultiPolygon::new(wanted);
+    let shape = shape_of(area);
     let Some(rect) = shape.bounding_rect() else { return Ok(Vec::new()) };
     // What it costs is known before anything is compared.
     let own: usize = shape.0.iter().map(|polygon| polygon.exterior().0.len()).sum();
@@ -199,6 +203,14 @@ pub fn touched(
         }
     }
     Ok(found)
+}
+
+/// Everything that the polygons and circles are round, one beside or over the other.
+pub(super) fn shape_of(area: &WarnedArea) -> MultiPolygon<f64> {
+    let mut wanted: Vec<Polygon<f64>> =
+        area.polygons.iter().map(|points| polygon(points)).collect();
+    wanted.extend(area.circles.iter().map(circle));
+    MultiPolygon::new(wanted)
 }
 
 fn polygon(points: &[Point]) -> Polygon<f64> {

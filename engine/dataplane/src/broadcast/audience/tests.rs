@@ -5,9 +5,15 @@ use std::fs::File;
 use host::mapped::Mapped;
 
 use super::*;
+use crate::broadcast::areas::features::{FeatureNames, FeatureReader};
 use crate::broadcast::lists::import::Import;
 use crate::broadcast::lists::reader::ReaderOptions;
 use crate::broadcast::recipients::Recipients;
+use crate::broadcast::running::{RunningBroadcast, RunningPace, RunningTerms, TextForm};
+use crate::broadcast::slice::OnDoubt;
+use wire::smpp::coding::Alphabet;
+use wire::terms::ids::{Class, Kind, Xpid};
+use wire::terms::time::WallMs;
 
 fn version(text: &str, parameters: &[&str]) -> Vec<u8> {
     let directory = tempfile::tempdir().expect("a directory");
@@ -45,15 +51,23 @@ fn addressed(
     manifest: &Manifest,
     sources: &[LegSources<'_>],
 ) -> Result<(Vec<TextOfMsn>, Addressed), AudienceError> {
+    addressed_in(&AreaCatalogue::of_japan(), manifest, sources)
+}
+
+fn addressed_in(
+    catalogue: &AreaCatalogue,
+    manifest: &Manifest,
+    sources: &[LegSources<'_>],
+) -> Result<(Vec<TextOfMsn>, Addressed), AudienceError> {
     let file = tempfile::tempfile()?;
     let mut writer = RecipientsWriter::new(file.try_clone()?)?;
-    let found = address(manifest, sources, &AreaCatalogue::of_japan(), &mut writer)?;
+    let found = address(manifest, sources, catalogue, &mut writer)?;
     writer.finish()?;
     let recipients = Recipients::of(Mapped::open(&file)?).expect("recipients");
     let mut texts: Vec<TextOfMsn> = (0..recipients.rows())
         .map(|number| {
             let row = recipients.row(number);
-            let text = row.text.map(|text| found.texts[usize::from(text)].text.clone());
+            let text = row.text.map(|text| found.texts[text as usize].text.clone());
             (row.msn.to_string(), text)
         })
         .collect();
@@ -253,4 +267,141 @@ fn a_wave_that_counts_has_as_many_as_it_asks_for_of_whom_the_leg_addresses() {
         let [first, rest] = [0, 1].map(of_wave);
         assert!((15..36).contains(&first), "shard {shard}: {first} of 100, then {rest}");
     }
+}
+
+/// Two municipalities beside each other, a degree wide each.
+fn two_areas() -> AreaCatalogue {
+    let mut reader = FeatureReader::new(FeatureNames::default());
+    for (code, west) in [("13101", 139), ("13102", 140)] {
+        let east = west + 1;
+        let feature = format!(
+            r#"{{"type":"Feature","properties":{{"code":"{code}"}},"geometry":{{"type":"Polygon",
+            "coordinates":[[[{west},35],[{east},35],[{east},36],[{west},36],[{west},35]]]}}}}"#
+        );
+        reader.take(feature.replace('\n', " ").as_bytes()).expect("an area");
+    }
+    reader.finish().expect("a catalogue")
+}
+
+#[test]
+fn where_a_shape_cuts_an_area_rows_with_a_mesh_are_matched_one_by_one() {
+    // 1 within, 2 outside, 3 of no cell, 4 of what is none; 5 and 6 of the other area, which the
+    // shape has as a whole, one of them with a cell elsewhere; 7 of no area.
+    let list = "msn,area,mesh\n09000000001,13101,53394611\n09000000002,13101,53390000\n\
+        09000000003,13101,\n09000000004,13101,5339\n09000000005,13102,53400000\n\
+        09000000006,13102,53390000\n09000000007,,53394611\n";
+    let octets = version(list, &["mesh"]);
+    let found = |audience: &str, waves: &str, octets: &[u8]| {
+        let leg = format!(
+            r#"{{"audience":{{"list":"li-1",{audience}}},
+            "texts":{{"variants":{{"en":"x"}},"fallback":["en"]}}{waves}}}"#
+        );
+        let (rows, found) =
+            addressed_in(&two_areas(), &manifest(&leg), &[source(octets)]).expect("addressed");
+        let rows: String = rows.into_iter().map(|(msn, _)| msn[10..].to_owned()).collect();
+        (rows, found.outside, found.unplaced)
+    };
+    // Half of the first area, and all of the second.
+    let shape = r#""polygons":["35,139.5 35,141 36,141 36,139.5"]"#;
+    let areas = r#""areas":["13101","13102"]"#;
+    let narrowed = format!(r#"{areas},"within":{{{shape}}}"#);
+    assert_eq!(found(areas, "", &octets), ("123456".to_owned(), 0, 0));
+    assert_eq!(found(&narrowed, "", &octets), ("13456".to_owned(), 1, 2));
+    // In waves the same are addressed and counted.
+    let waves = r#","waves":[{"rows":2},{"after_order":true}]"#;
+    assert_eq!(found(&narrowed, waves, &octets), ("13456".to_owned(), 1, 2));
+    // What another area is narrowed by does not narrow this one.
+    let other = format!(r#"{areas},"within":{{{shape},"areas":["13102"]}}"#);
+    assert_eq!(found(&other, "", &octets), ("123456".to_owned(), 0, 0));
+    // A list without the column counts by areas.
+    let plain = version("msn,area\n09000000001,13101\n09000000002,13101\n", &[]);
+    assert_eq!(found(&narrowed, "", &plain), ("12".to_owned(), 0, 2));
+}
+
+fn running(recipients: Recipients, texts: &[String]) -> RunningBroadcast {
+    let terms = RunningTerms {
+        ordinal: 3,
+        xpid: Xpid::parse(b"00100000001").expect("an XPID"),
+        class: Class::Urgent,
+        kind: Kind::Text,
+        sender: "Town".to_owned(),
+        started_ms: WallMs::new(1_803_862_800_000),
+        hold_ms: 0,
+        deadline_ms: WallMs::NEVER,
+        alertseq: 0,
+        on_doubt: OnDoubt::Again,
+        pace: RunningPace::unlimited(),
+        once: false,
+        reqid: "r".to_owned(),
+        alertid: None,
+        ignores_suppression: false,
+        skips_had_within_ms: None,
+        takes_back: false,
+        of: Vec::new(),
+    };
+    RunningBroadcast::new(terms, recipients, texts).expect("texts")
+}
+
+#[test]
+fn rows_of_more_values_than_texts_can_be_ready_for_have_texts_that_are_encoded_at_their_turn() {
+    let rows = TEXTS_MAX as u64 + 50;
+    let code = |number: u64| match number % 3 {
+        0 => format!("К-{number}"),
+        1 => format!("{}{number}", "x".repeat(160)),
+        _ => format!("é{number}"),
+    };
+    let mut list = "msn,area,lang,code\n09100000000,27100,en,\n".to_owned();
+    for number in 0..rows {
+        list += &format!("{:011},13101,en,{}\n", 9_000_000_000 + number, code(number));
+    }
+    list += "09200000000,13101,en,\n";
+    let octets = version(&list, &["code"]);
+    let leg = |area: &str, text: &str| {
+        format!(
+            r#"{{"audience":{{"list":"li-1","areas":["{area}"]}},"texts":{{
+            "variants":{{"en":"{text}"}},"fallback":["en"],"parameters":{{"code":"none"}}}}}}"#
+        )
+    };
+    let manifest =
+        manifest(&[leg("27100", "Plain {{code}}"), leg("13101", "Code {{code}}")].join(","));
+    let error = addressed(&manifest, &[source(&octets), source(&octets)]).expect_err("too many");
+    assert!(error.to_string().contains("different texts"), "{error}");
+    let spool = tempfile::tempdir().expect("a directory");
+    let file = tempfile::tempfile().expect("a file");
+    let writer = RecipientsWriter::new(file.try_clone().expect("another")).expect("it begins");
+    let mut writer = writer.with_own(spool.path());
+    let sources = [source(&octets), source(&octets)];
+    let found = address(&manifest, &sources, &AreaCatalogue::of_japan(), &mut writer);
+    let found = found.expect("addressed");
+    writer.finish().expect("finished");
+    // The first leg has few values: its texts are ready.
+    let shown: Vec<(&str, bool, u64)> =
+        found.texts.iter().map(|text| (&*text.text, text.is_own, text.recipients)).collect();
+    let own = ("Code {{code}}", true, rows + 1);
+    assert_eq!(shown, [("Plain none", false, 1), own]);
+    let in_all: u64 = (0..rows).map(|number| if number % 3 == 1 { 2 } else { 1 }).sum();
+    assert_eq!((found.targeted, found.segments), (rows + 2, in_all + 2));
+    let recipients = Recipients::open(&file).expect("whole");
+    let ready = ["Plain none", "-"].map(str::to_owned);
+    let own = running(recipients, &ready);
+    for number in (0..rows).step_by(101).chain([0, 1, 2]) {
+        let msn = Msn::from_value(9_000_000_000 + number).expect("an msn");
+        let row = own.recipients.find(msn).expect("it is addressed");
+        let text = own.recipients.row(row).text;
+        let known = format!("Code {}", code(number));
+        // As one whose text is ready has it, to the octet.
+        let other = Recipients::open(&file).expect("whole");
+        let other = running(other, std::slice::from_ref(&known));
+        assert_eq!(own.digest(text), other.digest(Some(0)));
+        assert!(own.has_digest(own.digest(text).expect("one")));
+        for form in [TextForm::AsItIs, TextForm::Recoded] {
+            let (mine, its) = (own.text_in(text, form), other.text_in(Some(0), form));
+            assert_eq!(mine.as_deref(), its.as_deref(), "{known}");
+            assert_eq!(own.segments_in(text, form), its.map(|text| text.segments()), "{known}");
+        }
+        for alphabet in [Alphabet::Gsm, Alphabet::Latin1, Alphabet::Ascii] {
+            assert_eq!(own.form_in(text, alphabet), other.form_in(Some(0), alphabet), "{known}");
+        }
+    }
+    assert_eq!(own.segments_max(), 2, "the longest, which every carrier takes as it is");
 }

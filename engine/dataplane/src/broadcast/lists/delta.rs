@@ -14,7 +14,7 @@ use super::pieces::{Entry, Pieces};
 use super::reader::{DELETED, ListReader, ReaderOptions};
 use super::view::ListView;
 use super::writer::{self, WriteError};
-use crate::broadcast::limits::PIECES;
+use crate::broadcast::limits::{LIST_ROWS_MAX, PIECES};
 
 /// What a delta did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -51,6 +51,8 @@ pub struct Delta {
     pieces: Pieces,
     parameters: Vec<String>,
     directory: std::path::PathBuf,
+    /// Changes that are taken at most.
+    changes_max: u64,
 }
 
 impl Delta {
@@ -67,7 +69,15 @@ impl Delta {
             pieces: Pieces::new(directory),
             parameters,
             directory: directory.to_owned(),
+            // As many as an import takes lines: each of a phone may be changed twice.
+            changes_max: 2 * u64::from(LIST_ROWS_MAX),
         })
+    }
+
+    /// The same, of fewer changes; for tests.
+    #[cfg(test)]
+    pub(super) fn of_at_most(self, changes_max: u64) -> Self {
+        Self { changes_max, ..self }
     }
 
     /// Takes octets of the delta.
@@ -82,7 +92,9 @@ impl Delta {
         });
         fed.map_err(ImportError::from)?;
         pieces.check().map_err(|error| ImportError::from(WriteError::from(error)))?;
-        Ok(())
+        // What is put aside until all is sorted takes room on the journals' device.
+        let is_too_long = pieces.count() > self.changes_max;
+        if is_too_long { Err(ImportError::from(WriteError::Rows).into()) } else { Ok(()) }
     }
 
     /// Nothing follows: writes `base` with the changes into an empty file and syncs it.
@@ -94,7 +106,7 @@ impl Delta {
         base: &ListView<'_>,
         file: &File,
     ) -> Result<(Version, Changes), DeltaError> {
-        let Self { reader, mut pieces, parameters, directory } = self;
+        let Self { reader, mut pieces, parameters, directory, .. } = self;
         let ended = reader.finish(&mut |row| {
             let (key, line, attributes) = (mix(row.msn.value()), row.line, row.attributes);
             pieces.push(Entry { key, line, attributes });

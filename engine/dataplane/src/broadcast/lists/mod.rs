@@ -22,5 +22,7 @@ pub mod refused;
 pub mod view;
 mod writer;
 
+pub(super) use pieces::nameless;
+
 #[cfg(test)]
 mod tests;

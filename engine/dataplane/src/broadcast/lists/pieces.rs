@@ -137,7 +137,7 @@ fn read_entry(octets: &[u8; ENTRY_OCTETS]) -> Entry {
 }
 
 /// A file for reading and writing that has lost its name.
-fn nameless(directory: &Path) -> io::Result<File> {
+pub(in crate::broadcast) fn nameless(directory: &Path) -> io::Result<File> {
     for number in 0u32.. {
         let path = directory.join(format!("import-{}-{number}.part", std::process::id()));
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {

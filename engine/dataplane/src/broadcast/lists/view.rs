@@ -177,6 +177,11 @@ impl<'a> ListView<'a> {
         }
     }
 
+    /// How many different sets of parameters a run has.
+    pub fn parameters_in(&self, run: usize) -> u16 {
+        self.parameters.get(run).map_or(0, |sets| sets.len().min(usize::from(u16::MAX)) as u16)
+    }
+
     /// The number of an msn's row. The order of `mix` is as even as chance, so a guess by
     /// proportion is near: about five rows are looked at.
     pub fn find(&self, msn: Msn) -> Option<u32> {

@@ -5,7 +5,7 @@ use wire::terms::ids::{Class, Reqid, Xpid, is_a_type};
 use wire::terms::municipality::Municipality;
 use wire::terms::rfc3339::parse_rfc3339;
 
-use super::{Areas, Audience, Leg, Manifest, ManifestError, Texts, no_area, wrong};
+use super::{Areas, Audience, Leg, Manifest, ManifestError, Texts, Within, no_area, wrong};
 use crate::broadcast::control_sms::ControlSms;
 use crate::broadcast::limits::{
     AREA_OCTETS_MAX, AREAS_MAX, HOLD_SECONDS_MAX, LEGS_MAX, LIFETIME_SECONDS_MAX, WAVES_MAX,
@@ -246,6 +246,9 @@ impl Audience {
         if self.list.is_empty() {
             return Err(wrong(format!("{place}/list"), "name a list"));
         }
+        if let Some(within) = &self.within {
+            self.check_within(within, &format!("{place}/within"))?;
+        }
         let place = format!("{place}/areas");
         let codes = match &self.areas {
             None => {
@@ -266,6 +269,21 @@ impl Audience {
             }
         }
         Ok(())
+    }
+}
+
+impl Audience {
+    fn check_within(&self, within: &Within, place: &str) -> Result<(), ManifestError> {
+        within.shapes(place)?;
+        if matches!(self.areas, Some(Areas::Word(_))) {
+            let sentence =
+                "shapes narrow areas that are named: name their codes, not \"everywhere\"";
+            return Err(wrong(place, sentence));
+        }
+        match within.areas.iter().position(|code| !is_code(code)) {
+            Some(at) => Err(no_area(format!("{place}/areas/{at}"), NO_CODE)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -125,3 +125,21 @@ fn the_digest_changes_with_everything_that_was_approved() {
         assert!(*other != digest && !others[..at].contains(other), "{at}");
     }
 }
+
+#[test]
+fn shapes_narrow_areas_that_are_named_and_what_is_no_shape_has_its_place() {
+    let within = |shape: &str| format!("\"areas\":[\"20422\"],\"within\":{{{shape}}}");
+    let areas = r#""areas":["20422","NUTS:AT1"]"#;
+    for (shape, place) in [
+        ("", "/legs/0/audience/within"),
+        (r#""polygons":["35,139"]"#, "/legs/0/audience/within/polygons/0"),
+        (r#""circles":["35,139 1","x"]"#, "/legs/0/audience/within/circles/1"),
+        (r#""circles":["35,139 1"],"areas":["x"]"#, "/legs/0/audience/within/areas/0"),
+    ] {
+        let error = read(&[(areas, &within(shape))]).expect_err(shape);
+        assert_eq!(error.place, place, "{error}");
+    }
+    read(&[(areas, &within(r#""circles":["35,139 1"]"#))]).expect("a manifest");
+    let everywhere = within(r#""circles":["35,139 1"]"#).replace(r#"["20422"]"#, "\"everywhere\"");
+    assert!(read(&[(areas, &everywhere)]).is_err(), "everywhere is not narrowed");
+}

@@ -106,6 +106,14 @@ fn a_shape_adds_what_it_reaches_to_the_codes() {
     let codes = Some(Areas::Codes(vec!["13101".to_owned(), "13102".to_owned()]));
     assert_eq!(found.manifest.legs[0].audience.areas, codes);
     assert!(found.warnings[0].contains("in part, 10.0 %"), "{:?}", found.warnings);
+    // What it reaches in part it narrows, and not what is named by its code.
+    let within = found.manifest.legs[0].audience.within.clone().expect("its shape");
+    assert_eq!(within.areas, ["13102"]);
+    assert_eq!(within.polygons.len(), 1, "{within:?}");
+    found.manifest.checked().expect("one that can be checked");
+    let named = alert_text("Actual", &info("ja", "避難", &(code("FIPS6", "032013") + shape)));
+    let named = propose(&draft(&named), &terms(&lists, None), &catalogue, &place());
+    assert_eq!(named.expect("a proposal").manifest.legs[0].audience.within, None);
     let alias = alert_text("Actual", &info("ja", "避難", &code("FIPS6", "032013")));
     let found = propose(&draft(&alias), &terms(&lists, None), &catalogue, &place());
     let codes = Some(Areas::Codes(vec!["13102".to_owned()]));

@@ -11,7 +11,7 @@ use crate::billing::Log;
 use crate::broadcast::life::End;
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::past::PastBroadcast;
-use crate::broadcast::running::{RowsOf, RunningBroadcast, RunningTerms};
+use crate::broadcast::running::{RowsOf, RunningBroadcast, RunningTerms, TextForm};
 use crate::broadcast::slice::{Order, WITHDRAWN};
 use crate::broadcast::suppression::OptOuts;
 use crate::gateway::fingerprint::Fingerprints;
@@ -178,7 +178,7 @@ impl<'a> Others<'a> {
         self,
         (earlier, core): (&[Earlier<'a>], &Core),
         own: &RunningBroadcast,
-        (msn, text): (Msn, Option<u16>),
+        (msn, text): (Msn, Option<u32>),
         since_ms: WallMs,
     ) -> bool {
         let Some(digest) = own.digest(text) else { return false };
@@ -352,7 +352,12 @@ impl<L: Log> Shard<L> {
     ) -> Option<(Code, u8)> {
         let row = self.broadcasts.all().rows_to(msn, is_meant).next()?;
         let text = row.broadcast.recipients.row(row.number).text;
-        let segments = row.broadcast.text(text).map_or(0, |text| text.segments());
+        let segments = row.broadcast.segments_in(text, TextForm::AsItIs).unwrap_or(0);
+        // Of a live one it is known in which form it went.
+        let part =
+            row.live.and_then(|(ordinal, place)| Some((self.broadcasts.find(ordinal)?, place)));
+        let sent = part.and_then(|(part, place)| part.segments_of(place));
+        let segments = sent.unwrap_or(segments);
         let refusal = match row.word.outcome {
             Outcome::Delivered => Some(Code::ALREADY_DELIVERED),
             Outcome::Cancelled => Some(Code::ALREADY_CANCELLED),

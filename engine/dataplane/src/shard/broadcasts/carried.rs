@@ -4,7 +4,7 @@
 //! **Never here:** which carrier takes a row, or what its answer means; that is the network's and
 //! the message center's. **Invariants:** what a carrier took of a row stands in the journal before
 //! its receipt is acknowledged; carriers are bound to only once every row that they had is told of,
-//! or nobody tells of it any more; a row that comes back is charged once.
+//! or nobody tells of it any more; a row that comes back untouched costs nothing.
 
 use super::by_route::way_of;
 use super::places::Places;
@@ -16,6 +16,7 @@ use crate::broadcast::limits::{
 use crate::broadcast::outcomes::Outcome;
 use crate::broadcast::running::TextForm;
 use crate::broadcast::slice::{ARRIVED, HandedSegment, MAY_HAVE_IT, RowHanding};
+use crate::gateway::registry::Registry;
 use crate::network::port::{Asked, AttemptToken, AwaitedSegment, CarrierQuestion, Network};
 use crate::network::routes::{CORE_NETWORK, Routes};
 use crate::smsc::core::Core;
@@ -25,6 +26,7 @@ use crate::smsc::rows::RowHanded;
 use crate::smsc::state::State;
 use std::collections::{HashMap, HashSet, VecDeque};
 use wire::terms::code::Code;
+use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::time::WallMs;
 
 /// How long carriers wait for somebody to tell of the broadcasts whose rows they had.
@@ -37,8 +39,6 @@ pub(super) struct Carried {
     indices: HashMap<u32, PushIndex>,
     /// Rows of which carriers had something before this start, and that nobody has told of since.
     pub(super) to_return: VecDeque<u32>,
-    /// Rows that came back: they are charged already.
-    charged: HashSet<u32>,
     /// One bit for each row whose text went recoded; empty while there is none.
     recoded: Vec<u64>,
     /// The ways of rows that had turns, and places that are kept for some.
@@ -49,7 +49,7 @@ pub(super) struct Carried {
 
 impl Part {
     /// In which form a text goes by a route.
-    pub(super) fn form_of(&self, routes: &Routes, text: Option<u16>, route: u8) -> TextForm {
+    pub(super) fn form_of(&self, routes: &Routes, text: Option<u32>, route: u8) -> TextForm {
         match route {
             CORE_NETWORK => TextForm::AsItIs,
             route => self.broadcast.form_in(text, routes.alphabet(route)),
@@ -62,11 +62,15 @@ impl Part {
         TextForm::from_number(bits >> (place % 64) & 1)
     }
 
+    /// Whether something of a row that waits is out already, or was.
+    pub(super) fn has_begun_before(&self, place: u32) -> bool {
+        self.slice.handing(place).is_some() || self.slice.mark(place) & ARRIVED != 0
+    }
+
     /// Segments of a row in that form.
     pub(super) fn segments_of(&self, place: u32) -> Option<u8> {
         let text = self.broadcast.recipients.row(self.number_of(place)).text;
-        let text = self.broadcast.text_in(text, self.form_sent(place));
-        text.map(|text| text.segments())
+        self.broadcast.segments_in(text, self.form_sent(place))
     }
 
     /// A row's text goes in this form from now on.
@@ -109,24 +113,6 @@ impl Part {
         }
     }
 
-    /// A row goes on no more.
-    pub(super) fn forget_carried(&mut self, place: u32) {
-        self.note_left(place);
-        self.carried_again(place);
-    }
-
-    /// A row's attempt came to more than nothing: what is charged of it is for good.
-    pub(super) fn carried_again(&mut self, place: u32) {
-        if !self.carried.charged.is_empty() {
-            self.carried.charged.remove(&place);
-        }
-    }
-
-    /// Whether a row's first turn has been charged: its attempt came to nothing then.
-    pub(super) fn is_charged(&self, place: u32) -> bool {
-        !self.carried.charged.is_empty() && self.carried.charged.contains(&place)
-    }
-
     /// Whether anything of it is left to send.
     pub(super) fn has_more_to_send(&self) -> bool {
         let counts = self.slice.counts();
@@ -140,7 +126,7 @@ impl Part {
 
     /// Octets of the journal that are kept for what is still to be said of its rows.
     pub(super) fn octets_promised(&self, by_carriers: bool) -> u64 {
-        let all = self.open_rows() * JOURNAL_OCTETS_PER_ROW;
+        let all = self.open_rows() * JOURNAL_OCTETS_PER_ROW + self.slice.octets_of_receipts();
         if !by_carriers && self.slice.handed_over() == 0 {
             return all;
         }
@@ -186,8 +172,19 @@ impl Broadcasts {
         part.index_at_carrier(place).or_else(waits)
     }
 
+    /// The carriers that have any of these segments of a row, each once.
+    pub(in crate::shard) fn carriers_of(&self, push: &Push, segments: u16) -> Vec<u8> {
+        let handing = self.of_push_ref(push).and_then(|(part, place)| part.slice.handing(place));
+        let taken = handing.into_iter().flat_map(|handing| &handing.taken);
+        let of_these = taken.filter(|taken| segments >> taken.segment & 1 == 1);
+        let mut carriers: Vec<u8> = of_these.map(|taken| taken.carrier).collect();
+        carriers.sort_unstable();
+        carriers.dedup();
+        carriers
+    }
+
     /// What carriers are asked about a row.
-    fn questions_of<'a>(
+    pub(in crate::shard) fn questions_of<'a>(
         &'a self,
         push: &'a Push,
         awaited: u16,
@@ -246,7 +243,7 @@ impl<L: Log> Shard<L> {
     ) {
         let state = self.core.push(index).state;
         if state == State::Queued {
-            self.row_returned(index);
+            self.row_returned(index, taken.is_some(), now_ms);
         }
         let is_news = taken.is_some() || state == State::Handed;
         if is_news && !state.is_final() {
@@ -286,24 +283,38 @@ impl<L: Log> Shard<L> {
             let seconds = part.seconds(now);
             let delivered = push.delivered();
             part.slice.ended_with(place, (Outcome::HandedOver, None), delivered, seconds);
-            part.carried_again(place);
             if before == Outcome::Waiting {
                 self.broadcasts.note_begun(&push);
             }
             if push.has(flag::CANCEL_ACCEPTED | flag::REPLACE_REQUESTED) {
-                self.ask_carriers_of_row(index, Asked::Cancel);
+                self.ask_carriers(index, Asked::Cancel);
             }
         }
     }
 
     /// A carrier took nothing of a row, or cannot carry it: it keeps its place and has not begun.
-    pub(in crate::shard) fn row_returned(&mut self, index: PushIndex) {
-        let push = *self.core.push(index);
+    /// One of which carriers have some has, whoever took that and whatever becomes of the rest.
+    pub(in crate::shard) fn row_returned(
+        &mut self,
+        index: PushIndex,
+        took_some: bool,
+        now_ms: WallMs,
+    ) {
+        let (push, now) = (*self.core.push(index), self.pace.center(now_ms));
         let Some((part, place)) = self.broadcasts.of_push(&push) else { return };
         let doubt = if push.has(flag::IN_DOUBT) { MAY_HAVE_IT } else { 0 };
         part.slice.note_mark(place, push.delivered_mask | doubt);
+        let had_some = part.slice.word(place).attempts <= 1 && part.slice.handing(place).is_some();
+        if took_some || had_some {
+            let (seconds, code) = (part.seconds(now), Some(push.code.number()));
+            part.slice.ended_with(place, (Outcome::Held, code), push.delivered(), seconds);
+            return;
+        }
         if part.slice.returned(place, push.code.number()) == Outcome::Waiting {
-            part.carried.charged.insert(place);
+            // Only what is sent is charged.
+            if let Some(registered) = self.registry.find(part.broadcast.terms.xpid) {
+                registered.meter.uncharge(now_ms);
+            }
             self.broadcasts.note_queued(&push);
         }
     }
@@ -351,17 +362,29 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// Asks the carriers that have segments of a row about each of which no receipt came.
-    pub(in crate::shard) fn ask_carriers_of_row(&mut self, index: PushIndex, asked: Asked) {
-        let Some(push) = self.core.live_at(index) else { return };
-        let (taken, failed, _) = self.core.handing(index).unwrap_or_default();
-        let awaited = taken & !failed & !push.delivered_mask;
-        let routes = &self.routes;
-        let takes = |question: &CarrierQuestion| {
-            asked == Asked::Cancel || routes.is_queried(question.carrier)
-        };
-        let questions = self.broadcasts.questions_of(push, awaited, asked).filter(takes);
-        self.by_carriers.questions.extend(questions);
+    /// As [`Self::note_row_arrived`], where a carrier says that the segment will not arrive, or all
+    /// of its segments will not.
+    pub(in crate::shard) fn note_row_failed(&mut self, push_id: u64, segment: u8, code: Code) {
+        let Some((ordinal, number)) = row_of(push_id) else { return };
+        let Some(part) = self.broadcasts.find_mut(ordinal) else { return };
+        let Some(place) = part.place_of_number(number) else { return };
+        let Some(handing) = part.slice.handing(place) else { return };
+        let (bit, arrived) = (1 << segment, part.slice.mark(place) & ARRIVED);
+        let settled = !handing.taken_mask() | handing.failed_mask | arrived;
+        if settled & bit == 0 {
+            let failed_mask = handing.failed_mask | bit;
+            let handing = RowHanding { failed_mask, code: code.number(), ..handing.clone() };
+            part.slice.hand(place, handing);
+        }
+    }
+
+    /// The segments of a row that carriers were given, should it not be in the message center now.
+    pub(in crate::shard) fn segments_of_row(&self, push_id: u64) -> u8 {
+        let handing = row_of(push_id).and_then(|(ordinal, number)| {
+            let part = self.broadcasts.find(ordinal)?;
+            part.slice.handing(part.place_of_number(number)?)
+        });
+        handing.map_or(0, |handing| handing.segments)
     }
 
     /// Says what is to be said of rows, at once: whoever waits for it is told when it is durable.
@@ -381,19 +404,17 @@ impl<L: Log> Shard<L> {
         let (routes, registry) = (&*self.routes, &*self.registry);
         let Some((part, place)) = self.broadcasts.of_push(&push) else { return };
         let terms = &part.broadcast.terms;
-        let way = way_of((routes, registry), (terms.xpid, terms.class), push.msn());
-        let route = way.unwrap_or(CORE_NETWORK);
-        let elsewhere = if avoided == 0 { None } else { routes.elsewhere_of(route, avoided) };
-        let route = elsewhere.unwrap_or(route);
+        let route =
+            route_avoiding((routes, registry), (terms.xpid, terms.class, push.msn()), avoided);
         let text = part.broadcast.recipients.row(part.number_of(place)).text;
         let form = part.form_of(routes, text, route);
         let is_untouched = push.attempts() == 0 && push.delivered_mask == 0;
         if is_untouched
             && push.state != State::InFlight
             && part.slice.handing(place).is_none()
-            && let Some(text) = part.broadcast.text_in(text, form)
+            && let Some(segments) = part.broadcast.segments_in(text, form)
         {
-            self.core.set_row_form(index, form.number(), text.segments());
+            self.core.set_row_form(index, form.number(), segments);
             part.note_form(place, form);
         }
         if part.slice.word(place).outcome == Outcome::Waiting {
@@ -444,6 +465,9 @@ impl<L: Log> Shard<L> {
                 });
             }
         }
+        if busy && self.by_carriers.has_announced {
+            network.all_awaited();
+        }
         busy
     }
 
@@ -453,7 +477,7 @@ impl<L: Log> Shard<L> {
         network: &mut impl Network,
         now_ms: WallMs,
     ) {
-        if self.by_carriers.has_announced {
+        if self.by_carriers.has_announced || self.by_carriers.awaits_from.is_some() {
             return;
         }
         let even = self.pace.even(now_ms);
@@ -476,13 +500,25 @@ impl<L: Log> Shard<L> {
     pub(super) fn way_for(&self, part: &Part, place: u32) -> (u8, TextForm) {
         let terms = &part.broadcast.terms;
         let recipient = part.broadcast.recipients.row(part.number_of(place));
-        let of = (terms.xpid, terms.class);
-        let way = way_of((&*self.routes, &*self.registry), of, recipient.msn);
-        let route = way.unwrap_or(CORE_NETWORK);
-        let form = match part.slice.handing(place) {
-            Some(_) => part.form_sent(place),
-            None => part.form_of(&self.routes, recipient.text, route),
+        let handing = part.slice.handing(place);
+        let avoided = handing.map_or(0, |handing| handing.avoided);
+        let of = (terms.xpid, terms.class, recipient.msn);
+        let route = route_avoiding((&*self.routes, &*self.registry), of, avoided);
+        let form = match part.has_begun_before(place) {
+            true => part.form_sent(place),
+            false => part.form_of(&self.routes, recipient.text, route),
         };
         (route, form)
     }
+}
+
+/// The route of a row that goes on, around the carrier that could not deliver it, if there was one.
+fn route_avoiding(
+    known: (&Routes, &Registry),
+    (xpid, class, msn): (Xpid, Class, Msn),
+    avoided: u8,
+) -> u8 {
+    let route = way_of(known, (xpid, class), msn).unwrap_or(CORE_NETWORK);
+    let elsewhere = if avoided == 0 { None } else { known.0.elsewhere_of(route, avoided) };
+    elsewhere.unwrap_or(route)
 }

@@ -13,7 +13,7 @@ use crate::network::port::{AttemptSlot, AttemptToken};
 use crate::network::routes::CORE_NETWORK;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::row_ids::{row_at, row_id, row_position};
-use crate::smsc::rows::{NewRow, RowBefore};
+use crate::smsc::rows::{NewRow, RowBefore, owner_of};
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use wire::sms::limits::TIME_OCTETS;
@@ -29,7 +29,7 @@ impl Part {
     pub(super) fn new_row(&self, place: u32, (route, form): (u8, TextForm)) -> Option<NewRow> {
         let number = self.number_of(place);
         let (terms, recipient) = (&self.broadcast.terms, self.broadcast.recipients.row(number));
-        let text = self.broadcast.text_in(recipient.text, form)?;
+        let segments = self.broadcast.segments_in(recipient.text, form)?;
         let (word, mark) = (self.slice.word(place), self.slice.mark(place));
         let before = RowBefore {
             attempts: word.attempts,
@@ -42,9 +42,10 @@ impl Part {
         Some(NewRow {
             push_id: row_id(terms.ordinal, number),
             position: row_position(terms.ordinal, place),
+            owner: owner_of(terms.xpid.value()),
             msn: recipient.msn,
             class: terms.class,
-            segments: text.segments(),
+            segments,
             expires_ms: self.expires,
             once: terms.once,
             route,
@@ -88,18 +89,24 @@ impl Part {
         slot.set_sender(self.broadcast.terms.sender.as_bytes());
     }
 
-    /// A row has its first turn: it counts against its XPID's volume of the day. One that is used
-    /// up stops the broadcast before the row begins.
-    fn charge(&mut self, registered: Option<&Registered>, now_ms: WallMs) {
-        match registered {
-            Some(registered) if !registered.meter.has_volume(now_ms) => {
-                self.stop(Code::VOLUME_USED_UP);
-            }
-            Some(registered) if self.slice.life().begins_rows() => {
-                registered.meter.charge(now_ms);
-            }
-            _ => {}
+    /// A row has its turn. The first counts against its XPID's volume of the day, if it comes to an
+    /// attempt: one that is used up stops the broadcast before the row begins.
+    fn begin(
+        &mut self,
+        (place, is_first): (u32, bool),
+        registered: Option<&Registered>,
+        seconds: u32,
+        now_ms: WallMs,
+    ) -> Turn {
+        let counted = registered.filter(|_| is_first);
+        if counted.is_some_and(|registered| !registered.meter.has_volume(now_ms)) {
+            self.stop(Code::VOLUME_USED_UP);
         }
+        let turn = self.slice.begin(place, seconds);
+        if let (Turn::Attempt, Some(registered)) = (turn, counted) {
+            registered.meter.charge(now_ms);
+        }
+        turn
     }
 
     /// Something is wrong with its registration: it is paused, until somebody resumes it.
@@ -190,13 +197,7 @@ impl<L: Log> Shard<L> {
             }
             // Rows of a higher class took the share since it was put in.
             (None, _) if has_no_slot => Turn::NotNow,
-            (None, _) => {
-                // Only what is sent is charged.
-                if is_first && !part.is_charged(place) {
-                    part.charge(registered, now_ms);
-                }
-                part.slice.begin(place, seconds)
-            }
+            (None, _) => part.begin((place, is_first), registered, seconds, now_ms),
         };
         if turn != Turn::Attempt {
             part.in_center -= 1;
@@ -264,7 +265,6 @@ impl<L: Log> Shard<L> {
         if push.hold_reason() == WaitReason::SystemFailure.number() {
             part.bucket.congested();
         }
-        part.carried_again(place);
         let (due, code) = (part.seconds(next), Some(push.code.number()));
         let doubt = if push.has(flag::IN_DOUBT) { MAY_HAVE_IT } else { 0 };
         part.slice.note_mark(place, push.delivered_mask | doubt);
@@ -295,7 +295,7 @@ impl<L: Log> Shard<L> {
         let now = self.pace.center(now_ms);
         if let Some((part, place)) = self.broadcasts.of_push(&push) {
             part.in_center -= 1;
-            part.forget_carried(place);
+            part.note_left(place);
             let before = part.slice.word(place).outcome;
             let seconds = part.seconds(now);
             // Delivered of one that is in flight, and every other end of whatever is open.

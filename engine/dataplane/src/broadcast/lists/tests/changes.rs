@@ -114,3 +114,14 @@ fn a_delta_is_no_csv_and_a_damaged_base_is_named() {
     let error = delta.finish(&view, &new_file(&directory.path().join("x"))).expect_err("damaged");
     assert!(error.to_string().contains("damaged at row 0"), "{error}");
 }
+
+#[test]
+fn a_delta_without_an_end_is_given_up_before_it_fills_the_device() {
+    let directory = directory();
+    let delta = Delta::new(ReaderOptions::default(), directory.path()).expect("options");
+    let mut delta = delta.of_at_most(10);
+    let line = "{\"op\":\"delete\",\"msn\":\"09000000001\"}\n";
+    let fed = (0..1_000).find_map(|_| delta.feed(line.repeat(3).as_bytes()).err());
+    let error = fed.expect("it has an end").to_string();
+    assert!(error.contains("50000000"), "{error}");
+}
