@@ -93,13 +93,25 @@ async function draft(page, { reqid, downs, perSecond }) {
   await press(page, "a[href='/dashboard/new']");
   await reach(page, "#class");
   for (let down = 0; down < downs; down += 1) await page.keyboard.press("ArrowDown");
+  const from = await page.$eval("#from", (it) => it.value);
+  if (from !== `${XPID} Hayauma`) throw new Error(`${from} is chosen, of what there is to choose`);
   await fill(page, "#areas", "13101, 27100 01100");
   await fill(page, "#text_ja", "高台へ避難してください。避難所は第一小学校です。");
   await fill(page, "#text_en", "Go to high ground now. The shelter is First School.");
-  await fill(page, "#sender", "Hayauma");
-  await fill(page, "#xpid", XPID);
   await fill(page, "#reqid", reqid);
   await fill(page, "#per_second", String(perSecond));
+}
+
+// A draft that is refused comes back as it was typed.
+async function refused(browser, as, name) {
+  const page = await open(browser, { ...as, token: AUTHOR });
+  await draft(page, { reqid: `refused-${name}`, downs: 1, perSecond: 400 });
+  await fill(page, "#areas", "13101, x9");
+  await press(page, "main form button.primary");
+  await look(page, `${name}-new-refused`);
+  const kept = await page.$eval("#text_ja", (it) => it.value);
+  if (!kept.includes("避難所")) throw new Error("the text is lost");
+  await page.close();
 }
 
 // The whole life of the real thing.
@@ -207,6 +219,8 @@ async function exercise(browser, as, name) {
   try {
     const small = { width: 360, dark: true, lang: "ja" };
     const wide = { width: 1280, dark: false, lang: "en" };
+    await refused(browser, small, "small");
+    await refused(browser, wide, "wide");
     await life(browser, small, "small");
     await life(browser, wide, "wide");
     await exercise(browser, { ...small, dark: false }, "small");

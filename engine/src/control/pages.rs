@@ -23,6 +23,7 @@ mod areas;
 mod asking;
 mod curve;
 mod draft;
+mod draft_form;
 mod frame;
 mod hub;
 mod one;

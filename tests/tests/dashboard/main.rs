@@ -2,12 +2,13 @@
 //! report and its proof. And in a headless Chromium, where there is one.
 
 mod chromium;
+mod drafts;
 mod events;
 mod webhooks;
 
 use hayauma::control::broadcasts::{BroadcastReport, ProgressDocument};
 use std::net::SocketAddr;
-use tests::broadcasts::{Broadcaster, msn, rows};
+use tests::broadcasts::{Broadcaster, manifest, msn, rows};
 use tests::browser::{Browser, Sight, header};
 use tests::html;
 use tests::ports;
@@ -46,7 +47,7 @@ impl Office {
 
 /// A page as it has to be.
 #[track_caller]
-fn good(sight: Sight) -> Sight {
+pub(crate) fn good(sight: Sight) -> Sight {
     assert_eq!(sight.status, 200, "{}: {}", sight.path, sight.text());
     let faults = html::faults(&sight.text());
     assert_eq!(faults, Vec::<String>::new(), "{}: {}", sight.path, sight.text());
@@ -56,11 +57,14 @@ fn good(sight: Sight) -> Sight {
 }
 
 /// The fields of a draft's form.
-fn draft_fields<'a>(list: &'a str, class: &'a str, reqid: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn draft_fields<'a>(
+    list: &'a str,
+    class: &'a str,
+    reqid: &'a str,
+) -> Vec<(&'a str, &'a str)> {
     vec![
         ("class", class),
-        ("xpid", XPID),
-        ("sender", "Hayauma"),
+        ("from", "00100000001 Hayauma"),
         ("reqid", reqid),
         ("list", list),
         ("areas", "13101, 27100 01100"),
@@ -69,6 +73,13 @@ fn draft_fields<'a>(list: &'a str, class: &'a str, reqid: &'a str) -> Vec<(&'a s
         ("minutes", "60"),
         ("per_second", "400"),
     ]
+}
+
+/// A manifest of a broadcast whose retraction is prepared.
+fn with_retraction(list: &str, class: &str) -> String {
+    let ready = r#""retraction":{"reqid":"sorry","texts":{"variants":{"ja":"誤りです"},
+        "fallback":["ja"]}},"#;
+    manifest(list, class, "wrong", ready)
 }
 
 #[test]
@@ -138,9 +149,7 @@ fn whoever_approves_and_starts_sees_what_takes_it_back() {
     let people = Broadcaster::new(&office.site, 30);
     let engine = office.site.start();
     let list = people.list(&rows(30));
-    let ready = r#""retraction":{"reqid":"sorry","texts":{"variants":{"ja":"誤りです"},
-        "fallback":["ja"]}},"#;
-    let broadcast = people.draft(&tests::broadcasts::manifest(&list, "03", "wrong", ready));
+    let broadcast = people.draft(&with_retraction(&list, "03"));
     people.check(&broadcast);
     let deputy = Browser::signed_in(office.address, &office.approver, "ja");
     let mayor = Browser::signed_in(office.address, &office.author, "en");
@@ -161,9 +170,7 @@ fn what_is_over_is_taken_back_in_the_browser_and_the_two_pages_lead_to_each_othe
     let people = Broadcaster::new(&office.site, 30);
     let engine = office.site.start();
     let list = people.list(&rows(30));
-    let ready = r#""retraction":{"reqid":"sorry","texts":{"variants":{"ja":"誤りです"},
-        "fallback":["ja"]}},"#;
-    let broadcast = people.started(&tests::broadcasts::manifest(&list, "02", "wrong", ready));
+    let broadcast = people.started(&with_retraction(&list, "02"));
     people.ended(&broadcast);
     let mayor = Browser::signed_in(office.address, &office.author, "en");
     let page = format!("/dashboard/{broadcast}");
@@ -191,9 +198,12 @@ fn what_is_over_is_taken_back_in_the_browser_and_the_two_pages_lead_to_each_othe
 fn every_page_of_an_engine_that_looks_on_says_so() {
     let mut office = Office::new();
     office.site.set("--paused", "true");
+    let people = Broadcaster::new(&office.site, 10);
     let engine = office.site.start();
+    let draft = people.draft(&with_retraction(&people.list(&rows(10)), "02"));
     let mayor = Browser::signed_in(office.address, &office.author, "en");
-    for path in ["/dashboard", "/dashboard/new"] {
+    let (one, asking) = (format!("/dashboard/{draft}"), format!("/dashboard/{draft}/confirm?act=cancel"));
+    for path in ["/dashboard", "/dashboard/new", &one, &asking] {
         let text = good(mayor.see(path)).text();
         assert!(text.contains("This engine only looks on"), "{path}: {text}");
     }
@@ -273,7 +283,7 @@ fn no_page_shows_a_phones_number_and_who_may_only_look_has_no_button() {
     let people = Broadcaster::new(&office.site, 20);
     let engine = office.site.start();
     let list = people.list(&rows(20));
-    let broadcast = people.started(&tests::broadcasts::manifest(&list, "02", "quiet", ""));
+    let broadcast = people.started(&manifest(&list, "02", "quiet", ""));
     people.ended(&broadcast);
     let press = Browser::signed_in(office.address, &office.reader, "ja");
     for path in [

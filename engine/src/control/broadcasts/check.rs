@@ -108,7 +108,8 @@ impl BroadcastDesk {
         let file = new_identifier(RECIPIENTS);
         let path = self.shelf.broadcast(broadcast).join(&file);
         let part = Part::of(&path)?;
-        let mut writer = RecipientsWriter::new(part.file.try_clone()?)?;
+        let writer = RecipientsWriter::new(part.file.try_clone()?)?;
+        let mut writer = writer.with_own(&self.shelf.broadcast(broadcast));
         let addressed = address(&written, &sources, &catalogue, &mut writer)?;
         writer.finish()?;
         part.keep()?;
@@ -196,6 +197,7 @@ impl BroadcastDesk {
             manifest.deadline.is_none() && manifest.lifetime.is_none(),
             "no end is named: it ends after 72 hours",
         );
+        warnings.extend(narrowed(&addressed));
         warnings.extend(foreign_scripts(manifest));
         let pinned = sources.iter().map(|source| {
             let list = &source.list;
@@ -451,6 +453,20 @@ fn not_carried_out(manifest: &Manifest) -> Option<(&'static str, &'static str)> 
         ),
     ];
     asked.into_iter().find(|(is_asked, ..)| *is_asked).map(|(_, place, sentence)| (place, sentence))
+}
+
+/// What became of those whom shapes narrow.
+fn narrowed(addressed: &Addressed) -> impl Iterator<Item = String> {
+    let Addressed { outside, unplaced, .. } = *addressed;
+    let outside = (outside > 0)
+        .then(|| format!("{outside} left out: their cell of the mesh lies outside the shapes"));
+    let unplaced = (unplaced > 0).then(|| {
+        format!(
+            "{unplaced} count with their area, which the shapes reach in part: they have no cell \
+             of the mesh"
+        )
+    });
+    outside.into_iter().chain(unplaced)
 }
 
 pub(super) fn hexadecimal(octets: &[u8]) -> String {

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::documents::Stage;
 use super::folders::{BROADCASTS, LISTS};
-use super::shelf::{AREAS, ORDINALS, PART, ROOM, Shelf, TEMPLATES};
+use super::shelf::{AREAS, ORDINALS, ROOM, Shelf, TEMPLATES, is_left};
 
 /// How deep folders stand there.
 const DEPTH_MAX: usize = 3;
@@ -81,7 +81,7 @@ fn copy_folder(from: &Path, to: &Path, depth: usize) -> io::Result<u64> {
     for entry in entries {
         let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.extension().is_some_and(|extension| extension == PART || extension == ROOM) {
+        if is_left(&path) || path.extension().is_some_and(|extension| extension == ROOM) {
             continue;
         }
         if entry.file_type()?.is_dir() {

@@ -170,6 +170,7 @@ impl BroadcastDesk {
         };
         let is_retracted =
             matches!(&halt, Halt::Cancel(CancelWanted { retract: Retract::Yes, .. }));
+        let is_cancelled = matches!(&halt, Halt::Cancel(_)) && !is_retracted;
         if halt == Halt::Resume {
             return act(caller, self, line, move |desk, _| desk.order(&broadcast, order)).await;
         }
@@ -179,6 +180,9 @@ impl BroadcastDesk {
         let task = tokio::spawn(async move {
             let by = caller.name.clone();
             let work = move |desk: &Self| {
+                if is_cancelled {
+                    desk.is_there_to_cancel(&broadcast)?;
+                }
                 let ordered = desk.order(&broadcast, order);
                 // Whoever stops it is not held up by what may be wrong with its retraction.
                 let noted = if is_retracted { desk.take_back(&broadcast, &by) } else { Ok(()) };

@@ -289,8 +289,17 @@ async fn update(
     Ok(reply_json(StatusCode::CREATED, &desk.do_update(&caller, broadcast, wanted).await?))
 }
 
-async fn show_row(State(desk): Desk, RecipientInPath(broadcast, msn): RecipientInPath) -> Answer {
-    let found = beside(desk, move |desk| desk.recipient(&broadcast, msn)).await?;
+async fn show_row(
+    State(desk): Desk,
+    caller: Caller,
+    RecipientInPath(broadcast, msn): RecipientInPath,
+) -> Answer {
+    let place = desk.place_to_search(&broadcast, &caller.name)?;
+    let look = move |desk: &BroadcastDesk| {
+        let _place = place;
+        desk.recipient(&broadcast, msn)
+    };
+    let found = beside(desk, look).await?;
     Ok(reply_json(StatusCode::OK, &found))
 }
 

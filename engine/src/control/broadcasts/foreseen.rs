@@ -13,13 +13,16 @@ use super::desk::BroadcastDesk;
 use super::documents::CheckDocument;
 use super::foreseen_rows::ForeseenRows;
 use super::refusal::{BroadcastRefusal, broken};
-use super::starting::deadline_of;use crate::broadcast::audience::Addressed;
+use super::starting::deadline_of;
+use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::Manifest;
 use crate::broadcast::recipients::{Recipient, Recipients};
-use crate::control::now::wall_now;use crate::control::ways::{ForeseenCarrier, WaysForeseen};
+use crate::control::now::wall_now;
+use crate::control::ways::{ForeseenCarrier, WaysForeseen};
 use crate::gateway::broadcasting::People;
 use wire::terms::ids::{Msn, Xpid};
-use wire::terms::rfc3339::parse_rfc3339;use wire::terms::time::WallMs;
+use wire::terms::rfc3339::parse_rfc3339;
+use wire::terms::time::WallMs;
 
 /// Rows that are looked at.
 const LOOKED_AT_MAX: u32 = 1 << 16;
@@ -68,6 +71,14 @@ impl BroadcastDesk {
             let sentence = format!("{xpid} may not send this kind (2006): allow it");
             return Err(wrong("/xpid", sentence));
         }
+        // What takes it back is found out before it is needed.
+        let back = manifest.kind_of_retraction();
+        if back.is_some_and(|kind| !registration.kinds.contains(kind)) {
+            let sentence = format!(
+                "{xpid} may not send the kind of its retraction (2006): allow it, or write another"
+            );
+            return Err(wrong("/retraction/texts", sentence));
+        }
         if manifest.expect.cost_max.is_some() && registration.segment_price.is_none() {
             let sentence = format!(
                 "no price of {xpid} is registered, so no cost can be told: hayauma client set \
@@ -111,7 +122,8 @@ impl BroadcastDesk {
         let found = self.engine.foresee(xpid, class, &msns)?;
         let WaysForeseen { uncontracted, refused, unanswered, carriers } = found;
         // What the manifest bounds is slower than the carrier.
-        let pace = messages_of(manifest.pace.per_carrier, addressed);        let slower = |rate: u32| match (rate, pace) {
+        let pace = messages_of(manifest.pace.per_carrier, addressed);
+        let slower = |rate: u32| match (rate, pace) {
             (0, pace) => pace,
             (rate, 0) => rate,
             (rate, pace) => rate.min(pace),
@@ -145,8 +157,10 @@ impl BroadcastDesk {
         let ends_after = seconds_of(manifest, wall_now());
         let sends_for = ends_after.saturating_sub(manifest.hold_seconds);
         check.warnings.extend(foreseen.too_slow(addressed, sends_for));
-        check.warnings.extend(forecast.too_slow(ends_after));        check.warnings.extend(self.volume_warning(manifest, check.addressed.targeted));
-        check.forecast = Some(forecast);        check.foreseen = Some(foreseen);
+        check.warnings.extend(forecast.too_slow(ends_after));
+        check.warnings.extend(self.volume_warning(manifest, check.addressed.targeted));
+        check.forecast = Some(forecast);
+        check.foreseen = Some(foreseen);
         Ok(check)
     }
 
@@ -181,13 +195,16 @@ fn seconds_of(manifest: &Manifest, now_ms: WallMs) -> u64 {
     let start_ms = parse_rfc3339(&manifest.start).map_or(now_ms, |start_ms| start_ms.max(now_ms));
     deadline_of(manifest, start_ms).since(start_ms) / 1_000
 }
+
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Bench, rfc3339};    use crate::control::ways::ForeseenCarrier;
+    use super::super::tests::{Bench, rfc3339};
+    use crate::control::ways::ForeseenCarrier;
     use crate::gateway::broadcasting::BroadcastRule;
+    use crate::gateway::permissions::KindSet;
     use crate::gateway::price::Price;
     use crate::gateway::registration::Registration;
-    use wire::terms::ids::Xpid;
+    use wire::terms::ids::{Kind, Xpid};
 
     fn refusal(bench: &Bench, more: &str) -> (String, String) {
         let draft = bench.draft("a", more);
@@ -212,6 +229,10 @@ mod tests {
         let (place, sentence) = refusal(&bench, "");
         assert_eq!(place, "/sender");
         assert!(sentence.contains("it has Hayauma"), "{sentence}");
+        publish(|registration| registration.kinds = KindSet::NONE.with(Kind::Text));
+        let ready = r#""retraction":{"reqid":"b","texts":{"control":"00"}},"#;
+        let (place, sentence) = refusal(&bench, ready);
+        assert_eq!(place, "/retraction/texts", "{sentence}");
         publish(|registration| registration.classes = Default::default());
         assert_eq!(refusal(&bench, "").0, "/class");
         publish(|registration| registration.broadcasts = BroadcastRule::No);

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::BroadcastDesk;
 use super::documents::{BroadcastDocument, Stage};
+use super::places::Place;
 use super::refusal::{BroadcastRefusal, STATE, disk, refused};
 use crate::broadcast::outcomes::{Outcome, RowWord};
 use crate::broadcast::recipients::Recipients;
 use crate::broadcast::running::RunningBroadcast;
+use crate::control::admin::AdminError;
 use wire::terms::code::Code;
 use wire::terms::ids::Msn;
 use wire::terms::ownership::shard_of;
@@ -50,6 +52,26 @@ fn no_recipient() -> BroadcastRefusal {
 }
 
 impl BroadcastDesk {
+    /// A place to look for a row of this broadcast; `None` where none is needed, as its recipients
+    /// are at hand. All of a file is summed before a row of it is believed.
+    ///
+    /// # Errors
+    /// 503: as many rows are being looked for as may be.
+    pub(super) fn place_to_search(
+        &self,
+        broadcast: &str,
+        caller: &str,
+    ) -> Result<Option<Place>, BroadcastRefusal> {
+        if self.standing().entry(broadcast)?.running.is_some() {
+            return Ok(None);
+        }
+        self.searches.take(caller).map(Some).ok_or_else(|| {
+            let sentence = "as many rows of broadcasts that are over are being looked for as may \
+                            be, or two by you: wait until one is found";
+            AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into()
+        })
+    }
+
     /// What became of the row to a phone.
     pub(super) fn recipient(
         &self,
@@ -168,4 +190,28 @@ impl BroadcastDesk {
 
 fn not_started() -> BroadcastRefusal {
     refused(STATE, "the broadcast was never started")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Bench;
+
+    #[test]
+    fn rows_of_what_is_over_are_looked_for_a_few_at_once_and_by_nobody_alone() {
+        let bench = Bench::new(1, 10);
+        let broadcast = bench.started("a", "");
+        for _ in 0..10 {
+            let live = bench.desk.place_to_search(&broadcast, "script").expect("at hand");
+            assert!(live.is_none(), "its recipients are at hand");
+        }
+        bench.desk.standing().entry(&broadcast).expect("there").running = None;
+        let search = |caller: &str| bench.desk.place_to_search(&broadcast, caller);
+        let own = [search("script").expect("one"), search("script").expect("two")];
+        let refusal = search("script").expect_err("two are its share");
+        assert_eq!(refusal.status.as_u16(), 503, "{}", refusal.sentence);
+        let other = search("desk").expect("others have places");
+        drop(own);
+        search("script").expect("they are given back");
+        drop(other);
+    }
 }

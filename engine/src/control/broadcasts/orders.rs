@@ -26,6 +26,9 @@ use crate::broadcast::slice::Order;
 use crate::control::now::wall_now;
 use wire::terms::time::SteadyMs;
 
+/// How it ends when somebody stops it.
+const CANCELLED: &str = "cancelled";
+
 /// What a start is told with.
 struct Tale {
     document: BroadcastDocument,
@@ -241,7 +244,7 @@ impl BroadcastDesk {
                 }
                 // Whoever stops it is never refused; what never began is over at once.
                 (None, _, Order::End(End::Cancelled)) => {
-                    return self.end_in(&mut standing, broadcast, "cancelled");
+                    return self.end_in(&mut standing, broadcast, CANCELLED);
                 }
                 (Some(_), _, Order::End(_)) => return Ok(()),
                 _ => return Err(refused(STATE, "the broadcast is not running")),
@@ -277,6 +280,28 @@ impl BroadcastDesk {
         Ok(told.map(drop)?)
     }
 
+    /// Refuses to cancel what came to another end: nobody takes its figures for those of a cancel.
+    /// A cancel that is repeated is no error.
+    pub(super) fn is_there_to_cancel(&self, broadcast: &str) -> Result<(), BroadcastRefusal> {
+        let mut standing = self.standing();
+        let document = &standing.entry(broadcast)?.document;
+        match document.ended.as_ref().filter(|_| document.stage == Stage::Ended) {
+            Some(end) if end.life != CANCELLED => {
+                let sentence = format!("it was over already ({}): nothing is cancelled", end.life);
+                Err(refused(STATE, sentence))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is over.
+    ///
+    /// # Errors
+    /// There is no such broadcast.
+    pub fn is_over(&self, broadcast: &str) -> Result<bool, BroadcastRefusal> {
+        Ok(self.standing().entry(broadcast)?.document.stage == Stage::Ended)
+    }
+
     /// Whether no shard has it, and none can be told of it: its files do not say what it is.
     fn is_nowhere(&self, broadcast: &str) -> bool {
         let document = self.standing().entry(broadcast).map(|entry| entry.document.clone());
@@ -292,7 +317,7 @@ impl BroadcastDesk {
         tracing::error!(broadcast, "cancelled; what became of its rows cannot be read any more");
         let ended = self.alter(broadcast, |document| {
             document.stage = Stage::Ended;
-            document.ended = Some(ended_as("cancelled"));
+            document.ended = Some(ended_as(CANCELLED));
             Ok(())
         });
         self.note_untold(broadcast, None);

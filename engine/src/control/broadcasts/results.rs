@@ -184,8 +184,11 @@ fn put(table: &Table, row: &Row<'_>, is_json: bool, text: &mut String) -> std::f
     let recipients = &table.recipients;
     let row = recipients.row(number);
     let (msn, language) = (row.msn, recipients.language(row.language));
-    let segments = row.text.and_then(|text| table.segments.get(usize::from(text)));
-    let segments = segments.copied().unwrap_or_default();
+    let segments = row.text.and_then(|text| match recipients.own_text(text) {
+        Some(own) => Some(own.segments),
+        None => table.segments.get(text as usize).copied(),
+    });
+    let segments = segments.unwrap_or_default();
     let RowWord { outcome, code, segments: delivered, attempts, .. } = word;
     let outcome = outcome.word();
     // An area's code is what somebody wrote into a list.

@@ -21,6 +21,7 @@ use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, ROLE, TOO_MANY_
 use super::sight::XpidSight;
 use super::taking_in::{options_of, take_in};
 use super::wanted::StartWanted;
+use crate::broadcast::areas::mesh::MESH_PARAMETER;
 use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::{Leg, Manifest};
 use crate::broadcast::variants::Text;
@@ -214,5 +215,7 @@ fn asked_of_rows(leg: &Leg) -> Vec<String> {
         let of_area = texts.area_parameters.values().any(|values| values.contains_key(name));
         name != OF_AREA && !texts.parameters.contains_key(name) && !of_area
     };
-    names.filter(is_rows).chain(leg.audience.conditions.keys().cloned()).collect()
+    // And the cell in which somebody lives, where shapes ask for that.
+    let cell = leg.audience.within.as_ref().map(|_| MESH_PARAMETER.to_owned());
+    names.filter(is_rows).chain(leg.audience.conditions.keys().cloned()).chain(cell).collect()
 }

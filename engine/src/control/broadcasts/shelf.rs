@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::BuildHasher as _;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use rustix::io::Errno;
@@ -18,6 +17,7 @@ use serde::de::DeserializeOwned;
 use super::documents::BroadcastDocument;
 use super::folders::{BROADCASTS, LISTS};
 use super::list_documents::ListDocument;
+pub(super) use super::whole_file::{Part, is_left, sync, write};
 use host::clock;
 use host::reading::read_bounded;
 use wire::json;
@@ -44,8 +44,6 @@ const IMPORTING: &str = "importing";
 const REMOVED: &str = "removed";
 /// How the name of a file ends that is there so that there is room.
 pub(super) const ROOM: &str = "room";
-/// How the name of a file ends that is being written.
-pub(super) const PART: &str = "part";
 /// So many octets of the device are left to others where room is made for a broadcast's end.
 const LEFT_FREE_OCTETS: u64 = 8 << 20;
 /// A document of a broadcast may hold all of its texts.
@@ -323,59 +321,9 @@ impl Shelf {
     }
 }
 
-/// A new file for reading and writing, under a name that nobody looks for. It goes when it gets no
-/// other: on a full device what was not finished takes no room.
-pub(super) struct Part {
-    /// What is written.
-    pub(super) file: File,
-    name: PathBuf,
-    to: PathBuf,
-    /// What was not finished keeps its room.
-    stays: bool,
-}
-
-impl Part {
-    /// What is to stand at `path` once it is whole. Two of the same path are two files.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = path.with_extension(format!("{number}.{PART}"));
-        let file =
-            File::options().read(true).write(true).create(true).truncate(true).open(&name)?;
-        Ok(Self { file, name, to: path.to_owned(), stays: false })
-    }
-
-    /// As [`Self::of`], in the place of a file that is there for it, if it is.
-    pub(super) fn in_room(room: &Path, path: &Path) -> io::Result<Self> {
-        match File::options().read(true).write(true).open(room) {
-            Ok(file) => {
-                let (name, to) = (room.to_owned(), path.to_owned());
-                Ok(Self { file, name, to, stays: true })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::of(path),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Gives the file, which was synced, its name.
-    pub(super) fn keep(self) -> io::Result<()> {
-        fs::rename(&self.name, &self.to)?;
-        self.to.parent().map_or(Ok(()), sync)
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.stays {
-            // Under its new name it is not here any more.
-            let _ = fs::remove_file(&self.name);
-        }
-    }
-}
-
 fn sweep_folder(folder: &Path) {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
-    for file in files.filter(|file| file.extension().is_some_and(|found| found == PART)) {
+    for file in files.filter(|file| is_left(file)) {
         // One that stays costs room and nothing else.
         let _ = fs::remove_file(file);
     }
@@ -443,20 +391,8 @@ pub(super) fn octets_of_outcomes(words: &[u32]) -> Vec<u8> {
     octets
 }
 
-/// Writes a whole file in the place of another.
-pub(super) fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
-    let mut part = Part::of(path)?;
-    part.file.write_all(octets)?;
-    part.file.sync_all()?;
-    part.keep()
-}
-
 fn octets_of(document: &impl Serialize) -> io::Result<Vec<u8>> {
     simd_json::to_vec(document).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-}
-
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// Documents, and those that cannot be read: the names of their folders, and why.

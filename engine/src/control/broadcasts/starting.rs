@@ -273,7 +273,8 @@ fn may_start(
     }
     let found = check.addressed.targeted;
     if found != ordered.recipients {
-        let sentence = format!("the dry run found {found} recipients: repeat that number");
+        let who = if found == 1 { "recipient" } else { "recipients" };
+        let sentence = format!("the dry run found {found} {who}: repeat that number");
         return Err(refused(NOT_EXPECTED, sentence));
     }
     // What follows another may find nobody left, and is done with then.

@@ -267,7 +267,11 @@ async fn cancel_and_retract(
         return Err(AdminError::lacks_role(sentence).into());
     }
     let why = CancelWanted { reason: form.reason, ..CancelWanted::default() };
-    Arc::clone(desk).do_halt(caller, broadcast.to_owned(), Halt::Cancel(why)).await?;
+    let stopped = Arc::clone(desk).do_halt(caller, broadcast.to_owned(), Halt::Cancel(why)).await;
+    // What is over is taken back as well.
+    if !desk.is_over(broadcast)? {
+        stopped?;
+    }
     let texts = [("ja", form.text_ja), ("en", form.text_en)];
     let variants: BTreeMap<String, String> =
         texts.into_iter().map(|(language, text)| (language.to_owned(), text)).collect();

@@ -125,7 +125,7 @@ fn card(reader: &Reader, progress: &ProgressDocument) -> Markup {
             } @else {
                 p .row-figure {
                     (number(progress.targeted)) span .muted .small {
-                        (reader.say("recipients", "件"))
+                        (reader.tongue.recipients(progress.targeted))
                     }
                 }
             }

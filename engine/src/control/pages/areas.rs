@@ -33,10 +33,13 @@ pub(super) fn in_words(reader: &Reader, manifest: &Manifest) -> String {
     let more = codes.len().saturating_sub(NAMED_MAX);
     let some = codes.iter().take(NAMED_MAX).map(|code| named(&reader.areas, reader.tongue, code));
     let some = some.collect::<Vec<_>>().join(", ");
-    match more {
+    let some = match more {
         0 => some,
         more => format!("{some} + {more}"),
-    }
+    };
+    let narrows = manifest.legs.iter().any(|leg| leg.audience.within.is_some());
+    let narrowed = reader.say("within the shapes that are drawn", "指定された図形の範囲内");
+    if narrows { format!("{some}; {narrowed}") } else { some }
 }
 
 /// Counts by code, under the areas' names.

@@ -1,46 +1,29 @@
 //! A new draft, by a form: what most broadcasts need. A manifest can say more, and is sent by
-//! `hayauma broadcast create`.
+//! `hayauma broadcast create`. What is refused comes back as it was filled in.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
-use maud::{Markup, html};
-use serde::Deserialize;
+use maud::html;
 use wire::json;
 
 use super::PagesState;
+use super::draft_form::{Choices, DraftForm, Fault, Filling, Origin};
 use super::frame::{Page, Tone, refusal_page, see};
 use super::one::PageQuery;
 use super::reader::Reader;
-use super::tongue::number;
-use super::words;
 use crate::broadcast::manifest::Manifest;
-use crate::control::admin::{AdminError, Caller, FORM_WORD, Filled, Parameters};
-use crate::control::broadcasts::{ListDocument, XpidSight};
+use crate::control::admin::{AdminError, Caller, Filled, Parameters};
+use crate::control::broadcasts::{BroadcastRefusal, XpidSight};
+use crate::control::store::StoreError;
+use crate::gateway::broadcasting::BroadcastRule;
+use crate::gateway::registration::Registration;
 
-const PATH: &str = "/dashboard/new";
-/// What a reqid is made of.
-const NAME: &str = "[0-9A-Za-z._\\-]+";
-/// The classes, the harmless one first.
-const CLASSES: [&str; 4] = ["09", "01", "02", "03"];
-
-/// What the form has.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DraftForm {
-    class: String,
-    xpid: String,
-    sender: String,
-    reqid: String,
-    list: String,
-    areas: String,
-    text_ja: String,
-    text_en: String,
-    minutes: String,
-    per_second: String,
-}
+/// Registrations that the form offers; another one is named in a manifest.
+const ORIGINS_MAX: usize = 1_000;
 
 pub(super) async fn show(
     State(state): State<Arc<PagesState>>,
@@ -48,6 +31,23 @@ pub(super) async fn show(
     caller: Caller,
     Parameters(_): Parameters<PageQuery>,
 ) -> Response {
+    page(&state, &reader, &caller, (&DraftForm::empty(), None)).await
+}
+
+/// The form, and why it was refused.
+async fn page(
+    state: &PagesState,
+    reader: &Reader,
+    caller: &Caller,
+    (form, refusal): (&DraftForm, Option<&BroadcastRefusal>),
+) -> Response {
+    let origins = match origins(caller).await {
+        Ok(origins) => origins,
+        Err(error) => return refusal_page(reader, &error.into(), "/dashboard"),
+    };
+    let lists = state.desk.lists(&XpidSight::of(caller));
+    let fault = refusal.map(Fault::of);
+    let filling = Filling { reader, form, fault: fault.as_ref() };
     let title = reader.say("New draft", "新規下書き");
     let body = html! {
         p .crumb { a href="/dashboard" { (reader.say("All broadcasts", "一斉配信の一覧")) } }
@@ -61,116 +61,55 @@ pub(super) async fn show(
                     )
                 )
             }
-            (form(&reader, &state.desk.lists(&XpidSight::of(&caller))))
+            (filling.markup(&Choices { origins, lists }))
         }
     };
-    Page { reader: &reader, title, tone: Tone::Plain, is_live: false, body }.ok()
+    let status = refusal.map_or(StatusCode::OK, |refusal| refusal.status);
+    Page { reader, title, tone: Tone::Plain, is_live: false, body }.answer(status)
 }
 
-/// A field with its label; a hint where it is not empty.
-fn field(name: &str, label: &str, hint: &str, input: Markup) -> Markup {
-    html! {
-        div .field {
-            label for=(name) { (label) }
-            (input)
-            @if !hint.is_empty() { p .muted .small id={ (name) "-hint" } { (hint) } }
-        }
-    }
-}
-
-/// A line of text that is needed, of at most so many characters.
-fn line(name: &str, label: &str, characters_max: usize, pattern: &str, value: &str) -> Markup {
-    let is_number = pattern.starts_with("[0-9]");
-    let mode = if is_number { "numeric" } else { "text" };
-    let input = html! {
-        input id=(name) name=(name) required maxlength=(characters_max) pattern=(pattern)
-            inputmode=(mode) autocomplete="off" value=(value);
+/// What the caller may send broadcasts as.
+async fn origins(caller: &Caller) -> Result<Vec<Origin>, AdminError> {
+    let xpids = caller.xpids();
+    let is_offered = move |registration: &Registration| {
+        registration.broadcasts != BroadcastRule::No
+            && (xpids.is_empty() || xpids.contains(&registration.xpid))
     };
-    field(name, label, "", input)
+    let found = caller.look(move |store| {
+        let all = store.registrations()?.into_iter().filter(is_offered).take(ORIGINS_MAX);
+        Ok::<Vec<Origin>, StoreError>(all.map(origin_of).collect())
+    });
+    Ok(found.await??)
 }
 
-fn text(name: &str, language: &str, label: &str) -> Markup {
-    let input = html! {
-        textarea id=(name) name=(name) rows="4" maxlength="2000" lang=(language) {}
-    };
-    field(name, label, "", input)
+fn origin_of(registration: Registration) -> Origin {
+    let Registration { xpid, client, senders, .. } = registration;
+    Origin { xpid: xpid.to_string(), client, senders }
 }
 
-fn class_field(reader: &Reader) -> Markup {
-    let input = html! {
-        select #class name="class" aria-describedby="class-hint" {
-            @for class in CLASSES {
-                option value=(class) { (words::class(reader.tongue, class)) }
-            }
-        }
-    };
-    let hint = reader
-        .say("An exercise says so on every page.", "訓練であることはすべての画面に表示されます。");
-    field("class", reader.say("Class", "区分"), hint, input)
+fn wrong(place: &str, sentence: &str) -> BroadcastRefusal {
+    let refusal = BroadcastRefusal::from(AdminError::bad_request(sentence));
+    BroadcastRefusal { place: Some(place.to_owned()), ..refusal }
 }
 
-fn audience_fields(reader: &Reader, lists: &[ListDocument]) -> Markup {
-    let list = html! {
-        select #list name="list" required {
-            @for list in lists {
-                @let rows = list.newest().map_or(0, |version| version.rows);
-                option value=(list.list) { (list.name) " · " (number(rows)) }
-            }
-        }
-    };
-    let areas = html! {
-        input #areas name="areas" required autocomplete="off" aria-describedby="areas-hint";
-    };
-    let hint = reader.say(
-        "Codes, apart by blanks or commas; or the word everywhere.",
-        "コードを空白かカンマで区切って入力。全地域は everywhere。",
-    );
-    html! {
-        (field("list", reader.say("List of recipients", "宛先リスト"), "", list))
-        (field("areas", reader.say("Areas", "地域"), hint, areas))
-    }
-}
-
-fn form(reader: &Reader, lists: &[ListDocument]) -> Markup {
-    const ANY: &str = ".*";
-    const DIGITS: &str = "[0-9]+";
-    let pace = reader.say("Recipients a second; 0: no limit", "毎秒の件数（0: 制限なし）");
-    html! {
-        form method="post" action=(PATH) {
-            @if let Some(word) = &reader.form_word {
-                input type="hidden" name=(FORM_WORD) value=(word);
-            }
-            (class_field(reader))
-            (audience_fields(reader, lists))
-            (text("text_ja", "ja", reader.say("Text in Japanese", "日本語の文面")))
-            (text("text_en", "en", reader.say("Text in English", "英語の文面")))
-            div .pair {
-                (line("sender", reader.say("Sender", "発信者"), 20, ANY, ""))
-                (line("xpid", "XPID", 11, "[0-9]{11}", ""))
-                (line("reqid", reader.say("Name (reqid)", "名称（reqid）"), 23, NAME, ""))
-                (line("minutes", reader.say("Ends after, minutes", "終了まで（分）"), 5, DIGITS, "60"))
-                (line("per_second", pace, 9, DIGITS, "0"))
-            }
-            div .actions {
-                button .primary type="submit" { (reader.say("Keep the draft", "下書きを保存")) }
-                a .button .plain href="/dashboard" { (reader.say("Back", "戻る")) }
-            }
-        }
-    }
+fn number(text: &str, (place, sentence): (&str, &str)) -> Result<u32, BroadcastRefusal> {
+    text.trim().parse().map_err(|_| wrong(place, sentence))
 }
 
 /// The manifest of a form, as somebody would write it.
-fn manifest(form: &DraftForm) -> Result<Manifest, AdminError> {
-    let wrong = |sentence: &str| AdminError::bad_request(sentence);
-    let number =
-        |text: &str, sentence: &str| text.trim().parse::<u64>().map_err(|_| wrong(sentence));
-    let minutes = number(&form.minutes, "the minutes until its end are no number: give one")?;
-    let per_second = number(&form.per_second, "recipients a second are no number: give one, or 0")?;
+fn manifest(form: &DraftForm) -> Result<Manifest, BroadcastRefusal> {
+    let minutes = number(&form.minutes, ("/lifetime", "give the minutes until its end"))?;
+    let per_second = ("/pace/per_second", "give a number of recipients, 0 for no limit");
+    let per_second = number(&form.per_second, per_second)?;
+    let (xpid, sender) = form.from.split_once(' ').unwrap_or((&form.from, ""));
+    if xpid.is_empty() {
+        return Err(wrong("/xpid", "choose who sends it"));
+    }
     let areas = form.areas.trim();
     let areas = match areas {
         "everywhere" => simd_json::to_string("everywhere"),
         _ => {
-            let codes = areas.split([',', ' ', '、', '\n']).filter(|code| !code.is_empty());
+            let codes = areas.split([',', ' ', '、', '　', '\n']).filter(|code| !code.is_empty());
             simd_json::to_string(&codes.collect::<Vec<&str>>())
         }
     };
@@ -179,24 +118,27 @@ fn manifest(form: &DraftForm) -> Result<Manifest, AdminError> {
     // A browser's line ends are two characters, and a short message has room for one.
     let variants: BTreeMap<&str, String> =
         texts.map(|(language, text)| (language, text.replace("\r\n", "\n"))).collect();
+    if variants.is_empty() {
+        return Err(wrong("/legs/0/texts", "write it in one language at least"));
+    }
     let fallback: Vec<&str> = variants.keys().copied().collect();
     let quoted = |text: &str| simd_json::to_string(text).unwrap_or_default();
     let text = format!(
         r#"{{"xpid":{},"sender":{},"class":{},"reqid":{},"lifetime":{},
         "pace":{{"per_second":{per_second}}},"legs":[{{"audience":{{"list":{},"areas":{}}},
         "texts":{{"variants":{},"fallback":{}}}}}]}}"#,
-        quoted(form.xpid.trim()),
-        quoted(form.sender.trim()),
+        quoted(xpid),
+        quoted(sender),
         quoted(&form.class),
         quoted(form.reqid.trim()),
-        minutes.saturating_mul(60),
+        u64::from(minutes) * 60,
         quoted(&form.list),
         areas.unwrap_or_default(),
         simd_json::to_string(&variants).unwrap_or_default(),
         simd_json::to_string(&fallback).unwrap_or_default(),
     );
     json::read_exact(&mut text.into_bytes())
-        .map_err(|error| AdminError::bad_request(format!("this is no draft ({error})")))
+        .map_err(|error| AdminError::bad_request(format!("this is no draft ({error})")).into())
 }
 
 pub(super) async fn create(
@@ -205,12 +147,62 @@ pub(super) async fn create(
     caller: Caller,
     Filled(form): Filled<DraftForm>,
 ) -> Response {
-    let manifest = match manifest(&form) {
-        Ok(manifest) => manifest,
-        Err(error) => return refusal_page(&reader, &error.into(), PATH),
+    let made = match manifest(&form) {
+        Ok(manifest) => Arc::clone(&state.desk).do_create(&caller, manifest).await,
+        Err(refusal) => Err(refusal),
     };
-    match Arc::clone(&state.desk).do_create(&caller, manifest).await {
+    match made {
         Ok(document) => see(&format!("/dashboard/{}", document.broadcast)),
-        Err(refusal) => refusal_page(&reader, &refusal, PATH),
+        Err(refusal) => page(&state, &reader, &caller, (&form, Some(&refusal))).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form() -> DraftForm {
+        DraftForm {
+            class: "02".to_owned(),
+            from: "00100000001 Town Hall".to_owned(),
+            reqid: "flood-1".to_owned(),
+            list: "li-1".to_owned(),
+            areas: "13101、27100".to_owned(),
+            text_ja: "避難\r\n".to_owned(),
+            ..DraftForm::empty()
+        }
+    }
+
+    fn place(form: &DraftForm) -> Option<String> {
+        let read = manifest(form);
+        let checked = read.and_then(|manifest| Ok(manifest.checked()?));
+        checked.expect_err("it is refused").place
+    }
+
+    #[test]
+    fn a_form_is_the_manifest_that_somebody_would_write() {
+        let manifest = manifest(&form()).expect("a manifest").checked().expect("a whole one");
+        let found = (manifest.xpid.as_str(), manifest.sender.as_str(), manifest.lifetime);
+        assert_eq!(found, ("00100000001", "Town Hall", Some(3_600)));
+        let texts = &manifest.legs[0].texts;
+        assert_eq!(texts.variants["ja"], "避難\n");
+        assert_eq!(texts.fallback, ["ja"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_form_has_its_place() {
+        for (wrong, wanted) in [
+            (DraftForm { from: String::new(), ..form() }, "/xpid"),
+            (DraftForm { from: "7 Town".to_owned(), ..form() }, "/xpid"),
+            (DraftForm { reqid: "a b".to_owned(), ..form() }, "/reqid"),
+            (DraftForm { areas: " ".to_owned(), ..form() }, "/legs/0/audience/areas"),
+            (DraftForm { areas: "13101 x".to_owned(), ..form() }, "/legs/0/audience/areas/1"),
+            (DraftForm { text_ja: " ".to_owned(), ..form() }, "/legs/0/texts"),
+            (DraftForm { minutes: "0".to_owned(), ..form() }, "/lifetime"),
+            (DraftForm { minutes: "an hour".to_owned(), ..form() }, "/lifetime"),
+            (DraftForm { per_second: "-1".to_owned(), ..form() }, "/pace/per_second"),
+        ] {
+            assert_eq!(place(&wrong).as_deref(), Some(wanted), "{wrong:?}");
+        }
     }
 }

@@ -343,7 +343,11 @@ pub(super) fn texts(reader: &Reader, document: &BroadcastDocument, tone: Tone) -
                         figcaption .muted .small {
                             (text.language) " · " (text.segments) " "
                             (reader.say("SMS", "通")) " · "
-                            (number(text.recipients)) " " (reader.say("recipients", "件"))
+                            (number(text.recipients)) " "
+                            (reader.tongue.recipients(text.recipients))
+                            @if text.is_own {
+                                " · " (reader.say("each with values of its own", "宛先ごとの値を差し込み"))
+                            }
                         }
                     }
                 },
@@ -430,7 +434,7 @@ fn before_start(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Ma
                     Some(check) => {
                         p .value {
                             (number(check.addressed.targeted)) span .unit {
-                                (reader.say(" recipients", " 件"))
+                                " " (reader.tongue.recipients(check.addressed.targeted))
                             }
                         }
                         @for warning in &check.warnings {

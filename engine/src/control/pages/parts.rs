@@ -74,7 +74,7 @@ fn big(tongue: Tongue, snapshot: &Snapshot) -> Markup {
             h2 { (tongue.say("Reached", "到達率")) }
             p .value { (percent(reached, targeted)) span .unit { " %" } }
             p .under-value {
-                (number(reached)) " / " (number(targeted)) " " (tongue.say("recipients", "件"))
+                (number(reached)) " / " (number(targeted)) " " (tongue.recipients(targeted))
             }
             (bar(reached, targeted))
         }

@@ -185,6 +185,7 @@ fn attempts(reader: &Reader, report: &BroadcastReport) -> Markup {
 fn proof(reader: &Reader, report: &BroadcastReport) -> Markup {
     let (document, audit) = (&report.document, &report.audit);
     let unreached = report.snapshot.targeted - report.snapshot.count(Outcome::Delivered);
+    let billed = report.billed.recipients;
     html! {
         dl .facts {
             dt { (reader.say("Identity", "件数の照合")) }
@@ -221,7 +222,7 @@ fn proof(reader: &Reader, report: &BroadcastReport) -> Markup {
                 }
             }
             dt { (reader.say("In the books", "課金対象")) }
-            dd { (number(report.billed.recipients)) " " (reader.say("recipients", "件")) }
+            dd { (number(billed)) " " (reader.tongue.recipients(billed)) }
             dt { (reader.say("Digest", "ダイジェスト")) }
             dd { code .digest { (report.snapshot.digest.as_deref().unwrap_or("–")) } }
             @for (list, version, digest) in document.check.iter().flat_map(|check| &check.lists) {

@@ -58,6 +58,11 @@ impl Tongue {
         }
     }
 
+    /// What so many people are called.
+    pub(super) fn recipients(self, count: u64) -> &'static str {
+        self.say(if count == 1 { "recipient" } else { "recipients" }, "件")
+    }
+
     /// A time that something takes.
     pub(super) fn duration(self, ms: u64) -> String {
         let (seconds, minutes, hours) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
@@ -118,6 +123,8 @@ mod tests {
         let texts = [400, 12_345, 62_000, 3_780_000].map(|ms| Tongue::English.duration(ms));
         assert_eq!(texts, ["0.4 s", "12 s", "1 min 02 s", "1 h 03 min"]);
         assert_eq!(Tongue::Japanese.duration(62_000), "1 分 02 秒");
+        let recipients = [0, 1, 2].map(|count| Tongue::English.recipients(count));
+        assert_eq!(recipients, ["recipients", "recipient", "recipients"]);
         assert_eq!(clock_time(WallMs::ZERO), "09:00:00");
     }
 

@@ -161,6 +161,12 @@ pub(super) fn warning(tongue: Tongue, english: &str) -> Cow<'_, str> {
     {
         return format!("{all} 件のうち {rows} 件にしか届いていません（半数未満）").into();
     }
+    if let Some((rows, _)) = english.split_once(" left out: their cell of the mesh") {
+        return format!("{rows} 件は、メッシュが図形の範囲外のため対象外です").into();
+    }
+    if let Some((rows, _)) = english.split_once(" count with their area, which the shapes") {
+        return format!("{rows} 件はメッシュが不明のため、地域全体として対象に含まれます").into();
+    }
     let japanese = match english {
         "nobody is addressed" => "宛先がありません",
         "some recipients have no text in their language (7001)" => {

@@ -1,6 +1,7 @@
 //! Browsers at the doors: sessions, forms that only their own pages can fill in, headers of pages.
 
 use super::access::api_or_pages;
+use super::lists::rows;
 use super::*;
 use std::collections::BTreeMap;
 
@@ -135,6 +136,33 @@ fn a_forms_act_takes_the_role_that_it_takes_from_a_script() {
     }
     let page = port.browse("GET", "/dashboard", "", &[("Cookie", &cookie)]);
     assert!(!page.text.contains("/dashboard/new"), "no button that it may not press");
+}
+
+#[test]
+fn while_a_shard_stands_pages_come_and_show_what_stops_a_broadcast() {
+    let port = Port::open();
+    let list = port.list("news");
+    port.fill(&list, "", &rows(10));
+    let started = port.checked(&list, "a", "");
+    assert_eq!(port.start(&started).0, 202);
+    let cookie = port.signed_in(SECRET);
+    let word = port.form_word(&cookie);
+    port.engine.broadcasts.shards.lock().expect("no panic")[0].stands = true;
+    let page = format!("/dashboard/{}", started.0);
+    let see = |path: &str| port.browse("GET", path, "", &[("Cookie", &cookie)]);
+    let seen = see(&page);
+    assert_eq!(seen.status, 200, "{}", seen.text);
+    assert!(seen.text.contains("confirm?act=cancel"), "{}", seen.text);
+    let asked = see(&format!("{page}/confirm?act=cancel"));
+    assert_eq!(asked.status, 200, "{}", asked.text);
+    assert!(see("/dashboard").text.contains(&page));
+    // It is told to the shard once that answers; what was ordered holds.
+    let body = format!("word={word}&shown=&typed=&reason=x");
+    port.browse("POST", &format!("{page}/cancel"), &body, &[("Cookie", &cookie)]);
+    port.engine.broadcasts.shards.lock().expect("no panic")[0].stands = false;
+    let (status, text) = port.send("GET", &format!("/broadcasts/{}", started.0), "");
+    assert_eq!(status, 200);
+    assert!(text.contains(r#""life":"cancelled""#), "{text}");
 }
 
 #[test]
