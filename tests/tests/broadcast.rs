@@ -159,7 +159,8 @@ fn after_the_answer_to_a_cancel_no_row_begins_anywhere() {
     assert!(reached >= 1_000 && count(&progress, "cancelled") > 0, "{:?}", progress.counts);
     assert!(answered < Duration::from_secs(5), "{answered:?}");
     // Once more is no error.
-    site.must(&["broadcast", "cancel", &broadcast]);
+    let said = site.must(&["broadcast", "cancel", &broadcast]);
+    assert!(said.contains("cancelled: stopped class 02, 20000 recipients"), "{said}");
     engine.stop();
 }
 

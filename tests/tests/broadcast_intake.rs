@@ -65,7 +65,7 @@ fn areas_are_loaded_once_and_say_whom_a_shape_reaches() {
     assert_eq!(codes, ["01100", "13101", "27100"]);
     assert_eq!((found.areas[1].rows.as_slice(), found.rows), (&[3][..], vec![9]));
     let half = site.must(&[&shape[..], &["--covers", "0.6"]].concat());
-    assert!(half.contains("80.0 %") && half.contains("1 areas"), "{half}");
+    assert!(half.contains("80.0 %") && half.contains("1 area"), "{half}");
     let text = manifest(&list, "02", "a", "").replace("\"13101\",\"27100\"", "\"JMA tsunami:801\"");
     let broadcast = people.draft(&text);
     assert_eq!(people.check(&broadcast).addressed.targeted, 6, "the alias and 01100");
@@ -258,6 +258,15 @@ fn nothing_starts_by_itself_but_what_is_whole_trusted_and_in_its_sources_rights(
     let file = write(&site, "warning", &alert("P-1", "Alert", "", "避難してください"));
     let brought = site.must(&["cap", "send", &file, "--source", "town", "--json"]);
     assert_eq!(read::<WarningAnswer>(&brought).state, "draft");
+    // A signature makes no more of it: nobody verifies one here, and the answer says so.
+    let signature = "<Signature xmlns=\"http://www.w3.org/2000/09/xmldsig#\"><SignedInfo/>\
+                     </Signature></alert>";
+    let signed = alert("P-2", "Alert", "", "避難してください").replace("</alert>", signature);
+    let file = write(&site, "signed", &signed);
+    let brought = site.must(&["cap", "send", &file, "--source", "town", "--json"]);
+    let brought = read::<WarningAnswer>(&brought);
+    assert_eq!(brought.state, "draft", "{brought:?}");
+    assert_eq!(brought.verified, "not verified: this build verifies no signatures");
     let missing = town.send(&alert("K-1", "Update", "", "避難してください"));
     assert_eq!(missing.state, "draft");
     assert!(missing.waits[0].contains("7108"), "{:?}", missing.waits);

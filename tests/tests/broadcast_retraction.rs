@@ -21,7 +21,8 @@ fn whoever_has_the_text_gets_the_retraction_that_was_agreed_to_whatever_dies() {
         "texts":{"variants":{"ja":"誤りです","en":"It was wrong"},"fallback":["en"]}},"#;
     let broadcast = people.started(&manifest(&list, "03", "wrong", ready));
     wait::until_true("some rows", || count(&people.status(&broadcast), "delivered") > 10);
-    site.must(&["broadcast", "cancel", &broadcast, "--reason", "wrong area", "--retract"]);
+    let said =
+        site.must(&["broadcast", "cancel", &broadcast, "--reason", "wrong area", "--retract"]);
     engine.kill();
     engine = site.start();
     let retraction = wait::until("the retraction", || {
@@ -29,7 +30,15 @@ fn whoever_has_the_text_gets_the_retraction_that_was_agreed_to_whatever_dies() {
         retracting.is_done.then_some(retracting.broadcast).flatten()
     });
     let ended = people.ended(&retraction);
+    assert!(said.contains(&format!("its retraction {retraction} is started")), "{said}");
     assert_eq!(ended.state, "finished", "{:?}", ended.counts);
+    // It is over: a cancel of it cancels nothing, and says so.
+    let vain = site.run(&["broadcast", "cancel", &retraction]);
+    assert_eq!(vain.status, Some(1), "{}", vain.stdout);
+    assert!(vain.stderr.contains("over already (finished): nothing is"), "{}", vain.stderr);
+    let audit = site.must(&["audit"]);
+    let line = format!("not done: broadcast cancel {retraction}");
+    assert!(audit.contains(&line), "{audit}");
     let before = people.results(&broadcast);
     let may_have = ["delivered", "partial", "in_doubt"];
     let may_have: BTreeSet<&String> =

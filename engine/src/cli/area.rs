@@ -7,7 +7,7 @@ use crate::control::broadcasts::{AreasLoaded, MatchDocument, MatchWanted};
 
 use super::broadcast_desk::running;
 use super::sms::shown;
-use super::table::{grouped, render};
+use super::table::{grouped, plural, render};
 use super::{CliError, Output, Place};
 use crate::broadcast::areas::AreaDocument;
 
@@ -84,8 +84,11 @@ pub(super) fn run(command: AreaCommand, output: &mut Output<'_>) -> Result<(), C
                 .map_err(|error| CliError::new(format!("{called} cannot be opened: {error}")))?;
             let loaded: AreasLoaded = running(&place)?.send_file(&path, true, &mut file)?;
             output.print(&format!(
-                "{} features, {} without a code; {} areas\n",
-                loaded.features, loaded.without_code, loaded.areas
+                "{} {}, {} without a code; {}\n",
+                loaded.features,
+                plural(loaded.features, "feature", "features"),
+                loaded.without_code,
+                areas(loaded.areas)
             ))
         }
         AreaCommand::Match { codes, polygons, circles, covers, lists, json, place } => {
@@ -104,6 +107,10 @@ pub(super) fn in_query(text: &str) -> String {
         other => format!("%{other:02X}"),
     };
     text.bytes().map(octet).collect()
+}
+
+fn areas(count: usize) -> String {
+    format!("{count} {}", plural(count as u64, "area", "areas"))
 }
 
 fn table_of(areas: &[AreaDocument]) -> String {
@@ -132,7 +139,7 @@ fn text_of(found: &MatchDocument, lists: &[String]) -> String {
         row.extend(counted(&area.rows));
         rows.push(row);
     }
-    let mut all = vec![format!("{} areas", found.areas.len()), String::new(), String::new()];
+    let mut all = vec![areas(found.areas.len()), String::new(), String::new()];
     all.extend(counted(&found.rows));
     rows.push(all);
     let right: Vec<usize> = (2..3 + lists.len()).collect();
@@ -164,7 +171,7 @@ mod tests {
         let warnings = vec!["the polygon was not closed".to_owned()];
         let found = MatchDocument { areas: vec![area], rows: vec![1_200], warnings };
         let text = text_of(&found, &["li-1".to_owned()]);
-        for part in ["25.0 %", "1,200", "1 areas", "li-1", "odd: the polygon"] {
+        for part in ["25.0 %", "1,200", "1 area ", "li-1", "odd: the polygon"] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

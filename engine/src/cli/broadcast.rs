@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::broadcast::audience::AREA_PARAMETER;
 use crate::broadcast::manifest::{Areas, Leg, Manifest};
 use crate::broadcast::variants::{Cost, Text, Variants};
 
 use super::broadcast_desk::{self, DeskCommand, read};
 use super::output::Report;
 use super::sms::{json_of, shown};
+use super::table::plural;
 use super::{CliError, Output, Place};
 
 /// What to do with broadcasts.
@@ -85,7 +87,7 @@ pub(super) fn run(
 fn check(arguments: &CheckArguments, report: &mut Report<'_>) {
     let name = shown(&arguments.file.to_string_lossy());
     let checked = read(&arguments.file)
-        .map_err(|error| format!("it cannot be read: {error}"))
+        .map_err(|error| unreadable(&error))
         .and_then(|octets| Manifest::read(&octets).map_err(|error| error.to_string()))
         .and_then(|manifest| checked(&manifest));
     let checked = match checked {
@@ -105,6 +107,15 @@ fn check(arguments: &CheckArguments, report: &mut Report<'_>) {
     }
 }
 
+fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "there is no such file: give one, or a draft's identifier, bc-…".to_owned()
+        }
+        _ => format!("it cannot be read: {error}"),
+    }
+}
+
 fn checked(manifest: &Manifest) -> Result<Checked, String> {
     let legs = manifest.legs.iter().map(|leg| checked_leg(leg, manifest.segments_max));
     Ok(Checked {
@@ -116,7 +127,10 @@ fn checked(manifest: &Manifest) -> Result<Checked, String> {
 
 fn checked_leg(leg: &Leg, segments_max: u8) -> Result<CheckedLeg, String> {
     let areas = match &leg.audience.areas {
-        Some(Areas::Codes(codes)) => format!("{} areas", codes.len()),
+        Some(Areas::Codes(codes)) => {
+            let count = codes.len();
+            format!("{count} {}", plural(count as u64, "area", "areas"))
+        }
         Some(Areas::Word(word)) => word.clone(),
         None => String::new(),
     };
@@ -139,7 +153,7 @@ fn checked_text(
 ) -> Result<CheckedText, String> {
     let known = |name: &str| leg.texts.parameters.get(name).map(String::as_str);
     let mut parameters: Vec<String> =
-        text.parameters().filter(|name| known(name).is_none()).map(str::to_owned).collect();
+        text.parameters().filter(|name| needs_value(name, known)).map(str::to_owned).collect();
     parameters.sort();
     parameters.dedup();
     // What comes from an area or a row is not known here: the rest of the text is the least.
@@ -149,19 +163,20 @@ fn checked_text(
     Ok(CheckedText { language: language.to_owned(), parameters, is_too_long, cost })
 }
 
+/// Whether somebody has to give a parameter: an area's name comes from the catalogue.
+fn needs_value<'a>(name: &str, known: impl Fn(&str) -> Option<&'a str>) -> bool {
+    name != AREA_PARAMETER && known(name).is_none()
+}
+
 fn text_of(checked: &Checked) -> String {
-    let people = if checked.two_people { "two people" } else { "one person" };
+    // In the words of the dry run, which knows the registration.
+    let who = if checked.two_people { "somebody else has" } else { "nobody has" };
     let mut text = format!(
-        "class {}, to be approved by {people} unless registered otherwise\n",
+        "class {}\napproval: {who} to approve it, unless the registration says otherwise\n",
         checked.class
     );
     for (at, leg) in checked.legs.iter().enumerate() {
-        text.push_str(&format!(
-            "leg {}: list {}, {}\n",
-            at + 1,
-            shown(&leg.list),
-            shown(&leg.areas)
-        ));
+        text.push_str(&format!("leg {at}: list {}, {}\n", shown(&leg.list), shown(&leg.areas)));
         for variant in &leg.texts {
             let cost = &variant.cost;
             let segments =
@@ -226,8 +241,9 @@ mod tests {
         let (text, complaints) = outcome(&manifest(&texts), false);
         assert_eq!(complaints, Vec::<String>::new());
         for line in [
-            "class 03, to be approved by two people unless registered otherwise\n",
-            "leg 1: list li-1, 1 areas\n",
+            "class 03\napproval: somebody else has to approve it, unless the registration says \
+            otherwise\n",
+            "leg 0: list li-1, 1 area\n",
             "  en: UCS-2, 3 SMS\n    1 SMS with these replaced:\n    character 151: U+2019 by \
             \"'\"\n",
             "  ja: UCS-2, 1 SMS\n    without shelter: needs a value, from the list, its area or \
@@ -257,6 +273,35 @@ mod tests {
         let (text, complaints) = outcome(include_str!("../../../examples/manifest.json"), false);
         assert_eq!(complaints, Vec::<String>::new());
         assert!(!text.contains("without"), "{text}");
+    }
+
+    #[test]
+    fn an_exercise_asks_nobody_and_an_areas_own_name_needs_no_value() {
+        let texts = r#"{"variants":{"ja":"{{area}}の訓練"}}"#;
+        let exercise = manifest(texts).replace(r#""class":"03""#, r#""class":"09""#);
+        let (text, complaints) = outcome(&exercise, false);
+        assert_eq!(complaints, Vec::<String>::new());
+        assert!(text.contains("approval: nobody has to approve it, unless"), "{text}");
+        assert!(!text.contains("without"), "{text}");
+    }
+
+    #[test]
+    fn a_misspelt_field_and_a_misspelt_file_are_named_with_a_remedy() {
+        let texts = r#"{"template":"t"}"#;
+        let (_, complaints) = outcome(&manifest(texts).replace("sender", "sendr"), false);
+        let wanted = "it is no manifest (unknown field `sendr`, and `sender` is missing): correct";
+        assert!(complaints[0].contains(wanted), "{complaints:?}");
+        assert!(!complaints[0].contains(": :"), "{complaints:?}");
+        let (_, complaints) = outcome("{", false);
+        assert!(complaints[0].contains("it is cut off"), "{complaints:?}");
+        let mut complaints = Vec::new();
+        let file = PathBuf::from("/nonexistent/01M8PZ");
+        let arguments = CheckArguments { file, json: false, place: Place::default() };
+        check(&arguments, &mut |result| {
+            complaints.extend(result.err());
+            true
+        });
+        assert!(complaints[0].contains("a draft's identifier, bc-…"), "{complaints:?}");
     }
 
     #[test]

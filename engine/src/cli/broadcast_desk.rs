@@ -10,13 +10,15 @@ use serde::de::DeserializeOwned;
 use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
 use crate::broadcast::manifest::Manifest;
 use crate::control::broadcasts::{
-    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, Forecast, PaceWanted,
-    ProgressDocument, RecipientDocument, Retract, StartWanted, UpdateWanted, WaveWanted,
+    ApprovalWanted, BroadcastDocument, CancelWanted, FollowerWanted, PaceWanted, ProgressDocument,
+    RecipientDocument, Retract, StartWanted, UpdateWanted, WaveWanted,
 };
-use crate::gateway::broadcasting::People;
 use wire::json;
 
 use super::admin_client::AdminClient;
+use super::broadcast_texts::{
+    text_of, text_of_cancel, text_of_check, text_of_recipient, text_of_start,
+};
 use super::{CliError, Output, Place};
 
 /// The argument that stands for standard input.
@@ -234,13 +236,13 @@ pub(super) struct Nothing {}
 pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), CliError> {
     match command {
         DeskCommand::Create { file, place } => {
-            let manifest: Manifest = document(file)?;
+            let manifest = manifest(file)?;
             let made: BroadcastDocument = running(place)?.post("/broadcasts", &manifest)?;
             output.print(&format!("{}\n", made.broadcast))
         }
         DeskCommand::Send { manifest, list, place } => send((manifest, list), place, output),
         DeskCommand::Change { broadcast, file, place } => {
-            let manifest: Manifest = document(file)?;
+            let manifest = manifest(file)?;
             let path = format!("/broadcasts/{broadcast}");
             let changed: BroadcastDocument = running(place)?.put(&path, &manifest)?;
             output.print(&format!("{} is a draft\n", changed.broadcast))
@@ -255,7 +257,7 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
             let wanted = StartWanted { digest: digest.clone(), recipients: *recipients };
             let path = format!("/broadcasts/{broadcast}/start");
             let started: BroadcastDocument = running(place)?.post(&path, &wanted)?;
-            output.print(&format!("{} is started\n", started.broadcast))
+            output.print(&text_of_start(&started))
         }
         DeskCommand::Pause { broadcast, place } => {
             order("pause", broadcast, &Nothing {}, place, output)
@@ -265,8 +267,7 @@ pub(super) fn run(command: &DeskCommand, output: &mut Output<'_>) -> Result<(), 
         }
         DeskCommand::Cancel { broadcast, reason, retract, place } => {
             let retract = if *retract { Retract::Yes } else { Retract::No };
-            let why = CancelWanted { reason: reason.clone(), retract };
-            order("cancel", broadcast, &why, place, output)
+            cancel(broadcast, &CancelWanted { reason: reason.clone(), retract }, place, output)
         }
         DeskCommand::Pace { broadcast, per_second, weight, deadline, place } => {
             let (per_second, weight, deadline) = (*per_second, *weight, deadline.clone());
@@ -324,13 +325,30 @@ pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(octets)
 }
 
+/// A file as sentences name it.
+fn name_of(file: &Path) -> String {
+    match file.to_str() {
+        Some(STANDARD_INPUT) => "standard input".to_owned(),
+        _ => file.display().to_string(),
+    }
+}
+
 /// What a file of JSON says.
 pub(super) fn document<T: DeserializeOwned>(file: &Path) -> Result<T, CliError> {
-    let name = file.display();
+    let name = name_of(file);
     let mut octets =
         read(file).map_err(|error| CliError::new(format!("{name} cannot be read: {error}")))?;
-    json::read_exact(&mut octets)
-        .map_err(|error| CliError::new(format!("{name} is not what is wanted here ({error})")))
+    json::read_exact(&mut octets).map_err(|error| {
+        CliError::new(format!("{name} is not what is wanted here: {error}; correct it"))
+    })
+}
+
+/// What a manifest's file says, looked at as `broadcast check` does before the engine sees it.
+fn manifest(file: &Path) -> Result<Manifest, CliError> {
+    let name = name_of(file);
+    let octets =
+        read(file).map_err(|error| CliError::new(format!("{name} cannot be read: {error}")))?;
+    Manifest::read(&octets).map_err(|error| CliError::new(format!("{name}: {error}")))
 }
 
 fn send(
@@ -353,7 +371,7 @@ fn send(
     let mut parts = front.chain(file).chain(end.as_bytes());
     let sent: BroadcastDocument =
         running(place)?.send_parts("/broadcasts?start=yes", &boundary, &mut parts)?;
-    output.print(&format!("{} is started\n", sent.broadcast))
+    output.print(&text_of_start(&sent))
 }
 
 fn set_pace(
@@ -413,6 +431,17 @@ fn order(
     output.print(&text_of(&progress))
 }
 
+fn cancel(
+    broadcast: &str,
+    wanted: &CancelWanted,
+    place: &Place,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let path = format!("/broadcasts/{broadcast}/cancel");
+    let progress: ProgressDocument = running(place)?.post(&path, wanted)?;
+    output.print(&text_of_cancel(&progress, wanted.retract))
+}
+
 fn follow<T: serde::Serialize + DeserializeOwned>(
     (verb, broadcast): (&str, &str),
     file: &Path,
@@ -441,87 +470,4 @@ fn status(
         (true, None) => output.print_json(&all),
         (false, _) => all.iter().try_for_each(|progress| output.print(&text_of(progress))),
     }
-}
-
-fn text_of(progress: &ProgressDocument) -> String {
-    let ProgressDocument { document, state, targeted, counts, doubts, .. } = progress;
-    let mut text = format!("{} {state}: {targeted} recipients\n", document.broadcast);
-    if progress.looks_on {
-        text += "  this engine only looks on: nothing is sent from here\n";
-    }
-    for (outcome, rows) in counts.iter().filter(|(_, rows)| **rows > 0) {
-        text += &format!("  {outcome:<12} {rows}\n");
-    }
-    if let (open, all) = document.waves_open()
-        && all > 1
-    {
-        text += &format!("  wave {open} of {all}\n");
-    }
-    if *doubts > 0 {
-        text += &format!("  {doubts} were in doubt after a crash\n");
-    }
-    if let Some(why) = &progress.stopped_by {
-        text += &format!("  paused by itself: {why}\n");
-    }
-    for (percent, seconds) in &progress.reached_after_s {
-        text += &format!("  {percent} % reached after {seconds} s\n");
-    }
-    if !progress.adds_up {
-        text += "  the counts are not those of all recipients: report this\n";
-    }
-    text
-}
-
-fn text_of_recipient(found: &RecipientDocument) -> String {
-    let RecipientDocument { msn, area, outcome, code, segments, attempts, seconds, .. } = found;
-    format!(
-        "{msn} of area {area}: {outcome} ({code}), {segments} segments arrived, {attempts} \
-         attempts, {seconds} s from the start\n"
-    )
-}
-
-fn text_of_forecast(forecast: &Forecast) -> String {
-    let mut text = String::new();
-    for (code, rows) in &forecast.skipped {
-        text += &format!("  skipped {code:<9} {rows}\n");
-    }
-    for (share, seconds) in &forecast.seconds {
-        let share = if share == "last" { share.clone() } else { format!("{share} %") };
-        text += &format!("  {share:<17} after {seconds} s\n");
-    }
-    let beside = forecast.beside.len() + forecast.beside_of_others;
-    text + &format!("  limited by {}, {beside} live beside it\n", forecast.limited_by)
-}
-
-fn text_of_check(document: &BroadcastDocument) -> String {
-    let Some(check) = &document.check else { return String::new() };
-    let found = &check.addressed;
-    let mut text = format!(
-        "{} recipients, {} short messages, {} without a text\n",
-        found.targeted, found.segments, found.without_text
-    );
-    for (area, rows) in &found.areas {
-        text += &format!("  area {area:<12} {rows}\n");
-    }
-    for (language, rows) in &found.languages {
-        text += &format!("  language {language:<8} {rows}\n");
-    }
-    for (wave, rows) in found.waves.iter().enumerate() {
-        text += &format!("  wave {:<12} {rows}\n", wave + 1);
-    }
-    let addressed = (found.targeted, found.segments);
-    for way in check.foreseen.iter().flat_map(|foreseen| foreseen.ways(addressed)) {
-        text += &format!("  carriers: {way}\n");
-    }
-    text += &check.cost.map_or_else(String::new, |yen| format!("  costs {yen} yen\n"));
-    text += &check.forecast.as_ref().map(text_of_forecast).unwrap_or_default();
-    for warning in &check.warnings {
-        text += &format!("  look: {warning}\n");
-    }
-    let who = match check.people {
-        _ if !check.needs_approval => "nobody has to",
-        People::Two => "somebody else has to approve it",
-        People::One | People::None => "somebody has to approve it",
-    };
-    text + &format!("approval: {who}\ndigest {}\n", check.digest)
 }

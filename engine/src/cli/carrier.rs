@@ -2,6 +2,7 @@
 //! runs it makes the change at once.
 
 mod import;
+mod settings;
 mod tables;
 mod talk;
 mod trial;
@@ -25,7 +26,7 @@ use crate::control::carriers::{
 };
 use crate::network::routes::{CORE_NETWORK, Routes};
 use import::ImportCommand;
-use tables::{list, list_routes, show};
+use tables::{list, list_routes, show, shown};
 use trial::TestCommand;
 
 /// Set up carriers: accounts at SMSCs of others that pushes are submitted to by SMPP
@@ -40,7 +41,7 @@ pub(super) enum CarrierCommand {
     /// List all carriers; passwords are not shown
     List(ListCommand),
     /// Show a carrier's settings, and what a running engine says of it
-    Show(NamedCommand),
+    Show(ShowCommand),
     /// Hand a carrier no more pushes; what it has is awaited, and backups take over
     Pause(NamedCommand),
     /// Hand a carrier pushes again
@@ -219,6 +220,17 @@ pub(super) struct NamedCommand {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct ShowCommand {
+    /// The carrier's name
+    name: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct RemoveCommand {
     /// The carrier's name
     name: String,
@@ -382,7 +394,14 @@ impl CarrierCommand {
             Self::Test(command) => return command.run(output),
             Self::Import(command) => command.run()?,
             Self::List(command) => list(&documents(&command.place)?),
-            Self::Show(NamedCommand { name, place }) => show(&documents(&place)?, &name)?,
+            Self::Show(ShowCommand { name, json, place }) => {
+                let documents = documents(&place)?;
+                let carrier = shown(&documents, &name)?;
+                if json {
+                    return output.print_json(carrier);
+                }
+                show(carrier)
+            }
             Self::Pause(NamedCommand { name, place }) => {
                 carry_out(&place, &CarrierOrder::Pause { name }, There)?
             }

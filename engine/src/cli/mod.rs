@@ -14,6 +14,7 @@ mod audit;
 pub mod billing;
 mod broadcast;
 mod broadcast_desk;
+mod broadcast_texts;
 mod cap;
 mod carrier;
 mod client;

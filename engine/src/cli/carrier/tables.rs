@@ -1,8 +1,8 @@
 //! Carriers and routes as tables.
 
+use super::settings::set_rows;
 use crate::cli::{CliError, table};
 use crate::control::carrier_orders::{CarrierDocument, CarriersDocument, RouteDocument};
-use crate::control::carriers::CarrierSettings;
 
 /// How a carrier is, in a word.
 fn state_of(carrier: &CarrierDocument) -> &'static str {
@@ -76,31 +76,39 @@ pub(super) fn list(documents: &CarriersDocument) -> String {
     table::render(&rows, &[])
 }
 
-pub(super) fn show(documents: &CarriersDocument, name: &str) -> Result<String, CliError> {
+/// The carrier of this name.
+pub(super) fn shown<'a>(
+    documents: &'a CarriersDocument,
+    name: &str,
+) -> Result<&'a CarrierDocument, CliError> {
     let carrier = documents.carriers.iter().find(|one| one.settings.name == name);
-    let carrier = carrier.ok_or_else(|| {
+    carrier.ok_or_else(|| {
         CliError::new(format!(
             "there is no carrier {name:?}: `hayauma carrier list` shows those that there are"
         ))
-    })?;
-    let CarrierSettings { hosts, system_id, sessions, window, rate, .. } = &carrier.settings;
+    })
+}
+
+/// How a carrier is, all that it is set up with, and what a running engine counts of it.
+pub(super) fn show(carrier: &CarrierDocument) -> String {
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
     let mut rows = vec![
-        ("name", name.to_owned()),
-        ("number", carrier.number.to_string()),
-        ("state", state_of(carrier).to_owned()),
-        ("since", since_of(carrier)),
-        ("last error", carrier.last_error.clone().unwrap_or_else(|| "-".to_owned())),
-        ("hosts", hosts.join(", ")),
-        ("system id", system_id.clone()),
-        ("sessions", sessions.to_string()),
-        ("window", window.to_string()),
-        ("rate", if *rate == 0 { "no limit".to_owned() } else { rate.to_string() }),
+        row("name", carrier.settings.name.clone()),
+        row("number", carrier.number.to_string()),
+        row("state", state_of(carrier).to_owned()),
+        row("since", since_of(carrier)),
+        row("last error", carrier.last_error.clone().unwrap_or_else(|| "-".to_owned())),
     ];
-    let figures = carrier.figures.iter();
-    rows.extend(figures.map(|(figure, value)| (figure.as_str(), value.to_string())));
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    Ok(table::render(&rows, &[]))
+    rows.extend(set_rows(&carrier.settings).into_iter().map(|(name, value)| row(name, value)));
+    let mut text = table::render(&rows, &[]);
+    if !carrier.figures.is_empty() {
+        let figures = carrier.figures.iter();
+        let figures: Vec<Vec<String>> =
+            figures.map(|(figure, value)| row(figure, value.to_string())).collect();
+        text += "\nSince the engine's start, or now:\n";
+        text += &table::render(&figures, &[]);
+    }
+    text
 }
 
 pub(super) fn list_routes(documents: &CarriersDocument) -> String {

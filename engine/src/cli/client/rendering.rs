@@ -74,10 +74,11 @@ fn account_text(document: &ClientDocument) -> String {
     let Some(account) = &document.smpp else { return "no".to_owned() };
     let alphabet = clap::ValueEnum::to_possible_value(&account.alphabet);
     format!(
-        "as {}, {} passwords, {}, {} at a time, window {}, text in {}, dates {} minutes off \
+        "as {}, {} {}, {}, {} at a time, window {}, text in {}, dates {} minutes off \
          UTC{}{}",
         account.system_id,
         account.passwords,
+        table::plural(account.passwords as u64, "password", "passwords"),
         account.bind_types.join(" or "),
         account.binds_max,
         account.window,
