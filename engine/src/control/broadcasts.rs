@@ -81,6 +81,7 @@ mod snapshot;
 mod sources;
 mod standing;
 mod starting;
+mod takes_back;
 mod taking_in;
 mod tally;
 mod telling;

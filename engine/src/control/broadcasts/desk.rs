@@ -19,6 +19,7 @@ use super::refusal::{APPROVAL, BroadcastRefusal, CHECK_OUTDATED, STATE, broken, 
 use super::refused_warnings::RefusedWarnings;
 use super::shelf::{Shelf, new_identifier};
 use super::standing::{Entry, Standing};
+use super::takes_back::TakesBack;
 use crate::broadcast::areas::AreaCatalogue;
 use crate::broadcast::limits::{CHECKS_MAX, CHECKS_OF_ONE_MAX, IMPORTS_MAX, READINGS_MAX};
 use crate::broadcast::manifest::{DuplicateAction, Manifest, Schedule};
@@ -168,7 +169,7 @@ impl BroadcastDesk {
             ignores_suppression: manifest.ignores_suppression(),
             skips_had_within_ms: (manifest.duplicates.action == DuplicateAction::Skip)
                 .then_some(manifest.duplicates.window_seconds.saturating_mul(1_000)),
-            takes_back: manifest.takes_back(),
+            takes_back: document.taken_back().is_some(),
             of: check.of.clone(),
         };
         RunningBroadcast::new(terms, recipients, &texts_of(document)).ok_or_else(wrong)
@@ -196,7 +197,7 @@ impl BroadcastDesk {
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         self.make_place(by, 0)?;
-        self.create_in_place(broadcast, manifest, by)
+        self.create_in_place(broadcast, manifest, (by, TakesBack::Nothing))
     }
 
     /// The same of what follows a started broadcast: whoever has written too many drafts can still
@@ -205,10 +206,10 @@ impl BroadcastDesk {
         &self,
         broadcast: String,
         manifest: Manifest,
-        by: &str,
+        (by, takes_back): (&str, TakesBack),
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         self.make_place(by, FOLLOWERS_MORE)?;
-        self.create_in_place(broadcast, manifest, by)
+        self.create_in_place(broadcast, manifest, (by, takes_back))
     }
 
     /// The same, whatever there is.
@@ -216,7 +217,7 @@ impl BroadcastDesk {
         &self,
         broadcast: String,
         manifest: Manifest,
-        by: &str,
+        (by, takes_back): (&str, TakesBack),
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let document = BroadcastDocument {
             broadcast,
@@ -234,6 +235,7 @@ impl BroadcastDesk {
             paces: Vec::new(),
             forgotten: 0,
             waves: Vec::new(),
+            takes_back,
             retracting: None,
             ended: None,
             rows_are_gone: false,
@@ -257,6 +259,7 @@ impl BroadcastDesk {
         takes_none_back(&standing, broadcast)?;
         self.alter_in(&mut standing, broadcast, |document| {
             check_stage(document, &[Stage::Draft, Stage::Checked, Stage::Approved])?;
+            document.takes_back = document.takes_back.clone().changed_to(&manifest);
             document.manifest = manifest;
             document.stage = Stage::Draft;
             document.check = None;

@@ -9,6 +9,7 @@ use super::figures::Snapshot;
 use super::forecast::Forecast;
 use super::foreseen_rows::ForeseenRows;
 use super::reach::ReachCurve;
+use super::takes_back::TakesBack;
 use crate::broadcast::audience::{Addressed, AddressedText};
 use crate::broadcast::manifest::{Manifest, Texts};
 use crate::broadcast::running::RowsOf;
@@ -249,6 +250,9 @@ pub struct BroadcastDocument {
     /// The waves behind the first that were opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<WaveOpened>,
+    /// What it takes back.
+    #[serde(default, skip_serializing_if = "TakesBack::is_unsaid")]
+    pub takes_back: TakesBack,
     /// It is taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retracting: Option<RetractingDocument>,
@@ -264,6 +268,13 @@ pub struct BroadcastDocument {
     /// The events that its push client's server has taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
+}
+
+impl BroadcastDocument {
+    /// The broadcast that it takes back.
+    pub fn taken_back(&self) -> Option<&str> {
+        self.takes_back.of(&self.manifest)
+    }
 }
 
 /// A broadcast at this moment.

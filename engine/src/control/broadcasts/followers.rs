@@ -7,6 +7,7 @@ use super::documents::{BroadcastDocument, ProgressDocument, Stage};
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, refused};
 use super::sight::XpidSight;
 use super::standing::{DAMAGED_REMEDY, Entry};
+use super::takes_back::TakesBack;
 use super::wanted::{FollowerWanted, ReleaseWanted, UpdateWanted};
 use crate::broadcast::manifest::{Areas, Expect, Leg, Manifest, OtherBroadcast, Retry, Texts};
 use crate::broadcast::templates::TemplatePart;
@@ -30,7 +31,7 @@ impl BroadcastDesk {
         by: &str,
     ) -> Result<BroadcastDocument, BroadcastRefusal> {
         let manifest = self.manifest_of_retraction(broadcast, &wanted)?;
-        self.create_follower(new, manifest, by)
+        self.create_follower(new, manifest, (by, TakesBack::Other(broadcast.to_owned())))
     }
 
     /// What goes to exactly those who have the text, or may have it.
@@ -87,7 +88,7 @@ impl BroadcastDesk {
             // A recipient of several legs gets the first one's text: these are the last.
             manifest.legs.extend(self.released_legs(broadcast, &release)?);
         }
-        self.create_follower(new, manifest, by)
+        self.create_follower(new, manifest, (by, TakesBack::Nothing))
     }
 
     /// Legs to those who have a broadcast's text, or may have it, and are told that it is over.
@@ -195,15 +196,13 @@ impl BroadcastDesk {
             broadcast: document.broadcast.clone(),
             reqid: document.manifest.reqid.clone(),
         };
-        let takes_back = taken_back_by(&document.manifest);
-        let takes_back = takes_back.and_then(|other| standing.broadcasts.get(other));
-        let all = standing.broadcasts.values().map(|entry| &entry.document);
-        let others =
-            all.filter(|other| taken_back_by(&other.manifest) == Some(document.broadcast.as_str()));
-        TakingBack {
-            takes_back: takes_back.map(|entry| named(&entry.document)),
-            taken_back_by: others.map(named).collect(),
-        }
+        // A hand-written one may be of another's: whoever sees one of them may not see the other.
+        let is_own = |other: &&BroadcastDocument| other.manifest.xpid == document.manifest.xpid;
+        let takes_back = document.taken_back().and_then(|other| standing.broadcasts.get(other));
+        let takes_back = takes_back.map(|entry| &entry.document).filter(is_own);
+        let all = standing.broadcasts.values().map(|entry| &entry.document).filter(is_own);
+        let others = all.filter(|other| other.taken_back() == Some(document.broadcast.as_str()));
+        TakingBack { takes_back: takes_back.map(named), taken_back_by: others.map(named).collect() }
     }
 
     /// Every broadcast that somebody sees, at this moment. Of one whose document cannot be read
@@ -236,18 +235,6 @@ pub struct TakingBack {
     pub takes_back: Option<Named>,
     /// Those that take it back, drafts too.
     pub taken_back_by: Vec<Named>,
-}
-
-/// The broadcast that all legs of a manifest are to whoever may have. An update has legs of its own
-/// besides.
-fn taken_back_by(manifest: &Manifest) -> Option<&str> {
-    let mut of = manifest.legs.iter().map(|leg| leg.audience.of.as_ref());
-    let first = of.next()??;
-    let is_of_it = |other: &OtherBroadcast| {
-        other.broadcast == first.broadcast && other.outcomes == MAY_HAVE_IT
-    };
-    (is_of_it(first) && of.all(|other| other.is_some_and(is_of_it)))
-        .then_some(first.broadcast.as_str())
 }
 
 /// A leg of a broadcast to those of its audience who have its text, or may have it.
@@ -294,6 +281,7 @@ fn damaged_progress(broadcast: &str, why: &str) -> Option<ProgressDocument> {
         paces: Vec::new(),
         forgotten: 0,
         waves: Vec::new(),
+        takes_back: TakesBack::Nothing,
         retracting: None,
         ended: None,
         rows_are_gone: true,

@@ -17,6 +17,7 @@ use super::now::Now;
 use super::refusal::{BroadcastRefusal, NOT_HIGHER, STATE, broken, refused};
 use super::shelf::Part;
 use super::standing::Standing;
+use super::takes_back::TakesBack;
 use super::turns::Retry;
 use super::wanted::FollowerWanted;
 use crate::broadcast::areas::AreaCatalogue;
@@ -201,8 +202,8 @@ impl BroadcastDesk {
         match stage {
             Some(_) => self.put_back(new, &agreed)?,
             None => {
-                let author = &document.author;
-                self.create_in_place(new.clone(), agreed.clone(), author).map(drop)?;
+                let of = (document.author.as_str(), TakesBack::Other(broadcast.to_owned()));
+                self.create_in_place(new.clone(), agreed.clone(), of).map(drop)?;
             }
         }
         // Whoever has it by now: a dry run from before a crash may be of other rows.
@@ -293,7 +294,7 @@ fn is_newest(standing: &Standing, broadcast: &str) -> Result<(), BroadcastRefusa
     let Some(entry) = standing.broadcasts.get(broadcast) else { return Ok(()) };
     let manifest = &entry.document.manifest;
     let newer = standing.chain(manifest).filter(|(other, _)| {
-        other.manifest.alertseq > manifest.alertseq && !other.manifest.takes_back()
+        other.manifest.alertseq > manifest.alertseq && other.taken_back().is_none()
     });
     let newest = newer.max_by_key(|(other, _)| other.manifest.alertseq);
     let Some((newest, _)) = newest.filter(|_| entry.document.started.is_some()) else {

@@ -1,5 +1,6 @@
 //! What follows a broadcast: retractions, updates, and audiences of its rows.
 
+use super::super::documents::BroadcastDocument;
 use super::*;
 
 #[test]
@@ -28,6 +29,7 @@ fn a_retraction_has_nothing_of_what_would_keep_it_from_being_sent() {
     bench.desk.look(Now::read().steady).expect("kept");
     let new = BroadcastDesk::next_identifier();
     let made = bench.desk.retract((&broadcast, new), follower("b"), "author").expect("a draft");
+    assert_eq!(made.taken_back(), Some(broadcast.as_str()));
     let manifest = &made.manifest;
     assert_eq!((manifest.start.as_str(), manifest.hold_seconds), ("now", 0));
     assert_eq!((manifest.lifetime, manifest.deadline.as_ref()), (Some(24 * 3_600), None));
@@ -170,4 +172,70 @@ fn whoever_has_a_legs_text_gets_what_takes_that_text_back() {
         check.addressed.texts.iter().map(|text| (text.text.as_str(), text.recipients)).collect();
     assert_eq!(texts, [("Not: Leave the valley", 15), ("Not: Leave the houses", 15)]);
     assert_eq!(check.addressed.areas["13101"], 15);
+}
+
+#[test]
+fn pages_name_what_takes_a_broadcast_back_and_nothing_that_only_goes_to_its_recipients() {
+    let bench = Bench::new(1, 10);
+    let broadcast = bench.started("a", "");
+    let document = |name: &str| bench.desk.standing().entry(name).expect("there").document.clone();
+    let by_hand = of(&bench, &broadcast);
+    let taking = || bench.desk.taking_back_of(&document(&broadcast)).taken_back_by;
+    assert_eq!(taking(), [], "somebody wrote that");
+    let new = BroadcastDesk::next_identifier();
+    let made = bench.desk.retract((&broadcast, new), follower("b"), "author").expect("a draft");
+    let name = |taking: Vec<super::super::followers::Named>| -> Vec<String> {
+        taking.into_iter().map(|named| named.broadcast).collect()
+    };
+    assert_eq!(name(taking()), std::slice::from_ref(&made.broadcast));
+    let taken = bench.desk.taking_back_of(&document(&made.broadcast)).takes_back;
+    assert_eq!(taken.map(|named| named.broadcast), Some(broadcast.clone()));
+    // One from before documents said it, of another XPID, that a bound reader does not see.
+    {
+        let mut standing = bench.desk.standing();
+        let other = &mut standing.entry(&by_hand).expect("there").document;
+        other.takes_back = super::super::takes_back::TakesBack::AsAddressed;
+        other.manifest.xpid = "00100000002".to_owned();
+    }
+    assert_eq!(name(taking()), [made.broadcast]);
+    assert_eq!(bench.desk.taking_back_of(&document(&by_hand)).takes_back, None);
+    bench.desk.standing().entry(&by_hand).expect("there").document.manifest.xpid =
+        "00100000001".to_owned();
+    assert_eq!(taking().len(), 2);
+}
+
+#[test]
+fn a_retraction_that_becomes_a_text_to_somebody_else_takes_nothing_back() {
+    let bench = Bench::new(1, 10);
+    let broadcast = bench.started("a", "");
+    let new = BroadcastDesk::next_identifier();
+    let made = bench.desk.retract((&broadcast, new), follower("b"), "author").expect("a draft");
+    let mut manifest = made.manifest;
+    manifest.lifetime = Some(600);
+    let changed = bench.desk.change(&made.broadcast, manifest.clone(), "author").expect("changed");
+    assert_eq!(changed.taken_back(), Some(broadcast.as_str()));
+    manifest.legs[0].audience.of.as_mut().expect("one").outcomes = vec![Outcome::Delivered];
+    let changed = bench.desk.change(&made.broadcast, manifest, "author").expect("changed");
+    assert_eq!(changed.taken_back(), None);
+}
+
+#[test]
+fn a_document_from_before_takes_back_whom_it_goes_to_and_a_new_one_what_it_says() {
+    let bench = Bench::new(1, 1);
+    let broadcast = bench.started("a", "");
+    let by_hand = of(&bench, &broadcast);
+    let document = bench.desk.standing().entry(&by_hand).expect("there").document.clone();
+    let text = simd_json::to_string(&document).expect("JSON");
+    let read = |text: String| -> BroadcastDocument {
+        wire::json::read(&mut text.into_bytes()).expect("a document")
+    };
+    let unsaid = r#","takes_back":null"#;
+    assert!(text.contains(unsaid), "{text}");
+    assert_eq!(read(text.clone()).taken_back(), None, "it was written by hand");
+    let before = read(text.replace(unsaid, ""));
+    assert_eq!(before.taken_back(), Some(broadcast.as_str()));
+    let again = simd_json::to_string(&before).expect("JSON");
+    assert!(!again.contains("takes_back"), "what was not said is not said now: {again}");
+    let said = read(text.replace(unsaid, r#","takes_back":"bc-2""#));
+    assert_eq!(said.taken_back(), Some("bc-2"));
 }
