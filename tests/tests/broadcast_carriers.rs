@@ -201,10 +201,12 @@ fn a_cancel_stops_what_waits_and_asks_carriers_for_what_they_have() {
     alpha.await_sms(40);
     site.must(&["broadcast", "cancel", &broadcast, "--reason", "wrong"]);
     // By the engine's own count: what is in the socket the carrier reads a little later.
-    let sent = carrier_figure(&engine, "alpha", "submits");    let progress = people.ended(&broadcast);
+    let sent = carrier_figure(&engine, "alpha", "submits");
+    let progress = people.ended(&broadcast);
     let sent_in_all = carrier_figure(&engine, "alpha", "submits");
     assert_eq!(sent_in_all, sent, "nothing is submitted behind the answer");
-    assert_eq!(alpha.sms().len() as u64, sent);    assert_eq!(count(&progress, "cancelled"), 1_000, "{:?}", progress.counts);
+    assert_eq!(alpha.sms().len() as u64, sent);
+    assert_eq!(count(&progress, "cancelled"), 1_000, "{:?}", progress.counts);
     assert_eq!(progress.state, "cancelled");
     let asked: BTreeSet<String> = alpha
         .questions()
