@@ -95,6 +95,7 @@ mod warnings;
 mod watched;
 mod wave_clock;
 mod waves;
+mod whole_file;
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,10 @@ use super::shelf::{Shelf, new_identifier};
 use super::standing::{Entry, Standing};
 use super::takes_back::TakesBack;
 use crate::broadcast::areas::AreaCatalogue;
-use crate::broadcast::limits::{CHECKS_MAX, CHECKS_OF_ONE_MAX, IMPORTS_MAX, READINGS_MAX};
+use crate::broadcast::audience::AddressedText;
+use crate::broadcast::limits::{
+    CHECKS_MAX, CHECKS_OF_ONE_MAX, IMPORTS_MAX, READINGS_MAX, SEARCHES_MAX, SEARCHES_OF_ONE_MAX,
+};
 use crate::broadcast::manifest::{DuplicateAction, Manifest, Schedule};
 use crate::broadcast::recipients::Recipients;
 use crate::broadcast::running::{RunningBroadcast, RunningTerms};
@@ -57,6 +60,8 @@ pub struct BroadcastDesk {
     pub(super) imports: Arc<Semaphore>,
     /// Places of dry runs.
     pub(super) checks: Arc<Places>,
+    /// Places of rows that are looked for in broadcasts that are over.
+    pub(super) searches: Arc<Places>,
     /// Places of tables of results that are being read.
     pub(super) readings: Arc<Semaphore>,
     /// How long rows are kept when their broadcast is over.
@@ -104,6 +109,7 @@ impl BroadcastDesk {
             answered,
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             checks: Places::new(CHECKS_MAX, CHECKS_OF_ONE_MAX),
+            searches: Places::new(SEARCHES_MAX, SEARCHES_OF_ONE_MAX),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             kept_days,
             suppression: Mutex::default(),
@@ -353,10 +359,17 @@ impl BroadcastDesk {
     }
 }
 
+/// What holds the place of a text that each row has with values of its own: nobody gets it.
+const IN_ITS_PLACE: &str = "-";
+
 /// The texts of its dry run, by their numbers.
 pub(super) fn texts_of(document: &BroadcastDocument) -> Vec<String> {
     let texts = document.check.iter().flat_map(|check| &check.addressed.texts);
-    texts.map(|text| text.text.clone()).collect()
+    let ready = |text: &AddressedText| match text.is_own {
+        true => IN_ITS_PLACE.to_owned(),
+        false => text.text.clone(),
+    };
+    texts.map(ready).collect()
 }
 
 pub(super) fn wrong_manifest() -> BroadcastRefusal {

@@ -240,8 +240,9 @@ pub struct TakingBack {
 /// A leg of a broadcast to those of its audience who have its text, or may have it.
 fn to_whoever_may_have_it((number, leg): (u32, &mut Leg), broadcast: &str) {
     leg.waves.clear();
-    // Whoever has it gets this, in whatever language.
+    // Whoever has it gets this, in whatever language, and wherever it is known to be by now.
     leg.audience.languages.clear();
+    leg.audience.within = None;
     leg.audience.conditions.clear();
     // Whom the lists that are left out kept from it does not have it; whoever was put on one since
     // has it all the same.

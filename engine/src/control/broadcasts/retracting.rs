@@ -55,8 +55,9 @@ impl BroadcastDesk {
             };
         }
         let (written, _) = self.written_out(&taken_back).map_err(at)?;
-        let part = Part::of(&self.shelf.broadcast(broadcast).join("retraction"))?;
-        let mut writer = RecipientsWriter::new(part.file.try_clone()?)?;
+        let folder = self.shelf.broadcast(broadcast);
+        let part = Part::of(&folder.join("retraction"))?;
+        let mut writer = RecipientsWriter::new(part.file.try_clone()?)?.with_own(&folder);
         let found = address(&written, sources, catalogue, &mut writer);
         let found = found.map_err(|error| at(error.into()))?;
         if found.without_text > 0 {
@@ -116,7 +117,8 @@ impl BroadcastDesk {
             document.retracting = Some(RetractingDocument {
                 by: by.to_owned(),
                 at_ms: wall_now(),
-                broadcast: None,
+                // Whoever orders it is told where to look.
+                broadcast: Some(Self::next_identifier()),
                 is_done: false,
                 trouble: None,
             });
@@ -347,15 +349,17 @@ mod tests {
         let broadcast = bench.started("a", PREPARED);
         cancel(&bench, &broadcast);
         bench.desk.take_back(&broadcast, "operator").expect("noted");
+        let told = document(&bench, &broadcast).retracting.expect("noted").broadcast;
         bench.restart(|_| true);
         let now = Now::read();
         bench.desk.take_back_due(now);
-        assert_eq!(document(&bench, &broadcast).retracting.expect("noted").broadcast, None);
+        assert_eq!(bench.desk.standing().broadcasts.len(), 1, "it has not come to its end");
         bench.desk.look(now.steady).expect("its end is kept");
         bench.desk.take_back_due(now);
         let known = document(&bench, &broadcast).retracting.expect("noted");
         assert!(known.is_done && known.trouble.is_none(), "{known:?}");
         let new = known.broadcast.expect("it has one");
+        assert_eq!(told.as_ref(), Some(&new), "whoever ordered it knows where to look");
         let follower = document(&bench, &new);
         // Nobody had the text.
         assert_eq!(follower.ended.map(|end| end.life).as_deref(), Some(NOBODY));
