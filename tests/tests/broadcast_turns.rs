@@ -12,7 +12,7 @@ use hayauma::network::simulation_config::SimulationConfig;
 use hayauma::shard::SliceFigures;
 use std::ops::Range;
 use std::sync::Arc;
-use tests::lone_shard::{LoneShard, START_MS, Setup, msn};
+use tests::lone_shard::{BUDGET, LoneShard, START_MS, Setup, msn};
 use tests::push::{Body, XPID};
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind, Msn, Xpid};
@@ -40,15 +40,6 @@ fn broadcast(
     rows.sort_by_key(|row| mix(row.msn.value()));
     writer.push(&rows).expect("written");
     writer.finish().expect("finished");
-    let pace = RunningPace {
-        per_second: 0,
-        per_area: 0,
-        per_carrier: 0,
-        ramp_seconds: 0,
-        weight: 1,
-        share_max: 90,
-        deadline_ms: None,
-    };
     let mut terms = RunningTerms {
         ordinal,
         xpid: Xpid::parse(XPID.as_bytes()).expect("an XPID"),
@@ -60,7 +51,7 @@ fn broadcast(
         deadline_ms: WallMs::new(START_MS + 3_600_000),
         alertseq: 0,
         on_doubt: OnDoubt::Again,
-        pace,
+        pace: RunningPace::unlimited(),
         once: false,
         reqid: format!("r{ordinal}"),
         alertid: None,
@@ -108,6 +99,30 @@ fn what_waits_for_the_pace_of_its_areas_has_no_other_claim_more_than_it_sends() 
     }
     let sent = figures(&lone, 2).counts.of(Outcome::Delivered);
     assert!((150..400).contains(&sent), "{sent} sent");
+}
+
+#[test]
+fn a_pace_is_kept_on_a_device_that_takes_its_time() {
+    const PER_SECOND: u32 = 400;
+    const COMMIT_MS: u64 = 150;
+    const SECONDS: u64 = 2;
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut lone = LoneShard::open(directory.path(), &Setup::new(&[XPID]), START_MS);
+    let mut network = network(0, SimulationConfig::default());
+    let paced = broadcast(1, 0..1_000, |terms| terms.pace.per_second = PER_SECOND);
+    lone.shard.tell_broadcast(&paced, WallMs::new(START_MS));
+    for ms in 0..SECONDS * 1_000 {
+        let now_ms = WallMs::new(START_MS + ms);
+        lone.shard.turn(&mut network, now_ms, &BUDGET);
+        if ms % COMMIT_MS == 0 {
+            lone.shard.commit_blocking().expect("a device that writes");
+            assert!(lone.shard.write_books_blocking(now_ms), "a device that takes events");
+        }
+    }
+    let sent = figures(&lone, 1).counts.of(Outcome::Delivered);
+    // What the first and the last commits have does not count.
+    let least = u64::from(PER_SECOND) * (SECONDS * 1_000 - 3 * COMMIT_MS) / 1_000;
+    assert!(u64::from(sent) >= least, "{sent} sent, and {least} were to be");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod marks;
 mod record;
 mod recovery;
 mod shifts;
+mod standing;
 mod waves;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -35,6 +36,7 @@ use marks::Waking;
 pub use marks::{ARRIVED, MARKS_OF_A_RECORD_MAX, MAY_HAVE_IT, WITHDRAWN};
 pub use record::{OnDoubt, Order, Plan, SliceRecord, Turn};
 use shifts::{Release, Shift};
+pub use standing::Checkpoint;
 pub use waves::WaveFigures;
 use waves::WavesOpen;
 
@@ -42,21 +44,6 @@ use waves::WavesOpen;
 pub const OUTCOMES_OF_A_RECORD_MAX: usize = 400;
 /// Pieces that one record claims at most.
 pub const PIECES_OF_A_RECORD_MAX: usize = 300;
-
-/// The state as of a record, for a file of its own.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Checkpoint {
-    /// The last record that it covers.
-    pub sequence: u64,
-    life: Life,
-    cursors: Vec<u32>,
-    words: Vec<u32>,
-    marks: BTreeMap<u32, u16>,
-    handings: BTreeMap<u32, RowHanding>,
-    doubts: u32,
-    waves_open: u8,
-    rests: bool,
-}
 
 /// One shard's part of a broadcast.
 #[derive(Clone, Debug)]
@@ -421,103 +408,6 @@ impl Slice {
     /// Entries of the record that was polled last that found no room in it: they are the next.
     pub fn stage_again(&mut self, entries: Vec<(u32, RowWord)>) {
         self.staged.splice(0..0, entries);
-    }
-
-    /// What records that were read say now, to be appended again behind all others: entries that
-    /// newer records have overtaken are left out.
-    pub fn said_again(&self, record: &SliceRecord) -> Vec<SliceRecord> {
-        match record {
-            SliceRecord::Order(Order::Wave { .. }) => vec![self.waves.record()],
-            SliceRecord::Order(_) | SliceRecord::Stands(_) => vec![SliceRecord::Stands(self.life)],
-            SliceRecord::Doubts { .. } => vec![SliceRecord::Doubts { total: self.doubts }],
-            SliceRecord::Marks(entries) => self.marks_again(entries),
-            SliceRecord::Handed(entries) => self.handed_again(entries),
-            // Rows have begun since.
-            SliceRecord::Rests => Vec::new(),
-            SliceRecord::Claimed(pieces) => {
-                let pieces: Vec<Piece> =
-                    pieces.iter().copied().filter(|piece| self.is_last_claim(*piece)).collect();
-                if pieces.is_empty() { Vec::new() } else { vec![SliceRecord::Claimed(pieces)] }
-            }
-            SliceRecord::Outcomes(entries) => {
-                let again = entries.iter().filter_map(|(row, said)| {
-                    let now = self.recorded(*row);
-                    (now.outcome != Outcome::Waiting && (now == *said || now.seconds == 0))
-                        .then_some((*row, now))
-                });
-                let entries: Vec<(u32, RowWord)> = again.collect();
-                if entries.is_empty() { Vec::new() } else { vec![SliceRecord::Outcomes(entries)] }
-            }
-        }
-    }
-
-    /// Whether the appended claims of a run end with this piece.
-    fn is_last_claim(&self, piece: Piece) -> bool {
-        let of_run = self.to_claim.iter().filter(|other| other.run == piece.run);
-        match of_run.map(|other| other.first).min() {
-            Some(first) => piece.first + piece.rows == first,
-            None => self.expansion.ends_with(piece),
-        }
-    }
-
-    /// What the newest record of a row has to say. A row that is under way again after it was held
-    /// is told as due at once, so that a start takes it for in doubt.
-    fn recorded(&self, row: u32) -> RowWord {
-        let word = self.word(row);
-        match word.outcome {
-            Outcome::InFlight => RowWord { outcome: Outcome::Held, code: 0, seconds: 0, ..word },
-            Outcome::Held => {
-                let sooner = self.releases.iter().filter(|release| release.row == row);
-                let seconds = sooner.map(|release| release.seconds).min();
-                RowWord { seconds: seconds.map_or(word.seconds, |s| s.min(word.seconds)), ..word }
-            }
-            _ => word,
-        }
-    }
-
-    /// The state as of the last record appended; all that was polled has to be.
-    pub fn checkpoint(&self, sequence: u64) -> Checkpoint {
-        let is_appended = self.staged.is_empty()
-            && self.marked.is_empty()
-            && self.newly_handed.is_empty()
-            && self.orders.is_empty()
-            && self.asked.is_none();
-        assert!(is_appended, "orders and outcomes are appended first");
-        let mut expansion = self.expansion.clone();
-        // Claims that are not appended are not made.
-        let mut cursors = expansion.cursors().to_vec();
-        for piece in &self.to_claim {
-            cursors[piece.run as usize] -= piece.rows;
-        }
-        expansion.claim_up_to(&cursors);
-        let recorded = |bits: &u32| match known(*bits) {
-            word @ RowWord { outcome: Outcome::InFlight, .. } => {
-                RowWord { outcome: Outcome::Waiting, ..word }.to_bits()
-            }
-            _ => *bits,
-        };
-        let mut words: Vec<u32> = self.words.iter().map(recorded).collect();
-        // What is released is due sooner by a record that may not be durable yet: here it is
-        // covered.
-        for release in &self.releases {
-            let bits = &mut words[release.row as usize];
-            let word = known(*bits);
-            if word.outcome == Outcome::Held {
-                let seconds = word.seconds.min(release.seconds);
-                *bits = RowWord { seconds, ..word }.to_bits();
-            }
-        }
-        Checkpoint {
-            sequence,
-            life: self.life,
-            cursors,
-            words,
-            marks: self.marks.clone(),
-            handings: self.handings.clone(),
-            doubts: self.doubts,
-            waves_open: self.waves.open(),
-            rests: self.rests,
-        }
     }
 
     /// Does what an order says; whether it changes anything.

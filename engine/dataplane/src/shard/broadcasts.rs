@@ -15,6 +15,7 @@ mod asking;
 mod by_route;
 mod carried;
 mod carrier_paces;
+mod claiming;
 mod feed;
 mod notes;
 mod places;
@@ -51,6 +52,7 @@ pub use asking::RowsForeseen;
 use by_route::ByRoute;
 use carried::Carried;
 use carrier_paces::CarrierPaces;
+use claiming::ClaimTimes;
 pub(super) use notes::events_of;
 pub(super) use untold::UntoldNotes;
 pub use untold::is_billed as is_row_billed;
@@ -108,6 +110,8 @@ pub(super) struct Part {
     tokens: u32,
     /// How many rows are claimed ahead.
     ahead: u32,
+    /// How long claims take.
+    claims: ClaimTimes,
     /// Rows that were fed in the second that is running, and when that began.
     fed: (u32, WallMs),
     /// More are claimed ahead once this sequence is durable, should they have been too few.
@@ -493,6 +497,7 @@ impl<L: Log> Shard<L> {
             areas,
             tokens: 0,
             ahead: CLAIMED_AHEAD_MIN,
+            claims: ClaimTimes::default(),
             fed: (0, now_ms),
             grown_at: 0,
             is_starved: false,

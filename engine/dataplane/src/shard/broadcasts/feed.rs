@@ -2,18 +2,16 @@
 
 use super::asking::{Earlier, Others, by_alert};
 use super::by_route::{ByRoute, way_of};
+use super::claiming::windows_of;
 use super::places::{Fed, Look};
 use super::{Broadcasts, Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::life::{End, Life};
-use crate::broadcast::limits::{
-    CLAIMED_AHEAD_LEFT_MAX, CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN, CLAIMED_PART_OF_A_SECOND,
-    JOURNAL_OCTETS_PER_ROW, PIECE_ROWS, ROWS_QUEUED_MAX, SEARCHES_PER_TURN_MAX, SWEPT_PER_TURN_MAX,
-};
+use crate::broadcast::limits::{ROWS_QUEUED_MAX, SEARCHES_PER_TURN_MAX, SWEPT_PER_TURN_MAX};
 use crate::broadcast::outcomes::{HAD_IT, NO_TEXT, NOT_MEANT, Outcome, SUPPRESSED};
 use crate::broadcast::recipients::Recipient;
 use crate::broadcast::running::{RunningTerms, TextForm};
-use crate::broadcast::slice::{OnDoubt, Order};
+use crate::broadcast::slice::Order;
 use crate::gateway::registry::Registered;
 use crate::network::port::Network;
 use crate::network::routes::CORE_NETWORK;
@@ -31,8 +29,6 @@ const ROWS_AT_ONCE: usize = 16;
 const PUT_OFF_MAX: u32 = 64;
 /// Rows of one broadcast that wait for another's and are looked at again in a turn.
 const LOOKED_AT_AGAIN_MAX: usize = 64;
-/// Octets of the journal beside what rows need, so that claims have their own.
-const CLAIM_OCTETS: u64 = 8_192;
 /// How often a turn is wanted while rows wait for their pace.
 const PACED_EVERY_MS: u64 = 5;
 /// How often otherwise: a deadline and the end of a hold are no finer than that.
@@ -221,55 +217,6 @@ impl<L: Log> Shard<L> {
             }
         }
         busy
-    }
-
-    /// Claims rows ahead, as many as the pace at which they are taken wants, and the journal has
-    /// room for. `window` is what others of its class claim for each of their weight.
-    fn claim(&mut self, part: &mut Part, window: u32, promised: &mut u64, now_ms: WallMs) {
-        let most = match part.on_doubt {
-            OnDoubt::Again => CLAIMED_AHEAD_MAX,
-            // What a crash leaves in doubt would never be sent.
-            OnDoubt::Leave => CLAIMED_AHEAD_LEFT_MAX,
-        };
-        part.rebalance(self.pace.steady(now_ms));
-        let (fed, since_ms) = part.fed;
-        if now_ms.abs_diff(since_ms) >= SECOND_MS {
-            part.ahead = part.ahead.min((fed / CLAIMED_PART_OF_A_SECOND).max(CLAIMED_AHEAD_MIN));
-            part.fed = (0, now_ms);
-        }
-        // Once for each time that claims became durable: no sooner can anybody know whether they
-        // were too few.
-        let is_known = self.durable() >= part.grown_at;
-        if std::mem::take(&mut part.is_starved) && is_known {
-            let fair = window.saturating_mul(u32::from(part.broadcast.terms.pace.weight));
-            part.grown_at = self.journal.appended() + 1;
-            part.ahead = (part.ahead * 2).max(fair).min(most);
-        }
-        // What a pace lets through in a tenth of a second is enough.
-        let paced = part.bucket.rate(self.pace.steady(now_ms));
-        let paced = paced.map_or(most, |rate| (rate / CLAIMED_PART_OF_A_SECOND).max(1));
-        part.ahead = part.ahead.min(paced.max(CLAIMED_AHEAD_MIN));
-        let ahead = part.ahead.min(paced);
-        if part.slice.life() != Life::Running {
-            return;
-        }
-        let wanted = ahead.saturating_sub(part.slice.claimed_ahead() as u32);
-        // What was claimed before is promised already.
-        let octets = *promised + u64::from(wanted) * JOURNAL_OCTETS_PER_ROW;
-        let is_worth_it = wanted >= (ahead / 2).clamp(1, PIECE_ROWS);
-        if is_worth_it && self.journal.has_room_for_rows(octets + CLAIM_OCTETS) {
-            let steady = self.pace.steady(now_ms);
-            match &mut part.areas {
-                None => part.slice.claim(wanted),
-                Some(areas) => {
-                    if areas.is_due(steady) {
-                        let granted = |run, rows| areas.grant(run, rows, steady);
-                        part.slice.claim_within(wanted, granted);
-                    }
-                }
-            }
-            *promised = octets;
-        }
     }
 
     /// Puts rows into the message center: by class, by turns of the broadcasts, by their paces, and
@@ -488,24 +435,6 @@ impl<L: Log> Shard<L> {
         }
         Look::Enter(row, older)
     }
-}
-
-/// For each class the most that one of its broadcasts claims ahead for each of its weight: whoever
-/// of them has too few may have as much. Where commits are what rows wait for, shares are as
-/// windows are; and who begins beside another is not held back until its own window has grown.
-/// What waits for the pace of areas, or for another broadcast's rows, has too few for ever, and is
-/// no measure.
-fn windows_of(parts: &[Part]) -> [u32; Class::BY_WEIGHT.len()] {
-    let mut windows = [0; Class::BY_WEIGHT.len()];
-    let waits_for_commits = |part: &&Part| {
-        let waits_for_others = part.areas.is_some() || part.slice.deferred().0 > 0;
-        part.slice.life() == Life::Running && !waits_for_others
-    };
-    for part in parts.iter().filter(waits_for_commits) {
-        let window = &mut windows[class_place(part.broadcast.terms.class)];
-        *window = (*window).max(part.ahead / u32::from(part.broadcast.terms.pace.weight).max(1));
-    }
-    windows
 }
 
 impl Part {
