@@ -5,6 +5,7 @@
 //! this room names a socket or the executor, nothing inside decides about a push.
 
 mod acceptor;
+mod block_queue;
 mod budget;
 mod calling;
 mod connecting;

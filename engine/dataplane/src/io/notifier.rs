@@ -20,6 +20,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+use crate::io::block_queue::BlockQueue;
 use crate::io::budget::Budget;
 use crate::io::connecting::{RawAddress, connect, new_socket};
 use crate::io::driver::{Completion, Driver, Operation, Owner};
@@ -31,7 +32,7 @@ use crate::io::limits::{
 use crate::io::link::{Fate, Link, Session as _};
 use crate::io::now::Now;
 use crate::io::part::Part;
-use crate::io::parts::{PartName, PartOrder, Parts, take_out};
+use crate::io::parts::{PartName, PartOrder, Parts};
 use crate::io::slots::Slots;
 use crate::shard::NotificationResult;
 use endpoint::Endpoint;
@@ -69,7 +70,7 @@ pub(super) struct Notifier {
     /// Connections that may be begun in this turn.
     connects_left: usize,
     /// What waited for endpoints that are gone.
-    left_behind: VecDeque<VecDeque<(PartOrder, SteadyMs)>>,
+    left_behind: VecDeque<BlockQueue<(PartOrder, SteadyMs)>>,
     outbound: Outbound,
     host: HostAddresses,
     /// Connections whose TLS handshake can go on, each once.
@@ -123,7 +124,7 @@ impl Notifier {
     ) -> bool {
         let queues = self.endpoints.values_mut().map(|endpoint| &mut endpoint.queue);
         for queue in queues.chain(&mut self.left_behind) {
-            let given = take_out(queue, budget, |(due, _)| due.part == name);
+            let given = queue.take_out(budget, |(due, _)| due.part == name);
             budget -= given.len();
             given.into_iter().for_each(|(due, _)| parts.settle(due, FAILED, now));
         }

@@ -15,7 +15,6 @@ use crate::io::shard_status::ShardStatus;
 use crate::io::slots::Slots;
 use crate::network::smpp::port::CarrierPort;
 use crate::shard::{NotificationOrder, NotificationResult, Shard};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A shard that is not here.
@@ -239,20 +238,4 @@ impl Parts {
             part.shard.settle_notification(due.order, result, now.wall_ms);
         }
     }
-}
-
-/// Takes out what is one part's of a queue that serves several, in its order, so much at most.
-pub(super) fn take_out<T>(
-    queue: &mut VecDeque<T>,
-    most: usize,
-    is_its: impl Fn(&T) -> bool,
-) -> Vec<T> {
-    let mut taken = Vec::new();
-    for _ in 0..queue.len() {
-        match queue.pop_front() {
-            Some(one) if taken.len() < most && is_its(&one) => taken.push(one),
-            other => queue.extend(other),
-        }
-    }
-    taken
 }

@@ -5,10 +5,10 @@
 use super::FAILED;
 use super::places::Place;
 use crate::gateway::registration::Registration;
+use crate::io::block_queue::BlockQueue;
 use crate::io::limits::{CONNECT_TIMEOUT_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS};
 use crate::io::now::Now;
 use crate::io::parts::{PartOrder, Parts};
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::Secret;
@@ -60,7 +60,7 @@ impl EndpointPlan {
 pub(super) struct Endpoint {
     pub(super) plan: EndpointPlan,
     /// With the time since which each waits.
-    pub(super) queue: VecDeque<(PartOrder, SteadyMs)>,
+    pub(super) queue: BlockQueue<(PartOrder, SteadyMs)>,
     /// When it last answered.
     pub(super) heard_ms: SteadyMs,
     pub(super) connections: Vec<u32>,

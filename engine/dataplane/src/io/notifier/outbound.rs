@@ -92,10 +92,9 @@ impl Notifier {
             return None;
         }
         // The rest comes to it in a later sweep.
-        let count = endpoint.queue.len().min(QUEUED_FAILED_PER_SWEEP_MAX);
-        let waiting: Vec<_> = endpoint.queue.drain(..count).collect();
-        self.troubles.forbidden += waiting.len() as u64;
-        for (order, _) in waiting {
+        for _ in 0..QUEUED_FAILED_PER_SWEEP_MAX {
+            let Some((order, _)) = endpoint.queue.pop_front() else { break };
+            self.troubles.forbidden += 1;
             parts.settle(order, NotificationResult::Gone, now);
         }
         None

@@ -5,9 +5,9 @@
 use super::endpoint::{Endpoint, EndpointPlan};
 use super::places::Place;
 use super::{FAILED, Notifier};
+use crate::io::block_queue::BlockQueue;
 use crate::io::now::Now;
 use crate::io::parts::Parts;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use wire::terms::ids::Xpid;
 use wire::terms::time::SteadyMs;
@@ -44,7 +44,7 @@ impl Notifier {
                 }
                 None => Endpoint {
                     plan: plan.clone(),
-                    queue: VecDeque::new(),
+                    queue: BlockQueue::default(),
                     heard_ms: SteadyMs::ZERO,
                     connections: Vec::new(),
                     resting_until_ms: SteadyMs::ZERO,

@@ -10,13 +10,14 @@
 //! next when the one before is settled.
 
 use crate::gateway::smpp::Seats;
+use crate::io::block_queue::BlockQueue;
 use crate::io::limits::{
     RECEIPTS_AFIELD_MAX, RECEIPTS_GIVEN_UP_MAX, RECEIPTS_PER_PEER_MAX, RECEIPTS_PER_TURN_MAX,
 };
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
 use crate::io::part::Part;
-use crate::io::parts::{PartName, PartOrder, Parts, take_out};
+use crate::io::parts::{PartName, PartOrder, Parts};
 use crate::io::served::ServedSessions;
 use crate::io::serving::placed::Settled;
 use crate::io::serving::session::{Member, Serving};
@@ -92,7 +93,7 @@ struct Sent {
 
 /// What is due to one customer.
 struct Mailbox {
-    queue: VecDeque<PartOrder>,
+    queue: BlockQueue<PartOrder>,
     /// Of other threads, for the sessions here.
     foreign: VecDeque<(usize, PartOrder, Told)>,
     /// Sessions of this thread that receive.
@@ -154,7 +155,7 @@ impl Receipts {
 
     fn mailbox(&mut self, xpid: Xpid) -> &mut Mailbox {
         self.boxes.entry(xpid.value()).or_insert_with(|| Mailbox {
-            queue: VecDeque::new(),
+            queue: BlockQueue::default(),
             foreign: VecDeque::new(),
             sessions: Vec::new(),
             afield: 0,
@@ -385,7 +386,7 @@ impl Receipts {
     /// schedule; what its customers or other threads have is not waited for.
     pub(super) fn give_back(&mut self, name: PartName, parts: &mut Parts, now: Now) {
         for mailbox in self.boxes.values_mut() {
-            let given = take_out(&mut mailbox.queue, usize::MAX, |due| due.part == name);
+            let given = mailbox.queue.take_out(usize::MAX, |due| due.part == name);
             given.into_iter().for_each(|due| parts.settle(due, FAILED, now));
         }
     }
