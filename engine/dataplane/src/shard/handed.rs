@@ -24,6 +24,11 @@ use std::collections::HashMap;
 use wire::terms::code::Code;
 use wire::terms::time::WallMs;
 
+/// Segments of which carriers are told in a turn that their receipts are awaited: the homes take as
+/// many.
+const AWAITED_PER_TURN_MAX: usize = 512;
+const _: () = assert!(AWAITED_PER_TURN_MAX >= u16::BITS as usize, "a push's come in one turn");
+
 /// The ids of the segments of one push.
 #[derive(Clone, Default, Debug)]
 struct PushIds {
@@ -402,9 +407,17 @@ impl<L: Log> Shard<L> {
         busy
     }
 
-    /// At a start: the carriers are told which receipts are awaited.
-    pub(super) fn await_receipts(&mut self, network: &mut impl Network) {
-        for (index, known) in self.ids.pushes.iter() {
+    /// At a start: the carriers are told which receipts are awaited, some of them in a turn, for
+    /// there may be millions. Whether there were any.
+    pub(super) fn await_receipts(&mut self, network: &mut impl Network) -> bool {
+        let Some(from) = self.by_carriers.awaits_from.take() else { return false };
+        let mut left = AWAITED_PER_TURN_MAX;
+        for (index, known) in self.ids.pushes.iter_from(from) {
+            if known.ids.len() > left {
+                self.by_carriers.awaits_from = Some(index);
+                break;
+            }
+            left -= known.ids.len();
             let push = self.core.push(index);
             let token = AttemptToken { partition: self.number as u32, push: index };
             for SegmentId { segment, carrier, id } in &known.ids {
@@ -425,3 +438,4 @@ fn attempts_of(push: &Push) -> u16 {
     debug_assert!(push.state != State::Received, "nobody takes what is not durable");
     u16::from(push.attempts())
 }
+        left < AWAITED_PER_TURN_MAX

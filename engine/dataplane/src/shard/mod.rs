@@ -323,7 +323,8 @@ impl<L: Log> Shard<L> {
         if std::mem::take(&mut self.resuming) {
             self.resume(network, now_ms);
         }
-        let mut busy = self.settle_durable(now_ms);
+        let mut busy = self.await_receipts(network);
+        busy |= self.settle_durable(now_ms);
         busy |= self.acknowledge_receipts(network);
         self.core.handle_time(self.pace.center(now_ms), budget.timers);
         busy |= self.take_outcomes(network, now_ms, budget.outcomes);

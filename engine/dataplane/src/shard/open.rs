@@ -228,11 +228,11 @@ impl<L: Log> Shard<L> {
         self.core.live()
     }
 
-    /// The first turn: the network is told what pushes from before this start wait for.
+    /// The first turn: the network is told what pushes from before this start wait for. Carriers
+    /// are told some of it in each turn from this one on.
     pub(super) fn resume(&mut self, network: &mut impl Network, now_ms: WallMs) {
         self.await_reachable(network, now_ms);
-        self.await_receipts(network);
-        self.announce_awaited(network, now_ms);
+        self.by_carriers.awaits_from = Some(0);
     }
 
     /// Lines whose pushes were held as absent or full before this start are to be reported when

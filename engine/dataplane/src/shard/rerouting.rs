@@ -46,6 +46,9 @@ pub(super) struct ByCarriers {
     /// Answers that wait for a sequence above this one have to wait.
     gate: Option<u64>,
     /// Carriers were told of all that they had before this start.
+    /// Carriers have not been told of what they had of pushes from this index on before this start;
+    /// `None`: they have, or the first turn is still to come.
+    pub(super) awaits_from: Option<PushIndex>,
     pub(super) has_announced: bool,
     /// By when they are, in even time, whatever is not told of then.
     pub(super) announces_by: Option<EvenMs>,

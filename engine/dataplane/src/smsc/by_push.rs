@@ -88,12 +88,14 @@ impl<T> ByPush<T> {
         Some(had)
     }
 
-    /// All that have it, by their indices.
-    pub fn iter(&self) -> impl Iterator<Item = (PushIndex, &T)> {
-        let blocks = self.blocks.iter().enumerate();
+    /// All that have it, from this index on.
+    pub fn iter_from(&self, first: PushIndex) -> impl Iterator<Item = (PushIndex, &T)> {
+        let (first_block, first_at) = place_of(first);
+        let blocks = self.blocks.iter().enumerate().skip(first_block);
         let there = blocks.filter_map(|(number, block)| Some((number, block.as_ref()?)));
-        there.flat_map(|(number, block)| {
-            let entries = block.entries.iter().enumerate();
+        there.flat_map(move |(number, block)| {
+            let passed = if number == first_block { first_at } else { 0 };
+            let entries = block.entries.iter().enumerate().skip(passed);
             entries.filter_map(move |(at, entry)| {
                 Some(((number * BLOCK + at) as PushIndex, entry.as_ref()?))
             })
@@ -130,7 +132,10 @@ mod tests {
             }
             assert_eq!((some.get(index), some.len()), (model.get(&index), model.len()));
         }
-        assert!(some.iter().eq(model.iter().map(|(&index, entry)| (index, entry))));
+        for first in [0, 1, 1_023, 1_024, 1_500, 19_999, 20_000, 40_000] {
+            let (there, wanted) = (some.iter_from(first), model.range(first..));
+            assert!(there.eq(wanted.map(|(&index, entry)| (index, entry))), "from {first}");
+        }
         model.keys().for_each(|&index| assert!(some.remove(index).is_some()));
         assert!(some.is_empty() && some.blocks.iter().all(Option::is_none));
     }
