@@ -97,7 +97,7 @@ impl Cutter {
         let (held, from) = (&self.octets[self.taken..], self.taken);
         let delimiter = self.delimiter.needle().len();
         let at = self.delimiter.find(held);
-        let until = at.unwrap_or(held.len().saturating_sub(delimiter - 1));
+        let until = at.unwrap_or_else(|| held.len().saturating_sub(delimiter - 1));
         self.taken += until + at.map_or(0, |_| delimiter);
         (&self.octets[from..from + until], at.is_some())
     }

@@ -75,7 +75,7 @@ const NOT_TAKEN_OVER: &str = "TAKEN OVER, which cannot be noted: until it is, a 
 /// Tries it again and again until it is noted; the process may end meanwhile.
 fn note_later(directory: &Path, every: Duration, note: impl Fn(&Path) -> io::Result<()>) {
     while note(directory).is_err() {
-        std::thread::sleep(every);
+        std::thread::park_timeout(every);
     }
     tracing::info!(directory = %directory.display(), "taken over, and noted by now");
 }
