@@ -55,8 +55,14 @@ const BEGUN_MAX: u64 = 32 + 2 * (WINDOW as u64) * (SESSIONS as u64) + 200 / 50;
 const FAULTS_MS: u64 = 40_000;
 /// By then all has come to its end: lifetime, grace, and some more.
 const END_MS: u64 = (2 * 3_600 + 600) * 1_000;
-const BUDGET: TurnBudget =
-    TurnBudget { timers: 1_024, attempts: 64, outcomes: 64, records: 512, looks: 1_024 };
+const BUDGET: TurnBudget = TurnBudget {
+    timers: 1_024,
+    attempts: 64,
+    outcomes: 64,
+    records: 512,
+    looks: 1_024,
+    counted: 4_096,
+};
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]

@@ -26,8 +26,14 @@ use wire::terms::time::{SteadyMs, WallMs};
 /// When the tests begin.
 pub const START_MS: u64 = 1_795_000_000_000;
 /// What a turn of it may do.
-pub const BUDGET: TurnBudget =
-    TurnBudget { timers: 1_024, attempts: 512, outcomes: 512, records: 512, looks: 1_024 };
+pub const BUDGET: TurnBudget = TurnBudget {
+    timers: 1_024,
+    attempts: 512,
+    outcomes: 512,
+    records: 512,
+    looks: 1_024,
+    counted: 4_096,
+};
 /// The msns that are contracted begin here.
 const FIRST_MSN: u64 = 9_000_000_000;
 /// How many there are.

@@ -176,11 +176,11 @@ pub(super) fn cancel_alert_body(alert: u32, client: u16, number: u32, out: &mut 
 /// What a notification says: of which push, and its code.
 pub(super) fn read_notification(request: &[u8]) -> Option<(EntryIndex, Code)> {
     let text = std::str::from_utf8(request).ok()?;
-    let element = |name: &str| {
-        let (_, behind) = text.split_once(&format!("<{name}>"))?;
+    let element = |begin: &str| {
+        let (_, behind) = text.split_once(begin)?;
         behind.split_once("</").map(|(value, _)| value)
     };
-    let reqid = element("reqid")?;
+    let reqid = element("<reqid>")?;
     Reqid::parse(reqid.as_bytes())?;
-    Some((entry_of(reqid.as_bytes())?, Code::from_number(element("code")?.parse().ok()?)?))
+    Some((entry_of(reqid.as_bytes())?, Code::from_number(element("<code>")?.parse().ok()?)?))
 }

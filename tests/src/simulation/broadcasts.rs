@@ -267,13 +267,10 @@ impl Plan {
             alertseq: self.alertseq,
             on_doubt: self.on_doubt,
             pace: RunningPace {
-                deadline_ms: None,
                 per_second: self.per_second,
                 per_area: self.per_area,
-                per_carrier: 0,
-                ramp_seconds: 0,
-                weight: 1,
                 share_max: self.share_max,
+                ..RunningPace::unlimited()
             },
             once: self.once,
             reqid: format!("r{cast}"),

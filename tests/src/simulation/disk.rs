@@ -8,7 +8,7 @@
 
 use super::random::Random;
 use hayauma::journal::{FactoryError, Found, JournalError, Prepared, Segment, Storage, Write};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +53,8 @@ struct State {
 struct File {
     shown: Vec<u8>,
     held: Vec<u8>,
+    /// Pages of which the device may hold something else than is shown.
+    unheld: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
@@ -111,9 +113,10 @@ impl Disk {
 impl File {
     /// The device gets some of what it has not got, and is what the file system shows from now on.
     fn lose(&mut self, random: &mut Random) {
-        for at in (0..self.shown.len()).step_by(PAGE_OCTETS) {
+        for page in std::mem::take(&mut self.unheld) {
+            let at = page * PAGE_OCTETS;
             let page = at..(at + PAGE_OCTETS).min(self.shown.len());
-            if self.shown[page.clone()] == self.held[page] {
+            if self.shown[page.clone()] == self.held[page.clone()] {
                 continue;
             }
             let kept = match random.below(3) {
@@ -126,8 +129,8 @@ impl File {
                 let octets = at + sector * SECTOR_OCTETS..at + (sector + 1) * SECTOR_OCTETS;
                 self.held[octets.clone()].copy_from_slice(&self.shown[octets]);
             }
+            self.shown[page.clone()].copy_from_slice(&self.held[page]);
         }
-        self.shown.copy_from_slice(&self.held);
     }
 }
 
@@ -168,7 +171,7 @@ impl State {
         };
         shown[..2 * PAGE_OCTETS].fill(0);
         let spare = Prepared::without_file(id, &shown);
-        self.files.insert(id, File { held: shown.clone(), shown });
+        self.files.insert(id, File { held: shown.clone(), shown, unheld: BTreeSet::new() });
         Ok(spare)
     }
 
@@ -181,6 +184,8 @@ impl State {
         file.shown[octets.clone()].copy_from_slice(from);
         if with_sync {
             file.held[octets].copy_from_slice(from);
+        } else {
+            file.unheld.extend(octets.start / PAGE_OCTETS..octets.end.div_ceil(PAGE_OCTETS));
         }
     }
 }

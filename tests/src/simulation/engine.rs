@@ -48,6 +48,42 @@ pub(super) struct Answer {
     pub(super) until: u64,
 }
 
+/// Answers that wait, in the order in which they were given.
+#[derive(Default)]
+pub(super) struct Answers {
+    waiting: VecDeque<Answer>,
+    /// The lowest sequence that one of them waits for.
+    least: u64,
+}
+
+impl Answers {
+    pub(super) fn push_back(&mut self, answer: Answer) {
+        self.least =
+            if self.waiting.is_empty() { answer.until } else { self.least.min(answer.until) };
+        self.waiting.push_back(answer);
+    }
+
+    /// Those that may leave. There may be many thousands: they are looked through only where one is
+    /// among them.
+    pub(super) fn take_durable(&mut self, durable: u64) -> Vec<Answer> {
+        let mut ready = Vec::new();
+        if self.waiting.is_empty() || self.least > durable {
+            return ready;
+        }
+        self.least = u64::MAX;
+        self.waiting.retain(|&answer| {
+            let waits = answer.until > durable;
+            if waits {
+                self.least = self.least.min(answer.until);
+            } else {
+                ready.push(answer);
+            }
+            waits
+        });
+        ready
+    }
+}
+
 /// One shard and what it stands on, which outlives it.
 pub(super) struct Station {
     number: usize,
@@ -59,7 +95,7 @@ pub(super) struct Station {
     /// The shard's end of the world in this life.
     port: Port,
     pub(super) observer: Observer,
-    pub(super) answers: VecDeque<Answer>,
+    pub(super) answers: Answers,
     /// Acceptances that are not durable yet, and records that an attempt begins.
     pub(super) undurable: VecDeque<(u64, EntryIndex)>,
     pub(super) commit: Option<Commit>,
@@ -114,7 +150,7 @@ impl Station {
             port: world.port(scenario.attempts_max),
             world,
             observer: Observer::default(),
-            answers: VecDeque::new(),
+            answers: Answers::default(),
             undurable: VecDeque::new(),
             commit: None,
             billing_write: None,
@@ -221,7 +257,7 @@ impl Station {
         self.shard = None;
         self.disk.finish_end();
         *self.world.queues() = Default::default();
-        self.answers.clear();
+        self.answers = Answers::default();
         self.undurable.clear();
         (self.billing_write, self.billing_sync) = (None, None);
         self.wake_at_ms = u64::MAX;

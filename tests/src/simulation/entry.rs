@@ -189,6 +189,14 @@ impl Entry {
                 && self.end.is_some_and(|end| end.state != State::Cancelled))
     }
 
+    /// The HLR says that the phone is back: it is to be tried by then.
+    pub(super) fn is_alerted(&mut self, due_by_ms: u64) {
+        self.alerted_by_hlr = self.in_flight;
+        if !self.in_flight {
+            self.due_by_ms = self.due_by_ms.min(due_by_ms);
+        }
+    }
+
     pub(super) fn forget_what_was_told(&mut self) {
         self.in_doubt |= self.unanswered;
         self.in_flight = false;

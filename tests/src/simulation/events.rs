@@ -91,7 +91,8 @@ pub(super) enum Event {
 struct Due {
     at_ms: u64,
     number: u64,
-    event: Event,
+    /// Where the event itself is: the heap moves what it orders about.
+    place: u32,
 }
 
 impl PartialEq for Due {
@@ -119,16 +120,30 @@ impl Ord for Due {
 #[derive(Default, Debug)]
 pub(super) struct Events {
     heap: BinaryHeap<Due>,
+    places: Vec<Event>,
+    free: Vec<u32>,
     scheduled: u64,
 }
 
 impl Events {
     pub(super) fn schedule(&mut self, at_ms: u64, event: Event) {
         self.scheduled += 1;
-        self.heap.push(Due { at_ms, number: self.scheduled, event });
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.places[place as usize] = event;
+                place
+            }
+            None => {
+                self.places.push(event);
+                self.places.len() as u32 - 1
+            }
+        };
+        self.heap.push(Due { at_ms, number: self.scheduled, place });
     }
 
     pub(super) fn next(&mut self) -> Option<(u64, Event)> {
-        self.heap.pop().map(|due| (due.at_ms, due.event))
+        let Due { at_ms, place, .. } = self.heap.pop()?;
+        self.free.push(place);
+        Some((at_ms, self.places[place as usize]))
     }
 }

@@ -25,6 +25,7 @@ mod events;
 mod faults;
 pub mod ledger;
 mod network;
+mod number_map;
 mod observer;
 mod port;
 mod random;

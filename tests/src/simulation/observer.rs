@@ -4,11 +4,12 @@
 use super::bodies::entry_of;
 use super::books::Books;
 use super::ledger::EntryIndex;
+use super::number_map::NumberMap;
 use hayauma::broadcast::slice::{SliceRecord, codec};
 use hayauma::journal::{Cursor, Record};
 use hayauma::shard::Shard;
 use hayauma::smsc::state::State;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use wire::terms::code::Code;
 
 /// What a record says.
@@ -67,7 +68,7 @@ pub(super) struct Observer {
     /// Below this everything is known.
     next: u64,
     /// The pushes by their numbers.
-    pushes: HashMap<u64, EntryIndex>,
+    pushes: NumberMap<u64, EntryIndex>,
     /// What may be lost when the engine ends.
     undurable: VecDeque<Noted>,
     /// What was written of broadcasts and nobody has taken note of: ordinal, sequence, record.

@@ -104,7 +104,9 @@ impl Simulation {
         let timers = if self.faults { self.random.between(1, 4) as usize * 4 } else { 64 };
         // In a stop nothing begins.
         let attempts = if self.desk.is_stopping { 0 } else { self.scenario.attempts_max + 1 };
-        let budget = TurnBudget { timers, attempts, outcomes: 64, records: 512, looks: 1_024 };
+        // Hours pass between two turns: nearly each one counts some of what waits.
+        let (looks, counted) = (1_024, 512);
+        let budget = TurnBudget { timers, attempts, outcomes: 64, records: 512, looks, counted };
         self.show_time(number);
         let wall_ms = self.wall_ms();
         let busy = self.stations[number].turn(wall_ms, &budget);
@@ -234,14 +236,7 @@ impl Simulation {
             self.ledger.entry(entry).ready_ms = self.now_ms;
         }
         // Each client has a connection of its own: no answer waits for another.
-        let mut ready = Vec::new();
-        self.stations[number].answers.retain(|&answer| {
-            let waits = answer.until > durable;
-            if !waits {
-                ready.push(answer);
-            }
-            waits
-        });
+        let ready = self.stations[number].answers.take_durable(durable);
         ready.iter().try_for_each(|answer| self.answered(answer))
     }
 

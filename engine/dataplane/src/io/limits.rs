@@ -130,6 +130,8 @@ pub(super) const CLEANED_PER_TURN_MAX: usize = 512;
 /// Pushes that wait, and records, that shards look at in one turn while routes change or books are
 /// behind.
 pub(super) const LOOKS_PER_TURN_MAX: usize = 1_024;
+/// Places of pushes that are looked at in a turn to count what waits: some ten microseconds.
+pub(super) const COUNTED_PER_TURN_MAX: usize = 4_096;
 /// Of all these a shard may do so many in a turn, however many shards its thread has.
 pub(super) const WORK_PER_SHARD_MIN: usize = 16;
 /// Parcels that one thread may have under way to all others together.

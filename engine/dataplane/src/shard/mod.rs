@@ -337,7 +337,7 @@ impl<L: Log> Shard<L> {
         busy |= self.carry_out_effects(now_ms);
         busy |= self.take_back(now_ms);
         busy |= self.clean(now_ms, budget.records);
-        self.count_waiting(now_ms);
+        self.count_waiting(now_ms, budget.counted);
         self.appended_at_last_turn = self.journal.appended();
         self.forget_older_fingerprints(now_ms);
         busy
@@ -437,6 +437,8 @@ pub struct TurnBudget {
 }
 
 /// Seconds that a refused push client is asked to wait; `None` for codes without Retry-After.
+    /// Places of pushes that are looked at to count what waits.
+    pub counted: usize,
 //= push code later
 pub fn retry_after_seconds(code: Code) -> Option<u16> {
     match code {

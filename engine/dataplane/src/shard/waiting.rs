@@ -19,8 +19,6 @@ use std::collections::VecDeque;
 use wire::terms::ids::Class;
 use wire::terms::time::WallMs;
 
-/// Indices of the slab looked at in one slice.
-const SLICE_INDICES: usize = 4096;
 /// The shortest time between two slices, milliseconds.
 const SLICE_INTERVAL_MS: u64 = 1;
 /// The shortest time from the start of a pass to that of the next, milliseconds.
@@ -189,14 +187,14 @@ impl WaitingTally {
         }
     }
 
-    /// Counts a slice of what is there; where the next one begins.
+    /// Counts a slice of what is there, so many places; where the next one begins.
     fn count_slice(
         &mut self,
         core: &Core,
-        first: Next,
+        (first, places): (Next, usize),
         young_from: &[u64; AGES - 1],
     ) -> Option<Next> {
-        let slice = SLICE_INDICES as u32;
+        let slice = places as u32;
         match first {
             Next::Live(first) => {
                 let used = core.indices_used() as PushIndex;
@@ -215,7 +213,7 @@ impl WaitingTally {
             }
             Next::Parked(from) => {
                 let mut parked = core.parked(from);
-                for push in parked.by_ref().take(SLICE_INDICES) {
+                for push in parked.by_ref().take(places) {
                     self.count_ended(push, age_of(push.push_id, young_from));
                 }
                 parked.next().map(|push| Next::Parked(push.push_id))
@@ -349,7 +347,12 @@ impl WaitingScan {
     }
 
     /// Counts the next slice; at the end of a pass it is shown.
-    fn step(&mut self, core: &Core, accepted_ms: impl FnMut(u64, u64) -> WallMs, now_ms: WallMs) {
+    fn step(
+        &mut self,
+        core: &Core,
+        accepted_ms: impl FnMut(u64, u64) -> WallMs,
+        (places, now_ms): (usize, WallMs),
+    ) {
         self.stepped_ms = now_ms;
         let first = self.next.unwrap_or_else(|| {
             *self.tally = WaitingTally::default();
@@ -357,7 +360,7 @@ impl WaitingScan {
             Next::Live(0)
         });
         let young_from = self.marks.young_from(now_ms);
-        self.next = self.tally.count_slice(core, first, &young_from);
+        self.next = self.tally.count_slice(core, (first, places), &young_from);
         self.tally.date_oldest(accepted_ms);
         if self.next.is_some() {
             return;
@@ -369,8 +372,8 @@ impl WaitingScan {
 }
 
 impl<L: Log> Shard<L> {
-    /// Goes on counting what waits, a bounded slice of it.
-    pub(super) fn count_waiting(&mut self, now_ms: WallMs) {
+    /// Goes on counting what waits, in so many places.
+    pub(super) fn count_waiting(&mut self, now_ms: WallMs, places: usize) {
         if self.waiting.is_due(now_ms) {
             let journal = &self.journal;
             let broadcasts = &self.broadcasts;
@@ -378,7 +381,7 @@ impl<L: Log> Shard<L> {
                 Some(started_ms) => started_ms,
                 None => WallMs::new(journal.accepted(Position::from_bits(position)).accepted_ms),
             };
-            self.waiting.step(&self.core, accepted_ms, now_ms);
+            self.waiting.step(&self.core, accepted_ms, (places, now_ms));
         }
     }
 

@@ -153,17 +153,20 @@ impl Ledger {
     pub(in crate::simulation) fn alerted(&mut self, line: u32) {
         self.released(line);
         let due_by_ms = self.now_ms + retry::ALERT_JITTER_MS_MAX + TICK_MS;
-        let mut open = self.open[line as usize].clone();
-        open.sort_unstable_by_key(|&index| self.at(index).rank());
-        for index in open {
-            let entry = self.entry(index);
-            entry.alerted_by_hlr = entry.in_flight;
-            if !entry.in_flight {
-                entry.due_by_ms = entry.due_by_ms.min(due_by_ms);
+        // Every emergency, and the first of the others.
+        let mut first = None;
+        for at in 0..self.open[line as usize].len() {
+            let index = self.open[line as usize][at];
+            let entry = self.at(index);
+            let rank = entry.rank();
+            if entry.class == Class::Emergency {
+                self.entry(index).is_alerted(due_by_ms);
+            } else if first.is_none_or(|(known, _)| rank < known) {
+                first = Some((rank, index));
             }
-            if entry.class != Class::Emergency {
-                return;
-            }
+        }
+        if let Some((_, index)) = first {
+            self.entry(index).is_alerted(due_by_ms);
         }
     }
 

@@ -1,9 +1,9 @@
 //! The rules of what an end of the engine may take away, and what a start finds.
 
 use super::{Checked, Entry, EntryIndex, Ledger, REMEMBERED_MS, TICK_MS, holds_of, remove, rule};
+use crate::simulation::number_map::NumberMap;
 use crate::simulation::observer::{Hold, Noted, What};
 use hayauma::smsc::retry;
-use std::collections::HashMap;
 
 impl Ledger {
     /// The engine's own time begins anew at the wall clock.
@@ -30,7 +30,7 @@ impl Ledger {
         records: &[Noted],
     ) {
         let now_ms = self.now_ms;
-        let mut holds: HashMap<EntryIndex, (Hold, bool)> = HashMap::new();
+        let mut holds: NumberMap<EntryIndex, (Hold, bool)> = NumberMap::default();
         for noted in records {
             match noted.what {
                 What::Held(hold) => {

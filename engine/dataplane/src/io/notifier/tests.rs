@@ -95,8 +95,9 @@ impl Due {
         let lines = LineStates::parse("", Line::HOME).expect("a good file");
         let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines));
         let mut network = network.expect("a network");
-        let budget =
-            TurnBudget { timers: 1_024, attempts: 0, outcomes: 512, records: 512, looks: 1_024 };
+        let (attempts, counted) = (0, 0);
+        let (outcomes, records, looks) = (512, 512, 1_024);
+        let budget = TurnBudget { timers: 1_024, attempts, outcomes, records, looks, counted };
         for _ in 0..64 {
             self.shard().turn(&mut network, now().wall_ms, &budget);
             self.shard().commit_blocking().expect("a device that writes");

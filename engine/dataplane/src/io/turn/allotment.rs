@@ -1,8 +1,8 @@
 //! What the shards of one thread may do in a turn, all of them together.
 
 use crate::io::limits::{
-    ATTEMPTS_PER_TURN_MAX, CLEANED_PER_TURN_MAX, LOOKS_PER_TURN_MAX, TIMERS_PER_TURN_MAX,
-    WORK_PER_SHARD_MIN,
+    ATTEMPTS_PER_TURN_MAX, CLEANED_PER_TURN_MAX, COUNTED_PER_TURN_MAX, LOOKS_PER_TURN_MAX,
+    TIMERS_PER_TURN_MAX, WORK_PER_SHARD_MIN,
 };
 use crate::shard::TurnBudget;
 
@@ -26,6 +26,7 @@ impl Allotment {
             outcomes: part_of(ATTEMPTS_PER_TURN_MAX),
             records: WORK_PER_SHARD_MIN,
             looks: part_of(LOOKS_PER_TURN_MAX),
+            counted: part_of(COUNTED_PER_TURN_MAX),
         };
         Self { each, records: CLEANED_PER_TURN_MAX }
     }
@@ -68,5 +69,7 @@ mod tests {
     fn looks_at_pushes_are_dealt_so_that_a_turn_is_as_long_with_many_shards_as_with_one() {
         let looks = |shards| shards * Allotment::among(shards).next().looks;
         assert_eq!((looks(1), looks(64)), (LOOKS_PER_TURN_MAX, LOOKS_PER_TURN_MAX));
+        let counted = |shards| shards * Allotment::among(shards).next().counted;
+        assert_eq!((counted(1), counted(64)), (COUNTED_PER_TURN_MAX, COUNTED_PER_TURN_MAX));
     }
 }
