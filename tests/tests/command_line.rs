@@ -255,6 +255,12 @@ fn commands_say_what_they_need() {
     for arguments in [&["client", "list"][..], &["contract", "list"], &["client", "show", XPID]] {
         check_refused(&site.run(arguments), &["no registry", "--data-dir"]);
     }
+    for arguments in [&["push", "show", MSN][..], &["queue"]] {
+        check_refused(
+            &site.run(arguments),
+            &["cannot be read", "name the engine's data directory"],
+        );
+    }
     assert!(!site.data_dir().exists(), "a look makes nothing");
     for arguments in [
         &["client", "add", "1"][..],

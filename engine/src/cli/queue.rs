@@ -117,7 +117,7 @@ impl QueueCommand {
 pub(super) fn journals(data_directory: &Path) -> Result<BTreeMap<u16, PathBuf>, CliError> {
     let unreadable = |error: std::io::Error| {
         CliError::new(format!(
-            "the data directory {} cannot be read ({error})",
+            "the data directory {} cannot be read ({error}): name the engine's data directory",
             data_directory.display()
         ))
     };
