@@ -213,6 +213,11 @@ impl Smsc {
         lock(&self.shared.manners).extend(manners);
     }
 
+    /// It does with the next SMS as with any other again.
+    pub fn behave_as_usual(&self) {
+        lock(&self.shared.manners).clear();
+    }
+
     /// Sends a receipt.
     pub fn send_receipt(&self, id: &str, stat: &str) {
         let known = self.sms().into_iter().find(|sms| sms.id == id);

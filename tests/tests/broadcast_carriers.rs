@@ -1,6 +1,6 @@
 //! Broadcasts whose rows go by carriers, in a whole engine: shares, throttling, a carrier that dies
-//! in the middle, kills of the engine, cancels, receipts behind a restart, alphabets, and routes
-//! that change meanwhile.
+//! in the middle, kills of the engine, cancels, receipts behind a restart, alphabets, paces, and
+//! routes that change meanwhile.
 
 use hayauma::control::broadcasts::ProgressDocument;
 use std::collections::{BTreeMap, BTreeSet};
@@ -403,4 +403,81 @@ fn one_carriers_rows_do_not_keep_the_others_waiting() {
     assert_eq!(count(&people.ended(&broadcast), "delivered"), 10_000);
     assert_eq!(copies([&alpha, &beta]).values().max(), Some(&1));
     engine.stop();
+}
+
+#[test]
+fn rows_that_waited_for_their_carrier_go_at_the_pace_once_all_others_are_done() {
+    let (alpha, beta) = (Smsc::start(), Smsc::start());
+    let mut site = Site::new(tests::programs!());
+    site.shards(2);
+    add_carrier(&site, "alpha", alpha.address(), &[]);
+    add_carrier(&site, "beta", beta.address(), &[]);
+    alpha.go_away(true);
+    site.must(&["carrier", "route", "add", ALL, "beta"]);
+    site.must(&["carrier", "route", "add", "09000001", "alpha"]);
+    site.must(&["carrier", "route", "add", "09000002", "alpha"]);
+    let people = Broadcaster::new(&site, 4_000);
+    let engine = site.start();
+    await_bound(&engine, "beta", 1);
+    let list = people.list(&rows(4_000));
+    let pace = r#""pace":{"per_second":1000,"per_carrier":800},"#;
+    let broadcast = people.started(&manifest(&list, "02", "paced", pace));
+    let delivered = || count(&people.status(&broadcast), "delivered");
+    wait::until_within(Duration::from_secs(60), "all of beta's", || {
+        (delivered() == 2_000).then_some(())
+    });
+    alpha.go_away(false);
+    // Two thousand at 800 a second, and what it takes to bind.
+    let progress = people.ended_within(&broadcast, Duration::from_secs(30));
+    assert_eq!(count(&progress, "delivered"), 4_000, "{:?}", progress.counts);
+    engine.stop();
+}
+
+#[test]
+fn a_cancel_asks_carriers_about_each_row_however_many_they_have() {
+    const ROWS: u64 = 12_000;
+    let alpha = Smsc::start();
+    let site = site(&[("alpha", &alpha, &["--cancel", "true"])]);
+    let people = Broadcaster::new(&site, ROWS);
+    alpha.send_receipts(None);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    let list = people.list(&rows(ROWS));
+    let broadcast = people.started(&manifest(&list, "02", "wrong", ""));
+    wait::until_within(Duration::from_secs(60), "all at the carrier", || {
+        (count(&people.status(&broadcast), "handed_over") == ROWS).then_some(())
+    });
+    site.must(&["broadcast", "cancel", &broadcast, "--reason", "wrong"]);
+    let progress = people.ended_within(&broadcast, Duration::from_secs(60));
+    assert_eq!(count(&progress, "cancelled"), ROWS, "{:?}", progress.counts);
+    let asked: BTreeSet<String> = alpha.questions().into_iter().map(|(_, id)| id).collect();
+    assert_eq!(asked.len() as u64, ROWS, "each that it had");
+    engine.stop();
+}
+
+#[test]
+fn what_goes_elsewhere_goes_there_behind_a_death_too() {
+    let (alpha, beta) = (Smsc::start(), Smsc::start());
+    let mut site = Site::new(tests::programs!());
+    site.shards(2);
+    add_carrier(&site, "alpha", alpha.address(), &[]);
+    add_carrier(&site, "beta", beta.address(), &[]);
+    beta.go_away(true);
+    site.must(&["carrier", "route", "add", ALL, "alpha", "--backup", "beta", "--elsewhere"]);
+    alpha.send_receipts(Some("UNDELIV"));
+    let people = Broadcaster::new(&site, 50);
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    let list = people.list(&rows(40));
+    let broadcast = people.started(&manifest(&list, "02", "elsewhere", ""));
+    wait::until_true("all are to go by beta", || count(&people.status(&broadcast), "held") == 40);
+    engine.kill();
+    let engine = site.start();
+    await_bound(&engine, "alpha", 1);
+    beta.go_away(false);
+    let progress = people.ended(&broadcast);
+    assert_eq!(count(&progress, "delivered"), 40, "{:?}", progress.counts);
+    assert_eq!((alpha.sms().len(), beta.sms().len()), (40, 40));
+    engine.stop();
+    assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
 }

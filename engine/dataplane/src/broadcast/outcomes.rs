@@ -257,6 +257,8 @@ impl RowWord {
     pub fn becoming(self, outcome: Outcome, seconds: u32) -> Self {
         assert!(self.outcome.may_become(outcome), "{:?} never becomes {outcome:?}", self.outcome);
         let attempts = self.attempts.saturating_add(u8::from(outcome == Outcome::InFlight)).min(15);
+        // What a carrier has was attempted, in whatever order that is heard of.
+        let attempts = attempts.max(u8::from(outcome == Outcome::HandedOver));
         Self { outcome, code: REASONS[outcome as usize].1, attempts, seconds, ..self }
     }
 }

@@ -67,6 +67,8 @@ pub struct Slice {
     marked: Vec<u32>,
     /// See [`Self::handing`].
     handings: BTreeMap<u32, RowHanding>,
+    /// See [`Self::octets_of_receipts`].
+    handed_octets: u64,
     /// Rows of which it is to be written down what carriers have.
     newly_handed: Vec<u32>,
     /// Rows that are handed over.
@@ -110,6 +112,7 @@ impl Slice {
             marks: BTreeMap::new(),
             marked: Vec::new(),
             handings: BTreeMap::new(),
+            handed_octets: 0,
             newly_handed: Vec::new(),
             handed_over: 0,
             rests: false,
@@ -480,7 +483,7 @@ impl Slice {
     fn change_live(&mut self, row: u32, outcome: Outcome, seconds: u32) {
         if outcome.is_final() {
             self.marks.remove(&row);
-            self.handings.remove(&row);
+            self.forget_handing(row);
         }
         let from = self.word(row).outcome;
         self.under_way += u32::from(outcome == Outcome::InFlight);

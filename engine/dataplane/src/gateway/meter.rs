@@ -127,6 +127,13 @@ impl Meter {
         let _ = self.volume.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
 
+    /// What was counted just now was not sent after all.
+    pub fn uncharge(&self, now_ms: WallMs) {
+        let day = calendar::jst_day_index(now_ms.ms());
+        let less = |volume| (count_of(volume, day) > 0).then(|| volume - 1);
+        let _ = self.volume.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
     /// The pushes counted on the day of `now_ms`; 0 when no volume is set.
     pub fn volume(&self, now_ms: WallMs) -> u64 {
         count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms.ms()))
@@ -223,6 +230,10 @@ mod tests {
         assert!(!meter.has_volume(midnight_ms));
         meter.set_limits(0, 4);
         assert!(meter.has_volume(midnight_ms));
+        meter.uncharge(midnight_ms);
+        assert_eq!(meter.volume(midnight_ms), 2);
+        (0..4).for_each(|_| meter.uncharge(midnight_ms));
+        assert_eq!(meter.volume(midnight_ms), 0, "no day has less than none");
     }
 
     #[test]

@@ -218,6 +218,11 @@ pub trait Network {
     /// What a receipt changed is durable: the carrier is told that it came.
     fn acknowledge(&mut self, _reply: ReceiptReply) {}
 
+    /// How many questions a carrier has room for now; one that takes none, or is gone, has for all.
+    fn room_for_questions(&self, _carrier: u8) -> usize {
+        usize::MAX
+    }
+
     /// Asks a carrier about an SMS that it has, where it takes such questions; what it says of the
     /// SMS comes as a receipt does.
     fn ask(&mut self, _question: CarrierQuestion) {}
@@ -225,7 +230,8 @@ pub trait Network {
     /// The message center starts with a segment that a carrier took under this id.
     fn await_receipt(&mut self, _segment: AwaitedSegment<'_>) {}
 
-    /// It has told of all such segments, and receipts may come.
+    /// It has told of all such segments, and receipts may come. Again: of those that it told of
+    /// since.
     fn all_awaited(&mut self) {}
 
     /// The earliest time at which `poll`, `reports` or `reachable` may yield something; `None`

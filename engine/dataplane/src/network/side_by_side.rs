@@ -128,6 +128,10 @@ impl Network for SideBySide<'_> {
         self.carriers.acknowledge(reply);
     }
 
+    fn room_for_questions(&self, carrier: u8) -> usize {
+        self.carriers.room_for_questions(carrier)
+    }
+
     fn ask(&mut self, question: CarrierQuestion) {
         self.carriers.ask(question);
     }

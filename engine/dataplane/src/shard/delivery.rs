@@ -186,7 +186,7 @@ impl<L: Log> Shard<L> {
             {
                 network.release(handle);
                 self.core.pass_over(index, other);
-                return self.row_returned(index);
+                return self.row_returned(index, false, now_ms);
             }
             network.submit(handle, self.pace.even(now_ms));
             self.in_flight += 1;

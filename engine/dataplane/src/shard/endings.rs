@@ -64,7 +64,7 @@ impl<L: Log> Shard<L> {
                 Effect::Elsewhere(index, mask) => self.journal_elsewhere(index, mask, now_ms),
                 Effect::Ask(index) => self.ask_carriers(index, Asked::Query),
                 Effect::CancelAccepted(index) if self.core.push(index).is_row() => {
-                    self.ask_carriers_of_row(index, Asked::Cancel);
+                    self.ask_carriers(index, Asked::Cancel);
                 }
                 Effect::CancelAccepted(index) => {
                     self.journal_cancel(index, now_ms);

@@ -223,30 +223,40 @@ impl<L: Log> Shard<L> {
         fatal_if_full(self.journal.append_handed(&record));
     }
 
-    /// Asks the carriers that have segments of the push about each of which no receipt came.
-    pub(super) fn ask_carriers(&mut self, index: PushIndex, asked: Asked) {
-        if self.core.live_at(index).is_some_and(Push::is_row) {
-            return self.ask_carriers_of_row(index, asked);
-        }
-        let (Some(known), Some(push)) = (self.ids.pushes.get(index), self.core.live_at(index))
-        else {
-            return;
-        };
-        let (taken, failed, _) = self.core.handing(index).unwrap_or_default();
-        let awaited = taken & !failed & !push.delivered_mask;
-        let accepted = self.journal.accepted(Position::from_bits(push.position));
-        let is_asked = |id: &&SegmentId| {
-            let takes = asked == Asked::Cancel || self.routes.is_queried(id.carrier);
-            awaited >> id.segment & 1 == 1 && takes
-        };
-        let questions = known.ids.iter().filter(is_asked).map(|id| CarrierQuestion {
-            carrier: id.carrier,
-            asked,
-            msn: push.msn(),
-            sender: accepted.sender.into(),
-            id: id.id.clone(),
+    /// What carriers are asked about each segment of the push of which no receipt came.
+    pub(super) fn questions_about(
+        &self,
+        index: PushIndex,
+        asked: Asked,
+    ) -> impl Iterator<Item = CarrierQuestion> + '_ {
+        let push = self.core.live_at(index);
+        let awaited = self.core.awaited(index);
+        let rows = push.filter(|push| push.is_row());
+        let rows = rows.map(|push| self.broadcasts.questions_of(push, awaited, asked));
+        let single = push.filter(|push| !push.is_row()).zip(self.ids.pushes.get(index));
+        let singles = single.map(move |(push, known)| {
+            let sender = self.journal.accepted(Position::from_bits(push.position)).sender;
+            let is_asked = move |id: &&SegmentId| awaited >> id.segment & 1 == 1;
+            known.ids.iter().filter(is_asked).map(move |id| CarrierQuestion {
+                carrier: id.carrier,
+                asked,
+                msn: push.msn(),
+                sender: sender.into(),
+                id: id.id.clone(),
+            })
         });
-        self.by_carriers.questions.extend(questions);
+        rows.into_iter().flatten().chain(singles.into_iter().flatten())
+    }
+
+    /// The carriers that have any of those segments, each once, as far as they can be asked that.
+    pub(super) fn carriers_that_have(&self, index: PushIndex, asked: Asked) -> Vec<u8> {
+        let awaited = self.core.awaited(index);
+        let mut carriers = match self.core.live_at(index) {
+            Some(push) if push.is_row() => self.broadcasts.carriers_of(push, awaited),
+            _ => self.ids.pushes.get(index).map_or_else(Vec::new, |known| known.carriers(awaited)),
+        };
+        carriers.retain(|carrier| asked == Asked::Cancel || self.routes.is_queried(*carrier));
+        carriers
     }
 
     fn append_handed(
@@ -308,7 +318,9 @@ impl<L: Log> Shard<L> {
             return self.take_receipt_of(receipt, receipt.segment, now_ms);
         }
         let index = self.index_spoken_of(receipt.token.push, receipt.push_id);
-        let segments = self.core.live_at(index).map_or(0, |push| push.segments);
+        let known = self.core.live_at(index).filter(|push| push.push_id == receipt.push_id);
+        let segments =
+            known.map_or_else(|| self.segments_of_row(receipt.push_id), |push| push.segments);
         for segment in 0..segments {
             self.take_receipt_of(receipt, segment, now_ms);
         }
@@ -334,8 +346,11 @@ impl<L: Log> Shard<L> {
             None => return,
         };
         let is_here = self.core.live_at(index).is_some_and(|push| push.push_id == push_id);
-        if !is_here && says == Receipt::Delivered {
-            self.note_row_arrived(push_id, segment);
+        if !is_here {
+            match says {
+                Receipt::Delivered => self.note_row_arrived(push_id, segment),
+                Receipt::Failed(code) => self.note_row_failed(push_id, segment, code),
+            }
         }
         if let Receipt::Failed(code) = says
             && self.goes_elsewhere(index, push_id, segment, (receipt.reply.carrier, code), now_ms)
@@ -431,6 +446,7 @@ impl<L: Log> Shard<L> {
                 });
             }
         }
+        left < AWAITED_PER_TURN_MAX
     }
 }
 
@@ -438,4 +454,3 @@ fn attempts_of(push: &Push) -> u16 {
     debug_assert!(push.state != State::Received, "nobody takes what is not durable");
     u16::from(push.attempts())
 }
-        left < AWAITED_PER_TURN_MAX

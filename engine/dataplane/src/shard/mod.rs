@@ -30,6 +30,7 @@ pub mod open;
 mod opening;
 mod parked;
 mod progress;
+mod questions;
 mod reading;
 mod records;
 pub mod replay;
@@ -330,6 +331,7 @@ impl<L: Log> Shard<L> {
         busy |= self.take_outcomes(network, now_ms, budget.outcomes);
         busy |= self.take_receipts(network, now_ms, budget.outcomes);
         self.recall(network);
+        self.put_questions(network, now_ms);
         busy |= self.reroute();
         busy |= self.run_broadcasts(network, now_ms, budget.attempts > 0);
         self.announce_awaited(network, now_ms);
@@ -356,7 +358,8 @@ impl<L: Log> Shard<L> {
         let due = [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms];
         let told_by = self.by_carriers.announces_by.filter(|_| !self.by_carriers.has_announced);
         let told_ms = told_by.map(|even_ms| self.pace.wall(even_ms));
-        due.into_iter().chain([self.broadcasts.due_ms(), told_ms]).flatten().min()
+        let asked_ms = self.by_carriers.questions.due_ms();
+        due.into_iter().chain([self.broadcasts.due_ms(), told_ms, asked_ms]).flatten().min()
     }
 
     /// Attempts in the network.
@@ -434,11 +437,11 @@ pub struct TurnBudget {
     pub records: usize,
     /// Pushes that wait that are looked at while routes change, and records while books are behind.
     pub looks: usize,
+    /// Places of pushes that are looked at to count what waits.
+    pub counted: usize,
 }
 
 /// Seconds that a refused push client is asked to wait; `None` for codes without Retry-After.
-    /// Places of pushes that are looked at to count what waits.
-    pub counted: usize,
 //= push code later
 pub fn retry_after_seconds(code: Code) -> Option<u16> {
     match code {

@@ -5,11 +5,12 @@
 //! cancel leaves when what was handed to a carrier before it is sent or has come back.
 
 use super::Shard;
+use super::questions::Questions;
 use crate::billing::Log;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::{Registered, Registry};
 use crate::journal::Position;
-use crate::network::port::{CarrierQuestion, Network};
+use crate::network::port::Network;
 use crate::network::routes::CORE_NETWORK;
 use crate::network::smpp::exchange::CarrierPlan;
 use crate::smsc::core::Core;
@@ -42,13 +43,13 @@ pub(super) struct ByCarriers {
     /// Cancels not told to the network: the pushes; `None` for all.
     untold: Vec<Option<PushIndex>>,
     /// Questions not put to the network.
-    pub(super) questions: Vec<CarrierQuestion>,
+    pub(super) questions: Questions,
     /// Answers that wait for a sequence above this one have to wait.
     gate: Option<u64>,
-    /// Carriers were told of all that they had before this start.
     /// Carriers have not been told of what they had of pushes from this index on before this start;
     /// `None`: they have, or the first turn is still to come.
     pub(super) awaits_from: Option<PushIndex>,
+    /// Carriers were told of all that they had before this start.
     pub(super) has_announced: bool,
     /// By when they are, in even time, whatever is not told of then.
     pub(super) announces_by: Option<EvenMs>,
@@ -160,9 +161,6 @@ impl<L: Log> Shard<L> {
 
     /// Tells the network what is wanted back, and opens the gate when it has looked.
     pub(super) fn recall(&mut self, network: &mut impl Network) {
-        for question in self.by_carriers.questions.drain(..) {
-            network.ask(question);
-        }
         if self.by_carriers.gate.is_none() {
             return;
         }

@@ -58,6 +58,11 @@ impl Core {
         Some((handing.taken_mask, handing.failed_mask, handing.code))
     }
 
+    /// The segments that a carrier has and that no receipt came for.
+    pub fn awaited(&self, index: PushIndex) -> u16 {
+        if self.pushes.find(index).is_some() { self.awaited_mask(index) } else { 0 }
+    }
+
     /// The segments that receipts are awaited for.
     fn awaited_mask(&self, index: PushIndex) -> u16 {
         let Handing { taken_mask, failed_mask, .. } = self.handings.get(index);

@@ -17,8 +17,14 @@ use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::time::CenterMs;
 
-/// Whose rows all are: no XPID.
-const OWNER: u64 = u64::MAX - 2;
+/// Beside an XPID's number: its rows, which are counted apart from its pushes.
+const ROWS: u64 = 1 << 62;
+
+/// Whose the rows of this XPID's broadcasts are: what they take is counted together, and ends no
+/// row of another's and no push.
+pub const fn owner_of(xpid: u64) -> u64 {
+    xpid | ROWS
+}
 
 /// A row whose turn has come.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +33,8 @@ pub struct NewRow {
     pub push_id: u64,
     /// See `row_ids::row_position`.
     pub position: u64,
+    /// Whose it is: see [`owner_of`].
+    pub owner: u64,
     /// Destination.
     pub msn: Msn,
     /// Class.
@@ -193,7 +201,7 @@ impl Core {
             segments: row.segments,
             expires_ms: row.expires_ms,
             control: false,
-            client: OWNER,
+            client: row.owner,
             wants_notification: false,
             single_attempt: false,
             alert: None,
@@ -264,7 +272,11 @@ impl Core {
                     self.effects.push_back(Effect::CancelAccepted(index));
                 }
             }
-            Withdrawal::Cancelled => self.end_cancelled(index, now_ms),
+            Withdrawal::Cancelled => {
+                // Carriers may have some of it, and are asked for that once it is handed over.
+                push.set_cancel_accepted(false);
+                self.end_cancelled(index, now_ms);
+            }
             Withdrawal::Replaced if is_out && push.has(flag::REPLACE_REQUESTED) => {}
             Withdrawal::Replaced if is_out => {
                 push.set(flag::REPLACE_REQUESTED, true);
@@ -274,6 +286,7 @@ impl Core {
                 }
             }
             Withdrawal::Replaced => {
+                push.set(flag::REPLACE_REQUESTED, true);
                 self.end_short(index, State::Replaced, Code::REPLACED, now_ms);
             }
             Withdrawal::Expired if is_out => {}
@@ -321,6 +334,7 @@ mod tests {
         NewRow {
             push_id: row_id(5, place),
             position: row_position(5, place),
+            owner: owner_of(7),
             msn: Msn::from_value(9_000_000_000 + msn).expect("an msn"),
             class: Class::Urgent,
             segments: 1,
@@ -405,6 +419,50 @@ mod tests {
             assert_eq!(core.push(index).state, state);
             core.forget_row(index);
         }
+    }
+
+    #[test]
+    fn what_a_carrier_has_of_a_row_that_waits_is_asked_back_when_it_is_withdrawn() {
+        let ways =
+            [(Withdrawal::Cancelled, State::Cancelled), (Withdrawal::Replaced, State::Replaced)];
+        for (why, state) in ways {
+            let mut core = Core::new(LIMITS, NOW_MS);
+            let handing = RowHanded { taken_mask: 0b01, ..RowHanded::default() };
+            let before = RowBefore { attempts: 1, handing, ..RowBefore::default() };
+            let new = NewRow { route: 1, segments: 2, before, ..row(0, 1) };
+            let index = core.enter_held_row(&new, NOW_MS + 60_000, NOW_MS);
+            core.withdraw_row(index, why, NOW_MS);
+            assert_eq!(core.take_effect(), Some(Effect::Handed(index)), "{why:?}");
+            // Whoever writes that down asks, as it does for what is withdrawn while it is sent.
+            let asks = flag::CANCEL_ACCEPTED | flag::REPLACE_REQUESTED;
+            assert!(core.push(index).has(asks), "{why:?}");
+            let deleted = Receipt::Failed(Code::WITHDRAWN_BY_OPERATOR);
+            assert!(core.handle_receipt(index, new.push_id, 0, deleted, NOW_MS));
+            assert_eq!(core.push(index).state, state, "{why:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_rows_without_receipts_ends_its_owners_and_no_others() {
+        let mut core = Core::new(CoreLimits { pushes_max: 200, ..LIMITS }, NOW_MS);
+        let handing = RowHanded { taken_mask: 1, ..RowHanded::default() };
+        let before = RowBefore { attempts: 1, handing, ..RowBefore::default() };
+        let mut hand_over = |xpid: u64, place: u32| {
+            let of = NewRow { route: 1, before, owner: owner_of(xpid), ..row(place, place.into()) };
+            let index = core.enter_row(&of, NOW_MS);
+            assert_eq!(core.poll_attempt(1, NOW_MS), Some(index));
+            assert!(core.hand_over_settled(index, NOW_MS));
+            while let Some(effect) = core.take_effect() {
+                if let Effect::Ended(ended) = effect {
+                    let push = core.push(ended);
+                    assert!(push.position >= row_position(5, 10), "another's: {push:?}");
+                    core.forget_row(ended);
+                }
+            }
+        };
+        (0..10).for_each(|place| hand_over(8, place));
+        (10..300).for_each(|place| hand_over(7, place));
+        assert_eq!(core.handed(), 100, "half of the places");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub const HANDED_OCTETS_MAX: usize = 3_800;
 /// Octets of an entry beside its segments, and of a segment beside its id.
 pub(super) const ENTRY_OCTETS: usize = 16;
 pub(super) const SEGMENT_OCTETS: usize = 3;
+/// Octets beside an entry where a record has no other: the record's own, and a mark's.
+const RECEIPT_OCTETS: usize = 96;
 
 /// What a carrier calls a segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +70,13 @@ impl RowHanding {
         let segments = self.taken.iter().map(|segment| SEGMENT_OCTETS + segment.id.len());
         ENTRY_OCTETS + segments.sum::<usize>()
     }
+
+    /// Octets of all that is still written of it before the record of its end: each receipt but the
+    /// last one says more of it, and may be a record of its own.
+    fn octets_of_receipts(&self) -> u64 {
+        let awaited = (self.taken_mask() & !self.failed_mask).count_ones();
+        u64::from(awaited.saturating_sub(1)) * (self.octets() + RECEIPT_OCTETS) as u64
+    }
 }
 
 impl Slice {
@@ -81,10 +90,29 @@ impl Slice {
         self.handings.get(&row).is_some_and(|handing| !handing.taken.is_empty())
     }
 
-    /// So much carriers have of a row: it is written down.
+    /// So much carriers have of a row: what is new of it is written down.
     pub fn hand(&mut self, row: u32, handing: RowHanding) {
+        let octets = handing.octets_of_receipts();
+        let known = self.handings.get(&row);
+        if known == Some(&handing) {
+            return;
+        }
+        self.handed_octets -= known.map_or(0, RowHanding::octets_of_receipts);
+        self.handed_octets += octets;
         self.handings.insert(row, handing);
         self.newly_handed.push(row);
+    }
+
+    /// Carriers have nothing of a row that has ended.
+    pub(super) fn forget_handing(&mut self, row: u32) {
+        let known = self.handings.remove(&row);
+        self.handed_octets -= known.map_or(0, |handing| handing.octets_of_receipts());
+    }
+
+    /// Octets of the journal that receipts of what carriers have may take, beside those of the
+    /// rows' ends.
+    pub fn octets_of_receipts(&self) -> u64 {
+        self.handed_octets
     }
 
     /// Rows that carriers have and whose receipts are awaited.
@@ -141,22 +169,40 @@ impl Slice {
             return;
         }
         handings.retain(|row, _| !self.word(*row).outcome.is_final());
+        self.handed_octets = handings.values().map(RowHanding::octets_of_receipts).sum();
         let is_unsaid =
             |row: &u32| matches!(self.word(*row).outcome, Outcome::Waiting | Outcome::Held);
         let over = handings.iter().filter(|(_, handing)| handing.is_over);
         let unsaid: Vec<u32> = over.map(|(row, _)| *row).filter(is_unsaid).collect();
+        for (row, handing) in &handings {
+            // What carriers took some of has begun.
+            let word = self.word(*row);
+            let attempts = word.attempts.max(handing.attempts);
+            self.set_word(*row, RowWord { attempts, ..word });
+        }
         self.handings = handings;
         for row in unsaid {
-            let attempts = self.handings.get(&row).map_or(0, |handing| handing.attempts);
-            self.change_live(row, Outcome::HandedOver, seconds);
-            let word = self.word(row);
-            self.set_word(row, RowWord { attempts, ..word });
-            self.staged.push((row, self.word(row)));
+            self.change(row, Outcome::HandedOver, seconds);
+        }
+    }
+
+    /// All is read, and what may have been under way is known: a row of which a record says that it
+    /// goes on, and none that it is held, was about to go by another carrier. Nothing of it is out.
+    pub(super) fn go_on_elsewhere(&mut self, seconds: u32) {
+        let goes_on = |row: &u32| {
+            let handing = self.handings.get(row);
+            self.word(*row).outcome == Outcome::HandedOver
+                && handing.is_some_and(|handing| !handing.is_over)
+        };
+        let rows: Vec<u32> = self.handings.keys().copied().filter(goes_on).collect();
+        for row in rows {
+            self.change(row, Outcome::Held, seconds);
         }
     }
 
     /// An attempt came to nothing, and the row keeps its place: it is as if it had not begun. One
-    /// that was attempted before is held with this code, and due, as its newest record may say.
+    /// that was attempted before is held with this code, and due, as its newest record may say. One
+    /// of which a carrier took some has begun, and does not come back so.
     ///
     /// # Panics
     /// When no attempt of it is under way.
@@ -177,7 +223,7 @@ impl Slice {
 mod tests {
     use super::*;
     use crate::broadcast::claims::RunSlice;
-    use crate::broadcast::slice::{OnDoubt, Order, Plan, Turn};
+    use crate::broadcast::slice::{OnDoubt, Order, Plan, Turn, codec};
 
     fn plan(on_doubt: OnDoubt) -> Plan {
         let runs = vec![RunSlice { first: 0, rows: 10, wave: 0 }];
@@ -278,6 +324,83 @@ mod tests {
         let found =
             [Outcome::Delivered, Outcome::HandedOver, Outcome::Waiting].map(|o| counts.of(o));
         assert_eq!((found, counts.sum()), ([2, 1, 7], 10));
+    }
+
+    #[test]
+    fn what_carriers_took_a_part_of_has_begun_and_is_billed_however_it_ends() {
+        let (mut slice, mut records, mut sequence) = with_three_rows();
+        // The rest of the second comes back, and nobody writes what follows.
+        let again = Slice::recover(plan(OnDoubt::Again), None, &records, 5);
+        assert_eq!((again.word(1).outcome, again.word(1).attempts), (Outcome::Waiting, 1));
+        assert_eq!(again.word(2).attempts, 0, "nobody has any of it");
+        // A carrier says late that it has what is in doubt, and that has not begun here.
+        let mut late = again;
+        late.hand(2, handing(1, true, b"\x01c"));
+        assert_eq!(late.take_ready(6), Some(1));
+        late.ended(2, Outcome::HandedOver, 0, 6);
+        assert_eq!(late.word(2).attempts, 1, "what a carrier has was attempted");
+        slice.ended_with(1, (Outcome::Held, Some(0)), 0, 6);
+        records.extend(flush(&mut slice, &mut sequence));
+        let held = Slice::recover(plan(OnDoubt::Again), None, &records, 5);
+        assert_eq!((held.word(1).outcome, held.word(1).attempts), (Outcome::Held, 1));
+    }
+
+    #[test]
+    fn what_was_about_to_go_elsewhere_goes_on_wherever_a_crash_cuts_its_records() {
+        let (mut slice, mut records, mut sequence) = with_three_rows();
+        let before = records.len();
+        slice.hand(0, RowHanding { avoided: 2, is_over: false, ..handing(1, false, b"") });
+        slice.ended_with(0, (Outcome::Held, Some(6012)), 0, 9);
+        records.extend(flush(&mut slice, &mut sequence));
+        for until in before..=records.len() {
+            for on_doubt in [OnDoubt::Again, OnDoubt::Leave] {
+                let again = Slice::recover(plan(on_doubt), None, &records[..until], 5);
+                let outcome = if until == before { Outcome::HandedOver } else { Outcome::Held };
+                assert_eq!(again.word(0).outcome, outcome, "{until} {on_doubt:?}");
+                assert_eq!(again.handed_over(), u32::from(until == before));
+                let handing = again.handing(0).expect("it goes on");
+                assert_eq!(handing.avoided, if until == before { 0 } else { 2 });
+            }
+        }
+    }
+
+    #[test]
+    fn receipts_take_no_more_of_the_journal_than_is_kept_for_them() {
+        for (segments, length) in [(1u8, 10usize), (2, 10), (2, 65), (10, 4), (10, 65)] {
+            let (mut slice, _, mut sequence) = with_three_rows();
+            let id = [&[length as u8][..], &vec![7; length]].concat();
+            let mut whole = RowHanding { is_over: true, segments, ..RowHanding::default() };
+            whole.take(2, (1 << segments) - 1, &id.repeat(usize::from(segments)));
+            let others = slice.octets_of_receipts();
+            slice.hand(2, whole.clone());
+            slice.ended(2, Outcome::HandedOver, 0, 2);
+            flush(&mut slice, &mut sequence);
+            // Each second one says that its segment will not arrive.
+            for segment in 0..segments - 1 {
+                let kept = slice.octets_of_receipts() - others;
+                slice.note_mark(2, 1 << segment & 0x155);
+                whole.failed_mask |= 1 << segment & 0x2AA;
+                slice.hand(2, whole.clone());
+                let written: usize = flush(&mut slice, &mut sequence).iter().map(frame).sum();
+                let left = slice.octets_of_receipts() - others;
+                let all = u64::from(segments - 1 - segment) * frame_of(&whole) as u64;
+                assert!(kept >= all && written <= frame_of(&whole), "{segments} {length}");
+                assert!(left <= kept);
+            }
+            slice.ended(2, Outcome::Partial, 1, 3);
+            assert_eq!(slice.octets_of_receipts(), others);
+        }
+    }
+
+    /// Octets of a record in the journal, more or less.
+    fn frame(record: &SliceRecord) -> usize {
+        let mut octets = Vec::new();
+        codec::write(record, &codec::RecordBooks::default(), &mut octets);
+        octets.len() + 40
+    }
+
+    fn frame_of(handing: &RowHanding) -> usize {
+        frame(&SliceRecord::Handed(vec![(0, handing.clone())])) + 8
     }
 
     #[test]

@@ -44,6 +44,7 @@ impl Slice {
         } else {
             slice.resume_claimed(on_doubt, mutation, seconds);
         }
+        slice.go_on_elsewhere(seconds);
         slice
     }
 

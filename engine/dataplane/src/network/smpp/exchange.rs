@@ -24,7 +24,7 @@ pub(super) const RECEIPTS_UNDER_WAY_MAX: usize = 2_048;
 /// Recalls of one push that a home has not looked at; beyond it all pushes of the shard are.
 const RECALLS_MAX: usize = 256;
 
-/// Questions of one shard that a home has not looked at; no more are asked.
+/// Questions of one shard that a home has not looked at.
 const QUESTIONS_MAX: usize = 1_024;
 
 /// Phones of one shard that a carrier says are reachable again; of more it is not said.
@@ -103,7 +103,7 @@ struct Lane {
     questions: ArrayQueue<CarrierQuestion>,
     reachable: ArrayQueue<Msn>,
     recalls: Recalls,
-    /// What the shard awaits at its start, once; taken by the home.
+    /// What the shard awaits from before its start, as it tells of it; taken by the home.
     awaited: Mutex<Option<Vec<Vec<Announced>>>>,
 }
 
@@ -167,6 +167,9 @@ pub struct Exchange {
     home: usize,
     lanes: Vec<Lane>,
     dealing: AtomicBool,
+    takes_questions: AtomicBool,
+    /// A shard has said what it awaits, and the home has not looked.
+    announces: AtomicBool,
     /// Pushes that may go to the home now and be sent in a moment.
     room: AtomicU32,
     /// Since when it is down or choked, milliseconds of the home's clock; 0: it is not.
@@ -193,6 +196,8 @@ impl Exchange {
             home: carrier.home(threads),
             lanes: (0..shards).map(lane).collect(),
             dealing: AtomicBool::new(false),
+            takes_questions: AtomicBool::new(true),
+            announces: AtomicBool::new(false),
             room: AtomicU32::new(0),
             out_since_ms: AtomicU64::new(0),
         })
@@ -278,6 +283,16 @@ impl Exchange {
         &self.lanes[owner].questions
     }
 
+    /// How many more the home takes of shard `owner`.
+    pub(super) fn room_for_questions(&self, owner: usize) -> usize {
+        QUESTIONS_MAX - self.lanes[owner].questions.len().min(QUESTIONS_MAX)
+    }
+
+    /// Whether the home takes any questions now: what is before it counts as an arrival only then.
+    pub(super) fn set_takes_questions(&self, takes: bool) {
+        self.takes_questions.store(takes, Ordering::Relaxed);
+    }
+
     pub(super) fn reachable(&self, owner: usize) -> &ArrayQueue<Msn> {
         &self.lanes[owner].reachable
     }
@@ -316,10 +331,16 @@ impl Exchange {
         self.lanes[owner].recalls.done.store(done, Ordering::Release);
     }
 
-    /// Shard `owner` has started: these it awaits.
+    /// Shard `owner` has started: these it awaits. Told again, these besides.
     pub(super) fn announce(&self, owner: usize, awaited: Vec<Vec<Announced>>) {
         let mut place = self.lanes[owner].awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        *place = Some(awaited);
+        place.get_or_insert_default().extend(awaited);
+        self.announces.store(true, Ordering::Release);
+    }
+
+    /// Whether any shard has said what it awaits since this was asked last.
+    pub(super) fn take_announces(&self) -> bool {
+        self.announces.load(Ordering::Relaxed) && self.announces.swap(false, Ordering::Acquire)
     }
 
     /// What a shard awaits, once it has said so.
@@ -339,7 +360,7 @@ impl Exchange {
         self.lanes.iter().any(|lane| {
             !lane.permits.is_empty()
                 || !lane.recorded.is_empty()
-                || !lane.questions.is_empty()
+                || !lane.questions.is_empty() && self.takes_questions.load(Ordering::Relaxed)
                 || !lane.recalls.are_done()
         })
     }

@@ -81,6 +81,10 @@ struct Place {
     waiting: VecDeque<u32>,
     /// SMS without an answer.
     outstanding: usize,
+    /// Questions without one.
+    asked: usize,
+    /// The last that went was one.
+    asked_last: bool,
 }
 
 impl Place {
@@ -282,7 +286,7 @@ impl Home {
         let exchange = Arc::clone(&self.exchange);
         let mut busy = false;
         if !self.places[at].receives_only && !self.places[at].retiring {
-            busy |= self.ask(session, output, written, now_ms);
+            busy |= self.ask(at, session, output, written, now_ms);
         }
         while let Some(&hand) = self.places[at].waiting.front()
             && session.room() > 0

@@ -437,8 +437,14 @@ impl CarrierPort {
         self.called |= 1 << end.exchange.home();
     }
 
-    /// Asks a carrier about an SMS that it has. Where it has been asked too much already nothing is
-    /// asked: its receipts say it too.
+    /// How many questions the carrier has room for now.
+    pub fn room_for_questions(&self, carrier: u8) -> usize {
+        let end = self.ends.iter().rfind(|end| end.exchange.number() == carrier);
+        end.map_or(usize::MAX, |end| end.exchange.room_for_questions(self.shard))
+    }
+
+    /// Asks a carrier about an SMS that it has, where it has room for that; else nothing is asked:
+    /// its receipts say it too.
     pub fn ask(&mut self, question: CarrierQuestion) {
         let at = self.ends.iter().rposition(|end| end.exchange.number() == question.carrier);
         let Some(end) = at.map(|at| &self.ends[at]) else { return };
@@ -457,10 +463,14 @@ impl CarrierPort {
         }
     }
 
-    /// The shard has told of all that it awaits: carriers may bind.
+    /// The shard has told of all that it awaits: carriers may bind. What it tells of later it is
+    /// asked to say again.
     pub fn all_awaited(&mut self) {
-        self.has_told = true;
+        let tells_again = std::mem::replace(&mut self.has_told, true);
         for end in &mut self.ends {
+            if tells_again && end.announced.is_empty() {
+                continue;
+            }
             end.exchange.announce(self.shard, std::mem::take(&mut end.announced));
             self.called |= 1 << end.exchange.home();
         }

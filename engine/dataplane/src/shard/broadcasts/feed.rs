@@ -409,7 +409,12 @@ impl<L: Log> Shard<L> {
         let Some(route) = way_of((&*self.routes, &*self.registry), of, msn) else {
             return Look::End(Outcome::Refused, Code::NOT_ALLOWED.number());
         };
-        let way = (route, part.form_of(&self.routes, recipient.text, route));
+        // Of what is out already the rest goes in the same form.
+        let way = match part.has_begun_before(place) {
+            true => self.way_for(part, place),
+            false => (route, part.form_of(&self.routes, recipient.text, route)),
+        };
+        let route = way.0;
         let Some(row) = part.new_row(place, way) else {
             return Look::End(Outcome::Skipped, NO_TEXT);
         };

@@ -1,7 +1,8 @@
 //! What shards have a carrier asked about SMS that it has: cancel_sm and query_sm.
 //!
 //! Invariants: a question is put once and never again; what it does not settle, the receipt or the
-//! end of the wait for it does.
+//! end of the wait for it does; no more are taken than there is room for, and of all shards alike;
+//! while SMS wait for a session, half of its window is theirs.
 
 use super::{HAND_BITS, Home, SEGMENT_BITS};
 use crate::network::port::{Asked, CarrierQuestion, ReceiptReply};
@@ -21,7 +22,7 @@ use wire::terms::time::SteadyMs;
 
 /// Room for one of them.
 const QUESTION_OCTETS_MAX: usize = 256;
-/// Questions that wait for room on a session; beyond it the oldest is let go.
+/// Questions that wait for room on a session; beyond it they wait at their shards.
 const QUESTIONS_MAX: usize = 4_096;
 /// In the place of a permit: it is a question that was sent.
 const NO_HAND: u64 = (1 << HAND_BITS) - 1;
@@ -30,8 +31,11 @@ const NO_HAND: u64 = (1 << HAND_BITS) - 1;
 #[derive(Default)]
 pub(super) struct Questions {
     waiting: VecDeque<CarrierQuestion>,
-    sent: HashMap<u64, CarrierQuestion>,
+    /// By token, with the session that it went by.
+    sent: HashMap<u64, (usize, CarrierQuestion)>,
     number: u32,
+    /// The shard whose turn it is to have one taken.
+    turn: usize,
 }
 
 /// Whether it is a question that was sent with this token.
@@ -43,20 +47,36 @@ impl Home {
     /// Takes what shards have the carrier asked, as far as it takes such questions.
     pub(super) fn take_questions(&mut self) {
         let exchange = Arc::clone(&self.exchange);
-        for owner in 0..exchange.shards() {
-            while let Some(question) = next(exchange.questions(owner)) {
-                let takes = match question.asked {
-                    Asked::Cancel => self.carrier.cancels,
-                    Asked::Query => self.carrier.queries,
-                };
-                if !takes {
-                    continue;
-                }
-                if self.questions.waiting.len() >= QUESTIONS_MAX {
-                    self.questions.waiting.pop_front();
-                }
+        let shards = exchange.shards();
+        let mut empty = 0;
+        while empty < shards && self.questions.waiting.len() < QUESTIONS_MAX {
+            let owner = self.questions.turn % shards;
+            self.questions.turn = owner + 1;
+            let Some(question) = next(exchange.questions(owner)) else {
+                empty += 1;
+                continue;
+            };
+            empty = 0;
+            let takes = match question.asked {
+                Asked::Cancel => self.carrier.cancels,
+                Asked::Query => self.carrier.queries,
+            };
+            if takes {
                 self.questions.waiting.push_back(question);
             }
+        }
+        exchange.set_takes_questions(self.questions.waiting.len() < QUESTIONS_MAX);
+    }
+
+    /// Whether a question may go by a session: where SMS wait for it too they take turns.
+    fn may_ask(&mut self, at: usize) -> bool {
+        let place = &mut self.places[at];
+        if place.waiting.is_empty() {
+            return true;
+        }
+        match usize::from(self.carrier.window) / 2 {
+            0 => !std::mem::take(&mut place.asked_last),
+            half => place.asked < half,
         }
     }
 
@@ -64,6 +84,7 @@ impl Home {
     /// of each; whether there were any. They are no SMS, and none of the rate is theirs.
     pub(super) fn ask(
         &mut self,
+        at: usize,
         session: &mut Session,
         output: &mut Vec<u8>,
         written: &mut dyn FnMut(usize, u64),
@@ -71,9 +92,11 @@ impl Home {
     ) -> bool {
         let mut busy = false;
         while session.room() > 0
+            && self.may_ask(at)
             && let Some(question) = self.questions.waiting.pop_front()
         {
             busy = true;
+            self.exchange.set_takes_questions(true);
             let number = self.questions.number;
             self.questions.number = number.wrapping_add(1);
             let token = u64::from(number) << (SEGMENT_BITS + HAND_BITS) | NO_HAND << SEGMENT_BITS;
@@ -104,7 +127,9 @@ impl Home {
                 Asked::Cancel => figures.add(|figures| &figures.cancels, 1),
                 Asked::Query => figures.add(|figures| &figures.queries, 1),
             }
-            self.questions.sent.insert(token, question);
+            self.places[at].asked += 1;
+            self.places[at].asked_last = true;
+            self.questions.sent.insert(token, (at, question));
         }
         busy
     }
@@ -112,7 +137,7 @@ impl Home {
     /// The answer to a question. What a query says of an SMS that has ended counts as its receipt;
     /// a cancel is settled by the receipt that follows.
     pub(super) fn question_answered(&mut self, token: u64, status: Status, body: &Body<'_>) {
-        let Some(question) = self.questions.sent.remove(&token) else { return };
+        let Some(question) = self.take_sent(token) else { return };
         let Body::QueryResp(answer) = body else { return };
         if status != Status::OK {
             return;
@@ -131,6 +156,13 @@ impl Home {
 
     /// A question has no answer.
     pub(super) fn question_lost(&mut self, token: u64) {
-        self.questions.sent.remove(&token);
+        self.take_sent(token);
+    }
+
+    fn take_sent(&mut self, token: u64) -> Option<CarrierQuestion> {
+        let (at, question) = self.questions.sent.remove(&token)?;
+        let asked = &mut self.places[at].asked;
+        *asked = asked.saturating_sub(1);
+        Some(question)
     }
 }

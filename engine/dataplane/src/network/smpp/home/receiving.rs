@@ -5,7 +5,6 @@ use crate::network::port::{ReceiptReply, ReceiptSays};
 use crate::network::smpp::exchange::{RECEIPTS_UNDER_WAY_MAX, bit_of, next};
 use crate::network::smpp::outcome::receipt_of;
 use crate::network::smpp::receipts::{Arrived, Received};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::smpp::address::msn_of;
 use wire::smpp::oddities::Oddities;
@@ -20,22 +19,25 @@ impl Home {
     /// Whether the ids of all pushes that were handed over before are here: only then may the
     /// carrier be bound to.
     pub fn may_bind(&mut self) -> bool {
-        let exchange = Arc::clone(&self.exchange);
-        let mut unannounced = std::mem::take(&mut self.unannounced);
-        unannounced.retain(|&shard| match exchange.take_announced(shard) {
-            Some(awaited) => {
-                self.announced.extend(awaited);
-                false
+        self.hear_announced();
+        self.unannounced.is_empty() && self.announced.is_empty()
+    }
+
+    /// Takes what shards have told that they await, at the start or later.
+    fn hear_announced(&mut self) {
+        if self.exchange.take_announces() {
+            for shard in 0..self.exchange.shards() {
+                if let Some(awaited) = self.exchange.take_announced(shard) {
+                    self.announced.extend(awaited);
+                    self.unannounced.retain(|other| *other != shard);
+                }
             }
-            None => true,
-        });
-        self.unannounced = unannounced;
+        }
         // Some a turn: there may be millions.
         for (id, awaited) in self.announced.pop_front().into_iter().flatten() {
             let early = self.receipts.await_id(&id, awaited);
             self.receipts.matched.extend(early);
         }
-        self.unannounced.is_empty() && self.announced.is_empty()
     }
 
     /// A message of the carrier, which `reply` would answer. Whether it is to be answered at once;
@@ -109,6 +111,10 @@ impl Home {
     /// stay unknown.
     pub fn handle_time(&mut self, now_ms: SteadyMs) {
         self.return_expired(now_ms);
+        if self.unannounced.is_empty() {
+            // What is told of late; the rest is looked at before anything is bound.
+            self.hear_announced();
+        }
         self.receipts.handle_time(now_ms);
         let figures = &self.exchange.figures;
         figures.awaited.store(self.receipts.awaited() as u64, Ordering::Relaxed);

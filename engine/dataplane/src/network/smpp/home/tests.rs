@@ -327,3 +327,114 @@ fn each_octet_that_is_written_is_told_of_questions_too() {
     told.iter().for_each(|&(_, token)| home.handle_unsent(token));
     assert_eq!((come_back(&home), home.outstanding(0)), (vec![1], 0));
 }
+
+fn cancel_of(number: u64) -> CarrierQuestion {
+    let msn = Msn::from_value(9_010_000_001).expect("a legal msn");
+    let (sender, id) = (b"Hayauma".as_slice().into(), number.to_string().as_bytes().into());
+    CarrierQuestion { carrier: 1, asked: Asked::Cancel, msn, sender, id }
+}
+
+#[test]
+fn each_question_is_put_however_many_there_are_and_all_shards_have_their_turns() {
+    const EACH: u64 = 10_000;
+    let carrier = Carrier { cancels: true, ..carrier() };
+    let known = KnownCarrier::new(carrier, Spread::even(2));
+    let mut ports =
+        [0, 1].map(|shard| CarrierPort::new(shard, &plan(std::slice::from_ref(&known))));
+    let mut home = Home::new(&known, 100, ms(0));
+    home.session_bound(0);
+    let (mut put, mut asked, mut session) = ([0; 2], 0, bound());
+    session.set_windows(10, 10);
+    let mut rounds = 0;
+    while asked < 2 * EACH as usize {
+        for (shard, port) in ports.iter_mut().enumerate() {
+            while put[shard] < EACH && port.room_for_questions(1) > 0 {
+                port.ask(cancel_of(put[shard]));
+                put[shard] += 1;
+            }
+        }
+        home.take_permits(ms(0));
+        if rounds == 500 {
+            assert!(put[0].abs_diff(put[1]) <= 10, "{put:?} of two that ask alike");
+            assert!(put[0] < EACH, "they wait for room");
+        }
+        let (mut output, mut told) = (Vec::new(), Vec::new());
+        let mut note = |_, token| told.push(token);
+        home.submit(0, &mut session, (&mut output, &mut note), (ms(0), WallMs::ZERO));
+        asked += told.len();
+        for token in told {
+            home.handle_answer(token, Status::OK, &Body::Empty, Oddities::NONE, (0, ms(0)));
+        }
+        session = bound();
+        session.set_windows(10, 10);
+        rounds += 1;
+        assert!(rounds < 10_000, "{asked} were asked");
+    }
+    assert_eq!(put, [EACH; 2]);
+    assert!(!home.exchange().has_for_home());
+}
+
+#[test]
+fn questions_that_find_no_session_wait_without_waking_the_home() {
+    let carrier = Carrier { cancels: true, ..carrier() };
+    let known = KnownCarrier::new(carrier, Spread::even(1));
+    let mut port = CarrierPort::new(0, &plan(std::slice::from_ref(&known)));
+    let mut home = Home::new(&known, 100, ms(0));
+    let mut put = 0;
+    while port.room_for_questions(1) > 0 {
+        port.ask(cancel_of(put));
+        put += 1;
+        home.take_permits(ms(0));
+        assert!(put < 100_000, "there is a bound");
+    }
+    assert!(!home.exchange().has_for_home(), "nothing can be done about them");
+    home.session_bound(0);
+    let (mut output, mut session) = (Vec::new(), bound());
+    home.submit(0, &mut session, (&mut output, &mut |_, _| {}), (ms(0), WallMs::ZERO));
+    assert!(home.exchange().has_for_home(), "there is room again");
+}
+
+#[test]
+fn while_sms_wait_half_of_a_window_is_theirs_however_much_is_asked() {
+    let carrier = Carrier { window: 4, cancels: true, ..carrier() };
+    let mut home = Home::new(&KnownCarrier::new(carrier, Spread::even(1)), 100, ms(0));
+    home.session_bound(0);
+    (0..20).for_each(|number| {
+        assert!(home.exchange().questions(0).push(cancel_of(number)).is_ok());
+    });
+    put(&home, 1..=6);
+    home.take_permits(ms(0));
+    let mut session = bound();
+    session.set_windows(4, 4);
+    let (mut output, mut commands) = (Vec::new(), Vec::new());
+    home.submit(
+        0,
+        &mut session,
+        (&mut output, &mut |_, token| commands.push(token)),
+        (ms(0), WallMs::ZERO),
+    );
+    assert_eq!((commands.len(), home.outstanding(0)), (4, 2));
+}
+
+#[test]
+fn what_a_shard_awaits_and_tells_of_late_is_awaited_too() {
+    let known = KnownCarrier::new(carrier(), Spread::even(1));
+    let mut port = CarrierPort::new(0, &plan(std::slice::from_ref(&known)));
+    let mut home = Home::new(&known, 100, ms(0));
+    let awaited = |id: &'static [u8]| AwaitedSegment {
+        token: AttemptToken { partition: 0, push: 1 },
+        push_id: 1,
+        msn: Msn::from_value(9_010_000_001).expect("a legal msn"),
+        carrier: 1,
+        segment: 0,
+        id,
+    };
+    port.await_receipt(awaited(b"7"));
+    port.all_awaited();
+    while !home.may_bind() {}
+    port.await_receipt(awaited(b"8"));
+    port.all_awaited();
+    port.all_awaited();
+    home.handle_time(ms(1));
+    assert_eq!(home.exchange().figures.awaited.load(Ordering::Relaxed), 2);
+}
