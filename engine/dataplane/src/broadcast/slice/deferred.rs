@@ -101,6 +101,12 @@ impl Slice {
         (self.deferred.len(), self.deferred.looks)
     }
 
+    /// Rows that have had no turn: those that wait outside the window of claims are among them.
+    pub fn without_turn(&self) -> u32 {
+        let claimed = self.claimed_ahead() + self.deferred.len();
+        self.expansion.unclaimed().saturating_add(claimed as u32)
+    }
+
     /// After a start: a claimed row without an outcome waits as it did.
     pub(super) fn wait_again(&mut self, row: u32) {
         if self.is_deferred(row) {
@@ -119,5 +125,44 @@ impl Slice {
                 self.ready.push_back(row);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broadcast::claims::RunSlice;
+    use crate::broadcast::slice::{OnDoubt, Order, Plan};
+
+    #[test]
+    fn rows_that_wait_outside_the_window_are_left_to_do() {
+        let runs = vec![RunSlice { first: 0, rows: 100, wave: 0 }];
+        let (on_doubt, mutation) = (OnDoubt::Again, RowMutation::None);
+        let mut slice = Slice::new(Plan { runs, alertseq: 0, on_doubt, mutation });
+        slice.order(Order::Start);
+        slice.claim(100);
+        for sequence in 1.. {
+            if slice.poll_record().is_none() {
+                break;
+            }
+            slice.appended(sequence);
+            slice.durable(sequence);
+        }
+        assert_eq!(slice.without_turn(), 100);
+        // Ten begin, and all others wait for their carrier.
+        for row in 0..100 {
+            assert_eq!(slice.take_ready(1), Some(row));
+            if row < 10 {
+                slice.begin(row, 1);
+            } else {
+                slice.defer(row);
+            }
+        }
+        assert_eq!((slice.unclaimed(), slice.claimed_ahead()), (0, 0));
+        assert_eq!(slice.without_turn(), 90);
+        slice.look_again(1);
+        let row = slice.take_ready(2).expect("one that waited");
+        slice.recall(row);
+        assert_eq!(slice.without_turn(), 90, "it has had no turn yet");
     }
 }

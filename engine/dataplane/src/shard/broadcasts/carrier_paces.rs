@@ -20,13 +20,15 @@ pub(super) struct CarrierPaces {
     buckets: BTreeMap<u8, Bucket>,
     /// By route and carrier: how far it is behind its share.
     credits: BTreeMap<(u8, u8), i32>,
+    /// The carrier that the last row was let through for.
+    last: Option<u8>,
 }
 
 impl CarrierPaces {
     /// So many rows a second by each carrier, of this shard; `None` for 0.
     pub(super) fn new(per_second: u32) -> Option<Self> {
         let (buckets, credits) = (BTreeMap::new(), BTreeMap::new());
-        (per_second > 0).then_some(Self { per_second, buckets, credits })
+        (per_second > 0).then_some(Self { per_second, buckets, credits, last: None })
     }
 
     fn set_share(&mut self, per_second: u32) {
@@ -55,7 +57,22 @@ impl CarrierPaces {
             all += i32::from(weight);
         }
         *self.credits.entry((route, next)).or_default() -= all;
+        self.last = Some(next);
         true
+    }
+
+    /// The row that was let through last does not go: its carrier's turn comes again.
+    fn give_back(&mut self, route: u8, dealers: &Dealers) {
+        let Some(last) = self.last.take() else { return };
+        if let Some(bucket) = self.buckets.get_mut(&last) {
+            bucket.give_back(1);
+        }
+        let mut all = 0;
+        for (carrier, weight) in dealers.iter() {
+            *self.credits.entry((route, carrier)).or_default() -= i32::from(weight);
+            all += i32::from(weight);
+        }
+        *self.credits.entry((route, last)).or_default() += all;
     }
 }
 
@@ -68,13 +85,21 @@ impl Part {
         }
     }
 
+    /// A row may not go on after all that was let through by this route: what its carrier has of
+    /// the pace is for others.
+    pub(super) fn does_not_go_by(&mut self, route: u8, by_route: &ByRoute) {
+        if let Some(paces) = &mut self.carriers {
+            paces.give_back(route, by_route.dealers(route));
+        }
+    }
+
     /// Once a second: the shares of its paces are those of what it has left.
     pub(super) fn rebalance(&mut self, now: SteadyMs) {
         if now.since(self.staked) < REBALANCED_EVERY_MS {
             return;
         }
         self.staked = now;
-        self.stake.set_left(self.slice.unclaimed() + self.slice.claimed_ahead() as u32);
+        self.stake.set_left(self.slice.without_turn());
         self.bucket.set_share(self.stake.share(self.per_second));
         let per_carrier = self.stake.share(self.broadcast.terms.pace.per_carrier);
         if let Some(carriers) = &mut self.carriers {
@@ -104,5 +129,27 @@ mod tests {
         assert!((990..=1_010).contains(&rows), "it has its own pace and no more: {rows}");
         assert_eq!(in_ten_seconds(&mut paces, &Dealers::of(&[]), 30_000), 0, "none deals");
         assert!(CarrierPaces::new(0).is_none());
+    }
+
+    #[test]
+    fn what_is_let_through_and_does_not_go_is_another_rows() {
+        let mut paces = CarrierPaces::new(100).expect("a pace");
+        let both = Dealers::of(&[(1, 70), (2, 30)]);
+        let mut gone = 0;
+        // Every second row waits for its area: it costs its carrier nothing.
+        for look in 0..2_000 {
+            let now = SteadyMs::new(1_000 + look * 5);
+            for row in 0..1_000 {
+                if !paces.take(1, &both, now) {
+                    break;
+                }
+                if row % 2 == 1 {
+                    paces.give_back(1, &both);
+                    break;
+                }
+                gone += 1;
+            }
+        }
+        assert!((1_400..=1_460).contains(&gone), "as many as if none waited: {gone}");
     }
 }

@@ -242,6 +242,7 @@ impl<L: Log> Shard<L> {
         let (run, steady) = (part.run_of(place) as u32, self.pace.steady(now_ms));
         let areas = part.areas.as_mut();
         if areas.is_some_and(|areas| areas.grant(run, 1, steady) == 0) {
+            part.does_not_go_by(route, by_route);
             part.slice.defer(place);
         } else {
             part.slice.recall(place);
