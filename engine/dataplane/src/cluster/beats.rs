@@ -38,8 +38,8 @@ pub struct Beats {
     me: Incarnation,
     /// Another life with this node's name, and whether it goes on beating.
     twin: Option<(Beat, bool)>,
-    /// The last node for which there was no room.
-    left_out: Option<NodeName>,
+    /// The last node for which there was no room, and when its beat came.
+    left_out: Option<(NodeName, SteadyMs)>,
     times: ClusterTimes,
     mutation: NodeMutation,
     nodes: BTreeMap<NodeName, Seen>,
@@ -63,9 +63,10 @@ impl Beats {
         self.twin.filter(|(_, beats)| *beats).map(|(beat, _)| beat.life)
     }
 
-    /// The node that beats and is not looked at, if there is one: a cluster's most are there.
+    /// The node that beats and is not looked at, if there is one: a cluster's most are there. One
+    /// that has not beaten for a lease has gone.
     pub fn left_out(&self) -> Option<NodeName> {
-        self.left_out
+        self.left_out.map(|(node, _)| node)
     }
 
     /// A beat was seen, one's own as any other. More nodes than a cluster may have are not looked
@@ -78,12 +79,13 @@ impl Beats {
             self.see_own(now);
         }
         let lease_ms = self.times.lease_ms;
+        self.left_out = self.left_out.filter(|(_, seen)| now.since(*seen) < lease_ms);
         if !self.nodes.contains_key(&node) && self.nodes.len() == NODES_MAX && !self.make_room(now)
         {
-            self.left_out = Some(node);
+            self.left_out = Some((node, now));
             return;
         }
-        self.left_out = self.left_out.filter(|left_out| *left_out != node);
+        self.is_not_left_out(node);
         let new = Seen { beat, changed: now, there_since: now, beats: false };
         let seen = self.nodes.entry(node).or_insert(new);
         // What was overtaken on its way says nothing.
@@ -97,12 +99,14 @@ impl Beats {
 
     /// Puts out the node that has been silent for the longest, if for so long that nobody waits for
     /// it: a lease is enough where one beat was seen and no other, as the watch begins with what
-    /// nodes that are gone have left. Whether there is room now.
+    /// nodes that are gone have left. While the beats themselves were away nobody was silent.
+    /// Whether there is room now.
     fn make_room(&mut self, now: SteadyMs) -> bool {
+        let Some(judging) = self.judging_since(now) else { return false };
         let lease_ms = self.times.lease_ms;
         let patience_ms =
             |seen: &Seen| if seen.beats { FORGOTTEN_LEASES * lease_ms } else { lease_ms };
-        let is_gone = |seen: &Seen| now.since(seen.changed) >= patience_ms(seen);
+        let is_gone = |seen: &Seen| now.since(seen.changed.max(judging)) >= patience_ms(seen);
         let others = self.nodes.iter().filter(|(node, _)| **node != self.me.node);
         let gone = others.filter(|(_, seen)| is_gone(seen)).min_by_key(|(_, seen)| seen.changed);
         let Some(gone) = gone.map(|(node, _)| *node) else { return false };
@@ -130,7 +134,11 @@ impl Beats {
     /// A node has left: nobody waits for it.
     pub fn leave(&mut self, node: NodeName) {
         self.nodes.remove(&node);
-        self.left_out = self.left_out.filter(|left_out| *left_out != node);
+        self.is_not_left_out(node);
+    }
+
+    fn is_not_left_out(&mut self, node: NodeName) {
+        self.left_out = self.left_out.filter(|(left_out, _)| *left_out != node);
     }
 
     /// Since when this node may judge others; none while the beats are ill.
@@ -328,6 +336,48 @@ mod tests {
             beats.see(at(ms), name("z"), beat(1 + ms));
         }
         assert!(beats.takers(at(2_500)).contains(&name("z")) && beats.left_out().is_none());
+    }
+
+    #[test]
+    fn one_that_was_left_out_and_goes_away_is_told_of_no_longer_than_a_lease() {
+        let mut beats = beats(NodeMutation::None);
+        let tell = |beats: &mut Beats, ms: u64| {
+            beats.see(at(ms), name("a"), beat(ms));
+            for node in 0..NODES_MAX - 1 {
+                beats.see(at(ms), name(&format!("node-{node}")), beat(ms));
+            }
+        };
+        beats.leave(name("b"));
+        tell(&mut beats, 5_000);
+        beats.see(at(5_000), name("late"), beat(1));
+        for ms in (5_500..=7_000).step_by(500) {
+            tell(&mut beats, ms);
+            assert_eq!(beats.left_out(), Some(name("late")), "{ms}");
+        }
+        tell(&mut beats, 7_500);
+        assert_eq!(beats.left_out(), None, "it never left, and is gone");
+    }
+
+    #[test]
+    fn while_the_beats_were_away_nobody_was_silent_and_nobody_loses_its_place_for_that() {
+        let mut beats = beats(NodeMutation::None);
+        let name_of = |node: usize| name(&format!("node-{node}"));
+        let tell = |beats: &mut Beats, ms: u64, nodes: std::ops::Range<usize>| {
+            nodes.for_each(|node| beats.see(at(ms), name_of(node), beat(ms)));
+        };
+        beats.leave(name("b"));
+        for ms in [5_000, 5_500] {
+            beats.see(at(ms), name("a"), beat(ms));
+            tell(&mut beats, ms, 0..NODES_MAX - 1);
+        }
+        // Nothing for much longer than makes room. Then one more comes first.
+        let back_ms = 5_500 + 2 * FORGOTTEN_LEASES * ClusterTimes::default().lease_ms;
+        beats.see(at(back_ms), name("late"), beat(back_ms));
+        beats.see(at(back_ms), name("a"), beat(back_ms));
+        beats.see(at(back_ms), name("late"), beat(back_ms + 1));
+        tell(&mut beats, back_ms, 0..NODES_MAX - 1);
+        assert_eq!(beats.left_out(), Some(name("late")));
+        assert_eq!(beats.takers(at(back_ms)).len(), NODES_MAX, "all have their places");
     }
 
     #[test]
