@@ -99,7 +99,14 @@ impl<L: Log> Shard<L> {
     }
 
     /// Puts questions to the network, as many as their carriers have room for.
+    #[inline]
     pub(super) fn put_questions(&mut self, network: &mut impl Network, now_ms: WallMs) {
+        if !self.by_carriers.questions.by_carrier.is_empty() {
+            self.put_all_questions(network, now_ms);
+        }
+    }
+
+    fn put_all_questions(&mut self, network: &mut impl Network, now_ms: WallMs) {
         let mut questions = std::mem::take(&mut self.by_carriers.questions);
         for (carrier, waiting) in &mut questions.by_carrier {
             for _ in 0..PER_TURN_MAX {
