@@ -148,7 +148,7 @@ fn written_with_own(spool: &Path) -> (File, HashMap<Msn, String>) {
                 (_, 0) => None,
                 (_, 1) => Some(leg),
                 _ => {
-                    let text = format!("{leg} 号室 {}", number / 2);
+                    let text = format!("{leg} 号室 {number:03}");
                     let own = OwnText {
                         text: &text,
                         segments: 1,
@@ -213,7 +213,7 @@ fn a_text_goes_with_the_only_row_that_has_it() {
     assert_eq!(own_texts_of(&rest), texts);
     let octets = Mapped::open(&file).expect("mapped");
     let is_there = octets.as_ref().windows(gone.len()).any(|part| part == gone.as_bytes());
-    assert_eq!(is_there, texts.values().any(|text| text.contains(&gone)), "{gone}");
+    assert!(!is_there, "{gone}");
 }
 
 #[test]
