@@ -17,10 +17,11 @@ use super::limits::{
 };
 use super::mutation::NodeMutation;
 use super::node::{Incarnation, NodeName};
-use super::ownership::{ClusterTimes, Errand, Ownership, PartitionStanding, Told};
+use super::ownership::{ClusterTimes, Ownership, PartitionStanding};
 use super::ports::{Liveness, LogNews, PartEntry, ReplicatedLog, Sight};
 use super::rendezvous::{heir_of, home_of, next_move};
 use super::succession::LogBreak;
+use super::words::{Errand, Told};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::terms::time::SteadyMs;

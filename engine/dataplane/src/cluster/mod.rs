@@ -30,3 +30,4 @@ pub mod rendezvous;
 pub mod servers;
 pub mod succession;
 pub mod table;
+pub mod words;

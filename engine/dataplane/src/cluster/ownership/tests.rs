@@ -1,6 +1,7 @@
 //! One partition at one node, happening by happening.
 
 use super::*;
+use crate::cluster::flights::Behind;
 
 const BASE: u64 = (3 << 46) + 1;
 
