@@ -18,8 +18,14 @@ use wire::terms::time::WallMs;
 
 const MSN: &str = "09000000001";
 const START_MS: u64 = 1_795_000_000_000;
-const BUDGET: TurnBudget =
-    TurnBudget { timers: 64, attempts: 64, outcomes: 64, records: 512, looks: 1_024 };
+const BUDGET: TurnBudget = TurnBudget {
+    timers: 64,
+    attempts: 64,
+    outcomes: 64,
+    records: 512,
+    looks: 1_024,
+    counted: 4_096,
+};
 /// Longer than any delivery takes in the simulated network.
 const DELIVERED_WITHIN_MS: u64 = 10_000;
 
