@@ -202,7 +202,8 @@ fn every_page_of_an_engine_that_looks_on_says_so() {
     let engine = office.site.start();
     let draft = people.draft(&with_retraction(&people.list(&rows(10)), "02"));
     let mayor = Browser::signed_in(office.address, &office.author, "en");
-    let (one, asking) = (format!("/dashboard/{draft}"), format!("/dashboard/{draft}/confirm?act=cancel"));
+    let (one, asking) =
+        (format!("/dashboard/{draft}"), format!("/dashboard/{draft}/confirm?act=cancel"));
     for path in ["/dashboard", "/dashboard/new", &one, &asking] {
         let text = good(mayor.see(path)).text();
         assert!(text.contains("This engine only looks on"), "{path}: {text}");
