@@ -38,8 +38,14 @@ const ACCEPTED_PER_TURN: u64 = 5;
 /// All come back within this time, and each queue is released with up to two seconds of jitter.
 const STORM_MS: u64 = 1_000;
 const JITTER_MS: u64 = 2_000;
-const BUDGET: TurnBudget =
-    TurnBudget { timers: 1_024, attempts: 512, outcomes: 512, records: 512, looks: 1_024 };
+const BUDGET: TurnBudget = TurnBudget {
+    timers: 1_024,
+    attempts: 512,
+    outcomes: 512,
+    records: 512,
+    looks: 1_024,
+    counted: 4_096,
+};
 /// What a turn may take on a quiet machine.
 const TURN_MAX: Duration = Duration::from_millis(20);
 

@@ -20,8 +20,14 @@ use wire::terms::time::WallMs;
 /// Msns with a contract; each has at most one push at a time.
 const NOW: WallMs = WallMs::new(NOW_MS);
 const MSNS: u64 = 1024;
-const BUDGET: TurnBudget =
-    TurnBudget { timers: 1024, attempts: 512, outcomes: 512, records: 512, looks: 1_024 };
+const BUDGET: TurnBudget = TurnBudget {
+    timers: 1_024,
+    attempts: 512,
+    outcomes: 512,
+    records: 512,
+    looks: 1_024,
+    counted: 4_096,
+};
 
 /// Segments large enough that no loop needs a second one, and few.
 pub(super) fn journal_config() -> JournalConfig {
