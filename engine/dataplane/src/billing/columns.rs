@@ -1,5 +1,7 @@
 //! Which column a final state falls in: the table.
 
+use super::event::Event;
+
 /// The column of a finished push.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Column {
@@ -76,10 +78,36 @@ pub fn column_of(code: u16, withdrawn: u8) -> Column {
     row.map_or(Column::Failed, |(_, _, column)| *column)
 }
 
+/// The message center's numbers of final states, which stand in bills and never change, and the
+/// column of each where its code is 0000.
+const STATES: [(u8, Column); 7] = [
+    (4, Column::Delivered),
+    (5, Column::Partial),
+    (6, Column::Refused),
+    (7, Column::Failed),
+    (8, Column::Expired),
+    (9, Column::Cancelled),
+    (10, Column::Replaced),
+];
+
+/// The column of an end. 0000 alone does not say that anything arrived: books of earlier programs
+/// have rows of broadcasts that were withdrawn under it, and none of their segments as taken back.
+pub(super) fn column_of_end(event: &Event) -> Column {
+    let by_code = column_of(event.code, event.withdrawn);
+    let by_state = STATES.iter().find(|(state, _)| *state == event.state);
+    match (by_code, by_state) {
+        (Column::Delivered, Some((_, column))) => *column,
+        _ => by_code,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::event::EventKind;
     use super::*;
+    use crate::smsc::state::State;
     use wire::terms::code::Code;
+    use wire::terms::time::WallMs;
 
     #[test]
     fn every_code_that_can_end_a_push_has_the_column_the_service_description_gives_it() {
@@ -124,6 +152,44 @@ mod tests {
     fn a_wholly_withdrawn_push_is_cancelled_though_its_code_is_0000() {
         assert_eq!(column_of(0, 3), Column::Cancelled);
         assert_eq!(column_of(0, 0), Column::Delivered);
+    }
+
+    #[test]
+    fn nothing_counts_as_delivered_under_0000_whose_state_says_otherwise() {
+        let end = |state: u8| Event {
+            kind: EventKind::FinalMany,
+            push_id: 1,
+            at_ms: WallMs::ZERO,
+            accepted_ms: WallMs::ZERO,
+            msn: 0,
+            xpid: 7,
+            code: 0,
+            class: 1,
+            push_kind: 1,
+            state,
+            segments: 2,
+            delivered: 0,
+            withdrawn: 0,
+            domain: 0,
+            shard: 0,
+            count: 20,
+        };
+        let column = |state: State| column_of_end(&end(state.number()));
+        for (state, expected) in [
+            (State::Delivered, Column::Delivered),
+            (State::Partial, Column::Partial),
+            (State::Refused, Column::Refused),
+            (State::Failed, Column::Failed),
+            (State::Expired, Column::Expired),
+            (State::Cancelled, Column::Cancelled),
+            (State::Replaced, Column::Replaced),
+        ] {
+            assert_eq!(column(state), expected, "{state:?}");
+        }
+        let in_part = Event { code: Code::CANCELLED_IN_PART.number(), ..end(9) };
+        assert_eq!(column_of_end(&in_part), Column::Cancelled, "otherwise the code counts");
+        let busy = Event { code: Code::EXPIRED_BUSY.number(), ..end(7) };
+        assert_eq!(column_of_end(&busy), Column::Expired);
     }
 
     #[test]

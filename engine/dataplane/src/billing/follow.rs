@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
+use super::columns::{Column, column_of_end};
 use super::event::{Event, EventKind};
 use super::expected::Expected;
 use super::known::Known;
@@ -118,6 +119,7 @@ impl Follow {
         if self.is_first() {
             self.xpids.insert(event.xpid);
             self.count(event);
+            self.hold_against_itself(event, file);
             // An earlier one is an adjustment of a closed day.
             if event.own_ms() >= end_ms {
                 let day = Day::of(event.own_ms());
@@ -162,6 +164,22 @@ impl Follow {
                 }
             }
         }
+    }
+
+    /// What counts as delivered has arrived.
+    fn hold_against_itself(&mut self, event: &Event, file: &EventFile) {
+        let is_end = matches!(event.kind, EventKind::Final | EventKind::FinalMany);
+        if !is_end || event.delivered > 0 || column_of_end(event) != Column::Delivered {
+            return;
+        }
+        let (path, xpid, times) = (file.path.display(), event.xpid, event.times());
+        self.report.find(|| {
+            format!(
+                "{path}: {times} of xpid {xpid:011} count as delivered, and no segment arrived \
+                 (event {:X})",
+                event.push_id
+            )
+        });
     }
 
     fn find_twice(&mut self, event: &Event, file: &EventFile) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::columns::{Column, column_of};
+use super::columns::{Column, column_of_end};
 use super::event::{Event, EventKind};
 use super::read::{EventFile, files_of_engine, read_within};
 use wire::terms::calendar::Day;
@@ -137,7 +137,7 @@ impl Row {
         match event.kind {
             EventKind::Accepted | EventKind::AcceptedMany => counts.accepted += times,
             EventKind::Final | EventKind::FinalMany => {
-                counts.ended[column_of(event.code, event.withdrawn) as usize] += times;
+                counts.ended[column_of_end(event) as usize] += times;
                 counts.segments += u64::from(event.delivered) * times;
             }
             EventKind::Rejected => self.rejected += times,

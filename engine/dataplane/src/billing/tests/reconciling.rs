@@ -40,6 +40,21 @@ fn reconcile_tells_acceptances_of_rows_that_stand_twice_as_such_and_how_many_row
 }
 
 #[test]
+fn what_counts_as_delivered_without_a_segment_that_arrived_is_found() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    append(&mut log, &rows(EventKind::AcceptedMany, 64, 20));
+    let end = rows(EventKind::FinalMany, 128, 20);
+    append(&mut log, &Event { delivered: 0, ..end });
+    append(&mut log, &accepted(2, 7, noon()));
+    append(&mut log, &Event { withdrawn: 3, delivered: 0, ..ended(2, 7, noon(), 0) });
+    let books = reconcile(data.path(), &|_, _, _| Vec::new()).expect("readable");
+    let told = "20 of xpid 00000000007 count as delivered, and no segment arrived";
+    assert!(books.findings.iter().any(|finding| finding.contains(told)), "{books:?}");
+    assert_eq!(books.findings_in_all, 1, "what was withdrawn is right: {books:?}");
+}
+
+#[test]
 fn no_end_of_a_running_engine_is_looked_at_without_its_acceptance_of_the_day_before() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let [today, tomorrow] = [noon(), noon() + 24 * HOUR_MS];

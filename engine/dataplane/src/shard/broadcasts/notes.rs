@@ -251,11 +251,18 @@ pub(in crate::shard) fn events_of(
         state: line.state,
         segments: line.segments,
         delivered: line.delivered,
-        withdrawn: 0,
+        withdrawn: withdrawn_of(line),
         domain: 0,
         shard,
         count: u32::from(line.rows),
     })
+}
+
+/// Segments that were taken back of each row: what did not arrive of one that ended as cancelled.
+/// One that may have arrived has another end.
+fn withdrawn_of(line: &BookLine) -> u8 {
+    let is_cancelled = line.is_final && line.state == State::Cancelled.number();
+    if is_cancelled { line.segments.saturating_sub(line.delivered) } else { 0 }
 }
 
 /// What tells an event of many rows from all others: no push has such a number.
@@ -265,4 +272,28 @@ fn event_id(ordinal: u32, shard: u16, record: u32, line: usize) -> u64 {
         | u64::from(shard & 0xFF) << 33
         | u64::from(record & 0x7FF_FFFF) << 6
         | (line & 63) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::billing::{Column, column_of};
+
+    #[test]
+    fn rows_that_were_withdrawn_say_so_to_the_books() {
+        let accepted = BookLine { segments: 3, rows: 20, ..BookLine::default() };
+        let end = |state: State, delivered| BookLine {
+            is_final: true,
+            state: state.number(),
+            delivered,
+            ..accepted
+        };
+        let lines = vec![accepted, end(State::Cancelled, 0), end(State::Delivered, 3)];
+        let books = RecordBooks { number: 1, xpid: 7, class: 1, lines };
+        let events: Vec<Event> = events_of(1, WallMs::ZERO, &books, 0).collect();
+        let withdrawn: Vec<u8> = events.iter().map(|event| event.withdrawn).collect();
+        assert_eq!(withdrawn, [0, 3, 0]);
+        let columns = events[1..].iter().map(|event| column_of(event.code, event.withdrawn));
+        assert_eq!(columns.collect::<Vec<_>>(), [Column::Cancelled, Column::Delivered]);
+    }
 }
