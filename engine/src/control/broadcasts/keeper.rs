@@ -303,10 +303,8 @@ impl BroadcastDesk {
         let mut words = vec![RowWord::WAITING.to_bits(); recipients.rows() as usize];
         for (shard, figures) in figures.iter().enumerate() {
             let life = figures.iter().find(|figures| figures.ordinal == ordinal);
-            let ended = life.and_then(|figures| match figures.life {
-                Life::Ended(end) => Some(Outcome::from(end)),
-                _ => None,
-            });
+            // While receipts are awaited too: a row that has not begun by then never does.
+            let ended = life.and_then(|figures| figures.life.end()).map(Outcome::from);
             for run in recipients.of_shard(shard, shards) {
                 let (mut place, end) = (run.slice.first, run.slice.first + run.slice.rows);
                 while place < end {

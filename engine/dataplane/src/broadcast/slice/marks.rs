@@ -174,6 +174,25 @@ impl Slice {
         waiting.into_iter().for_each(|row| self.wait_again(row));
     }
 
+    /// A row of so many segments is not sent, for this reason. What may have gone before, or went,
+    /// is told as [`Self::change_to_end`] does: whoever withdraws the text has to know.
+    pub fn end_unsent(
+        &mut self,
+        (row, segments): (u32, u8),
+        (outcome, code): (Outcome, u16),
+        seconds: u32,
+    ) {
+        let mark = self.mark(row);
+        let arrived = (mark & ARRIVED).count_ones() as u8;
+        let (outcome, code) = match arrived {
+            1.. if arrived >= segments => (Outcome::Delivered, None),
+            1.. => (Outcome::Partial, None),
+            0 if mark & MAY_HAVE_IT != 0 || self.is_at_carrier(row) => (Outcome::InDoubt, None),
+            0 => (outcome, Some(code)),
+        };
+        self.ended_with(row, (outcome, code), arrived, seconds);
+    }
+
     /// A row does not go on. One that may have arrived is in doubt, and one of which something did
     /// arrived in part: whoever withdraws the text has to know.
     pub fn change_to_end(&mut self, row: u32, end: End, seconds: u32) {
@@ -183,6 +202,7 @@ impl Slice {
             _ if mark & MAY_HAVE_IT != 0 || self.is_at_carrier(row) => Outcome::InDoubt,
             _ => end.into(),
         };
-        self.change(row, outcome, seconds);
+        let arrived = (mark & ARRIVED).count_ones() as u8;
+        self.ended_with(row, (outcome, None), arrived, seconds);
     }
 }

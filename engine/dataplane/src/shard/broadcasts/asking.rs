@@ -156,7 +156,9 @@ impl<'a> Others<'a> {
         self.count_searches(1);
         let row = self.rows_to(msn, |terms| terms.ordinal == of.ordinal).next()?;
         let outcome = row.word.outcome;
-        (outcome.is_final() || outcome == Outcome::HandedOver).then(|| of.takes(outcome))
+        // Who takes back what a carrier has does not wait for its receipt; all others do.
+        let is_meant_now = outcome == Outcome::HandedOver && of.takes(outcome);
+        (outcome.is_final() || is_meant_now).then(|| of.takes(outcome))
     }
 
     /// The broadcasts of an XPID that may have brought a phone a text since that time.

@@ -346,9 +346,7 @@ impl<L: Log> Shard<L> {
             }
             match look {
                 Look::PutOff | Look::Full(_) | Look::Defer => continue,
-                Look::End(outcome, code) => {
-                    part.slice.ended_with(*place, (outcome, Some(code)), 0, seconds);
-                }
+                Look::End(outcome, code) => part.end_row(*place, (outcome, code), seconds),
                 Look::Arrived(segments) => {
                     part.slice.ended(*place, Outcome::Delivered, segments, seconds);
                 }
@@ -482,6 +480,12 @@ impl Part {
             self.note_turn(place);
         }
         self.slice.defer(place);
+    }
+
+    /// A row's turn comes to nothing, for this reason; one that may have arrived is in doubt.
+    fn end_row(&mut self, place: u32, (outcome, code): (Outcome, u16), seconds: u32) {
+        let segments = self.segments_of(place).unwrap_or(u8::MAX);
+        self.slice.end_unsent((place, segments), (outcome, code), seconds);
     }
 
     /// A row that was claimed has had its turn.
