@@ -336,7 +336,7 @@ fn word_of(kind: BindKind) -> &'static str {
 
 fn id_in(answer: &Answer) -> Option<Vec<u8>> {
     let pdu = decode(&answer.octets).ok()?;
-    pdu.body.message_id().map(<[u8]>::to_vec)
+    pdu.body.message_id().filter(|id| !id.is_empty()).map(<[u8]>::to_vec)
 }
 
 /// What a peer wrote, so that no terminal is moved by it.
