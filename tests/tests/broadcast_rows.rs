@@ -282,7 +282,11 @@ fn one_recipient_is_shown_and_withdrawn_and_stays_so() {
         (count(&progress, "delivered"), count(&progress, "held")) == (8, 2)
     });
     let shown = |number: u64| site.must(&["broadcast", "recipient", &broadcast, &msn(number)]);
-    assert!(shown(3).contains("of area 13101: delivered (0000), 1 segment arrived"), "{}", shown(3));
+    assert!(
+        shown(3).contains("of area 13101: delivered (0000), 1 segment arrived"),
+        "{}",
+        shown(3)
+    );
     assert!(shown(1).contains(": held (6006)"), "{}", shown(1));
     let withdraw = |number: u64| site.run(&["broadcast", "withdraw", &broadcast, &msn(number)]);
     let withdrawn = withdraw(0);

@@ -99,6 +99,8 @@ pub const ROWS_QUEUED_MAX: usize = 1_024;
 /// The fewest rows that are claimed ahead of their turns, where no pace wants fewer. A crash leaves
 /// in doubt what is claimed.
 pub const CLAIMED_AHEAD_MIN: u32 = PIECE_ROWS;
+/// The same of a broadcast all of whose rows go by carriers.
+pub const CLAIMED_AHEAD_CARRIERS_MIN: u32 = 4;
 /// The most where a crash's doubts are never sent again.
 pub const CLAIMED_AHEAD_LEFT_MAX: u32 = 256;
 /// No more is claimed ahead than goes out in so many milliseconds, where claims are durable within
@@ -117,8 +119,11 @@ pub const SWEPT_PER_TURN_MAX: usize = 4_096;
 pub const SEARCHES_PER_TURN_MAX: usize = 2_048;
 /// Octets of the journal that are kept for a claimed row to say what became of it.
 pub const JOURNAL_OCTETS_PER_ROW: u64 = 24;
-/// Rows that wait in the lane of one route of carriers for the first of their attempts.
+/// Rows that wait in the lane of one route of carriers for the first of their attempts: as many as
+/// go out in [`CLAIMED_AHEAD_MS`], but no more than this.
 pub const ROUTE_ROWS_QUEUED_MAX: usize = 256;
+/// And no fewer than this.
+pub const ROUTE_ROWS_QUEUED_MIN: usize = 4;
 /// Rows of a broadcast's part that wait outside the window of claims, so that rows of other ways
 /// pass those whose carriers take none. Some 40 octets each, and 24 of the journal.
 pub const PASSED_ROWS_MAX: usize = 1 << 18;

@@ -200,6 +200,11 @@ impl Part {
         self.is_lost() || is_over && self.gated.is_empty()
     }
 
+    /// Whether carriers have attempts of it that are not settled.
+    pub(super) fn is_at_carriers(&self) -> bool {
+        self.shard.in_flight_by_carriers() > 0
+    }
+
     /// When a commit begins for which records gather, on the monotonic clock.
     pub(super) fn commit_due_ns(&self) -> Option<u64> {
         self.commit_due_ns

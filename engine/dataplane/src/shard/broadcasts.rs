@@ -17,6 +17,7 @@ mod carried;
 mod carrier_paces;
 mod claiming;
 mod feed;
+mod lane_room;
 mod notes;
 mod places;
 mod rows;

@@ -367,6 +367,11 @@ impl<L: Log> Shard<L> {
         self.in_flight
     }
 
+    /// Those of them that carriers have.
+    pub fn in_flight_by_carriers(&self) -> usize {
+        self.by_carriers.in_flight
+    }
+
     /// Whether everything appended is durable and every durable ending is settled.
     pub fn is_settled(&self) -> bool {
         self.durable() >= self.journal.appended()

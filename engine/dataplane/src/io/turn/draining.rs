@@ -42,7 +42,10 @@ impl ThreadTurn {
             && self.close_books(now);
         // A thread that has nothing left to do may still be asked by one that has.
         let all_quiet = self.mesh.all_quiet(quiet);
-        self.stopped = all_quiet || (over && settled && self.close_books(now));
+        // What sessions that were hung up had is settled by shards, which then know what it leaves
+        // in doubt, and that all else is in none.
+        let has_back = self.parts.iter().all(|part| part.is_lost() || !part.is_at_carriers());
+        self.stopped = all_quiet || (over && has_back && settled && self.close_books(now));
         if !self.stopped && now.steady_ms >= deadline_ms + UNANSWERED_MS {
             self.stop_unanswered(settled);
         }

@@ -1,15 +1,16 @@
 //! The ways of rows: by which route each goes, and how many of all broadcasts wait in the lanes of
 //! carriers for their first attempts.
 //!
-//! **Invariant:** no lane has more of them than its bound, places that are kept among them.
+//! **Invariant:** no lane takes one in beyond its room, places that are kept among them.
 
-use crate::broadcast::limits::ROUTE_ROWS_QUEUED_MAX;
+use super::lane_room::LaneRoom;
 use crate::gateway::registry::Registry;
 use crate::network::port::{Dealers, Network};
 use crate::network::routes::{CORE_NETWORK, Routes};
 use crate::smsc::pushes::ROUTES;
 use std::cell::Cell;
 use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::time::SteadyMs;
 
 /// Where a row goes: [`CORE_NETWORK`], or a route of carriers. `None`: the XPID has to know the
 /// state of the line, which is a carrier's to know.
@@ -29,6 +30,7 @@ pub(super) struct ByRoute {
     queued: [Cell<usize>; ROUTES],
     /// Places of rows that were called back and have not come yet.
     kept: [Cell<usize>; ROUTES],
+    rooms: [LaneRoom; ROUTES],
     /// Which carriers of each deal, as of this turn.
     dealers: [Dealers; ROUTES],
 }
@@ -54,7 +56,14 @@ impl ByRoute {
     /// Whether one more may wait.
     pub(super) fn has_place(&self, route: u8) -> bool {
         let route = usize::from(route);
-        self.queued[route].get() + self.kept[route].get() < ROUTE_ROWS_QUEUED_MAX
+        self.queued[route].get() + self.kept[route].get() < self.rooms[route].most()
+    }
+
+    /// Looks how many rows each lane has room for, by what has gone.
+    pub(super) fn see_rooms(&mut self, now: SteadyMs) {
+        for (room, queued) in self.rooms.iter_mut().zip(&self.queued) {
+            room.see(queued.get(), now);
+        }
     }
 
     /// Looks which carriers deal.
@@ -69,10 +78,12 @@ impl ByRoute {
     pub(super) fn enter(&self, route: u8) {
         let queued = &self.queued[usize::from(route)];
         queued.set(queued.get() + 1);
+        self.rooms[usize::from(route)].note_entered(queued.get());
     }
 
     pub(super) fn leave(&self, route: u8) {
         let queued = &self.queued[usize::from(route)];
         queued.set(queued.get().saturating_sub(1));
+        self.rooms[usize::from(route)].note_left();
     }
 }

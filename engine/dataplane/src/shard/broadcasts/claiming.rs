@@ -8,8 +8,8 @@ use super::{Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::life::Life;
 use crate::broadcast::limits::{
-    CLAIMED_AHEAD_LEFT_MAX, CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN, CLAIMED_AHEAD_MS,
-    CLAIMED_AHEAD_MS_MAX, JOURNAL_OCTETS_PER_ROW, PIECE_ROWS,
+    CLAIMED_AHEAD_CARRIERS_MIN, CLAIMED_AHEAD_LEFT_MAX, CLAIMED_AHEAD_MAX, CLAIMED_AHEAD_MIN,
+    CLAIMED_AHEAD_MS, CLAIMED_AHEAD_MS_MAX, JOURNAL_OCTETS_PER_ROW, PIECE_ROWS,
 };
 use crate::broadcast::slice::OnDoubt;
 use wire::terms::ids::Class;
@@ -68,14 +68,23 @@ impl<L: Log> Shard<L> {
         part.claims.see_durable(self.durable(), steady);
         let (fed, since_ms) = part.fed;
         if now_ms.abs_diff(since_ms) >= SECOND_MS {
-            part.ahead = part.ahead.min(part.claims.ahead_at(fed).max(CLAIMED_AHEAD_MIN));
+            // What waits behind a lane that is full is in doubt after a crash as well.
+            let least = match part.goes_by_carriers() {
+                true => CLAIMED_AHEAD_CARRIERS_MIN,
+                false => CLAIMED_AHEAD_MIN,
+            };
+            part.ahead = part.ahead.min(part.claims.ahead_at(fed).max(least));
             part.fed = (0, now_ms);
         }
         // Once for each time that claims became durable: no sooner can anybody know whether they
         // were too few.
         let is_known = self.durable() >= part.grown_at;
         if std::mem::take(&mut part.is_starved) && is_known {
-            let fair = window.saturating_mul(u32::from(part.broadcast.terms.pace.weight));
+            let fair = match part.goes_by_carriers() {
+                // Its carriers give it its share, whatever others have claimed.
+                true => 0,
+                false => window.saturating_mul(u32::from(part.broadcast.terms.pace.weight)),
+            };
             part.grown_at = self.journal.appended() + 1;
             part.ahead = (part.ahead * 2).max(fair).min(most);
         }

@@ -56,9 +56,11 @@ impl<L: Log> Shard<L> {
             busy |= self.go_on(part, network, durable, now_ms);
         }
         broadcasts.drop_forgotten(&mut self.journal);
-        if !begins && self.in_flight == 0 {
-            // A stop: what was claimed and has not begun is in no doubt at the next start.
-            broadcasts.parts.iter_mut().for_each(|part| part.slice.rest());
+        if !begins {
+            // A stop: what was claimed and has not begun is in no doubt at the next start, whatever
+            // others wait for.
+            let parts = broadcasts.parts.iter_mut();
+            parts.filter(|part| !part.slice.is_under_way()).for_each(|part| part.slice.rest());
         }
         if begins {
             let mut promised = 0;
@@ -224,6 +226,7 @@ impl<L: Log> Shard<L> {
     fn feed(&mut self, broadcasts: &mut Broadcasts, slots: usize, now_ms: WallMs) -> bool {
         let mut busy = false;
         broadcasts.slots = slots;
+        broadcasts.by_route.see_rooms(self.pace.steady(now_ms));
         broadcasts.keep_places();
         for class in Class::BY_WEIGHT {
             let place = class_place(class);
@@ -291,7 +294,9 @@ impl<L: Log> Shard<L> {
             part.tokens = 0;
             return;
         }
-        part.is_starved |= part.slice.has_none_claimed() && part.slice.claimable() > 0;
+        part.is_starved |= part.slice.has_none_claimed()
+            && part.slice.claimable() > 0
+            && part.has_use_for_more(by_route);
         let looks = part.looks_again(by_route, self.pace.steady(now_ms));
         part.slice.look_again(if looks { LOOKED_AT_AGAIN_MAX } else { 0 });
         let terms = &part.broadcast.terms;

@@ -64,6 +64,8 @@ pub(super) struct Fed {
 pub(super) struct Places {
     /// One bit for each route by which a row of it goes that had its turn.
     ways: u8,
+    /// A row of it has had its turn since this start.
+    has_looked: bool,
     /// Rows that were called back, and the routes that keep places for them.
     kept: BTreeMap<u32, u8>,
     /// Rows that found no place in this turn.
@@ -91,6 +93,7 @@ impl Broadcasts {
 impl Part {
     /// Rows of it go this way.
     fn note_way(&mut self, look: &Look) {
+        self.carried.places.has_looked = true;
         let route = match look {
             Look::Full(route) => *route,
             Look::Enter(row, _) => row.route,
@@ -103,6 +106,14 @@ impl Part {
     pub(super) fn goes_by_carriers(&self) -> bool {
         let ways = self.carried.places.ways;
         ways != 0 && ways >> CORE_NETWORK & 1 == 0
+    }
+
+    /// Whether more than are claimed would go on now: rows have had their turns, and where they go
+    /// by carriers only there is a place in a lane of theirs.
+    pub(super) fn has_use_for_more(&self, by_route: &ByRoute) -> bool {
+        let Places { ways, has_looked, .. } = self.carried.places;
+        let mut routes = (0..ROUTES as u8).filter(|route| ways >> route & 1 == 1);
+        has_looked && (!self.goes_by_carriers() || routes.any(|route| by_route.has_place(route)))
     }
 
     /// Whether those that wait outside the window are looked at in this turn: while there is no
