@@ -72,7 +72,8 @@ fn a_drill_of_a_broadcast_sees_pauses_a_cancel_and_shares_however_fast_it_goes()
     assert_eq!(figure(&json, "pauses"), "20", "{json}");
     assert_eq!(figure(&json, "attempts_in_pauses"), "0", "{json}");
     let apart: f64 = figure(&json, "shares_apart_percent").parse().expect("they were seen");
-    assert!((0.0..=100.0).contains(&apart), "{apart} % apart");
+    // They share what their registration may send; one alone had all of it once.
+    assert!((0.0..=10.0).contains(&apart), "{apart} % apart");
 }
 
 #[test]

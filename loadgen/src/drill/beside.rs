@@ -213,9 +213,16 @@ impl Stage<'_> {
         Ok(begun.elapsed().as_secs_f64() * 1e3)
     }
 
+    /// Rows that wait for their turns. A busy engine may not say so at once, which is not none.
     fn waiting(&self, draft: &Draft) -> u64 {
-        let counts = counts_now(self.data_dir, &draft.broadcast).unwrap_or_default();
-        counts.get("waiting").copied().unwrap_or_default()
+        let since = Instant::now();
+        while since.elapsed() < SETTLES_WITHIN {
+            if let Some(counts) = counts_now(self.data_dir, &draft.broadcast) {
+                return counts.get("waiting").copied().unwrap_or_default();
+            }
+            std::thread::park_timeout(LOOK);
+        }
+        0
     }
 
     fn pause(&self, draft: &Draft, figures: &mut BesideFigures) -> Result<(), DrillError> {

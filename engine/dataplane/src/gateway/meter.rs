@@ -75,6 +75,11 @@ impl Meter {
         self.rows_per_second.store(rows_per_second.min(RATE_PER_SECOND_MAX), Ordering::Relaxed);
     }
 
+    /// Whether the registration's broadcasts have a rate of rows to share.
+    pub fn bounds_rows(&self) -> bool {
+        self.rows_per_second.load(Ordering::Relaxed) != 0
+    }
+
     /// Takes up to so many rows of broadcasts; how many may have their turns now.
     pub fn take_rows(&self, steady_ms: SteadyMs, wanted: u32) -> u32 {
         let rate = self.rows_per_second.load(Ordering::Relaxed);

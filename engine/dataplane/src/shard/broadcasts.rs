@@ -20,6 +20,7 @@ mod feed;
 mod lane_room;
 mod notes;
 mod places;
+mod registered_rates;
 mod rows;
 mod untold;
 
@@ -55,6 +56,7 @@ use carried::Carried;
 use carrier_paces::CarrierPaces;
 use claiming::ClaimTimes;
 pub(super) use notes::events_of;
+use registered_rates::Want;
 pub(super) use untold::UntoldNotes;
 pub use untold::is_billed as is_row_billed;
 
@@ -109,6 +111,10 @@ pub(super) struct Part {
     areas: Option<AreaPaces>,
     /// Rows that the pace lets through and that have not had their turns.
     tokens: u32,
+    /// What its registration may send was dealt in this turn.
+    is_dealt: bool,
+    /// Millionths of a row that it is owed of that.
+    owed_of_rate: i64,
     /// How many rows are claimed ahead.
     ahead: u32,
     /// How long claims take.
@@ -213,6 +219,8 @@ pub(super) struct Broadcasts {
     searched: Cell<usize>,
     /// A deliberate fault: none but in a test.
     mutation: RowMutation,
+    /// What is dealt in a turn; kept for its memory.
+    wants: Vec<Want>,
 }
 
 fn class_place(class: Class) -> usize {
@@ -497,6 +505,8 @@ impl<L: Log> Shard<L> {
             carriers,
             areas,
             tokens: 0,
+            is_dealt: false,
+            owed_of_rate: 0,
             ahead: CLAIMED_AHEAD_MIN,
             claims: ClaimTimes::default(),
             fed: (0, now_ms),

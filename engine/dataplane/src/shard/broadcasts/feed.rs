@@ -4,6 +4,7 @@ use super::asking::{Earlier, Others, by_alert};
 use super::by_route::{ByRoute, way_of};
 use super::claiming::windows_of;
 use super::places::{Fed, Look};
+use super::registered_rates;
 use super::{Broadcasts, Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::life::{End, Life};
@@ -236,13 +237,24 @@ impl<L: Log> Shard<L> {
             let before_it = broadcasts.queued[..=place].iter().sum::<usize>();
             let mut begun = broadcasts.in_flight + before_it;
             let room = ROWS_QUEUED_MAX.saturating_sub(broadcasts.queued[place]);
-            let Broadcasts { parts, shares, queued, by_route, past, suppression, searched, .. } =
-                &mut *broadcasts;
+            let Broadcasts {
+                parts,
+                shares,
+                queued,
+                by_route,
+                past,
+                suppression,
+                searched,
+                wants,
+                ..
+            } = &mut *broadcasts;
             let by_route = &*by_route;
             let searched = &*searched;
             for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
                 self.take_tokens(part, room as u32, by_route, now_ms);
             }
+            let steady = self.pace.steady(now_ms);
+            registered_rates::take((parts, wants), &self.registry, class, steady);
             let (mut left, mut put_off) = (room, 0);
             while left > 0
                 && self.has_place_for_row()
@@ -288,8 +300,9 @@ impl<L: Log> Shard<L> {
         busy
     }
 
-    /// What the pace and the registration let through in this turn.
+    /// What the pace lets through in this turn, where the registration lets any.
     fn take_tokens(&mut self, part: &mut Part, room: u32, by_route: &ByRoute, now_ms: WallMs) {
+        part.is_dealt = false;
         if !part.slice.life().begins_rows() {
             part.tokens = 0;
             return;
@@ -309,11 +322,7 @@ impl<L: Log> Shard<L> {
         let ready = (part.slice.claimed_ahead() + part.slice.deferred().1) as u32;
         let wanted = room.min(ready).saturating_sub(part.tokens);
         if wanted > 0 {
-            let steady = self.pace.steady(now_ms);
-            let paced = part.bucket.take(steady, wanted);
-            let taken = registered.map_or(paced, |of| of.meter.take_rows(steady, paced));
-            part.bucket.give_back(paced - taken);
-            part.tokens += taken;
+            part.tokens += part.bucket.take(self.pace.steady(now_ms), wanted);
         }
     }
 
