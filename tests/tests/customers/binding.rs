@@ -150,7 +150,7 @@ fn a_password_follows_another_without_a_gap_and_an_account_can_be_taken_away() {
     let mut esme = Esme::connect(office.smpp);
     assert_eq!(esme.bind(command::BIND_TRANSCEIVER, ID, "newone", 0x34).status, 0);
     let shown = office.must(&["client", "show", XPID]);
-    assert!(shown.contains("as client1, 1 passwords") && !shown.contains("argon2"), "{shown}");
+    assert!(shown.contains("as client1, 1 password,") && !shown.contains("argon2"), "{shown}");
     office.must(&["client", "set", XPID, "--no-smpp"]);
     let unbind = esme.await_one("an unbind", |pdu| pdu.command == command::UNBIND);
     esme.answer(command::UNBIND, unbind.sequence, 0);
