@@ -16,6 +16,7 @@ use super::names::{Key, Names, cluster_of};
 use crate::cluster::limits::{CHUNK_OCTETS_MAX, PARTITIONS_MAX, PARTITIONS_MIN};
 use crate::cluster::ownership::ClusterTimes;
 use crate::cluster::servers::{ClusterName, LogServers};
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType,
@@ -252,13 +253,29 @@ async fn write_entry(
     names: &Names,
     entry: ClusterEntry,
 ) -> Result<(), NatsError> {
-    let message = PublishMessage::build()
-        .payload(write_cluster(entry).into())
-        .expected_last_subject_sequence(0);
-    let failed = refused("write what the cluster is");
-    let answer = context.send_publish(names.key(Key::Cluster), message).await;
-    let answer = answer.map_err(|error| failed(error.to_string()))?;
-    answer.await.map(|_| ()).map_err(|error| failed(error.to_string()))
+    let mut tries = 0;
+    loop {
+        let message = PublishMessage::build()
+            .payload(write_cluster(entry).into())
+            .expected_last_subject_sequence(0);
+        let done = match context.send_publish(names.key(Key::Cluster), message).await {
+            Ok(answer) => answer.await.map(drop),
+            Err(error) => Err(error),
+        };
+        match done {
+            // The server that was asked has not heard of the new bucket: nothing was stored.
+            Err(error)
+                if error.kind() == PublishErrorKind::StreamNotFound && tries < SETUP_TRIES_MAX =>
+            {
+                tries += 1;
+            }
+            done => {
+                let failed = refused("write what the cluster is");
+                return done.map_err(|error| failed(error.to_string()));
+            }
+        }
+        sleep(SETUP_AGAIN).await;
+    }
 }
 
 /// Every stream of a cluster but the bucket's.
