@@ -324,7 +324,8 @@ impl<L: Log> Shard<L> {
         if std::mem::take(&mut self.resuming) {
             self.resume(network, now_ms);
         }
-        let mut busy = self.await_receipts(network);
+        let awaits = self.by_carriers.awaits_from.is_some();
+        let mut busy = awaits && self.await_receipts(network);
         busy |= self.settle_durable(now_ms);
         busy |= self.acknowledge_receipts(network);
         self.core.handle_time(self.pace.center(now_ms), budget.timers);
@@ -358,8 +359,12 @@ impl<L: Log> Shard<L> {
         let due = [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms];
         let told_by = self.by_carriers.announces_by.filter(|_| !self.by_carriers.has_announced);
         let told_ms = told_by.map(|even_ms| self.pace.wall(even_ms));
-        let asked_ms = self.by_carriers.questions.due_ms();
-        due.into_iter().chain([self.broadcasts.due_ms(), told_ms, asked_ms]).flatten().min()
+        let due = due.into_iter().chain([self.broadcasts.due_ms(), told_ms]).flatten().min();
+        // Seldom there, and then the first.
+        match self.by_carriers.questions.due_ms() {
+            Some(asked_ms) => Some(due.map_or(asked_ms, |due| due.min(asked_ms))),
+            None => due,
+        }
     }
 
     /// Attempts in the network.
