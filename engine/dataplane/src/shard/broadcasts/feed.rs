@@ -288,16 +288,20 @@ impl<L: Log> Shard<L> {
                 // What is put off waits for its phone, not for the next turn.
                 busy |= fed.spent > 0;
             }
-            for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
-                // What is not used now does not gather.
-                let left = std::mem::take(&mut part.tokens);
-                part.bucket.give_back(left);
-                if let Some(registered) = self.registry.find(part.broadcast.terms.xpid) {
-                    registered.meter.give_rows_back(left);
-                }
-            }
+            self.give_unused_back(parts, class);
         }
         busy
+    }
+
+    /// What a class had for this turn and did not use, for it does not gather.
+    fn give_unused_back(&self, parts: &mut [Part], class: Class) {
+        for part in parts.iter_mut().filter(|part| part.broadcast.terms.class == class) {
+            let left = std::mem::take(&mut part.tokens);
+            part.bucket.give_back(left);
+            if let Some(registered) = self.registry.find(part.broadcast.terms.xpid) {
+                registered.meter.give_rows_back(left);
+            }
+        }
     }
 
     /// What the pace lets through in this turn, where the registration lets any.
