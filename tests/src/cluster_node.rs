@@ -4,7 +4,8 @@
 //! it hears. Its state can be looked at from other threads.
 
 use hayauma::cluster::chunk::Chunk;
-use hayauma::cluster::keeper::{Happening, Keeper, KeeperSetup};
+use hayauma::cluster::happening::Happening;
+use hayauma::cluster::keeper::{Keeper, KeeperSetup};
 use hayauma::cluster::mutation::NodeMutation;
 use hayauma::cluster::node::Incarnation;
 use hayauma::cluster::ownership::ClusterTimes;

@@ -4,7 +4,7 @@ use super::World;
 use super::ledger::{Attempted, Checked, Violation, rule};
 use super::part::{Known, ModelPart, Question, Said};
 use hayauma::cluster::chunk::Chunk;
-use hayauma::cluster::keeper::Happening;
+use hayauma::cluster::happening::Happening;
 use hayauma::cluster::mutation::NodeMutation;
 
 /// Between two batches of billing events.

@@ -10,8 +10,10 @@
 //! it does anything else.
 
 use super::beats::{Beat, Beats};
-use super::chunk::{self, Chunk, ChunkBody};
-use super::flights::{Behind, Flight};
+use super::chunk::Chunk;
+use super::flights::Behind;
+use super::happening::Happening;
+use super::kept::{Kept, publish};
 use super::limits::{
     BEAT_MS, EARLY_LOOK_MS, LOOK_MS, MOVE_MS, MOVES_OF_DRAIN_MAX, REPEAT_MS, SWEEP_MS,
 };
@@ -20,61 +22,10 @@ use super::node::{Incarnation, NodeName};
 use super::ownership::{ClusterTimes, Ownership, PartitionStanding};
 use super::ports::{Liveness, LogNews, PartEntry, ReplicatedLog, Sight};
 use super::rendezvous::{heir_of, home_of, next_move};
-use super::succession::LogBreak;
 use super::words::{Errand, Told};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::terms::time::SteadyMs;
-
-/// What the host hears of.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Happening {
-    /// The log is read from its floor on: whatever was read before is to be dropped.
-    Begin(u16),
-    /// A checked chunk of the log, in its turn, and its sequence.
-    Read(u16, u64, Arc<[u8]>),
-    /// What was read is of no use: somebody else writes.
-    Drop(u16),
-    /// This node owns the partition.
-    Owned {
-        /// Which.
-        partition: u16,
-        /// Its term.
-        term: u64,
-        /// The number of the first record.
-        first: u64,
-    },
-    /// Every record below this number is in the log.
-    Released {
-        /// Which partition's.
-        partition: u16,
-        /// The number behind the last.
-        next: u64,
-        /// The chunk's sequence.
-        sequence: u64,
-    },
-    /// The same octets are published again.
-    Resent(u16),
-    /// The log has no room for what is under way: it is tried again, and nothing new should come.
-    Full(u16),
-    /// The partition is to be given away: once nothing is in flight, [`Keeper::close`].
-    Closing(u16),
-    /// It is not to be given away after all.
-    Staying(u16),
-    /// It was given away.
-    Given(u16, NodeName),
-    /// It is somebody else's. Whether what was under way is certainly not in the log.
-    Lost {
-        /// Which.
-        partition: u16,
-        /// Nothing of it is, nor will be.
-        is_refused: bool,
-    },
-    /// Its log is damaged: nobody serves it.
-    Stopped(u16, LogBreak),
-    /// It is being taken over from this node, as far as that is known.
-    Bidding(u16, Option<NodeName>),
-}
 
 /// What a node is set to.
 #[derive(Clone, Copy, Debug)]
@@ -90,28 +41,6 @@ pub struct KeeperSetup {
     pub times: ClusterTimes,
     /// A fault, for tests.
     pub mutation: NodeMutation,
-}
-
-/// One partition as a node keeps it.
-#[derive(Debug)]
-struct Kept {
-    ownership: Ownership,
-    entry: Option<PartEntry>,
-    revision: u64,
-    /// The entry that is being written, and since when; whether it is a bid.
-    writing: Option<(PartEntry, SteadyMs, bool)>,
-    /// The revision that it names.
-    writing_revision: u64,
-    /// What is under way, the oldest in front.
-    octets: VecDeque<Arc<[u8]>>,
-    /// To whom it is to go, since when, and whether the host has been told.
-    heir: Option<(NodeName, SteadyMs, bool)>,
-    /// The log may be cut below this.
-    purge: u64,
-    /// When a take-over was given up, or the partition was last this node's.
-    left: SteadyMs,
-    looked: SteadyMs,
-    reached_written: SteadyMs,
 }
 
 /// How far a node is with leaving for good.
@@ -659,117 +588,4 @@ impl Keeper {
         }
         self.carry(now, log, nodes, partition, errand);
     }
-}
-
-impl Kept {
-    /// Whether its entry names this node.
-    fn is_said_of(&self, node: NodeName) -> bool {
-        self.entry.is_some_and(|entry| entry.owner == node)
-    }
-
-    /// Takes note of an entry, unless a later one is known.
-    fn see(&mut self, entry: PartEntry, revision: u64) {
-        if revision > self.revision {
-            (self.entry, self.revision) = (Some(entry), revision);
-        }
-    }
-
-    /// An entry was written; whether it was a bid that is still waited for.
-    fn wrote(&mut self, entry: &PartEntry) -> bool {
-        match self.writing {
-            Some((written, _, is_bid)) if written == *entry => {
-                self.writing = None;
-                is_bid
-            }
-            _ => false,
-        }
-    }
-
-    /// The entry by which this node says that it is about to open.
-    fn bid(&self, me: NodeName) -> PartEntry {
-        let none =
-            PartEntry { owner: me, term: 0, floor: 1, reached: 0, heir: None, is_ready: false };
-        self.entry.map_or(none, |entry| PartEntry {
-            owner: me,
-            heir: None,
-            is_ready: false,
-            ..entry
-        })
-    }
-
-    /// Writes an entry, unless one is being written.
-    fn write(
-        &mut self,
-        now: SteadyMs,
-        nodes: &mut impl Liveness,
-        partition: u16,
-        entry: PartEntry,
-        is_bid: bool,
-    ) {
-        if !is_bid && self.writing.is_some_and(|(_, since, _)| now.since(since) < REPEAT_MS) {
-            return;
-        }
-        self.writing = Some((entry, now, is_bid));
-        self.writing_revision = self.revision;
-        nodes.take(partition, entry, self.revision);
-    }
-
-    /// Writes what the entry of a partition of this node should say, where it says something else.
-    fn look_after(
-        &mut self,
-        now: SteadyMs,
-        nodes: &mut impl Liveness,
-        partition: u16,
-        me: NodeName,
-    ) {
-        let (PartitionStanding::Owned(term), Some(reached)) =
-            (self.ownership.standing(), self.ownership.reached())
-        else {
-            return;
-        };
-        let old = self.bid(me);
-        let heir = self.heir.map(|(to, ..)| to);
-        let kept = self.entry.filter(|entry| entry.heir == heir && entry.owner == me);
-        let is_reached_due = now.since(self.reached_written) >= REPEAT_MS;
-        let wanted = PartEntry {
-            owner: me,
-            term,
-            floor: old.floor.max(self.purge),
-            reached: if is_reached_due { reached } else { old.reached },
-            heir,
-            is_ready: kept.is_some_and(|entry| entry.is_ready),
-        };
-        if self.entry != Some(wanted) {
-            if is_reached_due {
-                self.reached_written = now;
-            }
-            self.write(now, nodes, partition, wanted, false);
-        }
-    }
-
-    /// The partition is not, or not going to be, this node's.
-    fn left(&mut self, now: SteadyMs, happening: Happening) -> Happening {
-        self.octets.clear();
-        (self.heir, self.purge, self.left) = (None, 0, now);
-        happening
-    }
-}
-
-/// Publishes a chunk and keeps its octets until they are settled.
-fn publish(
-    kept: &mut Kept,
-    log: &mut impl ReplicatedLog,
-    partition: u16,
-    flight: &Flight,
-    frames: &[u8],
-) {
-    let octets: Arc<[u8]> = match &flight.body {
-        ChunkBody::Term(term) => chunk::encode(&flight.head, &term.encode()),
-        ChunkBody::Records => chunk::encode(&flight.head, frames),
-        ChunkBody::Alive => chunk::encode(&flight.head, &[]),
-        ChunkBody::Closed(to) => chunk::encode(&flight.head, &to.octets()),
-    }
-    .into();
-    kept.octets.push_back(Arc::clone(&octets));
-    log.publish(partition, flight.expected, octets);
 }
