@@ -8,6 +8,7 @@ mod beside;
 mod bill;
 mod broadcast;
 mod certificate;
+mod emergencies;
 pub mod engine;
 mod histogram;
 mod place;
@@ -15,6 +16,7 @@ pub mod waiting;
 
 pub use beside::BesideFigures;
 pub use broadcast::{BroadcastDrill, BroadcastFigures};
+pub use emergencies::EmergencyFigures;
 pub use engine::ENGINE_ARGUMENT;
 
 use crate::console::Console;

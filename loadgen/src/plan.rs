@@ -78,6 +78,9 @@ pub struct Plan {
     /// A process whose CPU time and memory are watched during the run: the engine's, where it is
     /// here.
     pub watched: Option<u32>,
+    /// Whether a thread looks at the machine meanwhile, a thousand times a second. A run beside
+    /// something else that is measured does without.
+    pub observed: bool,
 }
 
 /// A registration that sends pushes.
@@ -239,6 +242,7 @@ impl Plan {
             arrivals: Vec::new(),
             smpp: None,
             watched: None,
+            observed: true,
         }
     }
 

@@ -64,7 +64,7 @@ pub struct Run<'sink> {
     threads: Vec<JoinHandle<Sent>>,
     cpu_before: Duration,
     connections_missing: u64,
-    observer: Observer,
+    observer: Option<Observer>,
     interrupted_at: Option<Instant>,
 }
 
@@ -178,7 +178,8 @@ impl<'sink> Run<'sink> {
         if let Some(sink) = sink {
             sink.attach(Arc::clone(&shared.ledger));
         }
-        let observer = Observer::prepare(Arc::clone(&shared.ledger), &shared.plan)?;
+        let observe = || Observer::prepare(Arc::clone(&shared.ledger), &shared.plan);
+        let observer = shared.plan.observed.then(observe).transpose()?;
         let cpu_before = os::own_cpu_time();
         // All threads exist before the clock starts.
         let barrier = Arc::new(Barrier::new(senders.len() + 1));
@@ -200,7 +201,7 @@ impl<'sink> Run<'sink> {
         barrier.wait();
         shared.ledger.start(shared.ledger.clock().now_ns());
         barrier.wait();
-        observer.begin();
+        observer.iter().for_each(Observer::begin);
         Ok(Self {
             shared,
             sink,
@@ -338,7 +339,7 @@ impl<'sink> Run<'sink> {
     fn outcome(self, mut sent: Sent) -> Outcome {
         let generator_cpu = os::own_cpu_time().saturating_sub(self.cpu_before);
         let cut_short = self.cut_short();
-        let conditions = self.observer.end();
+        let conditions = self.observer.map(Observer::end).unwrap_or_default();
         let ledger = Arc::clone(&self.shared.ledger);
         let (start_ns, answer_ns, notification_ns) = ledger.milestones_ns();
         let within = |end_ns: u64| Duration::from_nanos(end_ns.saturating_sub(start_ns));

@@ -64,11 +64,21 @@ fn a_drill_of_a_broadcast_tells_what_its_journals_took() {
 #[test]
 fn a_drill_of_a_broadcast_sees_pauses_a_cancel_and_shares_however_fast_it_goes() {
     let site = Site::new(tests::programs!());
-    let drill = ["drill", "--broadcast", "--recipients", "20000", "--shards", "2"];
+    // Two seconds, in which emergencies are due.
+    let paced = ["--recipients", "20000", "--per-second", "10000"];
+    let drill = [&["drill", "--broadcast", "--shards", "2"][..], &paced].concat();
     let more = ["--json", "drill.json", "--", "--queue-bytes", "256MiB"];
     let finished = load(&site, &[&drill[..], &more].concat());
     assert_eq!(finished.status, Some(0), "what was not seen is a fault: {finished:?}");
     let json = std::fs::read_to_string(site.path("drill.json")).expect("the figures");
+    let [sent, delivered] = ["sent", "delivered"].map(|name| figure(&json, name));
+    let many: u64 = sent.parse().expect("a number");
+    assert!((50..=200).contains(&many) && sent == delivered, "{sent} sent, {delivered} arrived");
+    for line in ["emergencies beside it, delivered p99", "beside a paced one, delivered p99"] {
+        let line = finished.stdout.lines().find(|shown| shown.contains(line)).expect("a line");
+        assert!(line.contains(" ms of "), "{line}");
+        assert_eq!(line.contains("50 ms"), line.contains("beside it"), "{line}");
+    }
     assert_eq!(figure(&json, "pauses"), "20", "{json}");
     assert_eq!(figure(&json, "attempts_in_pauses"), "0", "{json}");
     let apart: f64 = figure(&json, "shares_apart_percent").parse().expect("they were seen");

@@ -5,27 +5,17 @@
 //! a pace at which they last, however fast the engine is.
 
 use super::broadcast::{Draft, command_at, counts_now};
+use super::emergencies::{Emergencies, EmergencyFigures};
 use super::engine::{Engine, order};
-use super::{DrillError, FIRST_MSN, XPID, send};
+use super::{DrillError, XPID};
 use crate::console::Console;
-use crate::machine::Machine;
-use crate::mix::Mix;
-use crate::msns::Msns;
-use crate::plan::{Load, Plan};
 use crate::sink::Sink;
-use crate::summary::Summary;
 use serde::Serialize;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use wire::terms::ids::{Class, Msn, Xpid};
 
-/// Emergency pushes during a broadcast, and how many a second.
+/// Emergency pushes during a broadcast.
 const SINGLES: u64 = 200;
-const SINGLES_PER_SECOND: u64 = 100;
-/// Phones that they go to.
-const SINGLE_PHONES: u64 = 1_000;
 /// Pauses of a broadcast.
 const PAUSES: usize = 20;
 /// How long a pause is looked at, and how long a broadcast runs between two.
@@ -50,14 +40,10 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 /// What came of it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct BesideFigures {
-    /// Emergency pushes that were delivered.
-    pub singles: u64,
+    /// Emergency pushes beside a broadcast with a pace.
+    pub singles: EmergencyFigures,
     /// Rows still waited when the last of them was.
     pub singles_were_beside: bool,
-    /// From the send to the phone's report, at the 99th percentile, in milliseconds.
-    pub singles_delivered_p99_ms: f64,
-    /// Their answers, likewise.
-    pub singles_answered_p99_ms: f64,
     /// Pauses that were answered while rows waited.
     pub pauses: usize,
     /// The slowest of their answers, in milliseconds.
@@ -80,17 +66,10 @@ impl BesideFigures {
         let seen = |value: Option<String>| value.unwrap_or_else(|| "not seen".to_owned());
         let pauses = (self.pauses > 0).then(|| ms(self.pause_answer_max_ms));
         let shares = self.shares_apart_percent.map(|percent| format!("{percent:.2} %"));
+        let [delivered, answered] = self.singles.shown();
         vec![
-            (
-                "emergency pushes delivered, p99",
-                "50 ms".to_owned(),
-                seen((self.singles > 0).then(|| ms(self.singles_delivered_p99_ms))),
-            ),
-            (
-                "emergency pushes answered, p99",
-                String::new(),
-                seen((self.singles > 0).then(|| ms(self.singles_answered_p99_ms))),
-            ),
+            ("beside a paced one, delivered p99", String::new(), delivered),
+            ("beside a paced one, answered p99", String::new(), answered),
             ("slowest answer of the pauses", "50 ms".to_owned(), seen(pauses)),
             ("attempts in pauses", "0".to_owned(), self.attempts_in_pauses.to_string()),
             ("answer of the cancel", "50 ms".to_owned(), seen(self.cancel_answer_ms.map(ms))),
@@ -103,7 +82,10 @@ impl BesideFigures {
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let unseen = [
-            (self.singles < SINGLES, format!("{} of {SINGLES} pushes arrived", self.singles)),
+            (
+                self.singles.delivered < SINGLES,
+                format!("{} of {SINGLES} pushes arrived", self.singles.delivered),
+            ),
             (
                 !self.singles_were_beside,
                 "the broadcast was over before the pushes beside it".to_owned(),
@@ -151,7 +133,13 @@ fn rate_of(recipients: u64) -> u64 {
     if rate > 2 * RATE_MAX { 0 } else { rate.min(RATE_MAX) }
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// Emergency pushes to some of so many recipients.
+    pub(super) fn emergencies(&self, recipients: u64) -> Emergencies<'a> {
+        let (sink, cpus) = (self.sink, self.generator_cpus);
+        Emergencies { listen: self.engine.listen, sink, cpus, recipients }
+    }
+
     /// Does it, with three more broadcasts to the same recipients.
     pub(super) fn measure(
         &mut self,
@@ -162,7 +150,7 @@ impl Stage<'_> {
         let held = draft("beside", pace_of(recipients))?;
         Console::step("single pushes, pauses and a cancel");
         self.start(&held)?;
-        self.send_singles(&mut figures)?;
+        figures.singles = self.emergencies(recipients).send(SINGLES, self.engine)?;
         figures.singles_were_beside = self.waiting(&held) > 0;
         self.pause(&held, &mut figures)?;
         self.cancel(&held, &mut figures)?;
@@ -180,26 +168,6 @@ impl Stage<'_> {
         let words = ["broadcast", "start", &draft.broadcast, "--digest", &draft.check.digest];
         let words = [&words[..], &["--recipients", &targeted]].concat();
         command_at(self.data_dir, &words).map(drop)
-    }
-
-    fn send_singles(&mut self, figures: &mut BesideFigures) -> Result<(), DrillError> {
-        let mut plan = Plan::new(self.engine.listen);
-        plan.xpid = Xpid::from_value(XPID).unwrap_or(plan.xpid);
-        plan.class = Class::Emergency;
-        let first = Msn::from_value(FIRST_MSN).unwrap_or(Msn::ALL);
-        plan.msns = Msns::Range { first, count: SINGLE_PHONES };
-        plan.pushes = SINGLES;
-        plan.mix = Mix::emergency();
-        plan.load = Load::Open { rate_per_second: SINGLES_PER_SECOND };
-        plan.connections = 2;
-        plan.threads = 1;
-        plan.cpus = self.generator_cpus.to_vec();
-        let outcome = send(&plan, self.sink, self.engine, &Arc::new(AtomicBool::new(false)))?;
-        let summary = Summary::new("drill", &plan, &outcome, Machine::here(None));
-        figures.singles = summary.ledger.delivered;
-        figures.singles_delivered_p99_ms = summary.delivery_times.p99_ms;
-        figures.singles_answered_p99_ms = summary.answer_times.p99_ms;
-        Ok(())
     }
 
     fn attempts(&self) -> u64 {
@@ -314,7 +282,7 @@ mod tests {
         let unseen = BesideFigures::default();
         assert_eq!(unseen.faults().len(), 5, "{:?}", unseen.faults());
         let seen = BesideFigures {
-            singles: SINGLES,
+            singles: EmergencyFigures { delivered: SINGLES, ..EmergencyFigures::default() },
             singles_were_beside: true,
             pauses: PAUSES,
             cancel_answer_ms: Some(1.0),

@@ -4,6 +4,7 @@
 //! Everything is done as an operator would do it, through the engine's own commands.
 
 use super::beside::{BesideFigures, Stage};
+use super::emergencies::EmergencyFigures;
 use super::engine::{ask, run_command};
 use super::place::{self, Place};
 use super::{DrillError, Engine, FIRST_MSN, Start, XPID, import};
@@ -92,6 +93,8 @@ pub struct BroadcastFigures {
     pub journal_octets_per_recipient: f64,
     /// From the start, asked, to the first outcome that was seen.
     pub first_seen_s: f64,
+    /// Emergency pushes beside it.
+    pub emergencies: Option<EmergencyFigures>,
     /// What it holds beside its speed.
     pub beside: Option<BesideFigures>,
     /// The results as CSV, in seconds.
@@ -206,13 +209,11 @@ impl BroadcastDrill {
         let words = ["broadcast", "start", &broadcast, "--digest", &check.digest];
         let targeted = recipients.to_string();
         let (start_s, _) = timed(|| command(&[&words[..], &["--recipients", &targeted]].concat()))?;
-        let begun = Instant::now();
-        let mut curve = Vec::new();
-        let counts = watch(data_dir, &broadcast, recipients, (begun, &mut curve))?;
-        let run_s = begun.elapsed().as_secs_f64();
+        let (ran, emergencies) = self.await_end(stage, (&broadcast, recipients))?;
+        let Ran { counts, curve, run_s, cpu_after } = ran;
         let journal_octets = journal(stage.engine).unwrap_or_default();
         let journal_octets = journal_octets.saturating_sub(journal_before);
-        let cpu = stage.engine.cpu_time().saturating_sub(cpu_before);
+        let cpu = cpu_after.saturating_sub(cpu_before);
         let memory = stage.engine.memory();
         let (results_s, results) = timed(|| command(&["broadcast", "results", &broadcast]))?;
         let mut faults = faults_of(&counts, recipients);
@@ -220,6 +221,7 @@ impl BroadcastDrill {
             faults.push("the results do not have a line for each recipient.".to_owned());
         }
         let beside = self.beside.then(|| stage.measure(recipients, &mut draft)).transpose()?;
+        faults.extend(emergencies.iter().flat_map(|seen| seen.faults(run_s)));
         faults.extend(beside.iter().flat_map(BesideFigures::faults));
         let first_seen_s = curve.iter().find(|(_, delivered)| *delivered > 0);
         let first_seen_s = start_s + first_seen_s.map_or(run_s, |(seconds, _)| *seconds);
@@ -239,6 +241,7 @@ impl BroadcastDrill {
             anonymous_before_octets: memory_before.anonymous_octets,
             journal_octets_per_recipient: each(journal_octets as f64),
             first_seen_s,
+            emergencies,
             beside,
             data_octets: 0,
             results_s,
@@ -246,6 +249,25 @@ impl BroadcastDrill {
             curve,
             faults,
         })
+    }
+
+    /// Waits until every recipient has an outcome, with emergency pushes meanwhile.
+    fn await_end(
+        &self,
+        stage: &Stage<'_>,
+        (broadcast, recipients): (&str, u64),
+    ) -> Result<(Ran, Option<EmergencyFigures>), DrillError> {
+        let begun = Instant::now();
+        let run = || -> Result<Ran, DrillError> {
+            let mut curve = Vec::new();
+            let counts = watch(stage.data_dir, broadcast, recipients, (begun, &mut curve))?;
+            let run_s = begun.elapsed().as_secs_f64();
+            Ok(Ran { counts, curve, run_s, cpu_after: stage.engine.cpu_time() })
+        };
+        match self.beside {
+            true => stage.emergencies(recipients).beside(run).map(|(ran, seen)| (ran, Some(seen))),
+            false => Ok((run()?, None)),
+        }
     }
 
     /// Contracts and a list, and how long that took to be durable.
@@ -322,6 +344,14 @@ fn write_manifest(
     std::fs::write(&path, text)
         .map_err(|source| DrillError::System { doing: "write the manifest", source })?;
     Ok(path.display().to_string())
+}
+
+/// A broadcast that is over: its counts, how it went, how long it took, the engine's CPU time then.
+struct Ran {
+    counts: std::collections::BTreeMap<String, u64>,
+    curve: Vec<(f64, u64)>,
+    run_s: f64,
+    cpu_after: Duration,
 }
 
 /// What is ready to be started.
@@ -455,6 +485,10 @@ impl BroadcastFigures {
             ("data directory", none(), mib(self.data_octets)),
             ("results as CSV", of_all(10.0), format!("{:.2} s", self.results_s)),
         ];
+        if let Some([delivered, answered]) = self.emergencies.map(|seen| seen.shown()) {
+            rows.push(("emergencies beside it, delivered p99", "50 ms".to_owned(), delivered));
+            rows.push(("emergencies beside it, answered p99", none(), answered));
+        }
         rows.extend(self.beside.iter().flat_map(BesideFigures::rows));
         rows
     }
