@@ -227,6 +227,9 @@ pub trait Network {
     /// SMS comes as a receipt does.
     fn ask(&mut self, _question: CarrierQuestion) {}
 
+    /// A carrier is not asked about so many, for too many waited: it is counted.
+    fn let_go_of_questions(&mut self, _carrier: u8, _count: u64) {}
+
     /// The message center starts with a segment that a carrier took under this id.
     fn await_receipt(&mut self, _segment: AwaitedSegment<'_>) {}
 

@@ -132,6 +132,10 @@ impl Network for SideBySide<'_> {
         self.carriers.room_for_questions(carrier)
     }
 
+    fn let_go_of_questions(&mut self, carrier: u8, count: u64) {
+        self.carriers.let_go_of_questions(carrier, count);
+    }
+
     fn ask(&mut self, question: CarrierQuestion) {
         self.carriers.ask(question);
     }

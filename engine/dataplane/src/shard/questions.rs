@@ -36,12 +36,15 @@ struct ToAsk {
 struct Waiting {
     blocks: VecDeque<VecDeque<ToAsk>>,
     count: usize,
+    /// Pushes that it was not asked about, for there were too many, and nobody has counted yet.
+    let_go: u64,
 }
 
 impl Waiting {
     /// One more waits; whether the oldest had to go for it.
     fn push(&mut self, to_ask: ToAsk) -> bool {
         let is_full = self.count >= WAITING_MAX && self.pop().is_some();
+        self.let_go += u64::from(is_full);
         if self.blocks.back().is_none_or(|block| block.len() == BLOCK) {
             self.blocks.push_back(VecDeque::with_capacity(BLOCK));
         }
@@ -109,6 +112,10 @@ impl<L: Log> Shard<L> {
     fn put_all_questions(&mut self, network: &mut impl Network, now_ms: WallMs) {
         let mut questions = std::mem::take(&mut self.by_carriers.questions);
         for (carrier, waiting) in &mut questions.by_carrier {
+            let let_go = std::mem::take(&mut waiting.let_go);
+            if let_go > 0 {
+                network.let_go_of_questions(*carrier, let_go);
+            }
             for _ in 0..PER_TURN_MAX {
                 if network.room_for_questions(*carrier) < usize::from(SEGMENTS_MAX) {
                     break;
@@ -144,7 +151,7 @@ mod tests {
         for push_id in 0..WAITING_MAX as u64 + more {
             assert_eq!(waiting.push(to_ask(push_id)), push_id >= WAITING_MAX as u64, "{push_id}");
         }
-        assert_eq!(waiting.count, WAITING_MAX);
+        assert_eq!((waiting.count, waiting.let_go), (WAITING_MAX, more));
         for push_id in more..WAITING_MAX as u64 + more {
             assert_eq!(waiting.pop(), Some(to_ask(push_id)));
         }

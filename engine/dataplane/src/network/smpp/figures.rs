@@ -213,6 +213,7 @@ figures! {
     receipts "receipts" true "Final receipts of segments that were awaited";
     cancels "cancels" true "cancel_sm sent";
     queries "queries" true "query_sm sent";
+    questions_let_go "questions_let_go" true "Of those, not sent for want of room, or not answered";
     early "receipts_early" true "Receipts that came before their answer";
     unknown "receipts_unknown" true "Receipts that came with an id that nobody awaits yet";
     unmatched "receipts_unmatched" true "Receipts of ids that nobody awaits";

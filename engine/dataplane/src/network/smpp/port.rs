@@ -443,6 +443,14 @@ impl CarrierPort {
         end.map_or(usize::MAX, |end| end.exchange.room_for_questions(self.shard))
     }
 
+    /// A carrier is not asked about so many.
+    pub fn let_go_of_questions(&mut self, carrier: u8, count: u64) {
+        let end = self.ends.iter().rfind(|end| end.exchange.number() == carrier);
+        if let Some(end) = end {
+            end.exchange.figures.add(|figures| &figures.questions_let_go, count);
+        }
+    }
+
     /// Asks a carrier about an SMS that it has, where it has room for that; else nothing is asked:
     /// its receipts say it too.
     pub fn ask(&mut self, question: CarrierQuestion) {

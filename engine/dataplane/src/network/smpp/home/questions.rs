@@ -118,6 +118,7 @@ impl Home {
             };
             let Ok(octets) = session.request(&mut pdu, command, &body, token, now_ms.ms()) else {
                 // What a session does not take, its receipt still says.
+                self.exchange.figures.add(|figures| &figures.questions_let_go, 1);
                 continue;
             };
             output.extend_from_slice(&pdu[..octets]);
@@ -156,7 +157,9 @@ impl Home {
 
     /// A question has no answer.
     pub(super) fn question_lost(&mut self, token: u64) {
-        self.take_sent(token);
+        if self.take_sent(token).is_some() {
+            self.exchange.figures.add(|figures| &figures.questions_let_go, 1);
+        }
     }
 
     fn take_sent(&mut self, token: u64) -> Option<CarrierQuestion> {

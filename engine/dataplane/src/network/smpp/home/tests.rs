@@ -389,9 +389,17 @@ fn questions_that_find_no_session_wait_without_waking_the_home() {
     }
     assert!(!home.exchange().has_for_home(), "nothing can be done about them");
     home.session_bound(0);
-    let (mut output, mut session) = (Vec::new(), bound());
-    home.submit(0, &mut session, (&mut output, &mut |_, _| {}), (ms(0), WallMs::ZERO));
+    let (mut output, mut told, mut session) = (Vec::new(), Vec::new(), bound());
+    let mut note = |_, token| told.push(token);
+    home.submit(0, &mut session, (&mut output, &mut note), (ms(0), WallMs::ZERO));
     assert!(home.exchange().has_for_home(), "there is room again");
+    let let_go = |home: &Home| home.exchange().figures.questions_let_go.load(Ordering::Relaxed);
+    assert_eq!(let_go(&home), 0);
+    home.handle_doubt(told[0], ms(1));
+    home.handle_doubt(told[0], ms(1));
+    assert_eq!(let_go(&home), 1, "one had no answer");
+    port.let_go_of_questions(1, 5);
+    assert_eq!(let_go(&home), 6, "and five were not sent");
 }
 
 #[test]
