@@ -32,6 +32,7 @@ use rusqlite::{
 use super::audit::{AuditKnown, AuditLog, Head};
 use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
 use super::smpp_account;
+use crate::gateway::broadcasting::BroadcastRule;
 use crate::gateway::registration::Registration;
 use ordered::{Effect, Effects, Ordered, Table};
 use wire::terms::ids::{Msn, Xpid};
@@ -161,6 +162,30 @@ impl Store {
             registrations.push(rows::read(row)?);
         }
         Ok(registrations)
+    }
+
+    /// The first registrations that may send broadcasts, in the order of XPIDs; where XPIDs are
+    /// named, of these alone. Nobody reads thousands of rows for the sake of a page.
+    pub fn broadcasters(
+        &self,
+        xpids: &[Xpid],
+        most: usize,
+    ) -> Result<Vec<Registration>, StoreError> {
+        if xpids.is_empty() {
+            let mut statement = self.connection.prepare_cached(rows::SELECT_BROADCASTERS)?;
+            let mut found = statement.query(params![BroadcastRule::No.word(), most as i64])?;
+            let mut registrations = Vec::new();
+            while let Some(row) = found.next()? {
+                registrations.push(rows::read(row)?);
+            }
+            return Ok(registrations);
+        }
+        let own = xpids.iter().take(most).map(|xpid| self.registration(*xpid));
+        let is_there = |found: &Result<Registration, StoreError>| match found {
+            Ok(registration) => registration.broadcasts != BroadcastRule::No,
+            Err(error) => !matches!(error, StoreError::NotRegistered(_)),
+        };
+        own.filter(is_there).collect()
     }
 
     /// The registration of this XPID.

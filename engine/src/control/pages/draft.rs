@@ -19,7 +19,6 @@ use crate::broadcast::manifest::Manifest;
 use crate::control::admin::{AdminError, Caller, Filled, Parameters};
 use crate::control::broadcasts::{BroadcastRefusal, XpidSight};
 use crate::control::store::StoreError;
-use crate::gateway::broadcasting::BroadcastRule;
 use crate::gateway::registration::Registration;
 
 /// Registrations that the form offers; another one is named in a manifest.
@@ -71,12 +70,8 @@ async fn page(
 /// What the caller may send broadcasts as.
 async fn origins(caller: &Caller) -> Result<Vec<Origin>, AdminError> {
     let xpids = caller.xpids();
-    let is_offered = move |registration: &Registration| {
-        registration.broadcasts != BroadcastRule::No
-            && (xpids.is_empty() || xpids.contains(&registration.xpid))
-    };
     let found = caller.look(move |store| {
-        let all = store.registrations()?.into_iter().filter(is_offered).take(ORIGINS_MAX);
+        let all = store.broadcasters(&xpids, ORIGINS_MAX)?.into_iter();
         Ok::<Vec<Origin>, StoreError>(all.map(origin_of).collect())
     });
     Ok(found.await??)

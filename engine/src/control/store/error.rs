@@ -85,7 +85,10 @@ pub enum StoreError {
     )]
     ChangedMeanwhile(Xpid),
     /// The XPID still has contracts.
-    #[error("XPID {xpid} still has {contracts} contracts: remove them too with --with-contracts")]
+    #[error(
+        "XPID {xpid} still has {}: remove them too with --with-contracts",
+        counted(*contracts, "contract")
+    )]
     HasContracts {
         /// The XPID.
         xpid: Xpid,
@@ -134,8 +137,10 @@ pub enum StoreError {
     TooManyRoutes,
     /// Pushes still go by it.
     #[error(
-        "{routes} routes still go by the carrier {name:?}: remove them first with \
-         `hayauma carrier route remove`"
+        "{} still {} by the carrier {name:?}: remove them first with `hayauma carrier route \
+         remove`",
+        counted(*routes, "route"),
+        if *routes == 1 { "goes" } else { "go" }
     )]
     HasRoutes {
         /// The carrier.
@@ -258,6 +263,11 @@ pub enum StoreError {
     },
 }
 
+/// So many of what is called so.
+fn counted(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
 /// What SQLite says of a file that cannot be written or grow: the log beside the store, and the
 /// memory that processes share over it.
 const WRITING_FAILED: [i32; 7] = [
@@ -299,5 +309,20 @@ impl From<rusqlite::Error> for StoreError {
 impl From<StoreError> for Fatal {
     fn from(error: StoreError) -> Self {
         Self::told(FatalReason::StoreUnusable, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one_and_more_are_many() {
+        let of = |routes| StoreError::HasRoutes { name: "alpha".to_owned(), routes }.to_string();
+        assert!(of(1).starts_with("1 route still goes by the carrier \"alpha\""), "{}", of(1));
+        assert!(of(2).starts_with("2 routes still go by"), "{}", of(2));
+        let xpid = Xpid::from_value(1).expect("an XPID");
+        let of = |contracts| StoreError::HasContracts { xpid, contracts }.to_string();
+        assert!(of(1).contains("still has 1 contract:") && of(0).contains("0 contracts:"));
     }
 }

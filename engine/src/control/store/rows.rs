@@ -16,6 +16,10 @@ use wire::terms::time::WallMs;
 
 /// Every row, in the order of XPIDs.
 pub(super) const SELECT_ALL: &str = "SELECT * FROM client ORDER BY xpid";
+/// The first rows, in the same order, of those who may send broadcasts: the word of who may not,
+/// and how many.
+pub(super) const SELECT_BROADCASTERS: &str =
+    "SELECT * FROM client WHERE broadcasts <> ?1 ORDER BY xpid LIMIT ?2";
 /// The row of one XPID.
 pub(super) const SELECT_ONE: &str = "SELECT * FROM client WHERE xpid = ?1";
 

@@ -192,3 +192,21 @@ fn a_second_writer_waits_for_the_first() {
     other.join().expect("done");
     assert_eq!(store.contract_counts().expect("counted"), [(xpid(1), 400)]);
 }
+
+#[test]
+fn those_who_may_send_broadcasts_are_found_without_reading_the_others() {
+    let (_directory, mut store) = open();
+    for number in 1..=30 {
+        let mut one = registration(number);
+        let may = number.is_multiple_of(3);
+        one.broadcasts = if may { BroadcastRule::Class } else { BroadcastRule::No };
+        store.add_registration(&one).expect("added");
+    }
+    let found = |xpids: &[Xpid], most: usize| -> Vec<u64> {
+        let found = store.broadcasters(xpids, most).expect("readable");
+        found.iter().map(|registration| registration.xpid.value()).collect()
+    };
+    assert_eq!(found(&[], 4), [3, 6, 9, 12]);
+    assert_eq!(found(&[], 100).len(), 10);
+    assert_eq!(found(&[xpid(2), xpid(6), xpid(77)], 100), [6]);
+}
