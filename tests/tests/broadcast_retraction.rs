@@ -30,7 +30,7 @@ fn whoever_has_the_text_gets_the_retraction_that_was_agreed_to_whatever_dies() {
         retracting.is_done.then_some(retracting.broadcast).flatten()
     });
     let ended = people.ended(&retraction);
-    assert!(said.contains(&format!("its retraction {retraction} is started")), "{said}");
+    assert!(said.contains(&format!("its retraction {retraction} starts when")), "{said}");
     assert_eq!(ended.state, "finished", "{:?}", ended.counts);
     // It is over: a cancel of it cancels nothing, and says so.
     let vain = site.run(&["broadcast", "cancel", &retraction]);

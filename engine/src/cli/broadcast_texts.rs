@@ -4,10 +4,10 @@
 use super::table::plural;
 use crate::control::broadcasts::{
     BroadcastDocument, Forecast, ProgressDocument, RecipientDocument, Retract, Stage,
+    code_of_pause, meaning_of,
 };
 use crate::gateway::broadcasting::People;
 use wire::terms::calendar;
-use wire::terms::code::Code;
 use wire::terms::time::WallMs;
 
 /// A moment in Japan, to the second: `2027-03-01 10:00:00 +09:00`.
@@ -44,7 +44,7 @@ pub(super) fn text_of_cancel(progress: &ProgressDocument, retract: Retract) -> S
     text + &match (known.is_done, trouble) {
         (_, Some(why)) => format!("  its retraction {by} is not started: {why}\n"),
         (true, None) => format!("  its retraction {by} was started\n"),
-        (false, None) => format!("  its retraction {by} is started\n"),
+        (false, None) => format!("  its retraction {by} starts when what is under way has ended\n"),
     }
 }
 
@@ -80,7 +80,8 @@ pub(super) fn text_of(progress: &ProgressDocument) -> String {
         text += &format!("  {doubts} {were} in doubt after a crash\n");
     }
     if let Some(why) = &progress.stopped_by {
-        text += &format!("  paused by itself: {why}\n");
+        let paused = if code_of_pause(why).is_some() { "paused by itself: " } else { "" };
+        text += &format!("  {paused}{why}\n");
     }
     for (percent, seconds) in &progress.reached_after_s {
         text += &format!("  {percent} % reached after {seconds} s\n");
@@ -104,8 +105,10 @@ pub(super) fn text_of_recipient(found: &RecipientDocument) -> String {
 
 /// A code with what it means.
 fn meaning(code: &str) -> String {
-    let known = code.parse().ok().and_then(Code::from_number);
-    known.map_or_else(|| code.to_owned(), |known| format!("{} ({code})", known.meaning()))
+    match code.parse().map_or("", meaning_of) {
+        "" => code.to_owned(),
+        meaning => format!("{meaning} ({code})"),
+    }
 }
 
 fn text_of_forecast(forecast: &Forecast) -> String {
@@ -213,7 +216,7 @@ mod tests {
         assert!(!text("", Retract::No).contains("retraction"));
         assert!(text("", Retract::Yes).contains("there is nothing to take back"));
         let begun = text(&known(""), Retract::Yes);
-        assert!(begun.ends_with("its retraction bc-2 is started\n"), "{begun}");
+        assert!(begun.contains("its retraction bc-2 starts when what is under way"), "{begun}");
         let before = text(&known(r#","is_done":true"#), Retract::Yes);
         assert!(before.ends_with("its retraction bc-2 was started\n"), "{before}");
         let vain = text(&known(r#","trouble":"a reqid is taken""#), Retract::Yes);
@@ -221,13 +224,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_in_every_shard_is_not_said_to_be_paused() {
+        let text = |why: &str| {
+            let running = progress("started", "running", 2, "");
+            text_of(&ProgressDocument { stopped_by: Some(why.to_owned()), ..running })
+        };
+        let untold = text("not in every shard yet: a shard does not answer");
+        assert!(untold.contains("  not in every shard yet") && !untold.contains("paused"));
+        let paused = text("2007 the volume of the day is used up");
+        assert!(paused.contains("  paused by itself: 2007 the volume"), "{paused}");
+    }
+
+    #[test]
     fn a_forecast_speaks_in_words() {
-        let skipped = [("2005".to_owned(), 1)].into();
+        let skipped = [("2005".to_owned(), 1), ("7003".to_owned(), 2)].into();
         let forecast =
             Forecast { limited_by: "unknown".to_owned(), skipped, ..Forecast::default() };
         let text = text_of_forecast(&forecast);
         assert!(text.contains("  skipped: 1, "), "{text}");
         assert!(text.contains("(2005)\n") && text.contains("no time can be told"), "{text}");
+        assert!(text.contains("  skipped: 2, had this text already (7003)\n"), "{text}");
         let paced = Forecast { limited_by: "pace".to_owned(), ..Forecast::default() };
         let paced = Forecast { beside: vec!["bc-3".to_owned()], ..paced };
         let text = text_of_forecast(&paced);

@@ -115,7 +115,7 @@ pub use doing::{Halt, Judgement};
 pub use doors::router;
 pub use figures::{
     Breakdown, Mark, PaceFigures, PartFigures, RateFigures, ReachFigures, ReasonFigures,
-    SNAPSHOT_OCTETS_MAX, Snapshot, TimeLeft,
+    SNAPSHOT_OCTETS_MAX, Snapshot, TimeLeft, code_of_pause,
 };
 pub use followers::{Named, TakingBack};
 pub use forecast::Forecast;
@@ -133,6 +133,7 @@ pub use report::{BilledRows, BroadcastReport};
 pub use shelf::interrupted_imports;
 pub use shown::shown_to;
 pub use sight::{XpidSight, look as look_within_sight};
+pub use snapshot::meaning_of;
 pub use troubles::{UNREADABLE_REMEDY, unreadable};
 pub use wanted::{
     ApprovalWanted, CancelWanted, FollowerWanted, PaceWanted, ReleaseWanted, Retract, StartWanted,

@@ -21,6 +21,8 @@ use wire::json;
 
 /// Broadcasts and lists whose acts are remembered; the oldest go.
 const NAMES_MAX: usize = 4_096;
+/// How many are left of them when some have to go.
+const NAMES_LEFT: usize = NAMES_MAX / 4 * 3;
 /// Acts of one that are remembered; the oldest go.
 const LINES_MAX: usize = 64;
 /// Characters of a reason that are shown; the audit has all of it.
@@ -152,9 +154,10 @@ impl Found {
             self.by_name.retain(|name, _| {
                 FOLDERS.iter().any(|folder| data_dir.join(folder).join(name).is_dir())
             });
-        }
-        while self.by_name.len() > NAMES_MAX {
-            self.by_name.pop_first();
+            // That looks for every folder, so it makes room for many names at once.
+            while self.by_name.len() > NAMES_LEFT {
+                self.by_name.pop_first();
+            }
         }
     }
 }
@@ -224,5 +227,25 @@ mod tests {
             found.take(line(number + 2, &format!("bc-Z{number}")).as_bytes(), directory.path());
         }
         assert!(found.by_name.contains_key("bc-0") && found.by_name.len() <= NAMES_MAX);
+    }
+
+    #[test]
+    fn of_more_than_are_remembered_many_go_at_once_and_the_oldest_of_those_that_are_there() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let folder = directory.path().join(BROADCASTS);
+        let mut found = Found::default();
+        for number in 0..=NAMES_MAX as u64 {
+            let name = format!("bc-{number:05}");
+            std::fs::create_dir_all(folder.join(&name)).expect("a folder");
+            let line = format!(
+                r#"{{"number":{},"time":"t","actor":"a","act":"broadcast check {name}",
+                "before":null,"after":null,"previous":""}}"#,
+                number + 1
+            );
+            found.take(line.as_bytes(), directory.path());
+        }
+        assert_eq!(found.by_name.len(), NAMES_LEFT, "the next look at folders is far away");
+        let oldest = found.by_name.keys().next().expect("some");
+        assert_eq!(*oldest, format!("bc-{:05}", NAMES_MAX + 1 - NAMES_LEFT));
     }
 }

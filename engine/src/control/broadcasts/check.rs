@@ -230,8 +230,7 @@ impl BroadcastDesk {
         manifest: &Manifest,
         addressed: &Addressed,
     ) -> Vec<String> {
-        let texts: Vec<&str> = addressed.texts.iter().map(|text| text.text.as_str()).collect();
-        let same = self.with_the_same_text((broadcast, manifest), &texts, DUPLICATES_NAMED);
+        let same = self.with_the_same_text((broadcast, manifest), addressed, DUPLICATES_NAMED);
         let duplicates = &manifest.duplicates;
         let minutes = duplicates.window_seconds.div_ceil(60);
         let sentence = |other: &BroadcastDocument| {

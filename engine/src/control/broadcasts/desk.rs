@@ -265,7 +265,8 @@ impl BroadcastDesk {
         takes_none_back(&standing, broadcast)?;
         self.alter_in(&mut standing, broadcast, |document| {
             check_stage(document, &[Stage::Draft, Stage::Checked, Stage::Approved])?;
-            document.takes_back = document.takes_back.clone().changed_to(&manifest);
+            let manifests = (&document.manifest, &manifest);
+            document.takes_back = document.takes_back.clone().changed_to(manifests);
             document.manifest = manifest;
             document.stage = Stage::Draft;
             document.check = None;

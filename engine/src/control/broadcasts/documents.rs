@@ -193,7 +193,8 @@ pub struct WaveOpened {
 pub struct EndDocument {
     /// When the last row had.
     pub at_ms: WallMs,
-    /// `finished`, `cancelled`, `expired` or `replaced`.
+    /// `finished`, `cancelled`, `expired` or `replaced`; of what was never started `missed`,
+    /// `nobody`, `left` or `failed`, too.
     pub life: String,
     /// Rows by outcome.
     pub outcomes: BTreeMap<String, u64>,

@@ -60,7 +60,8 @@ pub struct PaceFigures {
     /// How many of its waves have their turns, and how many there are.
     #[serde(default)]
     pub waves: (u8, u8),
-    /// `pace`, `network`, `retries`, `storage`, `stall`, `pause`, `hold`, `wave`, or `nothing`.
+    /// `pace`, `registration`, `network`, `retries`, `receipts`, `storage`, `stall`, `pause`,
+    /// `hold`, `wave`, or `nothing`.
     pub limited_by: String,
 }
 
@@ -173,10 +174,18 @@ pub struct Snapshot {
     pub doubts: u64,
     /// What the dry run warned of.
     pub warnings: Vec<String>,
-    /// Why a shard has paused it by itself.
+    /// Why a shard has paused it by itself, as a code and its meaning; or why not all shards go on
+    /// with it, or do not say so.
     pub stopped_by: Option<String>,
     /// Who did what last, newest first.
     pub acts: Vec<ActLine>,
+}
+
+/// The code for which a shard has paused a broadcast by itself, of what it is said to be stopped
+/// by: what else is said there is no pause.
+pub fn code_of_pause(stopped_by: &str) -> Option<&str> {
+    let code = stopped_by.split(' ').next()?;
+    (code.len() == 4 && code.bytes().all(|digit| digit.is_ascii_digit())).then_some(code)
 }
 
 impl Snapshot {
@@ -203,5 +212,6 @@ impl Snapshot {
 
 /// Whether nothing happens any more to a broadcast in this state.
 pub(super) fn is_end(state: &str) -> bool {
-    matches!(state, "finished" | "cancelled" | "expired" | "replaced" | "ended")
+    let was_sent = matches!(state, "finished" | "cancelled" | "expired" | "replaced" | "ended");
+    was_sent || matches!(state, "missed" | "nobody" | "left" | "failed")
 }

@@ -108,7 +108,7 @@ impl BroadcastDesk {
         let step = recipients.rows().div_ceil(LOOKED_AT_MAX).max(1);
         let rows = (0..recipients.rows()).step_by(step as usize);
         let rows: Vec<Recipient> = rows.map(|number| recipients.row(number)).collect();
-        let had_it = self.had_it((broadcast, manifest), addressed, &rows)?;
+        let had_it = self.had_it((broadcast, manifest), addressed, (&recipients, &rows))?;
         let mut msns: Vec<Msn> = rows.iter().map(|row| row.msn).collect();
         let looked_at = msns.len() as u64;
         if !manifest.ignores_suppression() {

@@ -16,7 +16,7 @@ use super::standing::Entry;
 use crate::broadcast::audience::Addressed;
 use crate::broadcast::manifest::{DuplicateAction, Manifest};
 use crate::broadcast::outcomes::{Outcome, RowWord};
-use crate::broadcast::recipients::Recipient;
+use crate::broadcast::recipients::{Recipient, Recipients};
 use crate::control::now::wall_now;
 use wire::terms::ids::Xpid;
 use wire::terms::time::WallMs;
@@ -53,7 +53,11 @@ impl BroadcastDesk {
             .collect();
         let of_class = |document: &&&BroadcastDocument| document.manifest.class == manifest.class;
         let beside: Vec<&BroadcastDocument> = live.iter().filter(of_class).copied().collect();
-        let of_xpid = |document: &&&BroadcastDocument| document.manifest.xpid == manifest.xpid;
+        // A lower class takes nothing away from it.
+        let of_xpid = |document: &&&BroadcastDocument| {
+            let other = &document.manifest;
+            other.xpid == manifest.xpid && rank(&other.class) >= rank(&manifest.class)
+        };
         let of_xpid: Vec<&BroadcastDocument> = live.iter().filter(of_xpid).copied().collect();
         let share = |others: &[&BroadcastDocument]| {
             let weights = others.iter().map(|other| f64::from(other.pace_now().weight));
@@ -83,7 +87,7 @@ impl BroadcastDesk {
     }
 
     /// What a manifest's registration lets all its broadcasts send, in rows a second; 0: no bound.
-    fn rate_of(&self, manifest: &Manifest) -> u32 {
+    pub(super) fn rate_of(&self, manifest: &Manifest) -> u32 {
         let found = Xpid::parse(manifest.xpid.as_bytes());
         let found = found.and_then(|xpid| self.engine.calling_for(xpid));
         found.map_or(0, |(registration, _)| registration.broadcast_rate)
@@ -108,26 +112,27 @@ impl BroadcastDesk {
         &self,
         (broadcast, manifest): (&str, &Manifest),
         addressed: &Addressed,
-        rows: &[Recipient],
+        (own, rows): (&Recipients, &[Recipient]),
     ) -> Result<u64, BroadcastRefusal> {
         let duplicates = &manifest.duplicates;
         if duplicates.action != DuplicateAction::Skip {
             return Ok(0);
         }
-        let texts: Vec<&str> = addressed.texts.iter().map(|text| text.text.as_str()).collect();
-        let same = self.with_the_same_text((broadcast, manifest), &texts, LOOKED_INTO_MAX);
+        let texts = ready_texts(addressed);
+        let same = self.with_the_same_text((broadcast, manifest), addressed, LOOKED_INTO_MAX);
         let mut had: BTreeSet<u64> = BTreeSet::new();
         for other in same {
-            let own = other.check.iter().flat_map(|check| &check.addressed.texts);
-            let own: Vec<&str> = own.map(|text| text.text.as_str()).collect();
+            let known = other.check.as_ref().map(|check| ready_texts(&check.addressed));
+            let known = known.unwrap_or_default();
             // What cannot be read is not told of: a dry run goes on without it.
             let Ok((recipients, words)) = self.words(&other.broadcast) else { continue };
             for row in rows {
                 let Some(number) = recipients.find(row.msn) else { continue };
                 let word = words.get(number as usize).and_then(|word| RowWord::from_bits(*word));
                 let has_it = word.is_some_and(|word| may_have_it(word.outcome));
-                let text = text_of(row.text, &texts);
-                let is_same = text.is_some() && text_of(recipients.row(number).text, &own) == text;
+                let text = text_of(row.text, own, &texts);
+                let theirs = recipients.row(number).text;
+                let is_same = text.is_some() && text_of(theirs, &recipients, &known) == text;
                 if has_it && is_same {
                     had.insert(row.msn.value());
                 }
@@ -136,17 +141,20 @@ impl BroadcastDesk {
         Ok(had.len() as u64)
     }
 
-    /// Broadcasts of the XPID that have sent one of these texts within the manifest's window.
+    /// Broadcasts of the XPID that have sent one of these texts within the manifest's window, the
+    /// newest first. Rows with values of their own have the same where what was written is.
     pub(super) fn with_the_same_text(
         &self,
         (broadcast, manifest): (&str, &Manifest),
-        texts: &[&str],
+        addressed: &Addressed,
         most: usize,
     ) -> Vec<BroadcastDocument> {
         let window_ms = manifest.duplicates.window_seconds.saturating_mul(1_000);
-        let (now_ms, texts) = (wall_now(), texts.iter().copied().collect::<BTreeSet<_>>());
+        let (now_ms, texts) = (wall_now(), &addressed.texts);
+        let texts: BTreeSet<&str> = texts.iter().map(|text| text.text.as_str()).collect();
         let standing = self.standing();
-        let documents = standing.broadcasts.values().map(|entry| &entry.document);
+        // Identifiers are in the order of time.
+        let documents = standing.broadcasts.values().rev().map(|entry| &entry.document);
         let same = documents.filter(|other| {
             let started_ms = other.started.as_ref().map_or(WallMs::ZERO, |start| start.at_ms);
             let mut sent = other.check.iter().flat_map(|check| &check.addressed.texts);
@@ -159,21 +167,32 @@ impl BroadcastDesk {
     }
 }
 
-/// The text of this number; of one of a row's own the row's turn tells.
-fn text_of<'a>(number: Option<u32>, of: &[&'a str]) -> Option<&'a str> {
-    of.get(number? as usize).copied()
+/// Which of two classes goes first: the one with the higher number.
+fn rank(class: &str) -> u8 {
+    match class {
+        "03" => 3,
+        "02" => 2,
+        "01" => 1,
+        _ => 0,
+    }
+}
+
+/// The texts that rows share, by their numbers.
+fn ready_texts(addressed: &Addressed) -> Vec<&str> {
+    addressed.texts.iter().map(|text| text.text.as_str()).collect()
+}
+
+/// The text of this number: a row's own, or one that it shares.
+fn text_of<'a>(number: Option<u32>, own: &'a Recipients, shared: &[&'a str]) -> Option<&'a str> {
+    let number = number?;
+    let own = own.own_text(number).map(|own| own.text);
+    own.or_else(|| shared.get(number as usize).copied())
 }
 
 /// A row with this outcome keeps another with the same text from its phone.
 fn may_have_it(outcome: Outcome) -> bool {
-    matches!(
-        outcome,
-        Outcome::Delivered
-            | Outcome::Partial
-            | Outcome::InFlight
-            | Outcome::Held
-            | Outcome::InDoubt
-    )
+    // What is held is sent when its phone is back.
+    outcome.may_have_arrived() || outcome == Outcome::Held
 }
 
 /// Rows a second that the network took of a broadcast that nothing else held back.
@@ -200,6 +219,7 @@ fn rate_of(entry: &Entry, now_ms: WallMs) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::list_documents::ListWanted;
     use super::super::reach::ReachCurve;
     use super::super::tests::Bench;
     use super::*;
@@ -257,6 +277,57 @@ mod tests {
             (None, "registration")
         );
         assert_eq!(forecast.seconds["last"], 8, "a quarter of it is left beside the other");
+        // What goes before the other has all of it.
+        let mut manifest = bench.manifest("f", "");
+        manifest.class = "03".to_owned();
+        let new = BroadcastDesk::next_identifier();
+        let draft = bench.desk.create(new, manifest, "author").expect("a draft").broadcast;
+        let check = bench.desk.check(&draft).expect("a dry run").check.expect("a dry run");
+        assert_eq!(check.forecast.expect("foretold").seconds["last"], 2);
+    }
+
+    #[test]
+    fn rows_with_values_of_their_own_are_counted_where_they_had_just_that_text() {
+        const ROWS: u64 = 5_000;
+        const CHANGED: u64 = 1_000;
+        let bench = Bench::new(1, 1);
+        let wanted = ListWanted { parameters: vec!["code".to_owned()], ..ListWanted::default() };
+        let wanted = ListWanted { name: "codes".to_owned(), ..wanted };
+        let list = bench.desk.make_list(wanted).expect("a list").list;
+        let fill = |changed: u64| {
+            let row = |row: u64| {
+                let code = if row < changed { row + ROWS } else { row };
+                format!("{:011},13101,{code}\n", 9_000_000_000 + row)
+            };
+            let rows: String = (0..ROWS).map(row).collect();
+            bench.import_into(&list, &format!("msn,area,code\n{rows}"));
+        };
+        let draft = |reqid: &str, more: &str| {
+            let mut manifest = bench.manifest(reqid, more);
+            let leg = &mut manifest.legs[0];
+            leg.audience.list.clone_from(&list);
+            leg.texts.variants = [("en".to_owned(), "Code {{code}}".to_owned())].into();
+            let new = BroadcastDesk::next_identifier();
+            bench.desk.create(new, manifest, "author").expect("a draft").broadcast
+        };
+        fill(0);
+        let before = draft("before", "");
+        let (digest, recipients) = bench.agreed(&before);
+        bench.desk.start(&before, &digest, recipients, "operator").expect("started");
+        bench.deliver(&before, ROWS as u32);
+        fill(CHANGED);
+        let skips = r#""duplicates":{"window_seconds":600,"action":"skip"},"#;
+        let check = bench.desk.check(&draft("a", skips)).expect("a dry run").check;
+        let check = check.expect("a dry run");
+        assert!(check.addressed.texts[0].is_own, "{:?}", check.addressed.texts);
+        let skipped = check.forecast.expect("foretold").skipped;
+        assert_eq!(skipped.get("7003"), Some(&(ROWS - CHANGED)));
+    }
+
+    #[test]
+    fn who_has_a_text_at_a_carrier_had_it() {
+        let had = [Outcome::HandedOver, Outcome::Held, Outcome::Delivered, Outcome::Failed];
+        assert_eq!(had.map(may_have_it), [true, true, true, false]);
     }
 
     #[test]

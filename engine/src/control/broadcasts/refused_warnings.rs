@@ -16,6 +16,8 @@ use wire::terms::time::WallMs;
 const KEPT_MAX: usize = 16;
 /// Characters that a line of the engine's log shows of what a source said.
 const SHOWN_CHARACTERS_MAX: usize = 200;
+/// Characters that are remembered of what a source said.
+const KEPT_CHARACTERS_MAX: usize = 1_000;
 /// What the log says became of them.
 const REFUSED: &str = "refused";
 
@@ -30,6 +32,11 @@ pub(super) struct SaidOfItself {
 /// Enough of a word to find it by.
 fn shown(said: &str) -> String {
     said.chars().take(SHOWN_CHARACTERS_MAX).collect()
+}
+
+/// As much as is remembered of what a source said: a warning may say megabytes of itself.
+fn kept(said: &str) -> String {
+    said.chars().take(KEPT_CHARACTERS_MAX).collect()
 }
 
 /// Those of all sources.
@@ -50,19 +57,19 @@ impl RefusedWarnings {
             code => format!("{} ({code:04})", refusal.sentence),
         };
         let remark = WarningRemark {
-            element: refusal.place.clone().unwrap_or_default(),
-            sentence: sentence.clone(),
+            element: kept(refusal.place.as_deref().unwrap_or_default()),
+            sentence: kept(&sentence),
         };
         let answer = WarningAnswer {
             source: source.to_owned(),
-            sender: said.sender,
-            identifier: said.identifier.clone(),
+            sender: kept(&said.sender),
+            identifier: kept(&said.identifier),
             state: REFUSED.to_owned(),
             warnings: vec![remark],
             ..WarningAnswer::default()
         };
         let refused =
-            LoggedDocument { at: calendar::jst_text(now.ms()), event: said.event, answer };
+            LoggedDocument { at: calendar::jst_text(now.ms()), event: kept(&said.event), answer };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_source = all.entry(source.to_owned()).or_default();
         let before = of_source.iter().position(|before| before.answer == refused.answer);
@@ -120,6 +127,18 @@ mod tests {
         }
         assert_eq!(all.among("county", Vec::new()).len(), KEPT_MAX);
         assert!(all.among("town", Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn of_what_a_source_says_of_itself_no_more_is_remembered_than_somebody_reads() {
+        let all = RefusedWarnings::default();
+        let long = || "長".repeat(100_000);
+        let said = SaidOfItself { sender: long(), identifier: long(), event: long() };
+        let place = Some(long());
+        let refusal = BroadcastRefusal { place, ..refused(ALERT, long()) };
+        all.note("county", said, &refusal, WallMs::new(1));
+        let shown = format!("{:?}", all.among("county", Vec::new()));
+        assert_eq!(shown.matches('長').count(), 5 * KEPT_CHARACTERS_MAX);
     }
 
     /// What a subscriber writes, as the engine's own does.

@@ -110,17 +110,24 @@ fn goal_of(document: &BroadcastDocument) -> Option<u64> {
     forecast.seconds.get(GOAL).map(|seconds| seconds * 1_000)
 }
 
+/// What a row's code means, those of broadcasts alone too; empty where nobody knows it.
+pub fn meaning_of(code: u16) -> &'static str {
+    match code {
+        7001 => "no text in its language",
+        7002 => "on a list of those who want none",
+        7003 => "had this text already",
+        7004 => "may have arrived, and nobody said so; not sent again",
+        7005 => "the other broadcast came to another end with it",
+        code => wire::terms::code::Code::from_number(code).map_or("", |code| code.meaning()),
+    }
+}
+
 pub(super) fn reason(outcome: Outcome, code: u16, rows: u64) -> ReasonFigures {
     let meaning = match (outcome, code) {
         (Outcome::Cancelled, 0) => "withdrawn before its turn",
         (Outcome::Expired, 0 | 6001) => "its time was over",
         (_, 0) => "no code",
-        (_, 7001) => "no text in its language",
-        (_, 7002) => "on a list of those who want none",
-        (_, 7003) => "had this text already",
-        (_, 7004) => "may have arrived, and nobody said so; not sent again",
-        (_, 7005) => "the other broadcast came to another end with it",
-        (_, code) => wire::terms::code::Code::from_number(code).map_or("", |code| code.meaning()),
+        (_, code) => meaning_of(code),
     };
     let (outcome, code) = (outcome.word().to_owned(), format!("{code:04}"));
     ReasonFigures { outcome, code, meaning: meaning.to_owned(), rows }
@@ -163,16 +170,31 @@ fn breakdown(tally: &Tally, targeted: u64, areas_max: usize) -> Breakdown {
     }
 }
 
+/// What may hold a broadcast back.
+struct Bounds {
+    /// Rows a second that are asked for, and those that go.
+    paced: (u32, u64),
+    /// The same of all broadcasts that share what their registration may send.
+    registered: (u32, u64),
+    /// Areas, or carriers, have paces of their own.
+    by_part: bool,
+    /// Rows of waves that have not begun.
+    unopened: u64,
+    /// Nothing moves.
+    stands_still: bool,
+    /// The device has no room.
+    has_no_room: bool,
+}
+
+/// Whether as much goes as may, or nearly.
+fn is_reached((bound, now): (u32, u64)) -> bool {
+    bound > 0 && now * 100 >= u64::from(bound) * AT_PACE_PERCENT
+}
+
 /// What holds a broadcast back, in one word.
-fn limit(
-    state: &str,
-    counts: &BTreeMap<String, u64>,
-    (paced, by_area, unopened): ((u32, u64), bool, u64),
-    stalls: (bool, bool),
-) -> &'static str {
+fn limit(state: &str, counts: &BTreeMap<String, u64>, bounds: &Bounds) -> &'static str {
     let of = |outcome: Outcome| counts.get(outcome.word()).copied().unwrap_or_default();
-    let (per_second, now) = paced;
-    let (stands_still, has_no_room) = stalls;
+    let Bounds { paced, registered, by_part, unopened, stands_still, has_no_room } = *bounds;
     let is_all_sent = of(Outcome::Waiting) + of(Outcome::InFlight) + of(Outcome::Held) == 0;
     let waits_for_wave = unopened > 0 && of(Outcome::Waiting) == unopened;
     match state {
@@ -183,11 +205,10 @@ fn limit(
         "running" if of(Outcome::Waiting) == 0 && of(Outcome::Held) > 0 => "retries",
         "running" | "closing" if is_all_sent && of(Outcome::HandedOver) > 0 => "receipts",
         "running" if of(Outcome::Waiting) > 0 && stands_still => "stall",
-        "running" if per_second > 0 && now * 100 >= u64::from(per_second) * AT_PACE_PERCENT => {
-            "pace"
-        }
-        // What waits has not been let out by its area's pace.
-        "running" if by_area && of(Outcome::Waiting) > unopened => "pace",
+        "running" if is_reached(paced) => "pace",
+        "running" if of(Outcome::Waiting) > unopened && is_reached(registered) => "registration",
+        // What waits has not been let out by its area's pace, or its carrier's.
+        "running" if by_part && of(Outcome::Waiting) > unopened => "pace",
         "running" if of(Outcome::Waiting) + of(Outcome::InFlight) > 0 => "network",
         _ => "nothing",
     }
@@ -220,8 +241,22 @@ impl Entry {
         RateFigures { now: speed.now, mean, shards }
     }
 
-    /// The figures of this moment.
-    fn snapshot(&self, has_no_room: bool, areas_max: usize, now: Now) -> Snapshot {
+    /// Whether areas, or carriers that have some of it, have paces of their own.
+    fn is_paced_by_part(&self) -> bool {
+        let pace = self.document.pace_now();
+        let foreseen = self.document.check.as_ref().and_then(|check| check.foreseen.as_ref());
+        let has_carriers = foreseen.is_some_and(|foreseen| !foreseen.carriers.is_empty());
+        pace.per_area > 0 || pace.per_carrier > 0 && has_carriers
+    }
+
+    /// The figures of this moment. `registered`: what its registration lets all its broadcasts send
+    /// in a second, and what goes of them.
+    fn snapshot(
+        &self,
+        (has_no_room, registered): (bool, (u32, u64)),
+        areas_max: usize,
+        now: Now,
+    ) -> Snapshot {
         let document = &self.document;
         let state = state_word(self).to_owned();
         let check = document.check.as_ref();
@@ -232,8 +267,14 @@ impl Entry {
         let unreachable = of(Outcome::Refused) + of(Outcome::Skipped);
         let rate = self.rate(&reach, of(Outcome::Delivered));
         let pace = document.pace_now();
-        let paced = (pace.per_second, rate.now);
-        let stalls = (self.watched.stands_still(now.steady), has_no_room);
+        let bounds = Bounds {
+            paced: (pace.per_second, rate.now),
+            registered,
+            by_part: self.is_paced_by_part(),
+            unopened: self.rows_unopened(),
+            stands_still: self.watched.stands_still(now.steady),
+            has_no_room,
+        };
         let tally = self.watched.tally.as_deref();
         Snapshot {
             broadcast: document.broadcast.clone(),
@@ -249,13 +290,7 @@ impl Entry {
                 per_second: pace.per_second,
                 weight: pace.weight,
                 waves: document.waves_open(),
-                limited_by: limit(
-                    &state,
-                    &counts,
-                    (paced, pace.per_area > 0, self.rows_unopened()),
-                    stalls,
-                )
-                .to_owned(),
+                limited_by: limit(&state, &counts, &bounds).to_owned(),
             },
             lanes: BTreeMap::new(),
             retries_per_second: self.watched.retries_per_second,
@@ -381,6 +416,18 @@ impl BroadcastDesk {
         Ok(Some(tally))
     }
 
+    /// What its registration lets all its broadcasts send in a second, 0 for no bound, and what
+    /// goes of those that are live.
+    fn registered_rate(&self, broadcast: &str) -> Result<(u32, u64), BroadcastRefusal> {
+        let manifest = self.standing().entry(broadcast)?.document.manifest.clone();
+        let rate = self.rate_of(&manifest);
+        let standing = self.standing();
+        let others = standing.broadcasts.values();
+        let live = others.filter(|entry| entry.document.stage == Stage::Started);
+        let of_xpid = live.filter(|entry| entry.document.manifest.xpid == manifest.xpid);
+        Ok((rate, of_xpid.map(|entry| entry.watched.speed().now).sum()))
+    }
+
     /// The figures of a broadcast at this moment; all of its areas, if that is asked for.
     pub(super) fn snapshot(
         &self,
@@ -411,13 +458,35 @@ impl BroadcastDesk {
             Vec::new()
         });
         let areas_max = if with_all_areas { usize::MAX } else { AREAS_MAX };
+        let registered = self.registered_rate(broadcast)?;
         let mut standing = self.standing();
         let entry = standing.entry(broadcast)?;
-        let found = entry.snapshot(has_no_room, areas_max, Now::read());
+        let found = entry.snapshot((has_no_room, registered), areas_max, Now::read());
         let stopped_by = found.stopped_by.clone().or_else(|| {
             let sentence = "a shard does not answer: what is shown is what was known before";
             (is_live && !answered).then(|| sentence.to_owned())
         });
         Ok(Snapshot { acts, lanes, stopped_by, ..found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_registration_or_a_carriers_pace_holds_back_is_not_laid_to_the_network() {
+        let counts = [("waiting".to_owned(), 10), ("in_flight".to_owned(), 1)].into();
+        let of = |paced, registered, by_part| {
+            let (unopened, stands_still, has_no_room) = (0, false, false);
+            let bounds = Bounds { paced, registered, by_part, unopened, stands_still, has_no_room };
+            limit("running", &counts, &bounds)
+        };
+        assert_eq!(of((0, 90), (0, 90), false), "network");
+        assert_eq!(of((0, 90), (100, 90), false), "registration");
+        assert_eq!(of((0, 40), (100, 90), false), "registration", "beside others of its XPID");
+        assert_eq!(of((0, 10), (100, 10), false), "network", "it might send more");
+        assert_eq!(of((100, 90), (1_000, 90), false), "pace");
+        assert_eq!(of((0, 90), (0, 90), true), "pace");
     }
 }

@@ -54,9 +54,11 @@ impl TakesBack {
         *self == Self::AsAddressed
     }
 
-    /// The same of a draft that has become this one.
-    pub(super) fn changed_to(self, manifest: &Manifest) -> Self {
-        if addressed(manifest).is_some() { self } else { Self::Nothing }
+    /// The same of a draft of one manifest that has become another: to somebody else it takes
+    /// nothing back.
+    pub(super) fn changed_to(self, (before, after): (&Manifest, &Manifest)) -> Self {
+        let is_same = addressed(after).is_some() && addressed(after) == addressed(before);
+        if is_same { self } else { Self::Nothing }
     }
 }
 

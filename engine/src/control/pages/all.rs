@@ -95,6 +95,7 @@ fn card(reader: &Reader, progress: &ProgressDocument) -> Markup {
     let tone = Tone::of_class(&document.manifest.class);
     let reached = progress.counts.get("delivered").copied().unwrap_or_default();
     let started = document.started.as_ref().map(|start| moment(start.at_ms));
+    let due = document.scheduled.as_ref().filter(|_| document.stage == Stage::Scheduled);
     let class = if tone == Tone::Exercise { "row-card drill" } else { "row-card real-card" };
     html! {
         article class={ "card " (class) } {
@@ -107,6 +108,12 @@ fn card(reader: &Reader, progress: &ProgressDocument) -> Markup {
                     (words::class(reader.tongue, &document.manifest.class))
                     " · " (document.manifest.sender)
                     @if let Some(started) = started { " · " (started) }
+                    @if let Some(due) = due {
+                        " · " (reader.say("starts at ", "開始予定 ")) (moment(due.due_ms))
+                    }
+                }
+                @if let Some(why) = due.and_then(|due| due.trouble.as_ref()) {
+                    p .bad .small { (reader.say("Due, and not started: ", "開始できていません: ")) (why) }
                 }
             }
             span class={ "state s-" (progress.state) } {

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::PagesState;
+use super::dry_run::{facts_of, table_of, times_ahead};
 use super::frame::{Page, Tone, ask, refusal_page};
 use super::hub::Topic;
 use super::parts;
@@ -16,14 +17,9 @@ use super::tongue::{clock_time, number};
 use super::{areas, taking_back, words};
 use crate::control::admin::{FORM_WORD, HeldAdmission, IdentifierInPath, Parameters};
 use crate::control::broadcasts::{
-    BroadcastDocument, BroadcastRefusal, CheckDocument, ProgressDocument, Snapshot, Stage,
-    TakingBack,
+    BroadcastDocument, BroadcastRefusal, ProgressDocument, Snapshot, Stage, TakingBack,
 };
 use crate::control::roles::Role;
-use crate::gateway::broadcasting::People;
-
-/// Lines of a table of a dry run.
-const ROWS_SHOWN_MAX: usize = 12;
 
 /// What a page takes beside its path.
 #[derive(Deserialize)]
@@ -375,44 +371,6 @@ pub(super) fn texts_are_for(reader: &Reader) -> Markup {
     }
 }
 
-/// What a dry run found, beside whom.
-fn facts_of(reader: &Reader, check: &CheckDocument) -> Markup {
-    html! {
-        dl .facts {
-            dt { (reader.say("Short messages", "SMS通数")) }
-            dd { (number(check.addressed.segments)) }
-            @if let Some(cost) = check.cost {
-                dt { (reader.say("Cost in yen", "費用（円）")) } dd { (number(cost)) }
-            }
-            dt { (reader.say("Without a text", "文面なし")) }
-            dd { (number(check.addressed.without_text)) }
-            (by_wave(reader, &check.addressed.waves))
-            @if let Some(forecast) = &check.forecast {
-                @for (share, seconds) in &forecast.seconds {
-                    dt {
-                        @if share == "last" { (reader.say("The last after", "最後まで")) }
-                        @else { (share) " % " (reader.say("after", "まで")) }
-                    }
-                    dd { (reader.tongue.duration(seconds * 1_000)) }
-                }
-                @for (code, rows) in &forecast.skipped {
-                    dt { (reader.say("Skipped", "除外")) " " (code) } dd { (number(*rows)) }
-                }
-            }
-            dt { (reader.say("Needs approval", "承認")) }
-            dd {
-                @if check.needs_approval && check.people == People::One {
-                    (reader.say("yes", "必要"))
-                } @else if check.needs_approval {
-                    (reader.say("yes, by somebody else", "必要（作成者以外）"))
-                } @else { (reader.say("no", "不要")) }
-            }
-            dt { (reader.say("Checked at", "確認時刻")) }
-            dd { (clock_time(check.at_ms)) " · " (reader.say("holds 15 min", "15 分有効")) }
-        }
-    }
-}
-
 fn before_start(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Markup {
     let heading = |english, japanese| {
         html! {
@@ -469,32 +427,6 @@ fn before_start(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Ma
     }
 }
 
-fn by_wave(reader: &Reader, rows: &[u64]) -> Markup {
-    let rows: Vec<String> = rows.iter().map(|rows| number(*rows)).collect();
-    html! {
-        @if !rows.is_empty() {
-            dt { (reader.say("By wave", "段階別")) }
-            dd { (rows.join(" · ")) }
-        }
-    }
-}
-
-fn table_of(counts: &std::collections::BTreeMap<String, u64>, caption: &str) -> Markup {
-    let mut rows: Vec<(&String, &u64)> = counts.iter().collect();
-    rows.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
-    html! {
-        table {
-            caption { (caption) }
-            tbody { @for (name, rows) in rows.iter().take(ROWS_SHOWN_MAX) {
-                tr { th scope="row" { (name) } td .n { (number(**rows)) } }
-            } }
-            @if rows.len() > ROWS_SHOWN_MAX {
-                tfoot { tr { th scope="row" { "+ " (rows.len() - ROWS_SHOWN_MAX) } td {} } }
-            }
-        }
-    }
-}
-
 /// Who wrote, approved and started it, and what it stands on.
 fn particulars(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Markup {
     html! {
@@ -513,7 +445,7 @@ fn particulars(reader: &Reader, document: &BroadcastDocument, tone: Tone) -> Mar
                     dt { (reader.say("No attempt after", "送信期限")) }
                     @let deadline_ms = document.deadline_now().unwrap_or(start.deadline_ms);
                     dd { (super::tongue::moment(deadline_ms)) }
-                }
+                } @else if document.stage != Stage::Ended { (times_ahead(reader, document)) }
                 dt { (reader.say("Identifier", "識別子")) } dd { code { (document.broadcast) } }
                 dt { "XPID" } dd { code { (document.manifest.xpid) } }
                 @if let Some(check) = &document.check {

@@ -160,7 +160,7 @@ fn notes(tongue: Tongue, snapshot: &Snapshot) -> Markup {
             }
         }
         @if let Some(why) = &snapshot.stopped_by {
-            p .note .bad { (tongue.say("It has paused by itself: ", "自動的に一時停止しました: ")) (why) }
+            p .note .bad { (words::stopped_by(tongue, why)) }
         }
         @if snapshot.pace.limited_by == "stall" || snapshot.pace.limited_by == "storage" {
             p .note .bad {

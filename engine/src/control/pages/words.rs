@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::sentences;
 use super::tongue::Tongue;
 use crate::broadcast::outcomes::Outcome;
-use crate::control::broadcasts::ReasonFigures;
+use crate::control::broadcasts::{ReasonFigures, code_of_pause};
 
 /// A state, in a word or two.
 pub(super) fn state(tongue: Tongue, state: &str) -> &'static str {
@@ -23,6 +24,10 @@ pub(super) fn state(tongue: Tongue, state: &str) -> &'static str {
         "cancelled" => ("Cancelled", "中止済み"),
         "expired" => ("Time over", "期限切れ"),
         "replaced" => ("Replaced", "差し替え済み"),
+        "missed" => ("Missed: it was never sent", "開始できず終了（未配信）"),
+        "nobody" => ("Over: nobody had to be told", "終了（対象者なし）"),
+        "left" => ("Discarded: nobody went on with it", "破棄済み（手続き未了）"),
+        "failed" => ("Failed: it was never sent", "失敗（未配信）"),
         _ => ("Ended", "終了"),
     };
     tongue.say(english, japanese)
@@ -64,6 +69,7 @@ pub(super) fn class(tongue: Tongue, class: &str) -> &'static str {
 pub(super) fn limit(tongue: Tongue, limit: &str) -> &'static str {
     let (english, japanese) = match limit {
         "pace" => ("the pace that was asked for", "設定された配信速度"),
+        "registration" => ("what its registration may send", "登録された送信速度の上限"),
         "network" => ("what the network takes", "ネットワークの受入能力"),
         "retries" => ("phones that cannot be reached now", "圏外等の端末の再送待ち"),
         "receipts" => ("receipts of carriers: all is sent", "事業者の配信結果待ち（送信は完了）"),
@@ -77,6 +83,21 @@ pub(super) fn limit(tongue: Tongue, limit: &str) -> &'static str {
     tongue.say(english, japanese)
 }
 
+/// What would hold a broadcast back, as its dry run foretells it.
+pub(super) fn bound(tongue: Tongue, bound: &str) -> &'static str {
+    let (english, japanese) = match bound {
+        "area_pace" => ("the pace of each area", "地域別の配信速度"),
+        "carriers" => ("what carriers take", "事業者の受入能力"),
+        "other_broadcasts" => ("other broadcasts of its class", "同じ区分の他の配信"),
+        "unknown" => (
+            "nobody knows: nothing was sent without a pace within a day",
+            "不明（24 時間以内に速度制限のない配信がありません）",
+        ),
+        other => return limit(tongue, other),
+    };
+    tongue.say(english, japanese)
+}
+
 /// What a code means in Japanese; in English the code's own table says it.
 pub(super) fn meaning<'a>(tongue: Tongue, code: &str, english: &'a str) -> &'a str {
     if tongue == Tongue::English {
@@ -85,8 +106,11 @@ pub(super) fn meaning<'a>(tongue: Tongue, code: &str, english: &'a str) -> &'a s
     match code {
         "0011" => "より新しい内容に差し替え",
         "0012" => "一部のみ送信後に中止",
+        "2002" | "2003" => "登録がない",
+        "2004" => "登録が停止中、または期間外",
         "2005" => "契約がない",
         "2006" => "種別の許可がない",
+        "2007" => "1 日の上限に到達",
         "5001" => "受信者が拒否",
         "5002" => "利用停止中の番号",
         "5003" => "迷惑メール防止による拒否",
@@ -130,51 +154,20 @@ pub(super) fn held(tongue: Tongue, reason: &ReasonFigures) -> &str {
 
 /// A warning of a dry run.
 pub(super) fn warning(tongue: Tongue, english: &str) -> Cow<'_, str> {
-    if tongue == Tongue::English {
-        return english.into();
+    match tongue {
+        Tongue::English => english.into(),
+        Tongue::Japanese => sentences::japanese(english),
     }
-    if let Some((numbers, what)) = english.split_once(" recipients that were looked at ")
-        && let Some((rows, all)) = numbers.split_once(" of ")
-    {
-        let what = match what {
-            what if what.contains("(7002)") => "配信停止リストに載っているため届きません（7002）",
-            what if what.contains("(2005)") => "この XPID との契約がないため届きません（2005）",
-            _ => "回線状態が必要な XPID のため、事業者経路では届きません（2006）",
-        };
-        return format!("確認した {all} 件のうち {rows} 件は{what}").into();
-    }
-    if let Some(rest) = english.strip_prefix("the text in ")
-        && let Some((language, rest)) = rest.split_once(" is written in ")
-    {
-        let script = rest.split(':').next().unwrap_or_default();
-        return format!("{language} の文面が {script} で書かれています。言語を確認してください")
-            .into();
-    }
-    if let Some((numbers, _)) = english.split_once(" recipients are of a shard that did not ")
-        && let Some((rows, all)) = numbers.split_once(" of ")
-    {
-        let what = "処理区画が応答せず、契約の有無を確認できませんでした";
-        return format!("確認した {all} 件のうち {rows} 件は{what}").into();
-    }
-    if let Some((numbers, _)) = english.split_once(" recipients have the text: fewer than half")
-        && let Some((rows, all)) = numbers.split_once(" of ")
-    {
-        return format!("{all} 件のうち {rows} 件にしか届いていません（半数未満）").into();
-    }
-    if let Some((rows, _)) = english.split_once(" left out: their cell of the mesh") {
-        return format!("{rows} 件は、メッシュが図形の範囲外のため対象外です").into();
-    }
-    if let Some((rows, _)) = english.split_once(" count with their area, which the shapes") {
-        return format!("{rows} 件はメッシュが不明のため、地域全体として対象に含まれます").into();
-    }
-    let japanese = match english {
-        "nobody is addressed" => "宛先がありません",
-        "some recipients have no text in their language (7001)" => {
-            "一部の宛先には、その言語の文面がありません（7001）"
+}
+
+/// Why a broadcast stands: a shard has paused it by itself, or not all shards go on with it.
+pub(super) fn stopped_by(tongue: Tongue, why: &str) -> Cow<'_, str> {
+    match (code_of_pause(why), tongue) {
+        (None, _) => warning(tongue, why),
+        (Some(_), Tongue::English) => format!("It has paused by itself: {why}").into(),
+        (Some(code), Tongue::Japanese) => {
+            let meaning = meaning(tongue, code, why);
+            format!("自動的に一時停止しました: {meaning}（{code}）").into()
         }
-        "some recipients are of no known area" => "一部の宛先は地域が不明です",
-        "no end is named: it ends after 72 hours" => "終了時刻が未設定です（72 時間で終了）",
-        other => other,
-    };
-    japanese.into()
+    }
 }

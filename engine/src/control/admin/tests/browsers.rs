@@ -3,6 +3,7 @@
 use super::access::api_or_pages;
 use super::lists::rows;
 use super::*;
+use crate::control::now::wall_now;
 use std::collections::BTreeMap;
 
 /// An answer with its headers.
@@ -163,6 +164,31 @@ fn while_a_shard_stands_pages_come_and_show_what_stops_a_broadcast() {
     let (status, text) = port.send("GET", &format!("/broadcasts/{}", started.0), "");
     assert_eq!(status, 200);
     assert!(text.contains(r#""life":"cancelled""#), "{text}");
+}
+
+#[test]
+fn a_page_says_when_a_broadcast_starts_and_ends_and_what_would_hold_it_back() {
+    let port = Port::open();
+    let list = port.list("news");
+    port.fill(&list, "", &rows(10));
+    let due = wire::terms::calendar::jst_text(wall_now().ms() + 3_600_000);
+    let (date, time) = (&due[..10], &due[11..19]);
+    let more = format!(r#""start":"{date}T{time}+09:00","hold_seconds":90,"lifetime":7200,"#);
+    let later = port.checked(&list, "later", &more);
+    let cookie = port.signed_in(SECRET);
+    let see = |path: &str| port.browse("GET", path, "", &[("Cookie", &cookie)]).text;
+    let page = format!("/dashboard/{}", later.0);
+    let before = see(&page);
+    let moment = format!("{date} {time}");
+    for wanted in ["Is to start at", &moment, "1 min 30 s", "2 h 00 min from its start"] {
+        assert!(before.contains(wanted), "{wanted} in {before}");
+    }
+    let nobody = "nobody knows: nothing was sent without a pace within a day";
+    assert!(before.contains("Held back by") && before.contains(nobody), "{before}");
+    assert_eq!(port.start(&later).0, 202);
+    let scheduled = see(&page);
+    assert!(scheduled.contains("Starts at") && scheduled.contains(&moment), "{scheduled}");
+    assert!(see("/dashboard").contains(&format!("starts at {moment}")));
 }
 
 #[test]

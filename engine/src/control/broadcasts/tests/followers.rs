@@ -214,6 +214,14 @@ fn a_retraction_that_becomes_a_text_to_somebody_else_takes_nothing_back() {
     manifest.lifetime = Some(600);
     let changed = bench.desk.change(&made.broadcast, manifest.clone(), "author").expect("changed");
     assert_eq!(changed.taken_back(), Some(broadcast.as_str()));
+    let mut elsewhere = manifest.clone();
+    let other = bench.started("other", "");
+    elsewhere.legs[0].audience.of.as_mut().expect("one").broadcast = other;
+    let new = BroadcastDesk::next_identifier();
+    let second = bench.desk.retract((&broadcast, new), follower("c"), "author").expect("a draft");
+    elsewhere.reqid = "c".to_owned();
+    let moved = bench.desk.change(&second.broadcast, elsewhere, "author").expect("changed");
+    assert_eq!(moved.taken_back(), None, "it goes to those who have another");
     manifest.legs[0].audience.of.as_mut().expect("one").outcomes = vec![Outcome::Delivered];
     let changed = bench.desk.change(&made.broadcast, manifest, "author").expect("changed");
     assert_eq!(changed.taken_back(), None);
