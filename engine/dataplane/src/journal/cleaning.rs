@@ -170,6 +170,17 @@ impl Journal {
     /// The next intact record of a push behind `cursor`: where it lies and what it is; `None` at
     /// the segment's end. Damaged places, and records about the journal itself, are stepped over.
     pub fn step(&self, cursor: &mut Cursor) -> Option<(Position, RecordKind)> {
+        self.step_to(cursor).map(|(position, kind, _)| (position, kind))
+    }
+
+    /// As [`Self::step`], with the record itself, which is checked once; `None` of one that says
+    /// nothing that this version reads.
+    pub fn step_record(&self, cursor: &mut Cursor) -> Option<(Position, Option<Record<'_>>)> {
+        let (position, kind, body) = self.step_to(cursor)?;
+        Some((position, Record::read(kind, body)))
+    }
+
+    fn step_to(&self, cursor: &mut Cursor) -> Option<(Position, RecordKind, &[u8])> {
         let segment = &self.segments[self.segment_index(cursor.segment)?];
         while cursor.offset < segment.tail {
             if let Some((header, body)) = segment.frame(cursor.offset) {
@@ -177,7 +188,7 @@ impl Journal {
                 cursor.offset += frame_octets(body.len());
                 match RecordKind::from_number(header.kind) {
                     None | Some(RecordKind::Opened | RecordKind::Cleaned) => continue,
-                    Some(kind) => return Some((position, kind)),
+                    Some(kind) => return Some((position, kind, body)),
                 }
             }
             let written = segment.octets_in_file();

@@ -7,8 +7,7 @@ use super::fatal_if_full;
 use super::moved_before::MovedBefore;
 use crate::billing::{BillingSync, Log};
 use crate::journal::{
-    ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Position, Reached, Record, RecordKind,
-    SegmentId, Trail,
+    AlertCancel, CancelAccepted, Cursor, Key, Position, Reached, Record, SegmentId, Trail,
 };
 use crate::smsc::core::NotificationKind;
 use crate::smsc::ended::{EndedPush, ended_flag, parked_of};
@@ -22,6 +21,8 @@ use wire::terms::time::WallMs;
 const RECORDS_PER_TURN_MIN: u64 = 64;
 /// Records looked at for each that is appended.
 const RECORDS_PER_APPENDED: u64 = 4;
+/// Records that are read together, before it is asked for any of them whether it matters.
+const RECORDS_TOGETHER: usize = 16;
 /// How often a candidate is looked for, beside whenever the journal has grown.
 const LOOK_INTERVAL_MS: u64 = 20;
 
@@ -41,6 +42,21 @@ enum Stage {
     SyncWanted,
     /// It is being synced.
     Syncing,
+}
+
+/// What a record of the segment tells.
+enum Told {
+    /// Nothing that matters once the push has gone on.
+    Nothing,
+    Acceptance {
+        key: u64,
+        push_id: u64,
+    },
+    /// Of a push, or its key, which was moved before.
+    End(Key),
+    AlertCancel(AlertCancel),
+    /// Something of a broadcast.
+    Note,
 }
 
 /// What is to be done about a record of the segment.
@@ -158,75 +174,80 @@ impl<L: Log> Shard<L> {
         self.cleaning_owed = self.cleaning_owed.saturating_add(RECORDS_PER_APPENDED * appended);
         let budget = self.cleaning_owed.max(RECORDS_PER_TURN_MIN).min(most);
         self.cleaning_owed = self.cleaning_owed.saturating_sub(budget);
-        for _ in 0..budget {
-            self.used.cleaned += 1;
-            let Some((position, kind)) = self.journal.step(&mut cursor) else {
+        let mut left = budget;
+        while left > 0 {
+            let most = left.min(RECORDS_TOGETHER as u64);
+            let together: [_; RECORDS_TOGETHER] =
+                std::array::from_fn(|n| self.next_told(&mut cursor, (n as u64) < most));
+            let is_end = together[most as usize - 1].is_none();
+            for (position, told) in together.into_iter().flatten() {
+                self.used.cleaned += 1;
+                self.keep_or_drop(position, told, now_ms);
+            }
+            if is_end {
                 self.cleaning_owed = 0;
                 let stage = Stage::Settling(self.journal.appended());
                 self.cleaning = Some(Cleaning { segment, stage });
                 return;
-            };
-            match self.keep(position, kind, now_ms) {
-                Keep::Dead => {}
-                Keep::Push(index) => self.move_forward(index, position, now_ms),
-                Keep::Ended(push_id) => self.move_ended_forward(push_id, position, now_ms),
-                Keep::Key(key) => {
-                    fatal_if_full(self.journal.append_key(&key));
-                }
-                Keep::AlertCancel(cancel) => {
-                    fatal_if_full(self.journal.append_cancel(&cancel));
-                }
-                Keep::Note => self.move_note(position, now_ms),
             }
+            left -= most;
         }
         self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
     }
 
-    fn keep(&self, position: Position, kind: RecordKind, now_ms: WallMs) -> Keep {
-        let Ok((_, record)) = self.journal.read(position) else { return Keep::Dead };
-        let key = match record {
-            Record::Accepted(accepted) => {
-                let (key, push_id) =
-                    (accepted.key_fingerprint.to_native(), accepted.push_id.to_native());
+    /// What the next record tells, where one is wanted and there is one. The processor is told to
+    /// fetch what says whether it matters: that lies in tables larger than any cache, and it
+    /// fetches several lines in the time of one.
+    fn next_told(&self, cursor: &mut Cursor, wanted: bool) -> Option<(Position, Told)> {
+        if !wanted {
+            return None;
+        }
+        let (position, record) = self.journal.step_record(cursor)?;
+        let told = record.map_or(Told::Nothing, |record| told_by(&record));
+        match &told {
+            Told::Acceptance { key, push_id } => self.core.prefetch_known(*key, *push_id),
+            Told::End(key) => self.core.prefetch_end(key.fingerprint, key.push_id),
+            Told::Nothing | Told::AlertCancel(_) | Told::Note => {}
+        }
+        Some((position, told))
+    }
+
+    fn keep_or_drop(&mut self, position: Position, told: Told, now_ms: WallMs) {
+        match self.keep(position, told, now_ms) {
+            Keep::Dead => {}
+            Keep::Push(index) => self.move_forward(index, position, now_ms),
+            Keep::Ended(push_id) => self.move_ended_forward(push_id, position, now_ms),
+            Keep::Key(key) => {
+                fatal_if_full(self.journal.append_key(&key));
+            }
+            Keep::AlertCancel(cancel) => {
+                fatal_if_full(self.journal.append_cancel(&cancel));
+            }
+            Keep::Note => self.move_note(position, now_ms),
+        }
+    }
+
+    fn keep(&self, position: Position, told: Told, now_ms: WallMs) -> Keep {
+        match told {
+            Told::Nothing => Keep::Dead,
+            Told::Note => Keep::Note,
+            Told::AlertCancel(cancel) => self.keep_cancel(position, &cancel),
+            Told::End(key) => self.keep_key(position, key, now_ms),
+            Told::Acceptance { key, push_id } => {
                 if let Some(index) = self.core.find_live(key, push_id) {
                     let is_here = self.core.push(index).position == position.to_bits();
                     return if is_here { Keep::Push(index) } else { Keep::Dead };
                 }
                 let is_here = |push: &&EndedPush| push.position == position.to_bits();
                 let ended = self.core.ended(push_id).filter(is_here);
-                return ended.map_or(Keep::Dead, |_| Keep::Ended(push_id));
+                ended.map_or(Keep::Dead, |_| Keep::Ended(push_id))
             }
-            Record::Ended(ended) => Key {
-                fingerprint: ended.key_fingerprint.to_native(),
-                content_digest: ended.content_digest.to_native(),
-                alert_key_fingerprint: ended.alert_key_fingerprint.to_native(),
-                push_id: ended.push_id.to_native(),
-                ended_ms: ended.ended_ms.to_native(),
-                code: ended.code.to_native(),
-                state: ended.state,
-                segments: ended.segments,
-                alert_sequence: ended.alert_sequence,
-            },
-            Record::Key(key) => Key {
-                fingerprint: key.fingerprint.to_native(),
-                content_digest: key.content_digest.to_native(),
-                alert_key_fingerprint: key.alert_key_fingerprint.to_native(),
-                push_id: key.push_id.to_native(),
-                ended_ms: key.ended_ms.to_native(),
-                code: key.code.to_native(),
-                state: key.state,
-                segments: key.segments,
-                alert_sequence: key.alert_sequence,
-            },
-            Record::CancelAccepted(cancel) => return self.keep_cancel(position, cancel),
-            Record::Broadcast(_) => return Keep::Note,
-            _ => {
-                debug_assert!(kind != RecordKind::Accepted);
-                return Keep::Dead;
-            }
-        };
-        // The message center may remember a key longer than its day; a copy of it would begin that
-        // anew at each start.
+        }
+    }
+
+    /// The message center may remember a key longer than its day; a copy of it would begin that
+    /// anew at each start.
+    fn keep_key(&self, position: Position, key: Key, now_ms: WallMs) -> Keep {
         let ends_ms = key.ended_ms.saturating_add(self.pace.real_span(KEY_RETENTION_MS));
         if self.moved_before.has_key(position, key.push_id) {
             return Keep::Dead;
@@ -248,14 +269,13 @@ impl<L: Log> Shard<L> {
 
     /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands
     /// behind its copy.
-    fn keep_cancel(&self, position: Position, cancel: &ArchivedCancelAccepted) -> Keep {
-        let Some(cancel) = cancel.whole_alert() else { return Keep::Dead };
+    fn keep_cancel(&self, position: Position, cancel: &AlertCancel) -> Keep {
         if self.moved_before.has_alert(position, cancel.sequence) {
             return Keep::Dead;
         }
         match self.core.closed_alert(cancel.fingerprint) {
             Some(closed) if closed.sequence == cancel.sequence => {
-                Keep::AlertCancel(CancelAccepted::of_alert(&cancel))
+                Keep::AlertCancel(CancelAccepted::of_alert(cancel))
             }
             _ => Keep::Dead,
         }
@@ -334,5 +354,41 @@ impl<L: Log> Shard<L> {
             push.has(parked_of(kind)).then(|| parked_record(push.push_id, kind, push.tries, now_ms))
         });
         Reached::End(self.ended_record(push), parked)
+    }
+}
+
+fn told_by(record: &Record<'_>) -> Told {
+    match record {
+        Record::Accepted(accepted) => Told::Acceptance {
+            key: accepted.key_fingerprint.to_native(),
+            push_id: accepted.push_id.to_native(),
+        },
+        Record::Ended(ended) => Told::End(Key {
+            fingerprint: ended.key_fingerprint.to_native(),
+            content_digest: ended.content_digest.to_native(),
+            alert_key_fingerprint: ended.alert_key_fingerprint.to_native(),
+            push_id: ended.push_id.to_native(),
+            ended_ms: ended.ended_ms.to_native(),
+            code: ended.code.to_native(),
+            state: ended.state,
+            segments: ended.segments,
+            alert_sequence: ended.alert_sequence,
+        }),
+        Record::Key(key) => Told::End(Key {
+            fingerprint: key.fingerprint.to_native(),
+            content_digest: key.content_digest.to_native(),
+            alert_key_fingerprint: key.alert_key_fingerprint.to_native(),
+            push_id: key.push_id.to_native(),
+            ended_ms: key.ended_ms.to_native(),
+            code: key.code.to_native(),
+            state: key.state,
+            segments: key.segments,
+            alert_sequence: key.alert_sequence,
+        }),
+        Record::CancelAccepted(cancel) => {
+            cancel.whole_alert().map_or(Told::Nothing, Told::AlertCancel)
+        }
+        Record::Broadcast(_) => Told::Note,
+        _ => Told::Nothing,
     }
 }

@@ -29,6 +29,9 @@ const NOTICE_ACKNOWLEDGED: u8 = 0;
 const NOTICE_PARKED: u8 = 1;
 const NOTICE_LET_GO: u8 = 2;
 
+/// Endings whose keys are fetched from memory at a time.
+const ENDS_FETCHED: usize = 8;
+
 /// An end whose record is not durable yet. What the record says is kept for the books, and for the
 /// key.
 pub(super) struct Ending {
@@ -131,10 +134,15 @@ impl<L: Log> Shard<L> {
         } else {
             durable
         };
+        let mut fetched = 0;
         while self.ended.front().is_some_and(|ending| ending.sequence < settled)
             && let Some(Ending { sequence, index, record }) = self.ended.pop_front()
         {
             busy = true;
+            if fetched == 0 {
+                fetched = self.fetch_ends(&record);
+            }
+            fetched -= 1;
             kill_point(KillPoint::EndedUnbilled);
             let event = ended_event(&record, shard);
             match &mut self.owed {
@@ -147,6 +155,16 @@ impl<L: Log> Shard<L> {
             self.carry_out_effects(now_ms);
         }
         busy | self.keep_books(durable, now_ms)
+    }
+
+    /// Has the processor fetch what this ending and the next will ask for, several at a time as
+    /// [`Self::fetch`] does; how many these are.
+    fn fetch_ends(&self, first: &Ended) -> usize {
+        let next = self.ended.iter().take(ENDS_FETCHED - 1).map(|ending| &ending.record);
+        for record in std::iter::once(first).chain(next) {
+            self.core.prefetch_end(record.key_fingerprint, record.push_id);
+        }
+        ENDS_FETCHED
     }
 
     /// The next notification to send. Nothing is to be said of what is done with or parked by now.

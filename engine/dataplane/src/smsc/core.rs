@@ -209,6 +209,20 @@ impl Core {
         self.queues.prefetch(msn);
     }
 
+    /// Fetches what the ended push of this key and number will be kept in.
+    #[inline]
+    pub fn prefetch_end(&self, key: u64, push_id: u64) {
+        self.keys.prefetch(key);
+        self.ended.prefetch(push_id);
+    }
+
+    /// Fetches what says whether the push of this key and number lives, or is to be told of.
+    #[inline]
+    pub fn prefetch_known(&self, key: u64, push_id: u64) {
+        self.keys.prefetch_live(key);
+        self.ended.prefetch(push_id);
+    }
+
     /// Fetches the push at `index`, if there ever was one.
     #[inline]
     pub fn prefetch_push(&self, index: PushIndex) {

@@ -173,12 +173,13 @@ impl IndexTable {
         self.len -= 1;
     }
 
-    /// Any index of this bucket; `None` when it is empty.
-    fn any_in(&self, bucket: usize) -> Option<u32> {
-        self.bucket(bucket)[..SLOTS]
-            .iter()
-            .find(|&&word| word != 0)
-            .map(|word| (word & self.index_mask) - 1)
+    /// What stands in this bucket, cell by cell.
+    fn entries_of(&self, bucket: usize) -> [Option<u32>; SLOTS] {
+        let words = self.bucket(bucket);
+        std::array::from_fn(|slot| {
+            let word = words[slot];
+            (word != 0).then(|| (word & self.index_mask) - 1)
+        })
     }
 
     /// Whether no entry whose home lies before this bucket stands in it or behind it.
@@ -268,6 +269,9 @@ impl GrowingTable {
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.current.prefetch(hash);
+        if let Some(old) = self.old() {
+            old.prefetch(hash);
+        }
     }
 
     /// The index with this hash for which `is` holds.
@@ -344,14 +348,19 @@ impl GrowingTable {
     /// Moves a bucket of the old table.
     fn move_on(&mut self, hash_of: &impl Fn(u32) -> u64) {
         let Growth::Moving(old, bucket) = &mut self.growth else { return };
-        while let Some(index) = old.any_in(*bucket) {
-            let hash = hash_of(index);
+        // All of them are asked for their hashes first: the processor waits for memory once, and
+        // not for one after the other.
+        let entries = old.entries_of(*bucket);
+        let hashes = entries.map(|index| index.map(hash_of));
+        for (index, hash) in entries.into_iter().zip(hashes) {
+            let (Some(index), Some(hash)) = (index, hash) else { continue };
             let Some(place) = old.find(hash, |found| found == index) else {
                 unreachable!("an index stands under its hash");
             };
             old.remove(hash, place);
             self.current.insert(hash, index);
         }
+        debug_assert!(old.entries_of(*bucket).iter().all(Option::is_none), "all have moved");
         *bucket += 1;
         if *bucket == old.buckets {
             self.growth = Growth::None;

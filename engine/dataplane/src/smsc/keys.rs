@@ -157,6 +157,12 @@ impl Keys {
         self.ended.table.prefetch(fingerprint);
     }
 
+    /// The same for live pushes alone.
+    #[inline]
+    pub fn prefetch_live(&self, fingerprint: u64) {
+        self.live.prefetch(fingerprint);
+    }
+
     /// The live push with this key.
     #[inline]
     pub fn find_live(&self, pushes: &Pushes, fingerprint: u64) -> Option<PushIndex> {

@@ -111,6 +111,12 @@ impl EndedPushes {
         self.numbers.find(mix(push_id), |index| self[index].push_id == push_id)
     }
 
+    /// Fetches the line in which the place of the push with this number stands, or will stand.
+    #[inline]
+    pub(in crate::smsc) fn prefetch(&self, push_id: u64) {
+        self.numbers.prefetch(mix(push_id));
+    }
+
     /// As [`Self::find`], by where it stood when it was named.
     #[inline]
     pub(in crate::smsc) fn at(&self, id: EndedId) -> Option<u32> {
