@@ -17,13 +17,16 @@
 //! Invariant: a bucket's count is the number of entries whose home lies at or before it and who
 //! stand behind it.
 
+use crate::smsc::bucket;
 use host::huge_pages::Zeros;
-use host::prefetch::prefetch;
+use host::prefetch::prefetch_at;
 
 /// Cells of a bucket.
 const SLOTS: usize = 15;
 /// Words of a bucket: the cells, and the count of the entries that passed it.
 const WORDS: usize = SLOTS + 1;
+/// A bit for each cell.
+const CELLS: u32 = (1 << SLOTS) - 1;
 const LINE_OCTETS: usize = WORDS * size_of::<u32>();
 /// Entries for which a bucket is reckoned: 85 per cent of its cells, in hundredths.
 const LOAD_HUNDREDTHS: usize = 1275;
@@ -93,10 +96,8 @@ impl IndexTable {
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         let home = self.home(hash) * WORDS;
-        prefetch(&self.words[home]);
-        if let Some(next) = self.words.get(home + WORDS) {
-            prefetch(next);
-        }
+        prefetch_at(&self.words, home);
+        prefetch_at(&self.words, home + WORDS);
     }
 
     /// The first entry with this hash for which `is` holds.
@@ -106,14 +107,12 @@ impl IndexTable {
         let mut bucket = self.home(hash);
         for _ in 0..self.buckets {
             let words = self.bucket(bucket);
-            let mut hits = 0u32;
-            for (slot, &word) in words[..SLOTS].iter().enumerate() {
-                // The same bits of the hash, and an index that is not nobody's.
-                hits |= u32::from((word ^ tag).wrapping_sub(1) < self.index_mask) << slot;
-            }
+            let mut hits = bucket::equal(words, !self.index_mask, tag) & CELLS;
             while hits != 0 {
                 let slot = hits.trailing_zeros() as usize;
-                if is((words[slot] & self.index_mask) - 1) {
+                // A free cell looks like one whose part of the hash is zero.
+                let entry = words[slot] & self.index_mask;
+                if entry != 0 && is(entry - 1) {
                     return Some(TablePlace { word: bucket * WORDS + slot });
                 }
                 hits &= hits - 1;
@@ -150,8 +149,9 @@ impl IndexTable {
         let mut bucket = self.home(hash);
         loop {
             let words = self.bucket_mut(bucket);
-            if let Some(free) = words[..SLOTS].iter().position(|&word| word == 0) {
-                words[free] = entry;
+            let free = bucket::equal(words, u32::MAX, 0) & CELLS;
+            if free != 0 {
+                words[free.trailing_zeros() as usize] = entry;
                 self.len += 1;
                 return;
             }

@@ -6,6 +6,7 @@
 
 pub mod alerts;
 mod attempts;
+mod bucket;
 pub mod by_push;
 mod cancels;
 mod clients;
