@@ -227,12 +227,13 @@ impl Exchange {
         self.room.load(Ordering::Relaxed) > 0
     }
 
-    /// A push goes to the home, or does not after all.
-    pub(super) fn take_room(&self) {
+    /// A push goes to the home. Whether that takes room: an emergency goes where there is none.
+    pub(super) fn take_room(&self) -> bool {
         let less = |room: u32| room.checked_sub(1);
-        let _ = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
+    /// One that took room does not go after all.
     pub(super) fn give_room_back(&self) {
         self.room.fetch_add(1, Ordering::Relaxed);
     }

@@ -456,7 +456,7 @@ impl Home {
     /// A submit_sm has not left: the carrier never saw it.
     pub fn handle_unsent(&mut self, token: u64) {
         if is_question(token) {
-            return self.question_lost(token);
+            return self.question_unsent(token);
         }
         let (hand, _) = self.answered(token);
         if let Some(in_hand) = &mut self.hands[hand as usize] {

@@ -42,6 +42,8 @@ struct End {
     )]
     free: Vec<Box<Permit>>,
     filling: Option<Box<Permit>>,
+    /// That one has taken room at the home.
+    took_room: bool,
     /// What it is set up with; `None` of one that is gone.
     carrier: Option<Arc<Carrier>>,
     /// A receipt that came before all outcomes were taken.
@@ -57,6 +59,7 @@ impl End {
             permits: 0,
             free: Vec::new(),
             filling: None,
+            took_room: false,
             carrier: None,
             held: None,
             announced: Vec::new(),
@@ -145,7 +148,8 @@ impl RouteEnd {
             let end = &ends[candidate.end];
             let has_space =
                 end.free.len() > usize::from(!emergency) && (emergency || end.exchange.has_room());
-            if has_space {
+            // What is kept for emergencies is no room for others.
+            if has_space && !emergency {
                 candidate.full_since_ms = None;
             }
             let is_given_up = !has_space
@@ -308,7 +312,7 @@ impl CarrierPort {
         let mut permit = end.free.pop()?;
         permit.slot.clear();
         permit.slot.doubt_is_final = end.carrier.as_ref().is_some_and(|of| of.doubt_is_final);
-        end.exchange.take_room();
+        end.took_room = end.exchange.take_room();
         end.filling = Some(permit);
         Some(AttemptHandle::of_slot(CARRIER_HANDLE | at as u32))
     }
@@ -349,7 +353,9 @@ impl CarrierPort {
     pub fn release(&mut self, handle: &AttemptHandle) {
         let end = self.end_of(handle);
         let permit = end.filling.take().expect("a permit is released once");
-        end.exchange.give_room_back();
+        if std::mem::take(&mut end.took_room) {
+            end.exchange.give_room_back();
+        }
         end.free.push(permit);
         if let Some(route) = self.routes.get_mut(self.reserved_for) {
             route.take_back_turn();

@@ -1,8 +1,8 @@
 //! What shards have a carrier asked about SMS that it has: cancel_sm and query_sm.
 //!
-//! Invariants: a question is put once and never again; what it does not settle, the receipt or the
-//! end of the wait for it does; no more are taken than there is room for, and of all shards alike;
-//! while SMS wait for a session, half of its window is theirs.
+//! Invariants: a question is put once, and never again unless it did not leave; what it does not
+//! settle, the receipt or the end of the wait for it does; no more are taken than there is room
+//! for, and of all shards alike; while SMS wait for a session, half of its window is theirs.
 
 use super::{HAND_BITS, Home, SEGMENT_BITS};
 use crate::network::port::{Asked, CarrierQuestion, ReceiptReply};
@@ -153,6 +153,12 @@ impl Home {
             numbers: [&digits, &[]],
             reply: ReceiptReply { carrier, session: (0, 0), request: None },
         });
+    }
+
+    /// A question has not left: it is the next again, on whichever session.
+    pub(super) fn question_unsent(&mut self, token: u64) {
+        let question = self.take_sent(token);
+        question.into_iter().for_each(|question| self.questions.waiting.push_front(question));
     }
 
     /// A question has no answer.

@@ -4,10 +4,12 @@ use super::Home;
 use crate::network::port::{
     Asked, AttemptSlot, AttemptToken, AwaitedSegment, CarrierQuestion, ReceiptReply,
 };
+use crate::network::routes::{CarrierChoice, Member, Routes, Rule};
 use crate::network::smpp::carrier::Carrier;
 use crate::network::smpp::exchange::{CarrierPlan, KnownCarrier, Permit, Spread};
 use crate::network::smpp::port::CarrierPort;
 use crate::network::smpp::submit::{Submit, SubmitSpace, is_writable};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wire::smpp::coding::{Alphabet, EsmClass};
 use wire::smpp::command::Command;
@@ -323,9 +325,71 @@ fn each_octet_that_is_written_is_told_of_questions_too() {
     home.submit(0, &mut session, (&mut output, &mut note), (ms(0), WallMs::ZERO));
     assert_eq!(told.len(), 3, "two questions, and an SMS behind them");
     assert_eq!(told.iter().map(|(octets, _)| octets).sum::<usize>(), output.len());
-    // Those that did not leave are as good as never asked.
+    // Those that did not leave are as good as never asked: they are asked by the next session.
     told.iter().for_each(|&(_, token)| home.handle_unsent(token));
+    home.session_lost(0, false);
     assert_eq!((come_back(&home), home.outstanding(0)), (vec![1], 0));
+    home.session_bound(0);
+    let (mut session, mut again) = (bound(), Vec::new());
+    session.set_windows(4, 4);
+    let mut note = |octets, _| again.push(octets);
+    home.submit(0, &mut session, (&mut output, &mut note), (ms(0), WallMs::ZERO));
+    assert_eq!(again.len(), 2, "each question");
+}
+
+/// A plan with these carriers, which share one route.
+fn routed(known: &[KnownCarrier]) -> CarrierPlan {
+    let member =
+        |of: &KnownCarrier| Member { carrier: of.carrier.number, weight: 1, backup: false };
+    let members = known.iter().map(member).collect();
+    let choice = CarrierChoice { members, failover_after_s: 10, elsewhere: false };
+    let rule = Rule { prefix: "0".to_owned(), xpid: None, class: None, choice };
+    let routes = Arc::new(Routes::new(vec![rule]).expect("one choice"));
+    CarrierPlan { routes, ..plan(known) }
+}
+
+#[test]
+fn a_carrier_that_stays_full_is_waited_for_a_second_though_emergencies_are_looked_for() {
+    let known =
+        [1, 2].map(|number| KnownCarrier::new(Carrier { number, ..carrier() }, Spread::even(1)));
+    let mut port = CarrierPort::new(0, &routed(&known));
+    let mut homes = known.each_ref().map(|known| Home::new(known, 100, ms(0)));
+    for home in &mut homes {
+        home.session_bound(0);
+        home.take_permits(ms(0));
+    }
+    homes[1].exchange().set_room(100);
+    for now in (0..1_000).step_by(10) {
+        port.see(ms(now));
+        assert!(port.reserve(1, false).is_none(), "the first one's turn, {now}");
+        let kept = port.reserve(1, true).expect("a permit that is free");
+        port.release(&kept);
+    }
+    port.see(ms(1_000));
+    assert!(port.reserve(1, false).is_some(), "the other takes it");
+}
+
+/// A shard looks for an emergency in each of its turns in which the carrier has no room.
+#[test]
+fn an_emergency_that_is_not_there_makes_no_room_for_others() {
+    let known = KnownCarrier::new(carrier(), Spread::even(1));
+    let mut port = CarrierPort::new(0, &routed(std::slice::from_ref(&known)));
+    let mut home = Home::new(&known, 100, ms(0));
+    home.session_bound(0);
+    home.take_permits(ms(0));
+    home.make_room(ms(0));
+    let given = port.reserve(1, false).expect("there is room");
+    port.release(&given);
+    home.exchange().set_room(1);
+    let taken = port.reserve(1, false).expect("there is room");
+    port.release(&taken);
+    assert!(home.exchange().has_room(), "what did not go has left its place");
+    home.exchange().set_room(0);
+    for _ in 0..3 {
+        let kept = port.reserve(1, true).expect("a permit that is free");
+        port.release(&kept);
+        assert!(port.reserve(1, false).is_none(), "nothing was sent, and there is no room");
+    }
 }
 
 fn cancel_of(number: u64) -> CarrierQuestion {
