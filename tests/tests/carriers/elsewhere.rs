@@ -125,6 +125,51 @@ fn a_carrier_that_takes_cancels_is_sent_one_for_a_push_that_it_has() {
 }
 
 #[test]
+fn what_is_cancelled_on_its_way_to_a_carrier_is_asked_back_once_that_has_taken_it() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    smsc.send_receipts(None);
+    smsc.behave(&[Manner::Late; 4]);
+    let mut site = site(&recorder, &smsc, &["--cancel", "true"]);
+    site.shards(2);
+    let engine = site.start();
+    let reqid = |number: u64| format!("late-{number}");
+    for number in 0..4 {
+        accepted(&engine, &Body::push(&msn(number), &reqid(number)));
+    }
+    let ids: BTreeSet<_> = smsc.await_sms(4).into_iter().map(|sms| sms.id).collect();
+    for number in 0..4 {
+        accepted(&engine, &Body::cancel(&msn(number), &reqid(number)));
+    }
+    assert!(smsc.questions().is_empty(), "nobody knows yet that it has any");
+    smsc.answer_late();
+    for number in 0..4 {
+        assert_eq!(recorder.await_about(&reqid(number), 1)[0].gist(), ("0401", "0000"));
+    }
+    let asked: BTreeSet<_> = smsc.questions().into_iter().map(|(_, id)| id).collect();
+    assert_eq!((asked, smsc.questions().len()), (ids, 4), "each once");
+    engine.stop();
+}
+
+#[test]
+fn a_cancel_that_found_no_session_is_put_to_its_carrier_behind_a_kill() {
+    let (recorder, smsc) = (Recorder::start(), Smsc::start());
+    smsc.send_receipts(None);
+    let site = site(&recorder, &smsc, &["--cancel", "true"]);
+    let engine = site.start();
+    accepted(&engine, &Body::push(&msn(1), "had"));
+    wait::until_true("it is handed over", || engine.admin().figure("pushes_handed_over") == 1);
+    smsc.go_away(true);
+    wait::until_true("no session", || carrier_figure(&engine, "alpha", "sessions_bound") == 0);
+    accepted(&engine, &Body::cancel(&msn(1), "had"));
+    engine.kill();
+    let engine = site.start();
+    smsc.go_away(false);
+    assert_eq!(recorder.await_about("had", 1)[0].gist(), ("0401", "0000"));
+    assert_eq!(smsc.questions().len(), 1);
+    engine.stop();
+}
+
+#[test]
 fn a_carrier_that_takes_queries_is_asked_before_a_push_ends_without_its_receipt() {
     let (recorder, smsc) = (Recorder::start(), Smsc::start());
     smsc.send_receipts(None);

@@ -260,7 +260,7 @@ impl<L: Log> Shard<L> {
             if push.is_row() {
                 self.row_settled(index, taken, now_ms);
             } else if taken_mask != 0 {
-                self.journal_taken(index, carrier, taken_mask, now_ms);
+                self.note_taken(index, carrier, taken_mask, now_ms);
             }
             self.note_if_held(index, before, result, domain, now_ms);
             self.carry_out_effects(now_ms);

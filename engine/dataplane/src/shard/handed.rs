@@ -5,6 +5,7 @@
 //! one that its first coming caused among it; one that had to be acknowledged before its answer
 //! came is recorded in one turn with that.
 
+use super::questions::is_wanted_back;
 use super::{Shard, fatal_if_full};
 use crate::billing::Log;
 use crate::journal::{Handed, Position, Record};
@@ -150,14 +151,20 @@ impl ReadIds {
 }
 
 impl<L: Log> Shard<L> {
-    /// A carrier took these segments.
-    pub(super) fn journal_taken(
+    /// A carrier took these segments. Where the push was cancelled meanwhile it is asked to deliver
+    /// them no more.
+    pub(super) fn note_taken(
         &mut self,
         index: PushIndex,
         carrier: u8,
         taken_mask: u16,
         now_ms: WallMs,
     ) {
+        self.journal_taken(index, carrier, taken_mask, now_ms);
+        self.ask_back(index, taken_mask);
+    }
+
+    fn journal_taken(&mut self, index: PushIndex, carrier: u8, taken_mask: u16, now_ms: WallMs) {
         self.counted.segments_taken += u64::from(taken_mask.count_ones());
         let known = self.ids.pushes.get(index);
         let (mask, ids) =
@@ -223,14 +230,15 @@ impl<L: Log> Shard<L> {
         fatal_if_full(self.journal.append_handed(&record));
     }
 
-    /// What carriers are asked about each segment of the push of which no receipt came.
+    /// What carriers are asked about each of these segments of the push of which no receipt came.
     pub(super) fn questions_about(
         &self,
         index: PushIndex,
+        segments: u16,
         asked: Asked,
     ) -> impl Iterator<Item = CarrierQuestion> + '_ {
         let push = self.core.live_at(index);
-        let awaited = self.core.awaited(index);
+        let awaited = self.core.awaited(index) & segments;
         let rows = push.filter(|push| push.is_row());
         let rows = rows.map(|push| self.broadcasts.questions_of(push, awaited, asked));
         let single = push.filter(|push| !push.is_row()).zip(self.ids.pushes.get(index));
@@ -249,8 +257,13 @@ impl<L: Log> Shard<L> {
     }
 
     /// The carriers that have any of those segments, each once, as far as they can be asked that.
-    pub(super) fn carriers_that_have(&self, index: PushIndex, asked: Asked) -> Vec<u8> {
-        let awaited = self.core.awaited(index);
+    pub(super) fn carriers_that_have(
+        &self,
+        index: PushIndex,
+        segments: u16,
+        asked: Asked,
+    ) -> Vec<u8> {
+        let awaited = self.core.awaited(index) & segments;
         let mut carriers = match self.core.live_at(index) {
             Some(push) if push.is_row() => self.broadcasts.carriers_of(push, awaited),
             _ => self.ids.pushes.get(index).map_or_else(Vec::new, |known| known.carriers(awaited)),
@@ -401,7 +414,7 @@ impl<L: Log> Shard<L> {
             std::iter::once(id.len() as u8).chain(id.iter().copied()).collect();
         self.ids.note(index, carrier, 1 << segment, &with_length);
         if !self.core.push(index).state.is_final() {
-            self.journal_taken(index, carrier, 1 << segment, now_ms);
+            self.note_taken(index, carrier, 1 << segment, now_ms);
         }
     }
 
@@ -423,10 +436,11 @@ impl<L: Log> Shard<L> {
     }
 
     /// At a start: the carriers are told which receipts are awaited, some of them in a turn, for
-    /// there may be millions. Whether there were any.
+    /// there may be millions. Whether there were any. Of what was cancelled nobody knows whether
+    /// they were asked to deliver it no more: they are asked again.
     pub(super) fn await_receipts(&mut self, network: &mut impl Network) -> bool {
         let Some(from) = self.by_carriers.awaits_from.take() else { return false };
-        let mut left = AWAITED_PER_TURN_MAX;
+        let (mut left, mut cancelled) = (AWAITED_PER_TURN_MAX, Vec::new());
         for (index, known) in self.ids.pushes.iter_from(from) {
             if known.ids.len() > left {
                 self.by_carriers.awaits_from = Some(index);
@@ -434,6 +448,7 @@ impl<L: Log> Shard<L> {
             }
             left -= known.ids.len();
             let push = self.core.push(index);
+            cancelled.extend(is_wanted_back(push).then_some(index));
             let token = AttemptToken { partition: self.number as u32, push: index };
             for SegmentId { segment, carrier, id } in &known.ids {
                 network.await_receipt(AwaitedSegment {
@@ -446,6 +461,7 @@ impl<L: Log> Shard<L> {
                 });
             }
         }
+        cancelled.into_iter().for_each(|index| self.ask_carriers(index, Asked::Cancel));
         left < AWAITED_PER_TURN_MAX
     }
 }

@@ -9,7 +9,7 @@
 use super::Shard;
 use crate::billing::Log;
 use crate::network::port::{Asked, CarrierQuestion, Network};
-use crate::smsc::pushes::{Push, PushIndex};
+use crate::smsc::pushes::{Push, PushIndex, flag};
 use std::collections::{BTreeMap, VecDeque};
 use wire::sms::limits::SEGMENTS_MAX;
 use wire::terms::time::WallMs;
@@ -28,8 +28,11 @@ const ASKED_EVERY_MS: u64 = 20;
 struct ToAsk {
     push_id: u64,
     index: PushIndex,
+    /// Those of its segments that are meant.
+    segments: u16,
     asked: Asked,
 }
+const _: () = assert!(size_of::<ToAsk>() == 16, "as many octets as are promised");
 
 /// Those of one carrier, the first one first.
 #[derive(Default)]
@@ -95,9 +98,21 @@ impl Questions {
 impl<L: Log> Shard<L> {
     /// The carriers that have segments of the push of which no receipt came are asked about it.
     pub(super) fn ask_carriers(&mut self, index: PushIndex, asked: Asked) {
+        self.ask_about(index, u16::MAX, asked);
+    }
+
+    /// Carriers have taken these segments of a push. Where that was cancelled meanwhile they are
+    /// asked to deliver it no more.
+    pub(super) fn ask_back(&mut self, index: PushIndex, taken_mask: u16) {
+        if is_wanted_back(self.core.push(index)) {
+            self.ask_about(index, taken_mask, Asked::Cancel);
+        }
+    }
+
+    fn ask_about(&mut self, index: PushIndex, segments: u16, asked: Asked) {
         let Some(push_id) = self.core.live_at(index).map(|push| push.push_id) else { return };
-        for carrier in self.carriers_that_have(index, asked) {
-            self.by_carriers.questions.add(carrier, ToAsk { push_id, index, asked });
+        for carrier in self.carriers_that_have(index, segments, asked) {
+            self.by_carriers.questions.add(carrier, ToAsk { push_id, index, segments, asked });
         }
     }
 
@@ -120,13 +135,15 @@ impl<L: Log> Shard<L> {
                 if network.room_for_questions(*carrier) < usize::from(SEGMENTS_MAX) {
                     break;
                 }
-                let Some(ToAsk { push_id, index, asked }) = waiting.pop() else { break };
+                let Some(to_ask) = waiting.pop() else { break };
+                let ToAsk { push_id, index, segments, asked } = to_ask;
                 let is_live = |push: &Push| push.push_id == push_id;
                 if !self.core.live_at(index).is_some_and(is_live) {
                     continue;
                 }
                 let its = |question: &CarrierQuestion| question.carrier == *carrier;
-                self.questions_about(index, asked).filter(its).for_each(|one| network.ask(one));
+                let questions = self.questions_about(index, segments, asked);
+                questions.filter(its).for_each(|one| network.ask(one));
             }
         }
         questions.by_carrier.retain(|_, waiting| waiting.count > 0);
@@ -136,12 +153,18 @@ impl<L: Log> Shard<L> {
     }
 }
 
+/// Whether what a carrier has of a push is not to be delivered any more.
+pub(super) fn is_wanted_back(push: &Push) -> bool {
+    push.has(flag::CANCEL_ACCEPTED) && !push.state.is_final()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn to_ask(push_id: u64) -> ToAsk {
-        ToAsk { push_id, index: push_id as PushIndex, asked: Asked::Cancel }
+        let (index, segments) = (push_id as PushIndex, u16::MAX);
+        ToAsk { push_id, index, segments, asked: Asked::Cancel }
     }
 
     #[test]
