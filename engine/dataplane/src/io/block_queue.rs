@@ -72,16 +72,31 @@ impl<T> BlockQueue<T> {
         Some(one)
     }
 
-    /// Takes out those that `is_its` names, so many at most; all others stay in their order.
-    pub(super) fn take_out(&mut self, most: usize, is_its: impl Fn(&T) -> bool) -> Vec<T> {
+    /// Takes those that `is_its` names out of one block; all others stay in their order. `looked`
+    /// is how many blocks were looked through before, from the end on: what goes from the front
+    /// meanwhile moves none of them, and behind what comes they are looked through once more.
+    /// `None`: all are looked through.
+    pub(super) fn sift(
+        &mut self,
+        looked: &mut usize,
+        is_its: impl Fn(&T) -> bool,
+    ) -> Option<Vec<T>> {
+        let at = self.blocks.len().checked_sub(1 + *looked)?;
+        let block = &mut self.blocks[at];
         let mut taken = Vec::new();
-        for _ in 0..self.len {
-            match self.pop_front() {
-                Some(one) if taken.len() < most && is_its(&one) => taken.push(one),
-                other => other.into_iter().for_each(|one| self.push_back(one)),
+        for _ in 0..block.len() {
+            match block.pop_front() {
+                Some(one) if is_its(&one) => taken.push(one),
+                other => block.extend(other),
             }
         }
-        taken
+        self.len -= taken.len();
+        if block.is_empty() && self.blocks.len() > 1 {
+            self.blocks.remove(at);
+        } else {
+            *looked += 1;
+        }
+        Some(taken)
     }
 }
 
@@ -114,17 +129,36 @@ mod tests {
             assert_eq!(seen, (model.front(), model.len(), model.is_empty()));
             assert!(queue.blocks.len() <= 2 + queue.len() * 2 / BLOCK, "{}", queue.blocks.len());
         }
-        let taken = queue.take_out(100, |one| one % 3 == 0);
-        let is_taken = |one: &u64| taken.contains(one);
-        assert_eq!(
-            taken,
-            model.iter().copied().filter(|one| one % 3 == 0).take(100).collect::<Vec<_>>()
-        );
-        model.retain(|one| !is_taken(one));
         while let Some(one) = model.pop_front() {
             assert_eq!(queue.pop_front(), Some(one));
         }
         assert_eq!((queue.pop_front(), queue.blocks.len()), (None, 1));
+    }
+
+    #[test]
+    fn what_is_sifted_out_is_all_that_was_meant_though_others_come_and_go_meanwhile() {
+        let is_its = |one: &u64| one.is_multiple_of(3) || (20_000..30_000).contains(one);
+        let mut queue = BlockQueue::default();
+        (0..50_000).for_each(|one| queue.push_back(one));
+        let (mut looked, mut found, mut gone) = (0, Vec::new(), Vec::new());
+        let mut looks = 0;
+        while let Some(some) = queue.sift(&mut looked, is_its) {
+            assert!(some.len() <= BLOCK, "a block at a time");
+            found.extend(some);
+            gone.extend((0..100).filter_map(|_| queue.pop_front()));
+            // Of those that come behind none is meant.
+            (0..100).for_each(|one| queue.push_back(100_000 + one * 3 + 1));
+            queue.push_front(1);
+            looks += 1;
+        }
+        assert!(looks < 100, "{looks} looks at 50 blocks");
+        found.extend(gone.iter().filter(|one| is_its(one)));
+        found.sort_unstable();
+        assert!(found.into_iter().eq((0..50_000).filter(is_its)), "each once");
+        let left: Vec<u64> = std::iter::from_fn(|| queue.pop_front()).collect();
+        assert!(!left.iter().any(is_its), "none is left");
+        let old: Vec<u64> = left.iter().copied().filter(|one| (2..50_000).contains(one)).collect();
+        assert!(old.is_sorted() && queue.is_empty(), "the others are in their order");
     }
 
     #[test]

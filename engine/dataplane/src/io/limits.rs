@@ -186,6 +186,8 @@ pub(super) const ORDERS_PER_TURN_MAX: usize = 512;
 /// Notifications that waited in vain for a push client and are given back to the schedule in one
 /// sweep.
 pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;
+/// Blocks of queues that are looked through in one turn for what is a shard's that is to leave.
+pub(super) const SIFTED_BLOCKS_PER_TURN_MAX: usize = 4;
 /// How long a connection to a push client may take to come up.
 pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// How long a drain waits for a push client that says nothing to a notification.

@@ -41,6 +41,7 @@ pub mod replica;
 mod served;
 mod serving;
 pub mod shard_status;
+mod sifting;
 mod slots;
 mod stream;
 mod taking_part;

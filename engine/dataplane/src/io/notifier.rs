@@ -28,11 +28,13 @@ use crate::io::host_addresses::HostAddresses;
 use crate::io::limits::{
     BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, CONNECTS_PER_TURN_MAX, DRAIN_SILENCE_MS,
     NOTIFICATION_TIMEOUT_MS, ORDERS_PER_TURN_MAX, QUEUED_FAILED_PER_SWEEP_MAX,
+    SIFTED_BLOCKS_PER_TURN_MAX,
 };
 use crate::io::link::{Fate, Link, Session as _};
 use crate::io::now::Now;
 use crate::io::part::Part;
 use crate::io::parts::{PartName, PartOrder, Parts};
+use crate::io::sifting::Sifting;
 use crate::io::slots::Slots;
 use crate::shard::NotificationResult;
 use endpoint::Endpoint;
@@ -71,6 +73,8 @@ pub(super) struct Notifier {
     connects_left: usize,
     /// What waited for endpoints that are gone.
     left_behind: VecDeque<BlockQueue<(PartOrder, SteadyMs)>>,
+    /// How far what waits for a shard that is to leave was looked for.
+    sifting: Option<Sifting>,
     outbound: Outbound,
     host: HostAddresses,
     /// Connections whose TLS handshake can go on, each once.
@@ -89,6 +93,7 @@ impl Notifier {
             line: VecDeque::new(),
             connects_left: 0,
             left_behind: VecDeque::new(),
+            sifting: None,
             outbound: Outbound::default(),
             host: HostAddresses::read(),
             handshakes_due: VecDeque::new(),
@@ -115,24 +120,24 @@ impl Notifier {
 
     /// A shard is to leave the thread: what waits here for it fails, some of it at a time, and is
     /// resent by the schedule. Whether nothing of it waits or is under way any more.
-    pub(super) fn give_back(
-        &mut self,
-        name: PartName,
-        parts: &mut Parts,
-        now: Now,
-        mut budget: usize,
-    ) -> bool {
-        let queues = self.endpoints.values_mut().map(|endpoint| &mut endpoint.queue);
-        for queue in queues.chain(&mut self.left_behind) {
-            let given = queue.take_out(budget, |(due, _)| due.part == name);
-            budget -= given.len();
-            given.into_iter().for_each(|(due, _)| parts.settle(due, FAILED, now));
+    pub(super) fn give_back(&mut self, name: PartName, parts: &mut Parts, now: Now) -> bool {
+        let waits = |(_, endpoint): &(&u64, &Endpoint)| !endpoint.queue.is_empty();
+        let keys = || self.endpoints.iter().filter(waits).map(|(key, _)| *key).collect();
+        let search = Sifting::goes_on(&mut self.sifting, name, keys);
+        for _ in 0..SIFTED_BLOCKS_PER_TURN_MAX {
+            let Some(key) = search.key() else { break };
+            let queue = self.endpoints.get_mut(&key).map(|endpoint| &mut endpoint.queue);
+            let its = search.look(queue, |(due, _)| due.part);
+            its.into_iter().for_each(|(due, _)| parts.settle(due, FAILED, now));
         }
+        let has_looked = search.key().is_none();
         let is_under_way = |outgoing: &mut Outgoing| {
             outgoing.link.session.under_way.iter().any(|sent| sent.order.part == name)
         };
+        // What was left behind fails in the sweeps.
         let indices = self.outgoing.indices();
-        budget > 0
+        has_looked
+            && self.left_behind.is_empty()
             && !indices.iter().any(|&index| self.outgoing.get_mut(index).is_some_and(is_under_way))
     }
 

@@ -240,9 +240,10 @@ impl Customers {
         self.sessions.keep_touched(touched)
     }
 
-    /// A shard is to leave the thread: receipts that wait for it fail.
-    pub(super) fn give_back(&mut self, name: PartName, parts: &mut Parts, now: Now) {
-        self.receipts.give_back(name, parts, now);
+    /// A shard is to leave the thread: receipts that wait for it fail, some at a time. Whether none
+    /// waits any more.
+    pub(super) fn give_back(&mut self, name: PartName, parts: &mut Parts, now: Now) -> bool {
+        self.receipts.give_back(name, parts, now)
     }
 
     /// The shard in this place leaves the thread: whoever waits for its mark waits no longer.

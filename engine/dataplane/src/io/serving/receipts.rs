@@ -13,6 +13,7 @@ use crate::gateway::smpp::Seats;
 use crate::io::block_queue::BlockQueue;
 use crate::io::limits::{
     RECEIPTS_AFIELD_MAX, RECEIPTS_GIVEN_UP_MAX, RECEIPTS_PER_PEER_MAX, RECEIPTS_PER_TURN_MAX,
+    SIFTED_BLOCKS_PER_TURN_MAX,
 };
 use crate::io::mesh::Mesh;
 use crate::io::now::Now;
@@ -21,6 +22,7 @@ use crate::io::parts::{PartName, PartOrder, Parts};
 use crate::io::served::ServedSessions;
 use crate::io::serving::placed::Settled;
 use crate::io::serving::session::{Member, Serving};
+use crate::io::sifting::Sifting;
 use crate::shard::NotificationResult;
 use crossbeam::queue::ArrayQueue;
 use std::collections::{HashMap, VecDeque};
@@ -111,6 +113,8 @@ pub(super) struct Receipts {
     rings: Arc<Rings>,
     boxes: HashMap<u64, Mailbox>,
     ready: VecDeque<u64>,
+    /// How far what waits for a shard that is to leave was looked for.
+    sifting: Option<Sifting>,
     sent: HashMap<u64, Sent>,
     next_token: u64,
     /// Errands that each peer has of this thread.
@@ -132,6 +136,7 @@ impl Receipts {
             rings,
             boxes: HashMap::new(),
             ready: VecDeque::new(),
+            sifting: None,
             sent: HashMap::new(),
             next_token: 0,
             bound_seen: 0,
@@ -382,13 +387,20 @@ impl Receipts {
         true
     }
 
-    /// A shard is to leave the thread: what waits here for it fails, and is told again by the
-    /// schedule; what its customers or other threads have is not waited for.
-    pub(super) fn give_back(&mut self, name: PartName, parts: &mut Parts, now: Now) {
-        for mailbox in self.boxes.values_mut() {
-            let given = mailbox.queue.take_out(usize::MAX, |due| due.part == name);
-            given.into_iter().for_each(|due| parts.settle(due, FAILED, now));
+    /// A shard is to leave the thread: what waits here for it fails, some of it at a time, and is
+    /// told again by the schedule; what its customers or other threads have is not waited for.
+    /// Whether nothing waits for it any more.
+    pub(super) fn give_back(&mut self, name: PartName, parts: &mut Parts, now: Now) -> bool {
+        let waits = |(_, mailbox): &(&u64, &Mailbox)| !mailbox.queue.is_empty();
+        let keys = || self.boxes.iter().filter(waits).map(|(key, _)| *key).collect();
+        let search = Sifting::goes_on(&mut self.sifting, name, keys);
+        for _ in 0..SIFTED_BLOCKS_PER_TURN_MAX {
+            let Some(key) = search.key() else { break };
+            let queue = self.boxes.get_mut(&key).map(|mailbox| &mut mailbox.queue);
+            let its = search.look(queue, |due| due.part);
+            its.into_iter().for_each(|due| parts.settle(due, FAILED, now));
         }
+        search.key().is_none()
     }
 
     /// Sends what one customer's sessions can take.

@@ -8,7 +8,7 @@
 //! gone, with 9002 where the mark has not come; what comes back for it later finds nobody.
 
 use super::ThreadTurn;
-use crate::io::limits::{CLOSED_MS_MAX, QUEUED_FAILED_PER_SWEEP_MAX};
+use crate::io::limits::CLOSED_MS_MAX;
 use crate::io::mailbox::{NotMoved, OpenedShard};
 use crate::io::now::Now;
 use crate::io::shard_status::ShardStatus;
@@ -84,13 +84,13 @@ impl ThreadTurn {
         let Some(&Leaving { shard, since_ms, .. }) = self.leaving.as_ref() else { return };
         let is_over = now.steady_ms >= since_ms + CLOSED_MS_MAX;
         let Some(name) = self.parts.name_of(shard) else { return };
-        let (parts, budget) = (&mut self.parts, QUEUED_FAILED_PER_SWEEP_MAX);
-        let is_told = self.notifier.give_back(name, parts, now, budget);
-        self.customers.give_back(name, parts, now);
+        let parts = &mut self.parts;
+        let are_told =
+            [self.notifier.give_back(name, parts, now), self.customers.give_back(name, parts, now)];
         let Some(part) = self.parts.named(name) else { return };
         let has_done = part.is_settled()
             && part.shard.in_flight() == 0
-            && is_told
+            && are_told == [true; 2]
             && part.shard.close_books(now.wall_ms);
         let is_idle = !part.commits() && part.has_books();
         // Nothing comes of it any more, where its partition is another node's.
