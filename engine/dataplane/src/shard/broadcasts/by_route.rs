@@ -59,6 +59,11 @@ impl ByRoute {
         self.queued[route].get() + self.kept[route].get() < self.rooms[route].most()
     }
 
+    /// How many may.
+    pub(super) fn room(&self, route: u8) -> usize {
+        self.rooms[usize::from(route)].most()
+    }
+
     /// Looks how many rows each lane has room for, by what has gone.
     pub(super) fn see_rooms(&mut self, now: SteadyMs) {
         for (room, queued) in self.rooms.iter_mut().zip(&self.queued) {

@@ -4,6 +4,7 @@
 //! **Never here:** which rows are the next: `broadcast::claims` knows. **Invariant:** whoever waits
 //! for its commits has no smaller window than another of its class, each for its weight.
 
+use super::by_route::ByRoute;
 use super::{Part, Shard, class_place};
 use crate::billing::Log;
 use crate::broadcast::life::Life;
@@ -26,6 +27,8 @@ pub(super) struct ClaimTimes {
     under_way: Option<(u64, SteadyMs)>,
     /// What the last ones took.
     took_ms: u64,
+    /// As many as went out meanwhile, by what was taken in the last second.
+    at_last: u32,
 }
 
 impl ClaimTimes {
@@ -54,17 +57,12 @@ impl<L: Log> Shard<L> {
     pub(super) fn claim(
         &mut self,
         part: &mut Part,
-        window: u32,
+        (by_route, window): (&ByRoute, u32),
         promised: &mut u64,
         now_ms: WallMs,
     ) {
-        let most = match part.on_doubt {
-            OnDoubt::Again => CLAIMED_AHEAD_MAX,
-            // What a crash leaves in doubt would never be sent.
-            OnDoubt::Leave => CLAIMED_AHEAD_LEFT_MAX,
-        };
-        part.rebalance(self.pace.steady(now_ms));
         let steady = self.pace.steady(now_ms);
+        part.rebalance(steady);
         part.claims.see_durable(self.durable(), steady);
         let (fed, since_ms) = part.fed;
         if now_ms.abs_diff(since_ms) >= SECOND_MS {
@@ -73,9 +71,11 @@ impl<L: Log> Shard<L> {
                 true => CLAIMED_AHEAD_CARRIERS_MIN,
                 false => CLAIMED_AHEAD_MIN,
             };
-            part.ahead = part.ahead.min(part.claims.ahead_at(fed).max(least));
+            part.claims.at_last = part.claims.ahead_at(fed);
+            part.ahead = part.ahead.min(part.claims.at_last.max(least));
             part.fed = (0, now_ms);
         }
+        let most = part.claimed_ahead_max(by_route);
         // Once for each time that claims became durable: no sooner can anybody know whether they
         // were too few.
         let is_known = self.durable() >= part.grown_at;
@@ -91,7 +91,7 @@ impl<L: Log> Shard<L> {
         // What a pace lets through until the next claims are durable is enough.
         let paced = part.bucket.rate(steady);
         let paced = paced.map_or(most, |rate| part.claims.ahead_at(rate).max(1));
-        part.ahead = part.ahead.min(paced.max(CLAIMED_AHEAD_MIN));
+        part.ahead = part.ahead.min(paced.max(CLAIMED_AHEAD_MIN)).min(most);
         let ahead = part.ahead.min(paced);
         if part.slice.life() != Life::Running {
             return;
@@ -101,7 +101,7 @@ impl<L: Log> Shard<L> {
         let octets = *promised + u64::from(wanted) * JOURNAL_OCTETS_PER_ROW;
         let is_worth_it = wanted >= (ahead / 2).clamp(1, PIECE_ROWS);
         if is_worth_it && self.journal.has_room_for_rows(octets + CLAIM_OCTETS) {
-            part.claims.begin(self.journal.appended() + 1, steady);
+            let before = part.slice.claimed_ahead();
             match &mut part.areas {
                 None => part.slice.claim(wanted),
                 Some(areas) => {
@@ -112,6 +112,27 @@ impl<L: Log> Shard<L> {
                 }
             }
             *promised = octets;
+            // Nobody waits for what is claimed where areas let none through.
+            if part.slice.claimed_ahead() > before {
+                part.claims.begin(self.journal.appended() + 1, steady);
+            }
+        }
+    }
+}
+
+impl Part {
+    /// The most that is claimed ahead. Where all of its rows go by carriers that is what their
+    /// lanes have room for, or what was taken while claims became durable: what carriers take at
+    /// once while their windows fill is no measure of what they take then.
+    fn claimed_ahead_max(&self, by_route: &ByRoute) -> u32 {
+        let most = match self.on_doubt {
+            OnDoubt::Again => CLAIMED_AHEAD_MAX,
+            // What a crash leaves in doubt would never be sent.
+            OnDoubt::Leave => CLAIMED_AHEAD_LEFT_MAX,
+        };
+        match self.room_in_lanes(by_route) {
+            None => most,
+            Some(room) => most.min(self.claims.at_last.max(room as u32)),
         }
     }
 }

@@ -66,6 +66,7 @@ impl<L: Log> Shard<L> {
         if begins {
             let mut promised = 0;
             let windows = windows_of(&broadcasts.parts);
+            let by_route = &broadcasts.by_route;
             for part in &mut broadcasts.parts {
                 match part.slice.life() {
                     // What a pause keeps waiting is in no doubt either.
@@ -73,7 +74,7 @@ impl<L: Log> Shard<L> {
                     _ => part.slice.end_rest(),
                 }
                 let window = windows[class_place(part.broadcast.terms.class)];
-                self.claim(part, window, &mut promised, now_ms);
+                self.claim(part, (by_route, window), &mut promised, now_ms);
             }
             if broadcasts.parts.iter().any(|part| !part.broadcast.terms.of.is_empty()) {
                 // What became of other rows stands in the journal before what follows from that.

@@ -108,6 +108,14 @@ impl Part {
         ways != 0 && ways >> CORE_NETWORK & 1 == 0
     }
 
+    /// How many rows may wait in the lanes of the carriers by which all of its rows go; `None`:
+    /// some go by the core network, or no row of it has had its turn.
+    pub(super) fn room_in_lanes(&self, by_route: &ByRoute) -> Option<usize> {
+        let is_way = |route: &u8| self.carried.places.ways >> route & 1 == 1;
+        let room = |route| by_route.room(route);
+        self.goes_by_carriers().then(|| (0..ROUTES as u8).filter(is_way).map(room).sum())
+    }
+
     /// Whether more than are claimed would go on now: rows have had their turns, and where they go
     /// by carriers only there is a place in a lane of theirs.
     pub(super) fn has_use_for_more(&self, by_route: &ByRoute) -> bool {

@@ -20,35 +20,62 @@ pub(super) struct Want {
     /// Millionths of a row that rounding kept from it so far, or gave it too much.
     owed: i64,
     given: u32,
+    /// It has all that it wants.
+    is_served: bool,
 }
 
 impl Want {
-    fn has_enough(&self) -> bool {
-        self.given == self.wanted
+    fn new(weight: u16, wanted: u32, owed: i64) -> Self {
+        Self { weight, wanted, owed, given: 0, is_served: false }
+    }
+
+    fn weight(&self) -> i64 {
+        i64::from(self.weight.max(1))
+    }
+
+    /// Its share of so many rows, in millionths of one, among some of these weights together.
+    fn share(&self, rows: u32, weights: i64) -> i64 {
+        i64::from(rows) * ROW * self.weight() / weights
+    }
+
+    fn take(&mut self, rows: u32) {
+        self.given += rows;
+        self.owed -= i64::from(rows) * ROW;
     }
 }
 
 /// Deals so many rows, which are at most what all want together.
 fn deal(rows: u32, wants: &mut [Want]) {
-    let weights: i64 = wants.iter().map(|want| i64::from(want.weight.max(1))).sum();
-    let mut left = rows;
-    for want in wants.iter_mut() {
-        want.owed += i64::from(rows) * ROW * i64::from(want.weight.max(1)) / weights;
+    let (mut left, mut weights) = (rows, wants.iter().map(Want::weight).sum::<i64>());
+    // Who wants no more than its share has that, and saves nothing up. What it leaves is shared by
+    // the others, of whom some may have enough then.
+    loop {
+        let (rest, among) = (left, weights);
+        for want in wants.iter_mut().filter(|want| !want.is_served) {
+            if i64::from(want.wanted) * ROW <= want.share(rest, among) {
+                (want.given, want.owed, want.is_served) = (want.wanted, want.owed.min(0), true);
+                (left, weights) = (left - want.wanted, weights - want.weight());
+            }
+        }
+        if weights == among {
+            break;
+        }
+    }
+    let rest = left;
+    for want in wants.iter_mut().filter(|want| !want.is_served) {
+        want.owed += want.share(rest, weights);
         let share = u32::try_from(want.owed / ROW).unwrap_or(0);
-        want.given = share.min(want.wanted).min(left);
-        want.owed -= i64::from(want.given) * ROW;
-        left -= want.given;
+        let given = share.min(want.wanted).min(left);
+        want.take(given);
+        left -= given;
     }
-    // The rest is less than a row for each, or what some did not want.
+    // What rounding leaves is less than a row or two for each.
     while left > 0 {
-        let wanting = wants.iter_mut().filter(|want| !want.has_enough());
+        let wanting = wants.iter_mut().filter(|want| want.given < want.wanted);
         let Some(want) = wanting.max_by_key(|want| want.owed) else { break };
-        let more = if want.owed > 0 { 1 } else { left.min(want.wanted - want.given) };
-        want.owed -= if want.owed > 0 { ROW } else { 0 };
-        want.given += more;
-        left -= more;
+        want.take(1);
+        left -= 1;
     }
-    // Who wants less than its share does not save it up.
     wants.iter_mut().for_each(|want| want.owed = want.owed.clamp(-ROW, ROW));
     assert!(wants.iter().map(|want| want.given).sum::<u32>() <= rows, "no more than there is");
     assert!(wants.iter().all(|want| want.given <= want.wanted), "no more than is wanted");
@@ -74,11 +101,9 @@ pub(super) fn take(
             continue;
         };
         wants.clear();
-        wants.extend(parts[first..].iter().filter(|part| wants_now(part)).map(|part| Want {
-            weight: part.broadcast.terms.pace.weight,
-            wanted: part.tokens,
-            owed: part.owed_of_rate,
-            given: 0,
+        let wanting = parts[first..].iter().filter(|part| wants_now(part));
+        wants.extend(wanting.map(|part| {
+            Want::new(part.broadcast.terms.pace.weight, part.tokens, part.owed_of_rate)
         }));
         let wanted = wants.iter().fold(0u32, |sum, want| sum.saturating_add(want.wanted));
         deal(of.meter.take_rows(steady, wanted), wants);
@@ -97,8 +122,7 @@ mod tests {
     use super::*;
 
     fn wants(of: &[(u16, u32)]) -> Vec<Want> {
-        let want = |&(weight, wanted): &(u16, u32)| Want { weight, wanted, owed: 0, given: 0 };
-        of.iter().map(want).collect()
+        of.iter().map(|&(weight, wanted)| Want::new(weight, wanted, 0)).collect()
     }
 
     /// What each had after so many turns with so many rows each.
@@ -106,10 +130,16 @@ mod tests {
         let mut wants = wants(of);
         let mut had = vec![0; of.len()];
         for _ in 0..turns {
+            again(&mut wants);
             deal(rows, &mut wants);
             wants.iter().zip(&mut had).for_each(|(want, had)| *had += want.given);
         }
         had
+    }
+
+    /// The same broadcasts want as much as before, in another turn.
+    fn again(wants: &mut [Want]) {
+        wants.iter_mut().for_each(|want| *want = Want::new(want.weight, want.wanted, want.owed));
     }
 
     #[test]
@@ -125,10 +155,21 @@ mod tests {
         assert_eq!(dealt(&[(1, 0), (9, 5)], 10, 5), [0, 50]);
         // And it saves nothing up for when it wants more.
         let mut wants = wants(&[(1, 0), (1, 10)]);
-        (0..1_000).for_each(|_| deal(10, &mut wants));
+        for _ in 0..1_000 {
+            deal(10, &mut wants);
+            again(&mut wants);
+        }
         wants[0].wanted = 10;
         deal(10, &mut wants);
         assert!((4..=6).contains(&wants[0].given), "{wants:?}");
+    }
+
+    #[test]
+    fn what_one_leaves_is_dealt_to_the_others_by_their_weights() {
+        assert_eq!(dealt(&[(10, 1), (1, 100), (1, 100)], 1_000, 10), [1_000, 4_500, 4_500]);
+        assert_eq!(dealt(&[(10, 0), (3, 100), (1, 100)], 1_000, 8), [0, 6_000, 2_000]);
+        // One has enough of what another leaves, and the third has what is left then.
+        assert_eq!(dealt(&[(8, 1), (1, 2), (1, 100)], 100, 10), [100, 200, 700]);
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl Part {
             attempts: word.attempts,
             delivered_mask: mark & ARRIVED,
             in_doubt: mark & MAY_HAVE_IT != 0,
-            code: Code::from_number(word.code).filter(|_| word.outcome == Outcome::Held),
+            // 0: its record names none, as of what was under way when cleaning moved it.
+            code: Code::from_number(word.code)
+                .filter(|code| word.outcome == Outcome::Held && *code != Code::ACCEPTED),
             handing: self.handed_before(place),
             withdrawn: mark & WITHDRAWN != 0,
         };
