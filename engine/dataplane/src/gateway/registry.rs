@@ -125,6 +125,8 @@ impl Registry {
                 at_least(rate, registration.rate_per_second.into()) as u32,
                 at_least(volume, registration.volume_per_day),
             );
+            let rows = u64::from(registration.broadcast_rate);
+            meter.set_broadcast_rate(at_least(share(rows), rows) as u32);
         }
     }
 

@@ -60,7 +60,8 @@ pub struct MeshShape {
     shape: MultiPolygon<f64>,
     /// The polygons' bounds, each.
     bounds: Vec<Option<Rect<f64>>>,
-    known: HashMap<String, Option<bool>>,
+    /// By the code of a cell: of these there are only so many, of what is none as many as rows.
+    known: HashMap<String, bool>,
 }
 
 impl MeshShape {
@@ -74,11 +75,11 @@ impl MeshShape {
     /// Whether a part of this cell lies within; `None` where it is no cell.
     pub fn reaches(&mut self, code: &str) -> Option<bool> {
         if let Some(known) = self.known.get(code) {
-            return *known;
+            return Some(*known);
         }
-        let found = cell(code).map(|cell| self.has_part_of(&cell));
+        let found = self.has_part_of(&cell(code)?);
         self.known.insert(code.to_owned(), found);
-        found
+        Some(found)
     }
 
     fn has_part_of(&self, cell: &Rect<f64>) -> bool {
@@ -122,6 +123,7 @@ mod tests {
         assert_eq!([corner.reaches("53394611"), corner.reaches("53394621")], [Some(true); 2]);
         let mut around = shape("35,139 35,141 36,141 36,139");
         assert_eq!([around.reaches("53394611"), around.reaches("x")], [Some(true), None]);
+        assert_eq!(around.known.len(), 1, "what is no cell takes no memory");
         let mut circle = WarnedArea::default();
         circle.add_circle("35.6791667,139.76875 0.05").expect("a circle");
         let mut circle = MeshShape::new(&circle);

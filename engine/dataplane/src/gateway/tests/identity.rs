@@ -170,7 +170,8 @@ fn a_clusters_node_lets_through_its_share_of_each_limit_and_something_of_every_o
         volume_per_day,
         ..Registration::new(xpid(number), "water")
     };
-    let registry = Registry::new(vec![limited(1, 90, 100), limited(2, 2, 2), limited(3, 0, 0)]);
+    let rows = Registration { broadcast_rate: 300, ..limited(1, 90, 100) };
+    let registry = Registry::new(vec![rows, limited(2, 2, 2), limited(3, 0, 0)]);
     let (now, wall) = (SteadyMs::new(1_000_000), WallMs::new(1_795_354_470_000));
     let passed = |number, at: SteadyMs| {
         let meter = &registry.find(xpid(number)).expect("registered").meter;
@@ -181,6 +182,10 @@ fn a_clusters_node_lets_through_its_share_of_each_limit_and_something_of_every_o
     let meter = &registry.find(xpid(1)).expect("registered").meter;
     let accepted = (0..200).take_while(|_| meter.has_volume(wall)).map(|_| meter.charge(wall));
     assert_eq!(accepted.count(), 34, "a third, rounded up");
+    let of_broadcasts =
+        |at: SteadyMs| -> u32 { (0..1_000).map(|ms| meter.take_rows(at + ms, 1_000)).sum() };
+    let in_a_second = of_broadcasts(now + 60_000);
+    assert!((100..=110).contains(&in_a_second), "{in_a_second} rows of broadcasts");
     // A node dies, and this one has half of all.
     registry.share_limits(24, 48);
     let later = now + 10_000;
