@@ -9,7 +9,7 @@
 //! doubt; of a chain the older text never follows the newer.
 
 use super::ledger::{Checked, EntryIndex, Violation, rule};
-use hayauma::billing::{Event, EventKind};
+use hayauma::billing::{Column, Event, EventKind, column_of_end};
 use hayauma::broadcast::life::Life;
 use hayauma::broadcast::outcomes::{Counts, NOT_MEANT, OUTCOMES, Outcome, RowWord};
 use hayauma::broadcast::recipients::ShardRun;
@@ -118,9 +118,11 @@ pub(super) struct Cast {
     /// Its outcomes are kept.
     pub(super) is_kept: bool,
     /// Rows that the books have, by the events' numbers: accepted and final.
-    billed: [HashMap<u64, u32>; 2],
+    billed: [HashMap<u64, (u32, Column)>; 2],
     /// Rows that the books are to have.
     owed: u32,
+    /// How many of them arrived whole.
+    owed_delivered: u32,
     /// The broadcast of whose rows it is for some.
     pub(super) of: Option<usize>,
     /// What became of its rows, once that is kept.
@@ -160,6 +162,7 @@ impl Cast {
             is_kept: false,
             billed: Default::default(),
             owed: 0,
+            owed_delivered: 0,
             of: None,
             words: Vec::new(),
             runs,
@@ -490,6 +493,7 @@ impl Rows {
             repeated += u32::from(row.repeated);
             unanswered += u32::from(row.unanswered);
             cast.owed += u32::from(is_billed(*word));
+            cast.owed_delivered += u32::from(word.outcome == Outcome::Delivered);
             self.counts.ended[word.outcome as usize] += 1;
         }
         rule!(
@@ -509,7 +513,8 @@ impl Rows {
         let number = (event.push_id >> 41 & 0xF_FFFF) as usize - 1;
         let Some(cast) = self.cast(number) else { return Ok(()) };
         let billed = &mut cast.billed[usize::from(event.kind == EventKind::FinalMany)];
-        let before = *billed.entry(event.push_id).or_insert(event.count);
+        let of = (event.count, column_of_end(event));
+        let (before, _) = *billed.entry(event.push_id).or_insert(of);
         rule!(
             before == event.count,
             "an event of broadcast {number} is of {before} rows and of {}: {event:?}",
@@ -537,12 +542,21 @@ impl Rows {
                 let is_told = cast.of_line.contains_key(&row.line);
                 rule!(is_told, "line {} has a text ({word:?}) that {number} takes back", row.line);
             }
-            let [accepted, ended] =
-                cast.billed.each_ref().map(|events| events.values().sum::<u32>());
+            let rows_of = |events: &HashMap<u64, (u32, Column)>| -> u32 {
+                events.values().map(|(rows, _)| rows).sum()
+            };
+            let [accepted, ended] = cast.billed.each_ref().map(rows_of);
             rule!(
                 (accepted, ended) == (cast.owed, cast.owed),
                 "the books have {accepted} and {ended} rows of broadcast {number}, of {}",
                 cast.owed
+            );
+            let arrived = cast.billed[1].values().filter(|(_, of)| *of == Column::Delivered);
+            let arrived = arrived.map(|(rows, _)| rows).sum::<u32>();
+            rule!(
+                arrived == cast.owed_delivered,
+                "the books have {arrived} rows of broadcast {number} as delivered, of {}",
+                cast.owed_delivered
             );
         }
         Ok(())

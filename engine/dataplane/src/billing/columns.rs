@@ -92,7 +92,7 @@ const STATES: [(u8, Column); 7] = [
 
 /// The column of an end. 0000 alone does not say that anything arrived: books of earlier programs
 /// have rows of broadcasts that were withdrawn under it, and none of their segments as taken back.
-pub(super) fn column_of_end(event: &Event) -> Column {
+pub fn column_of_end(event: &Event) -> Column {
     let by_code = column_of(event.code, event.withdrawn);
     let by_state = STATES.iter().find(|(state, _)| *state == event.state);
     match (by_code, by_state) {

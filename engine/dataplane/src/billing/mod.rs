@@ -51,7 +51,7 @@ mod sums;
 mod tests;
 
 pub use crate::billing::findings::ReconcileReport;
-pub use columns::{Column, column_of};
+pub use columns::{Column, column_of, column_of_end};
 pub use copy::copy_log;
 pub use csv_out::write_csv;
 pub use event::{Event, EventKind};
