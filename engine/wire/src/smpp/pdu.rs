@@ -158,6 +158,15 @@ fn read_framed(header: Header, pdu: &[u8], is_strict: bool) -> Result<Pdu<'_>, P
 #[inline(never)]
 fn read_any(header: Header, pdu: &[u8], is_strict: bool) -> Result<Pdu<'_>, PduError> {
     let mut reader = Reader::new(pdu, HEADER_OCTETS);
+    // Read where it goes to: it is large, and each hand that it passes through copies it.
+    if matches!(header.command, Command::SUBMIT_SM | Command::DELIVER_SM) {
+        let (message, fault) = Message::read(&mut reader)?;
+        if let Some(fault) = fault.filter(|_| is_strict) {
+            return Err(fault);
+        }
+        let oddities = oddities_of(&header, &reader);
+        return Ok(Pdu { header, body: Body::Message(message), oddities, fault });
+    }
     if header.command.is_response() {
         let body = read_answer(&header, &mut reader);
         let oddities = oddities_of(&header, &reader);
@@ -186,10 +195,6 @@ type Read<'a> = (Body<'a>, Option<PduError>);
 
 fn read_request<'a>(command: Command, reader: &mut Reader<'a>) -> Result<Read<'a>, PduError> {
     let (body, fault) = match command {
-        Command::SUBMIT_SM | Command::DELIVER_SM => {
-            let (message, fault) = Message::read(reader)?;
-            (Body::Message(message), fault)
-        }
         Command::DATA_SM => {
             let (data, fault) = Data::read(reader)?;
             (Body::Data(data), fault)

@@ -279,7 +279,31 @@ struct TextFields<'a> {
 }
 
 impl<'a> TextFields<'a> {
+    #[inline]
     fn read(text: &'a [u8]) -> Self {
+        Self::read_in_order(text).unwrap_or_else(|| Self::read_any(text))
+    }
+
+    /// A text as appendix B shows it, which most SMSCs write: all names, in its order, one blank
+    /// between. `None` of any other.
+    #[inline]
+    fn read_in_order(text: &'a [u8]) -> Option<Self> {
+        let mut rest = text;
+        let id = value_of(&mut rest, b"id:")?;
+        let submitted = value_of(&mut rest, b" sub:")?;
+        let delivered = value_of(&mut rest, b" dlvrd:")?;
+        let submit_date = value_of(&mut rest, b" submit date:")?;
+        let done_date = value_of(&mut rest, b" done date:")?;
+        let stat = value_of(&mut rest, b" stat:")?;
+        let error = value_of(&mut rest, b" err:")?;
+        let repeated = rest.strip_prefix(b" text:")?;
+        // As `Name` counts them.
+        let values =
+            [id, submitted, delivered, submit_date, done_date, stat, error, repeated].map(Some);
+        Some(Self { values })
+    }
+
+    fn read_any(text: &'a [u8]) -> Self {
         let mut fields = Self { values: [None; 8] };
         let mut at = 0;
         while let Some(&octet) = text.get(at) {
@@ -315,6 +339,17 @@ impl<'a> TextFields<'a> {
     fn value(&self, name: Name) -> Option<&'a [u8]> {
         self.values[name as usize].filter(|value| !value.is_empty())
     }
+}
+
+/// The value behind this name, with which `rest` begins, up to the blank behind it, with which
+/// `rest` goes on. `None` of another name, and where there is no value.
+#[inline]
+fn value_of<'a, const N: usize>(rest: &mut &'a [u8], name: &[u8; N]) -> Option<&'a [u8]> {
+    let (first, behind) = rest.split_first_chunk::<N>()?;
+    let length = first_blank(behind).filter(|&length| length > 0 && first == name)?;
+    let (value, left) = behind.split_at(length);
+    *rest = left;
+    Some(value)
 }
 
 /// The value that begins at `at`, or behind blanks there, and where it ends. Where a name follows
@@ -459,4 +494,51 @@ impl ReceiptText<'_> {
 fn three_digits(number: u16) -> [u8; 3] {
     let number = number.min(999);
     [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    /// Values as SMSCs write them, and as they should not.
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![8 => "[0-9A-Za-z]{1,20}", 1 => "[ -~]{0,9}", 1 => "(|text:|id:|[\t\n ]*)"]
+    }
+
+    const NAMES: [&str; 8] =
+        ["id:", " sub:", " dlvrd:", " submit date:", " done date:", " stat:", " err:", " text:"];
+
+    fn name(known: &'static str) -> impl Strategy<Value = String> {
+        let other = prop_oneof![
+            Just(known.to_ascii_uppercase()),
+            Just(String::new()),
+            (0..NAMES.len()).prop_map(|n| NAMES[n].to_owned()),
+        ];
+        prop_oneof![20 => Just(known.to_owned()), 1 => other]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn the_order_of_appendix_b_is_read_as_any_other_is(
+            values in vec(value(), 8),
+            names in NAMES.map(name),
+        ) {
+            let text: String =
+                names.iter().zip(&values).flat_map(|(name, value)| [&name[..], value]).collect();
+            let read = TextFields::read_in_order(text.as_bytes());
+            let any = TextFields::read_any(text.as_bytes());
+            prop_assert!(read.is_none_or(|read| read.values == any.values), "{}", text);
+        }
+    }
+
+    #[test]
+    fn a_text_as_appendix_b_shows_it_is_read_in_its_order() {
+        let text = b"id:1 sub:001 dlvrd:001 submit date:2611222234 done date:2611222235 \
+            stat:DELIVRD err:000 text:stat:REJECTD";
+        let read = TextFields::read_in_order(text).expect("the order of appendix B");
+        assert_eq!(read.value(Name::Stat), Some(&b"DELIVRD"[..]));
+        assert_eq!(read.values[Name::Text as usize], Some(&b"stat:REJECTD"[..]));
+    }
 }

@@ -4,10 +4,16 @@
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = LOW << 7;
 
+/// Zero where none of a word's octets is.
+#[inline(always)]
+pub(super) fn zeros_of(word: u64) -> u64 {
+    word.wrapping_sub(LOW) & !word & HIGH
+}
+
 /// Where the first octet of 0 is.
 #[inline]
 pub(super) fn first_zero(octets: &[u8]) -> Option<usize> {
-    first(octets, |word| word.wrapping_sub(LOW) & !word & HIGH, |octet| octet == 0)
+    first(octets, zeros_of, |octet| octet == 0)
 }
 
 /// Where the first blank or control character is.

@@ -13,7 +13,7 @@ use super::super::oddities::Oddities;
 use super::super::reader::Reader;
 use super::super::tlv::{Tag, Tlvs};
 use super::super::words::first_zero;
-use super::super::writer::Writer;
+use super::super::writer::{Head, Writer};
 
 /// submit_sm or deliver_sm: both have the same fields (SMPP 3.4, 4.4.1 and 4.6.1).
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -74,7 +74,7 @@ impl<'a> Message<'a> {
             .with_if(!addresses, Oddities::ADDRESS_OCTETS)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<(Self, Option<PduError>), PduError> {
         let service_type = reader.text(Field::ServiceType, SERVICE_TYPE_OCTETS_MAX)?;
         let source = read_source(reader, ADDRESS_OCTETS_MAX)?;
@@ -83,7 +83,7 @@ impl<'a> Message<'a> {
     }
 
     /// The fields behind the addresses, which submit_multi has too.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read_behind(
         (service_type, source, destination): (&'a [u8], Address<'a>, Address<'a>),
         reader: &mut Reader<'a>,
@@ -120,6 +120,39 @@ impl<'a> Message<'a> {
 
     #[inline]
     pub(super) fn write(&self, writer: &mut Writer<'_>, with_tlvs: bool) -> Result<(), PduError> {
+        // Where anything is out of the ordinary the fields are written one by one: that names the
+        // one that cannot be.
+        if !writer.head(|head| self.write_head(head)) {
+            self.write_fields(writer)?;
+        }
+        writer.message(self.short_message, SM_LENGTH_MAX)?;
+        if with_tlvs && !self.tlvs.is_empty() {
+            writer.few(Field::OptionalPart, self.tlvs.octets())?;
+        }
+        Ok(())
+    }
+
+    /// The fields before the text.
+    #[inline(always)]
+    fn write_head(&self, head: &mut Head<'_>) {
+        head.text(self.service_type, SERVICE_TYPE_OCTETS_MAX);
+        head.octets([self.source.ton, self.source.npi]);
+        head.text(self.source.digits, ADDRESS_OCTETS_MAX);
+        head.octets([self.destination.ton, self.destination.npi]);
+        head.text(self.destination.digits, ADDRESS_OCTETS_MAX);
+        head.octets([self.esm_class.0, self.protocol_id, self.priority_flag]);
+        head.text(self.schedule_delivery_time, TIME_OCTETS_MAX);
+        head.text(self.validity_period, TIME_OCTETS_MAX);
+        head.octets([
+            self.registered_delivery,
+            self.replace_if_present_flag,
+            self.data_coding,
+            self.sm_default_msg_id,
+        ]);
+    }
+
+    #[cold]
+    fn write_fields(&self, writer: &mut Writer<'_>) -> Result<(), PduError> {
         writer.text(Field::ServiceType, self.service_type, SERVICE_TYPE_OCTETS_MAX)?;
         write_source(writer, &self.source, ADDRESS_OCTETS_MAX)?;
         write_destination(writer, &self.destination, ADDRESS_OCTETS_MAX)?;
@@ -133,12 +166,7 @@ impl<'a> Message<'a> {
             self.data_coding,
             self.sm_default_msg_id,
         ];
-        writer.octets(Field::RegisteredDelivery, octets)?;
-        writer.message(self.short_message, SM_LENGTH_MAX)?;
-        if with_tlvs && !self.tlvs.is_empty() {
-            writer.bytes(Field::OptionalPart, self.tlvs.octets())?;
-        }
-        Ok(())
+        writer.octets(Field::RegisteredDelivery, octets)
     }
 }
 

@@ -2,6 +2,7 @@
 //! send otherwise.
 
 use super::samples::{self, NUMBER, SENDER, submit, written};
+use crate::smpp::address::Address;
 use crate::smpp::coding::EsmClass;
 use crate::smpp::command::Command;
 use crate::smpp::error::{Fault, Field};
@@ -198,7 +199,7 @@ fn what_cannot_be_written_is_refused() {
         encode(&mut out, Command::SUBMIT_SM, Status::OK, 1, &body, true).expect_err("refused").field
     };
     let digits = [b'1'; 21];
-    let source = crate::smpp::address::Address { digits: &digits, ..NUMBER };
+    let source = Address { digits: &digits, ..NUMBER };
     assert_eq!(refused(Message { source, ..submit() }), Field::Source);
     assert_eq!(refused(Message { service_type: b"A\0B", ..submit() }), Field::ServiceType);
     assert_eq!(refused(Message { short_message: &[1; 256], ..submit() }), Field::ShortMessage);
@@ -231,7 +232,7 @@ fn what_peers_do_otherwise_is_read_around_and_told() {
         oddities(&written(Command::SUBMIT_SM, 0, 1, &Body::Message(short))),
         Oddities::TIME_LENGTH
     );
-    let latin = crate::smpp::address::Address { digits: b"Caf\xe9", ..SENDER };
+    let latin = Address { digits: b"Caf\xe9", ..SENDER };
     let latin = Message { source: latin, ..submit() };
     assert_eq!(
         oddities(&written(Command::SUBMIT_SM, 0, 1, &Body::Message(latin))),
@@ -297,4 +298,44 @@ fn nothing_that_is_printed_for_a_log_shows_a_password_a_number_or_a_text() {
     });
     assert_eq!(format!("{:?}", EsmClass(4)), "04");
     assert_eq!(format!("{NUMBER:?}"), "1/1 of 12 octets");
+}
+
+#[test]
+fn a_message_that_cannot_be_written_names_its_field_whatever_room_there_is() {
+    let address = |digits| Address { ton: 1, npi: 1, digits };
+    let good = Message {
+        source: address(b"Hayauma"),
+        destination: address(b"819012345678"),
+        validity_period: b"261122133430000+",
+        short_message: b"text",
+        ..Message::default()
+    };
+    let cases = [
+        (Field::ServiceType, 16, Message { service_type: b"A\0", ..good }),
+        (Field::ServiceType, 16, Message { service_type: b"ABCDEF", ..good }),
+        (Field::Source, 19, Message { source: address(b"1234\x005678"), ..good }),
+        (Field::Source, 19, Message { source: address(&[b'1'; 21]), ..good }),
+        (
+            Field::Destination,
+            29,
+            Message { destination: address(b"12345678901234567\x0090"), ..good },
+        ),
+        (Field::ScheduleDeliveryTime, 45, Message { schedule_delivery_time: &[b'0'; 17], ..good }),
+        (Field::ValidityPeriod, 46, Message { validity_period: b"0\0", ..good }),
+    ];
+    for (field, offset, message) in cases {
+        for room in [100, 1_000] {
+            let mut out = vec![0; room];
+            let body = Body::Message(message);
+            let error = encode(&mut out, Command::SUBMIT_SM, Status::OK, 1, &body, true)
+                .expect_err("no field may be so");
+            assert_eq!((error.field, error.offset), (field, offset), "{error} of {room}");
+        }
+    }
+    for room in 0..100 {
+        let mut out = vec![0; room];
+        let body = Body::Message(good);
+        let fits = encode(&mut out, Command::SUBMIT_SM, Status::OK, 1, &body, true).is_ok();
+        assert_eq!(fits, room >= 72, "{room}");
+    }
 }
