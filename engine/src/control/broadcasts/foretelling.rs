@@ -267,6 +267,15 @@ mod tests {
         });
         assert_eq!(checked(&bench, "d", "").network_per_second, None);
         foreseen(|rows| rows.carriers.clear());
+        let paced = |per_carrier: u32| {
+            let mut standing = bench.desk.standing();
+            let manifest = &mut standing.entry(&live).expect("there").document.manifest;
+            manifest.pace.per_carrier = per_carrier;
+        };
+        paced(10);
+        assert_eq!(checked(&bench, "per", "").network_per_second, None);
+        paced(0);
+        assert_eq!(checked(&bench, "free", "").network_per_second, Some(1_000));
         let xpid = Xpid::parse(b"00100000001").expect("an XPID");
         let mut registration = bench.engine.registration(xpid);
         registration.broadcast_rate = 400;

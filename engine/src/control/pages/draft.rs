@@ -186,6 +186,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_form_has_its_place() {
+        let silent = manifest(&DraftForm { text_ja: " ".to_owned(), ..form() });
+        let said = silent.expect_err("nothing is said").sentence;
+        assert_eq!(said, "write it in one language at least");
         for (wrong, wanted) in [
             (DraftForm { from: String::new(), ..form() }, "/xpid"),
             (DraftForm { from: "7 Town".to_owned(), ..form() }, "/xpid"),

@@ -160,6 +160,11 @@ fn while_a_shard_stands_pages_come_and_show_what_stops_a_broadcast() {
     // It is told to the shard once that answers; what was ordered holds.
     let body = format!("word={word}&shown=&typed=&reason=x");
     port.browse("POST", &format!("{page}/cancel"), &body, &[("Cookie", &cookie)]);
+    let untold = see(&page).text;
+    assert!(untold.contains("not in every shard yet: "), "{untold}");
+    assert!(!untold.contains("paused by itself"), "nobody has paused it: {untold}");
+    let japanese = see(&format!("{page}?lang=ja")).text;
+    assert!(japanese.contains("一部のシャードにまだ伝わっていません"), "{japanese}");
     port.engine.broadcasts.shards.lock().expect("no panic")[0].stands = false;
     let (status, text) = port.send("GET", &format!("/broadcasts/{}", started.0), "");
     assert_eq!(status, 200);

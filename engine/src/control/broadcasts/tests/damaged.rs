@@ -27,6 +27,24 @@ fn version(bench: &Bench, list: &str, number: u32) -> std::path::PathBuf {
 }
 
 #[test]
+fn where_nobody_can_read_which_numbers_were_given_the_documents_say_it_or_nothing_starts() {
+    let mut bench = Bench::new(1, 10);
+    let first = bench.started("a", "");
+    let given = bench.ordinal(&first);
+    let folder = bench.directory.path().join("broadcasts");
+    std::fs::write(folder.join("ordinals.json"), "{").expect("written");
+    bench.restart(|_| true);
+    let second = bench.started("b", "");
+    assert!(bench.ordinal(&second) > given);
+    std::fs::write(folder.join("ordinals.json"), "{").expect("written");
+    std::fs::write(folder.join(&first).join("broadcast.json"), "{").expect("written");
+    bench.restart(|_| true);
+    let (draft, digest, found) = bench.checked("c", "");
+    let refusal = bench.desk.start(&draft, &digest, found, "operator").expect_err("which number?");
+    assert!(refusal.sentence.contains("nobody knows which numbers"), "{}", refusal.sentence);
+}
+
+#[test]
 fn a_list_of_which_a_row_is_damaged_addresses_nobody_and_is_not_changed() {
     let bench = Bench::new(1, 3_000);
     let broadcast = bench.draft("a", "");

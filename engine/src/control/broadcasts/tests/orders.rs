@@ -196,7 +196,8 @@ fn a_start_brings_those_along_who_want_none() {
 #[test]
 fn a_pause_of_what_runs_is_a_pause_whatever_the_clock_says() {
     let bench = Bench::new(2, 10);
-    let broadcast = bench.started("a", "");
+    // By the clock it holds still.
+    let broadcast = bench.started("a", r#""hold_seconds":600,"#);
     bench.begin_in(&broadcast, &[0, 1]);
     {
         // The clock was set back behind the start.
