@@ -7,7 +7,8 @@
 //! partition. A request is handed on once: where nobody holds the partition it is answered 8002.
 //!
 //! **Never here:** what a request says, who owns a partition. **Invariants:** whoever connects
-//! shows the cluster's secret before anything of it is read. What was sent and not answered within
+//! shows the cluster's secret before anything of it is read, and a certificate before that where
+//! the nodes speak TLS. What was sent and not answered within
 //! its time is 9002, for nobody knows what became of it, and what could not be sent is 8002. As
 //! much is under way as there are boxes.
 
@@ -18,6 +19,7 @@ use crate::io::limits::{NEIGHBOUR_CLIENTS_MAX, NEIGHBOUR_CONNECTIONS_MAX};
 use crate::io::mailbox::Ports;
 use crate::io::mesh::{Lanes, Mesh, Origin, Parcel, Sender};
 use crate::io::portions::Portion;
+use crate::io::tls::PeerTls;
 use crossbeam::channel::{self, bounded};
 use frames::{AnswerFrame, RequestFrame, Wire, hello};
 use host::clock;
@@ -55,6 +57,8 @@ pub struct Neighbourhood {
     pub secret: [u8; 32],
     /// Partitions of the cluster.
     pub partitions: usize,
+    /// What they speak TLS with, where they do.
+    pub tls: Option<PeerTls>,
 }
 
 /// A link that listens, and does not run yet.
@@ -227,7 +231,7 @@ impl Link {
         while let Ok((at, stream)) = self.made.try_recv() {
             let node = &mut self.nodes[at];
             node.is_connecting = false;
-            node.wire = stream.and_then(|stream| Wire::new(stream).ok());
+            node.wire = stream.and_then(|stream| calling(&self.link.neighbours, at, stream));
             if let Some(wire) = &mut node.wire {
                 wire.output.extend_from_slice(&hello(&self.link.neighbours.secret));
             }
@@ -331,7 +335,7 @@ impl Link {
                 let Some(name) = oldest.map(|(&name, _)| name) else { continue };
                 self.guests.remove(&name);
             }
-            if let Ok(wire) = Wire::new(stream) {
+            if let Some(wire) = accepting(&self.link.neighbours, stream) {
                 self.next += 1;
                 let guest = Guest { wire, is_known: false, since_ns: now_ns, open: 0 };
                 self.guests.insert(self.next as u32, guest);
@@ -388,6 +392,24 @@ impl Link {
         }
         self.guests.retain(|_, guest| guest.wire.send());
     }
+}
+
+/// A connection that was made to another node.
+fn calling(neighbours: &Neighbourhood, node: usize, stream: TcpStream) -> Option<Wire> {
+    let security = match &neighbours.tls {
+        Some(tls) => Some(tls.call(neighbours.addresses[node].ip())?),
+        None => None,
+    };
+    Wire::new(stream, security).ok()
+}
+
+/// A connection that somebody has made to this node.
+fn accepting(neighbours: &Neighbourhood, stream: TcpStream) -> Option<Wire> {
+    let security = match &neighbours.tls {
+        Some(tls) => Some(tls.accept()?),
+        None => None,
+    };
+    Wire::new(stream, security).ok()
 }
 
 /// Hands a request to the thread that holds its partition; none where it is no request.

@@ -15,8 +15,11 @@ pub use stream::{AdminTrust, SecureStream};
 mod asking;
 mod bounds;
 mod dates;
+mod peers;
 
 pub use dates::{Dates, dates_in};
+pub(in crate::io) use peers::PeerSecurity;
+pub use peers::{PeerFiles, PeerTls};
 
 use crate::gateway::certificate::CertificateDigest;
 use asking::Asking;

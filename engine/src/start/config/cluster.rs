@@ -9,6 +9,7 @@ use crate::cluster::limits::{
 use crate::cluster::node::NodeName;
 use crate::cluster::ownership::ClusterTimes;
 use crate::cluster::servers::{ClusterName, LogServers};
+use crate::io::tls::PeerFiles;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -37,6 +38,10 @@ pub struct ClusterConfig {
     pub peers: BTreeMap<NodeName, SocketAddr>,
     /// The file with what the nodes know each other by.
     pub secret: Option<PathBuf>,
+    /// What the nodes speak TLS to each other with.
+    pub peer_tls: Option<PeerFiles>,
+    /// They speak plain text, though other hosts may read along.
+    pub peers_plain: bool,
 }
 
 /// Why the file cannot be used.
@@ -91,6 +96,11 @@ struct ClusterTable {
     #[serde(default)]
     peers: BTreeMap<String, String>,
     secret_file: Option<PathBuf>,
+    peers_ca: Option<PathBuf>,
+    peers_cert: Option<PathBuf>,
+    peers_key: Option<PathBuf>,
+    #[serde(default)]
+    peers_plain: bool,
     #[serde(default = "lease_ms")]
     lease_ms: u64,
     #[serde(default = "act_ms")]
@@ -158,7 +168,15 @@ impl ClusterConfig {
         }
         let times = ClusterTimes { settle_ms: table.settle_ms, ..times };
         let peers = check_peers(&table.peers)?;
-        Ok(Self { name, node, servers, times, peers, secret: table.secret_file })
+        let peer_tls = match (table.peers_ca, table.peers_cert, table.peers_key) {
+            (Some(authority), Some(certificate), Some(key)) => {
+                Some(PeerFiles { authority, certificate, key })
+            }
+            (None, None, None) => None,
+            _ => return Err("peers_ca, peers_cert and peers_key: name all, or none".to_owned()),
+        };
+        let (secret, peers_plain) = (table.secret_file, table.peers_plain);
+        Ok(Self { name, node, servers, times, peers, secret, peer_tls, peers_plain })
     }
 }
 
@@ -260,6 +278,7 @@ mod tests {
             ("node = 'a'", "node = 'a'\nlease_ms = -1", "cluster.toml, line "),
             ("node = 'a'", "node = 'a'\npeers = {A = '1.1.1.1:1'}", "peers: \"A\" is no node's"),
             ("node = 'a'", "node = 'a'\npeers = {b = 'x:1'}", "peers.b: \"x:1\" is no IP:PORT"),
+            ("node = 'a'", "node = 'a'\npeers_ca = 'ca.pem'", "name all, or none"),
             ("[cluster]", "[clusters]", "unknown field `clusters`"),
         ] {
             let error = read(&WHOLE.replacen(from, to, 1)).expect_err(words);

@@ -6,7 +6,8 @@
 //! (2), segments (1), how many pushes were withdrawn (4), msn (8) and xpid (8; all ones: none), and
 //! the reqid. All integers are little-endian.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use crate::io::tls::PeerSecurity;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
@@ -35,6 +36,8 @@ pub(super) fn hello(secret: &[u8; 32]) -> [u8; 40] {
 /// A connection.
 pub(super) struct Wire {
     pub(super) stream: TcpStream,
+    /// TLS, where the nodes speak it.
+    security: Option<Box<PeerSecurity>>,
     pub(super) output: Vec<u8>,
     sent: usize,
     input: Vec<u8>,
@@ -44,14 +47,16 @@ pub(super) struct Wire {
 impl Wire {
     /// # Errors
     /// The connection is gone.
-    pub(super) fn new(stream: TcpStream) -> std::io::Result<Self> {
+    pub(super) fn new(stream: TcpStream, security: Option<PeerSecurity>) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, output: Vec::new(), sent: 0, input: Vec::new(), read: 0 })
+        let security = security.map(Box::new);
+        Ok(Self { stream, security, output: Vec::new(), sent: 0, input: Vec::new(), read: 0 })
     }
 
     pub(super) fn has_output(&self) -> bool {
-        self.sent < self.output.len()
+        let of_tls = self.security.as_ref().is_some_and(|security| security.has_output());
+        self.sent < self.output.len() || of_tls
     }
 
     /// Takes what has come; whether more may.
@@ -60,27 +65,45 @@ impl Wire {
             self.input.drain(..self.read);
             self.read = 0;
         }
+        let before = self.input.len();
         while self.input.len() < WAITING_OCTETS_MAX {
-            let before = self.input.len();
-            self.input.resize(before + READ_OCTETS, 0);
-            let read = self.stream.read(&mut self.input[before..]);
-            self.input.truncate(before + *read.as_ref().unwrap_or(&0));
-            match read {
-                Ok(0) => return false,
-                Ok(octets) if octets < READ_OCTETS => return true,
-                Ok(_) => {}
+            match self.receive_once() {
+                Ok(true) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return false,
+                // What came before the end is read first: the next look finds the end again.
+                Ok(false) | Err(_) => return self.input.len() > before,
             }
         }
         true
     }
 
+    /// Takes what one look at the connection brings; whether more may come.
+    fn receive_once(&mut self) -> io::Result<bool> {
+        if let Some(security) = &mut self.security {
+            return security.take(&mut self.stream, &mut self.input);
+        }
+        let before = self.input.len();
+        self.input.resize(before + READ_OCTETS, 0);
+        let read = self.stream.read(&mut self.input[before..]);
+        self.input.truncate(before + *read.as_ref().unwrap_or(&0));
+        read.map(|octets| octets > 0)
+    }
+
+    /// Gives the connection what it takes of the output.
+    fn send_once(&mut self) -> io::Result<usize> {
+        let rest = &self.output[self.sent..];
+        match &mut self.security {
+            Some(security) => security.give(&mut self.stream, rest),
+            None => self.stream.write(rest),
+        }
+    }
+
     /// Sends what can be sent; whether more may be.
     pub(super) fn send(&mut self) -> bool {
-        while self.sent < self.output.len() {
-            match self.stream.write(&self.output[self.sent..]) {
+        while self.has_output() {
+            match self.send_once() {
+                Ok(0) => break,
                 Ok(octets) => self.sent += octets,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::io::tls::PeerFiles;
 use host::clock;
 use wire::submission::{CancelTarget, Cancellation};
 use wire::terms::ids::{Msn, Reqid, Xpid};
@@ -16,8 +17,18 @@ fn addresses() -> Vec<SocketAddr> {
 }
 
 fn side(me: usize, addresses: &[SocketAddr], secret: u8, holder: Holder) -> Side {
-    let neighbours =
-        Neighbourhood { me, addresses: addresses.to_vec(), secret: [secret; 32], partitions: 1 };
+    secured_side(me, addresses, secret, holder, None)
+}
+
+fn secured_side(
+    me: usize,
+    addresses: &[SocketAddr],
+    secret: u8,
+    holder: Holder,
+    tls: Option<PeerTls>,
+) -> Side {
+    let (addresses, secret) = (addresses.to_vec(), [secret; 32]);
+    let neighbours = Neighbourhood { me, addresses, secret, partitions: 1, tls };
     let ports = Ports::of_nobody(1, 1);
     ports.holders.set(0, holder);
     let lanes = Lanes::new(2);
@@ -159,6 +170,169 @@ fn whoever_connects_and_says_nothing_keeps_no_node_out() {
         let ended = std::io::Read::read(stranger, &mut [0; 1]);
         assert!(!matches!(ended, Ok(1..)), "{at}: nothing is said to it");
         assert!(begun.elapsed() < Duration::from_secs(20), "{at}: it is let go");
+    }
+}
+
+/// What a node of this authority speaks with.
+fn certified(place: &std::path::Path, authority: &str) -> PeerTls {
+    PeerTls::read(&certificates(place, authority)).expect("certificates")
+}
+
+/// An authority, and a certificate of it.
+fn certificates(place: &std::path::Path, authority: &str) -> PeerFiles {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let made = params.self_signed(&key).expect("an authority");
+    let issuer = Issuer::new(params, key);
+    let own_key = KeyPair::generate().expect("a key");
+    let own = CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
+    let own = own.signed_by(&own_key, &issuer).expect("a certificate");
+    let write = |name: &str, text: String| {
+        let path = place.join(format!("{authority}-{name}"));
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    PeerFiles {
+        authority: write("ca.pem", made.pem()),
+        certificate: write("own.pem", own.pem()),
+        key: write("own.key", own_key.serialize_pem()),
+    }
+}
+
+#[test]
+fn within_tls_a_request_goes_to_a_node_of_the_same_authority_and_to_nobody_else() {
+    let place = tempfile::tempdir().expect("a directory");
+    let addresses = addresses();
+    let tls = certified(place.path(), "nodes");
+    let mut home = secured_side(0, &addresses, 9, Holder::Node(1), Some(tls.clone()));
+    let mut owner = secured_side(1, &addresses, 9, Holder::Thread(0), Some(tls));
+    home.reach(&mut owner);
+    drop(owner);
+    // One that speaks plain text, and one whose certificate is of another authority.
+    for tls in [None, Some(certified(place.path(), "others"))] {
+        let stranger = secured_side(1, &addresses, 9, Holder::Thread(0), tls);
+        let begun = clock::instant();
+        for number in 0..10 {
+            home.ask(number);
+            let (_, code) = home.answer(|| {
+                assert!(!stranger.mesh.has_arrivals(), "nothing of it is read");
+            });
+            assert!([Code::OVERLOAD, Code::NOT_DURABLE].contains(&code));
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+}
+
+/// Whether a node takes a request of whoever speaks with this.
+fn is_taken(node: &PeerTls, stranger: Option<&PeerTls>) -> bool {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let connected = TcpStream::connect(address).expect("a connection");
+    let (accepted, _) = listener.accept().expect("it");
+    let security = stranger.and_then(|tls| tls.call(address.ip()));
+    let mut from = Wire::new(connected, security).expect("a wire");
+    let mut to = Wire::new(accepted, node.accept()).expect("a wire");
+    RequestFrame { number: 1, shard: 3, client: 1, found_elsewhere: false, form: b"form" }
+        .write(&mut from.output);
+    loop {
+        // A stranger goes on whatever it is told.
+        let _ = from.send() && from.receive();
+        let goes_on = to.receive();
+        let _ = to.send();
+        if to.next_frame().is_some() {
+            return true;
+        }
+        if !goes_on {
+            return false;
+        }
+    }
+}
+
+#[test]
+fn within_tls_nothing_is_taken_of_whoever_shows_no_certificate_of_the_nodes_authority() {
+    let place = tempfile::tempdir().expect("a directory");
+    let nodes = certificates(place.path(), "nodes");
+    let tls = PeerTls::read(&nodes).expect("certificates");
+    // One that would take the node for what it is, and shows a certificate of somebody else's.
+    let others = certificates(place.path(), "others");
+    let foreign = PeerFiles { authority: nodes.authority, ..others };
+    let foreign = PeerTls::read(&foreign).expect("certificates");
+    assert!(is_taken(&tls, Some(&tls)), "one of its own");
+    assert!(!is_taken(&tls, Some(&foreign)), "one of another authority");
+    assert!(!is_taken(&tls, None), "one that speaks plain text");
+}
+
+#[test]
+fn much_that_waits_goes_through_tls_whole() {
+    let place = tempfile::tempdir().expect("a directory");
+    let tls = certified(place.path(), "nodes");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let connected = TcpStream::connect(address).expect("a connection");
+    let (accepted, _) = listener.accept().expect("it");
+    let mut from = Wire::new(connected, tls.call(address.ip())).expect("a wire");
+    let mut to = Wire::new(accepted, tls.accept()).expect("a wire");
+    let form: Vec<u8> = (0..200_000_u32).map(|octet| octet as u8).collect();
+    let frames = 40;
+    for number in 0..frames {
+        RequestFrame { number, shard: 3, client: 1, found_elsewhere: false, form: &form }
+            .write(&mut from.output);
+    }
+    let mut come = 0;
+    while come < frames {
+        assert!(from.send() && from.receive() && to.receive() && to.send());
+        while let Some(frame) = to.next_frame() {
+            let read = frame.and_then(RequestFrame::read).expect("a request");
+            assert!(read.number == come && read.form == form);
+            come += 1;
+        }
+    }
+}
+
+#[test]
+fn what_came_before_the_end_of_a_connection_is_read_before_it_ends() {
+    let place = tempfile::tempdir().expect("a directory");
+    let tls = certified(place.path(), "nodes");
+    for tls in [None, Some(tls)] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let connected = TcpStream::connect(address).expect("a connection");
+        let (accepted, _) = listener.accept().expect("it");
+        let secured = tls.as_ref().map(|tls| (tls.call(address.ip()), tls.accept()));
+        let (calls, accepts) = secured.unwrap_or_default();
+        let mut from = Wire::new(connected, calls).expect("a wire");
+        let mut to = Wire::new(accepted, accepts).expect("a wire");
+        let (begun, mut heard) = (clock::instant(), 0);
+        let say = |from: &mut Wire| {
+            let answer = Answer::bare(Code::ACCEPTED);
+            AnswerFrame { number: 1, count: 0, answer }.write(&mut from.output);
+        };
+        let mut hear = |to: &mut Wire| {
+            while let Some(frame) = to.next_frame() {
+                assert!(frame.and_then(AnswerFrame::read).is_some());
+                heard += 1;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            heard
+        };
+        say(&mut from);
+        loop {
+            assert!(from.send() && from.receive() && to.receive() && to.send());
+            if hear(&mut to) == 1 {
+                break;
+            }
+        }
+        say(&mut from);
+        while from.has_output() {
+            assert!(from.send());
+        }
+        drop(from);
+        while to.receive() {
+            hear(&mut to);
+        }
+        assert_eq!(heard, 2);
     }
 }
 

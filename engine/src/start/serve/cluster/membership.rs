@@ -5,6 +5,7 @@ use super::registry::RegistryOrder;
 use crate::control::store::Store;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::io::neighbours::Neighbourhood;
+use crate::io::tls::PeerTls;
 use crate::journal::shards::{shard_directory, shard_numbers};
 use crate::nats::{BooksKeeper, NatsSetup, NatsWake, RegistryLog, survey};
 use crate::shard::Durability;
@@ -30,6 +31,7 @@ pub(in crate::start::serve) struct Member {
     pub(super) cluster: ClusterConfig,
     pub(super) partitions: u16,
     secret: [u8; 32],
+    tls: Option<PeerTls>,
     durability: Durability,
     /// This life's number.
     pub(super) life: u64,
@@ -59,6 +61,9 @@ impl Member {
             ));
         }
         let secret = read_secret(&cluster)?;
+        check_peers(&cluster)?;
+        let tls = cluster.peer_tls.as_ref().map(PeerTls::read).transpose();
+        let tls = tls.map_err(|error| told(&error))?;
         let durability = config.durability;
         let must_sync = durability == Durability::Power;
         let seen = survey(&cluster.servers, &cluster.name, cluster.times, must_sync);
@@ -75,7 +80,7 @@ impl Member {
             config.with_partitions(usize::from(partitions)).map_err(|error| told(&error))?;
         // The log is what makes a record last: the local journal is read by this process alone.
         let config = Config { durability: Durability::Process, ..config };
-        Ok((config, Some(Self { cluster, partitions, secret, durability, life: 0 })))
+        Ok((config, Some(Self { cluster, partitions, secret, tls, durability, life: 0 })))
     }
 
     /// What `0000` promises: which sync the servers have.
@@ -111,6 +116,7 @@ impl Member {
             addresses: self.cluster.peers.values().copied().collect(),
             secret: derived(b"peers", &self.secret),
             partitions: usize::from(self.partitions),
+            tls: self.tls.clone(),
         }
     }
 
@@ -195,6 +201,18 @@ fn check_settings(config: &Config) -> Result<(), Fatal> {
         return Err(unfit(cause, "leave --rehearsal-time-scale out"));
     }
     Ok(())
+}
+
+/// What nodes say to each other is pushes and their secret: not in plain text over a network,
+/// unless the operator says that it may be.
+fn check_peers(cluster: &ClusterConfig) -> Result<(), Fatal> {
+    let is_safe = cluster.peer_tls.is_some() || cluster.peers_plain;
+    let open = cluster.peers.iter().find(|(_, address)| !is_safe && !address.ip().is_loopback());
+    let Some((node, address)) = open else { return Ok(()) };
+    let cause = format!("node {node} listens for the others at {address} in plain text");
+    let remedy = "name peers_ca, peers_cert and peers_key in the cluster's file, or say \
+                  `peers_plain = true` where nobody else is on that network";
+    Err(unfit(cause, remedy))
 }
 
 /// The secret of the cluster, as a number that tells nothing of it.
