@@ -4,6 +4,7 @@ use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
+use crate::cluster::figures::NODE_FIGURES;
 use crate::control::carriers::CarrierSettings;
 use crate::control::ways::WaysForeseen;
 use crate::gateway::registration::Registration;
@@ -87,6 +88,10 @@ pub trait Engine: Send + Sync + 'static {
     fn trace(&self, trace: Arc<PduTrace>) -> Result<(), ControlError>;
     /// The trace that was asked for last.
     fn traced(&self) -> Option<Arc<PduTrace>>;
+    /// What the engine shows as a cluster's node, if it is one.
+    fn node_figures(&self) -> Option<[u64; NODE_FIGURES.len()]> {
+        None
+    }
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;
     /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.

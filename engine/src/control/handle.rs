@@ -9,6 +9,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use crate::cluster::figures::NodeFigures;
 use crate::control::carrier_plan::{CarrierOrders, with_addresses};
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
@@ -49,6 +50,8 @@ pub struct EngineHandle {
     looks_on: AtomicBool,
     /// What a stop begins with in a cluster: the node gives away what it has.
     giving_away: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// What it shows as a cluster's node.
+    node_figures: Arc<NodeFigures>,
     driver: DriverKind,
     /// The plan is the one that is wanted; who was not told of it is told again.
     carriers: Mutex<(CarrierOrders, CarrierPlan)>,
@@ -88,6 +91,7 @@ impl EngineHandle {
             stopping,
             looks_on,
             giving_away: OnceLock::new(),
+            node_figures: Arc::default(),
             driver,
             carriers,
             known,
@@ -245,6 +249,11 @@ impl EngineHandle {
     /// ends with [`Self::drain`].
     pub fn give_away_first(&self, give_away: impl Fn() + Send + Sync + 'static) {
         let _ = self.giving_away.set(Box::new(give_away));
+    }
+
+    /// Where the node of a cluster writes what it shows.
+    pub fn figures_of_node(&self) -> Arc<NodeFigures> {
+        Arc::clone(&self.node_figures)
     }
 
     /// Of a cluster's node: partitions have come or gone, and with them its share of limits.

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::gauges::Gauges;
 use super::queue::QueueDocument;
+use crate::cluster::figures::NODE_FIGURES;
 use crate::control::engine::Engine;
 use crate::io::figures::{FigureKind, ShardFigures};
 use crate::network::smpp::figures::CarrierState;
@@ -35,6 +36,7 @@ impl Metrics {
         registry.register_collector(Box::new(QueueCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(BuildCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(CarrierCollector { control: Arc::clone(&control) }));
+        registry.register_collector(Box::new(NodeCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(ShardCollector { control }));
         registry.register_collector(Box::new(gauges));
         registry.register_collector(Box::new(ProcessCollector));
@@ -146,6 +148,33 @@ fn encode_carrier_times(
         }
     }
     Ok(())
+}
+
+/// What a cluster's node shows; nothing of an engine of its own.
+struct NodeCollector {
+    control: Arc<dyn Engine>,
+}
+
+impl fmt::Debug for NodeCollector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("NodeCollector")
+    }
+}
+
+impl Collector for NodeCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(values) = self.control.node_figures() else { return Ok(()) };
+        for ((name, only_rises, help), value) in NODE_FIGURES.into_iter().zip(values) {
+            if only_rises {
+                let line = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+                ConstCounter::new(value).encode(line)?;
+            } else {
+                let line = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+                ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(line)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 struct ShardCollector {

@@ -119,6 +119,11 @@ impl Keeper {
         self.beats.left_out()
     }
 
+    /// Nodes that are there and take partitions.
+    pub fn takers(&self, now: SteadyMs) -> usize {
+        self.beats.takers(now).len()
+    }
+
     /// The node that is said to have a partition.
     pub fn owner(&self, partition: u16) -> Option<NodeName> {
         self.kept[usize::from(partition)].entry.map(|entry| entry.owner)

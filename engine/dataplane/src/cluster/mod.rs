@@ -6,8 +6,8 @@
 //! journal stand as [`chunk`]s. [`ownership`] is one partition at one node, as a table of states
 //! and happenings; [`following`] reads a log in front of taking it over. [`beats`] says whom to
 //! suspect, [`rendezvous`] who comes next, [`table`] where a partition is. [`keeper`] joins them
-//! for one node, over the two ports of [`ports`]. The room `nats` of the crate `hayauma` has these
-//! ports over NATS JetStream.
+//! for one node, over the two ports of [`ports`], and [`figures`] shows what became of it. The room
+//! `nats` of the crate `hayauma` has these ports over NATS JetStream.
 //!
 //! **Never here:** sockets, clocks (times come in as `SteadyMs`), consensus or replication of our
 //! own, the word of a push. **Invariants:**
@@ -18,6 +18,7 @@
 
 pub mod beats;
 pub mod chunk;
+pub mod figures;
 pub mod flights;
 pub mod following;
 pub mod happening;

@@ -7,6 +7,7 @@ use crate::broadcast::past::PastBroadcast;
 use crate::broadcast::running::{RunningBroadcast, RunningPace};
 use crate::broadcast::slice::Order;
 use crate::broadcast::suppression::OptOuts;
+use crate::cluster::figures::NODE_FIGURES;
 use crate::control::carriers::CarrierSettings;
 use crate::control::engine::Engine;
 use crate::control::ways::WaysForeseen;
@@ -183,6 +184,10 @@ impl Engine for EngineHandle {
             // Who says it again waits for nobody.
             None => self.drain(),
         }
+    }
+
+    fn node_figures(&self) -> Option<[u64; NODE_FIGURES.len()]> {
+        self.ports.is_node().then(|| self.node_figures.read())
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {

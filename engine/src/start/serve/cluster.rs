@@ -51,6 +51,7 @@ impl Node {
         };
         let (nats, woken, heard) = (member.nats(), wake.clone(), Arc::clone(&words));
         let stop = stop_of(&opening, &wake, &words);
+        let figures = opening.handle.figures_of_node();
         let books = member.books_keeper(&wake)?;
         let ports = opening.ports.clone();
         let data_dir = opening.config.data_dir.clone();
@@ -58,7 +59,7 @@ impl Node {
         let movers = Movers::start(&Arc::new(Mover::new(opening)), wake.clone()).map_err(lacks)?;
         let thread = std::thread::Builder::new().name("nats".to_owned()).spawn(move || {
             ::host::cpus::leave_cpus(&cpus);
-            let stop = (stop, heard);
+            let stop = (stop, heard, figures);
             let helpers = (movers, books);
             let mut guest = NodeGuest::new(&member, (ports, data_dir), helpers, &woken, stop);
             if let Err(error) = host(&nats, &woken, &mut guest) {

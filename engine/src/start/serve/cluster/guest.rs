@@ -11,11 +11,13 @@ use super::rebuild::spool_path;
 use super::spool::Spool;
 use super::stopping::{Stop, StopWords};
 use crate::cluster::chunk::ChunkHead;
+use crate::cluster::figures::{NodeFigures, place};
 use crate::cluster::happening::Happening;
 use crate::cluster::keeper::{Keeper, KeeperSetup};
 use crate::cluster::limits::{CHUNK_HEAD_OCTETS, CHUNK_OCTETS_MAX, NODES_MAX};
 use crate::cluster::mutation::NodeMutation;
 use crate::cluster::node::{Incarnation, NodeName};
+use crate::cluster::ownership::PartitionStanding;
 use crate::cluster::ports::{Liveness, ReplicatedLog};
 use crate::io::mailbox::Ports;
 use crate::io::replica::{Records, Replica};
@@ -94,6 +96,12 @@ struct Kept {
     /// Below which sequence its log is to be cut, once its books are kept, and since when that is
     /// being done.
     cut: Option<(u64, SteadyMs)>,
+    /// When the chunk under way was offered.
+    offered: Option<SteadyMs>,
+    /// When it was bid for.
+    bid: Option<SteadyMs>,
+    /// Its log had no room when the chunk under way was published last.
+    is_full: bool,
 }
 
 /// The guest.
@@ -113,6 +121,7 @@ pub(super) struct NodeGuest {
     words: Arc<StopWords>,
     /// The node that was told to be one too many.
     left_out: Option<NodeName>,
+    figures: Arc<NodeFigures>,
     /// Times that a log was read in this life.
     spools: u64,
 }
@@ -128,7 +137,7 @@ impl NodeGuest {
         (ports, data_dir): (Ports, PathBuf),
         (movers, books): (Movers, BooksKeeper),
         wake: &NatsWake,
-        (stop, words): (Stop, Arc<StopWords>),
+        (stop, words, figures): (Stop, Arc<StopWords>, Arc<NodeFigures>),
     ) -> Self {
         let (me, partitions) = (member.cluster.node, member.partitions);
         let keeper = Keeper::new(KeeperSetup {
@@ -152,6 +161,7 @@ impl NodeGuest {
             stop,
             words,
             left_out: None,
+            figures,
             spools: 0,
         }
     }
@@ -163,6 +173,7 @@ impl NodeGuest {
         self.look_for_twin();
         self.look_for_one_too_many();
         while let Some(happening) = self.keeper.happening() {
+            self.count(now, &happening);
             self.hear(happening);
         }
         while let Some(partition) = self.movers.next_stopped() {
@@ -175,6 +186,7 @@ impl NodeGuest {
         for partition in 0..self.kept.len() as u16 {
             self.serve(now, log, partition);
         }
+        self.show(now);
         self.stop.go_on(now, &self.words, &mut self.keeper, nodes)
     }
 
@@ -217,6 +229,53 @@ impl NodeGuest {
         self.keeper.purge(partition, below);
     }
 
+    /// Shows how its partitions stand.
+    fn show(&self, now: SteadyMs) {
+        let mut counts = [0; 3];
+        for partition in 0..self.kept.len() as u16 {
+            let of = match self.keeper.standing(partition) {
+                PartitionStanding::Elsewhere => continue,
+                PartitionStanding::Owned(_) | PartitionStanding::Closing => 0,
+                PartitionStanding::Taking | PartitionStanding::Following(_) => 1,
+                PartitionStanding::Stopped(_) => 2,
+            };
+            counts[of] += 1;
+        }
+        for (place, count) in [place::OWNED, place::COMING, place::STOPPED].into_iter().zip(counts)
+        {
+            self.figures.set(place, count);
+        }
+        self.figures.set(place::NODES, self.keeper.takers(now) as u64);
+    }
+
+    /// Counts what has happened.
+    fn count(&mut self, now: SteadyMs, happening: &Happening) {
+        match *happening {
+            Happening::Bidding(partition, _) => {
+                self.kept[usize::from(partition)].bid = Some(now);
+            }
+            // It was given up.
+            Happening::Drop(partition) => self.kept[usize::from(partition)].bid = None,
+            Happening::Owned { partition, .. } => {
+                // What another node gives away is not bid for.
+                if let Some(bid) = self.kept[usize::from(partition)].bid.take() {
+                    self.figures.set(place::TAKEOVER_MS, now.since(bid));
+                    self.figures.add(place::TAKEOVERS, 1);
+                }
+            }
+            Happening::Released { partition, .. } => {
+                let offered = self.kept[usize::from(partition)].offered.take();
+                self.figures.add(place::CHUNKS, 1);
+                self.figures.add(place::ACK_MS, offered.map_or(0, |offered| now.since(offered)));
+            }
+            Happening::Given(..) => self.figures.add(place::GIVEN, 1),
+            Happening::Lost { .. } => self.figures.add(place::FENCED, 1),
+            Happening::Full(_) => self.figures.add(place::FULL, 1),
+            Happening::Resent(_) => self.figures.add(place::RESENDS, 1),
+            _ => {}
+        }
+    }
+
     fn hear(&mut self, happening: Happening) {
         match happening {
             Happening::Begin(partition) => {
@@ -243,11 +302,7 @@ impl NodeGuest {
             Happening::Drop(partition) => self.kept[usize::from(partition)].spool = None,
             Happening::Owned { partition, term, first } => self.own(partition, term, first),
             Happening::Released { partition, next, sequence } => {
-                let kept = &mut self.kept[usize::from(partition)];
-                kept.reaches.note(sequence, next);
-                if let Some(replica) = &kept.replica {
-                    replica.acknowledge(next);
-                }
+                self.released(partition, next, sequence);
             }
             Happening::Closing(partition) => {
                 self.kept[usize::from(partition)].closes = true;
@@ -276,14 +331,37 @@ impl NodeGuest {
                 tracing::error!(partition, %found, "partition stopped: its log is damaged");
                 self.leave(partition);
             }
-            Happening::Full(partition) => {
-                tracing::warn!(partition, "the log of the partition has no room");
-            }
+            Happening::Full(partition) => self.tell_full(partition),
             Happening::Resent(partition) => {
                 tracing::debug!(partition, "a chunk is sent again");
             }
             Happening::Bidding(partition, _) => tracing::debug!(partition, "partition bid for"),
         }
+    }
+
+    /// The log has everything below this number.
+    fn released(&mut self, partition: u16, next: u64, sequence: u64) {
+        let kept = &mut self.kept[usize::from(partition)];
+        kept.reaches.note(sequence, next);
+        if std::mem::take(&mut kept.is_full) {
+            tracing::info!(partition, "the log of the partition has room again");
+        }
+        if let Some(replica) = &kept.replica {
+            replica.acknowledge(next);
+        }
+    }
+
+    /// Says once that a log has no room: it is published to again and again.
+    fn tell_full(&mut self, partition: u16) {
+        let kept = &mut self.kept[usize::from(partition)];
+        if std::mem::replace(&mut kept.is_full, true) {
+            return;
+        }
+        tracing::error!(
+            partition,
+            "the log of the partition has no room: nothing that is pushed to it is answered until \
+             max_bytes of its stream is raised, or the disks of its servers have room"
+        );
     }
 
     fn directory(&self, partition: u16) -> PathBuf {
@@ -345,13 +423,16 @@ impl NodeGuest {
                 let next = pending.first + frames;
                 if self.keeper.offer(now, log, partition, &rest[..octets], next) {
                     (pending.at, pending.first) = (pending.at + octets, next);
+                    kept.offered = Some(now);
                 }
                 if pending.first >= pending.records.next {
                     kept.pending = None;
                 }
             } else if replica.take_wish() && now >= acts_until {
                 let next = self.keeper.next_record(partition);
-                self.keeper.offer(now, log, partition, &[], next);
+                if self.keeper.offer(now, log, partition, &[], next) {
+                    kept.offered = Some(now);
+                }
             }
         }
         if let Some(below) = kept.reaches.cut(replica.needed_from()) {
