@@ -19,6 +19,7 @@ use host::clock;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use wire::push::client;
 use wire::terms::ids::{Msn, Xpid};
@@ -368,6 +369,8 @@ fn a_shard_that_may_not_act_says_nothing_from_memory_and_one_that_is_lost_leaves
     ports.wake(2);
     // An attempt is under way for a minute: nobody waits for it.
     drop(ports.close(2).expect("it leaves"));
+    let [events, requests] = ports.shards[2].unbilled.each_ref().map(|of| of.load(Relaxed));
+    assert_eq!((events, requests), (0, 0), "what it has counted is in its books");
     for socket in &mut sockets {
         let code = code(socket);
         assert!(["9002", "8002"].contains(&code.as_str()), "{code}");

@@ -92,9 +92,11 @@ impl ThreadTurn {
             && part.shard.in_flight() == 0
             && are_told == [true; 2]
             && part.shard.close_books(now.wall_ms);
+        // Nothing comes of it any more, where its partition is another node's: but what it has
+        // counted of refused requests stands nowhere else.
+        let is_lost = part.is_lost() && part.shard.close_books(now.wall_ms);
         let is_idle = !part.commits() && part.has_books();
-        // Nothing comes of it any more, where its partition is another node's.
-        if has_done || (is_over || part.is_lost()) && is_idle {
+        if has_done || (is_over || is_lost) && is_idle {
             self.let_leave(now);
         }
     }
