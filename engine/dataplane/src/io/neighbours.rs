@@ -8,9 +8,9 @@
 //!
 //! **Never here:** what a request says, who owns a partition. **Invariants:** whoever connects
 //! shows the cluster's secret before anything of it is read, and a certificate before that where
-//! the nodes speak TLS. What was sent and not answered within
-//! its time is 9002, for nobody knows what became of it, and what could not be sent is 8002. As
-//! much is under way as there are boxes.
+//! the nodes speak TLS. What was sent and not answered within its time is 9002, for nobody knows
+//! what became of it, and so is what was sent to a node whose partition is another's since. What
+//! could not be sent is 8002. As much is under way as there are boxes.
 
 mod frames;
 
@@ -39,6 +39,9 @@ use wire::terms::ownership::Holder;
 
 /// What was sent is answered within this, or nobody knows what became of it.
 const PATIENCE_NS: u64 = 10_000_000_000;
+/// The same where the partition has become another node's meanwhile: a node that gives one away has
+/// answered before that, and one that died or stands still does not answer any more.
+const MOVED_PATIENCE_NS: u64 = 1_000_000_000;
 /// Between two tries to reach a node.
 const RETRY_NS: u64 = 250_000_000;
 /// To reach a node.
@@ -193,6 +196,7 @@ impl Link {
             self.hand_on(now_ns);
             self.bring_home();
             self.hear_nodes(now_ns);
+            self.give_up_moved(now_ns);
             self.take_guests(now_ns);
             self.hear_guests(now_ns);
             self.flush();
@@ -321,6 +325,27 @@ impl Link {
                     parcel.answer = Some(Answer::bare(Code::NOT_DURABLE));
                     self.mesh.send_answer(parcel);
                 }
+            }
+        }
+    }
+
+    /// Answers for nodes that will not: those whose partitions are another's by now.
+    fn give_up_moved(&mut self, now_ns: u64) {
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            // The oldest are in front.
+            let is_late =
+                |sent: &&Sent| now_ns.saturating_sub(sent.at_ns) >= MOVED_PATIENCE_NS;
+            let late = node.sent.iter().take_while(|(_, sent)| is_late(sent));
+            let has_moved =
+                |parcel: &Parcel| self.mesh.holder(parcel.shard) != Holder::Node(at as u16);
+            let moved: Vec<u64> = late
+                .filter(|(_, sent)| has_moved(&sent.parcel))
+                .map(|(&number, _)| number)
+                .collect();
+            for number in moved {
+                let Some(Sent { mut parcel, .. }) = node.sent.remove(&number) else { continue };
+                parcel.answer = Some(Answer::bare(Code::NOT_DURABLE));
+                self.mesh.send_answer(parcel);
             }
         }
     }

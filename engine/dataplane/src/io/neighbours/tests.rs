@@ -8,6 +8,7 @@ use wire::terms::ownership::Holders;
 /// One engine with one thread, which is the test, and its link.
 struct Side {
     mesh: Mesh,
+    holders: Arc<Holders>,
     link: Option<RunningLink>,
 }
 
@@ -34,11 +35,11 @@ fn secured_side(
     let lanes = Lanes::new(2);
     let link = PeerLink::open(&neighbours).expect("its port");
     let wakers = vec![Waker::into_the_void().expect("an eventfd"), link.waker()];
-    let holders: &Arc<Holders> = &ports.holders;
+    let holders: Arc<Holders> = Arc::clone(&ports.holders);
     let mesh =
-        Mesh::new(0, Arc::clone(&lanes), Arc::clone(holders), wakers.clone()).with_link(Some(1));
+        Mesh::new(0, Arc::clone(&lanes), Arc::clone(&holders), wakers.clone()).with_link(Some(1));
     let link = link.start(&ports, &lanes, wakers, Vec::new()).expect("a thread");
-    Side { mesh, link: Some(link) }
+    Side { mesh, holders, link: Some(link) }
 }
 
 impl Side {
@@ -129,6 +130,29 @@ fn a_request_for_another_nodes_partition_goes_there_and_its_answer_comes_home() 
     }
     drop(owner);
     assert_eq!(home.answer(|| {}), (2, Code::NOT_DURABLE), "nobody knows what became of it");
+}
+
+#[test]
+fn nobody_waits_for_a_node_that_stands_still_once_its_partition_is_anothers() {
+    let addresses = addresses();
+    let mut home = side(0, &addresses, 9, Holder::Node(1));
+    let mut owner = side(1, &addresses, 9, Holder::Thread(0));
+    home.reach(&mut owner);
+
+    let begun = clock::instant();
+    home.ask(1_000);
+    while !owner.mesh.has_arrivals() {
+        std::thread::yield_now();
+    }
+    home.holders.set(0, Holder::Nobody);
+    assert_eq!(home.answer(|| {}), (1_000, Code::NOT_DURABLE), "nobody knows what became of it");
+    let took = begun.elapsed();
+    assert!(took < Duration::from_nanos(PATIENCE_NS) * 4 / 5, "{took:?}");
+    // What it says when it goes on is nobody's any more, and the next one is asked.
+    owner.serve();
+    home.holders.set(0, Holder::Node(1));
+    home.ask(1_001);
+    assert_eq!(home.answer(|| owner.serve()), (1_001, Code::ACCEPTED));
 }
 
 #[test]
