@@ -46,6 +46,8 @@ const MOVED_PATIENCE_NS: u64 = 1_000_000_000;
 const RETRY_NS: u64 = 250_000_000;
 /// To reach a node.
 const CONNECT: Duration = Duration::from_millis(1_000);
+/// Between two words about peers that are not let in: they try again at once.
+const TOLD_EVERY_NS: u64 = 60_000_000_000;
 /// The longest rest: times are looked at then.
 const REST_NS: i64 = 50_000_000;
 
@@ -135,6 +137,7 @@ impl PeerLink {
             nodes,
             guests: BTreeMap::new(),
             next: 0,
+            told_ns: None,
             link: self,
         };
         let thread = std::thread::Builder::new().name("peers".to_owned()).spawn(move || {
@@ -185,6 +188,8 @@ struct Link {
     guests: BTreeMap<u32, Guest>,
     /// Of requests and of guests.
     next: u64,
+    /// When somebody was not let in and it was said.
+    told_ns: Option<u64>,
 }
 
 impl Link {
@@ -302,7 +307,8 @@ impl Link {
 
     /// Takes the answers of other nodes.
     fn hear_nodes(&mut self, now_ns: u64) {
-        for node in &mut self.nodes {
+        let mut refused = None;
+        for (at, node) in self.nodes.iter_mut().enumerate() {
             let Some(wire) = &mut node.wire else { continue };
             let mut goes_on = wire.receive();
             while goes_on && let Some(frame) = wire.next_frame() {
@@ -320,6 +326,7 @@ impl Link {
             let is_due = |sent: &Sent| now_ns.saturating_sub(sent.at_ns) >= PATIENCE_NS;
             goes_on &= !node.sent.values().next().is_some_and(is_due);
             if !goes_on {
+                refused = wire.refusal.take().map(|why| (at, why)).or(refused);
                 node.wire = None;
                 for (_, Sent { mut parcel, .. }) in std::mem::take(&mut node.sent) {
                     parcel.answer = Some(Answer::bare(Code::NOT_DURABLE));
@@ -327,6 +334,23 @@ impl Link {
                 }
             }
         }
+        if let Some((at, why)) = refused {
+            let whom = format!("the node at {}", self.link.neighbours.addresses[at]);
+            self.tell_refusal(&whom, &why);
+        }
+    }
+
+    /// Says, now and then, who is not spoken to.
+    fn tell_refusal(&mut self, whom: &str, why: &str) {
+        let now_ns = clock::monotonic_ns();
+        if self.told_ns.is_some_and(|told_ns| now_ns.saturating_sub(told_ns) < TOLD_EVERY_NS) {
+            return;
+        }
+        self.told_ns = Some(now_ns);
+        tracing::warn!(
+            "{whom} is not taken for a node of this cluster ({why}): every node has the same \
+             secret_file and peers_ca, and a certificate of that authority for its address"
+        );
     }
 
     /// Answers for nodes that will not: those whose partitions are another's by now.
@@ -384,14 +408,19 @@ impl Link {
     fn hear_guest(&mut self, name: u32, guest: &mut Guest) -> bool {
         let is_open = guest.wire.receive();
         if !guest.is_known {
-            match guest.wire.takes(&hello(&self.link.neighbours.secret)) {
-                Some(true) => guest.is_known = true,
-                Some(false) => {
-                    tracing::warn!("the peer port was called by somebody without its secret");
-                    return false;
-                }
-                None => return is_open,
+            let refusal = match guest.wire.takes(&hello(&self.link.neighbours.secret)) {
+                Some(true) => None,
+                Some(false) => Some("it shows another secret".to_owned()),
+                None if guest.wire.refusal.is_none() => return is_open,
+                None => guest.wire.refusal.take(),
+            };
+            if let Some(why) = refusal {
+                let from = guest.wire.stream.peer_addr();
+                let from = from.map_or_else(|_| "?".to_owned(), |from| from.ip().to_string());
+                self.tell_refusal(&format!("{from}, which calls the peer port,"), &why);
+                return false;
             }
+            guest.is_known = true;
         }
         while let Some(frame) = guest.wire.next_frame() {
             let Some(frame) = frame.and_then(RequestFrame::read) else { return false };

@@ -42,6 +42,8 @@ pub(super) struct Wire {
     sent: usize,
     input: Vec<u8>,
     read: usize,
+    /// Why the other end is not spoken to, where TLS says so.
+    pub(super) refusal: Option<String>,
 }
 
 impl Wire {
@@ -51,7 +53,8 @@ impl Wire {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let security = security.map(Box::new);
-        Ok(Self { stream, security, output: Vec::new(), sent: 0, input: Vec::new(), read: 0 })
+        let (output, input) = (Vec::new(), Vec::new());
+        Ok(Self { stream, security, output, sent: 0, input, read: 0, refusal: None })
     }
 
     pub(super) fn has_output(&self) -> bool {
@@ -72,7 +75,13 @@ impl Wire {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // What came before the end is read first: the next look finds the end again.
-                Ok(false) | Err(_) => return self.input.len() > before,
+                Ok(false) => return self.input.len() > before,
+                Err(error) => {
+                    if error.kind() == ErrorKind::InvalidData {
+                        self.refusal = Some(error.to_string());
+                    }
+                    return self.input.len() > before;
+                }
             }
         }
         true

@@ -249,8 +249,8 @@ fn within_tls_a_request_goes_to_a_node_of_the_same_authority_and_to_nobody_else(
     }
 }
 
-/// Whether a node takes a request of whoever speaks with this.
-fn is_taken(node: &PeerTls, stranger: Option<&PeerTls>) -> bool {
+/// Whether a node takes a request of whoever speaks with this, and why not.
+fn taken(node: &PeerTls, stranger: Option<&PeerTls>) -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let connected = TcpStream::connect(address).expect("a connection");
@@ -266,10 +266,10 @@ fn is_taken(node: &PeerTls, stranger: Option<&PeerTls>) -> bool {
         let goes_on = to.receive();
         let _ = to.send();
         if to.next_frame().is_some() {
-            return true;
+            return Ok(());
         }
         if !goes_on {
-            return false;
+            return Err(to.refusal.take().expect("a reason"));
         }
     }
 }
@@ -283,9 +283,10 @@ fn within_tls_nothing_is_taken_of_whoever_shows_no_certificate_of_the_nodes_auth
     let others = certificates(place.path(), "others");
     let foreign = PeerFiles { authority: nodes.authority, ..others };
     let foreign = PeerTls::read(&foreign).expect("certificates");
-    assert!(is_taken(&tls, Some(&tls)), "one of its own");
-    assert!(!is_taken(&tls, Some(&foreign)), "one of another authority");
-    assert!(!is_taken(&tls, None), "one that speaks plain text");
+    assert_eq!(taken(&tls, Some(&tls)), Ok(()), "one of its own");
+    let of_another_authority = taken(&tls, Some(&foreign)).expect_err("nothing of it");
+    assert!(of_another_authority.contains("certificate"), "{of_another_authority}");
+    taken(&tls, None).expect_err("nothing of one that speaks plain text");
 }
 
 #[test]
