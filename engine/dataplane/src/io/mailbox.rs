@@ -140,6 +140,15 @@ pub enum NotMoved {
     Stopping,
 }
 
+impl From<NotMoved> for ControlError {
+    fn from(why: NotMoved) -> Self {
+        match why {
+            NotMoved::Stopping => Self::Stopping,
+            _ => Self::NotTold(why.to_string()),
+        }
+    }
+}
+
 /// What a thread can be told.
 pub enum ThreadMessage {
     /// A word to the shard with this number.
@@ -561,7 +570,7 @@ impl Ports {
         port.send(ThreadMessage::Open { opened, status, reply })?;
         match taken.recv_timeout(TAKEN_TIMEOUT) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err((why, _))) => Err(ControlError::NotTold(why.to_string())),
+            Ok(Err((why, _))) => Err(why.into()),
             Err(_) => Err(port.no_answer()),
         }
     }
@@ -576,7 +585,7 @@ impl Ports {
         port.send(ThreadMessage::Close { shard, reply })?;
         match taken.recv_timeout(TAKEN_TIMEOUT + Duration::from_millis(CLOSED_MS_MAX)) {
             Ok(Ok(shard)) => Ok(shard),
-            Ok(Err(why)) => Err(ControlError::NotTold(why.to_string())),
+            Ok(Err(why)) => Err(why.into()),
             Err(_) => Err(port.no_answer()),
         }
     }

@@ -2,12 +2,13 @@
 //! workers, so that the thread of NATS waits for nothing.
 //!
 //! Invariants: all that is to be done about one partition is done by one worker, in the order in
-//! which it was said; what cannot be opened although it is owned ends the process.
+//! which it was said; what cannot be opened although it is owned, or finds no thread, ends the
+//! process.
 
 use super::rebuild::{clear_journal, journal_directory, rebuild};
 use crate::control::store::Store;
 use crate::io::figures::ControlError;
-use crate::io::mailbox::{NotMoved, OpenedShard};
+use crate::io::mailbox::{NotMoved, OpenedShard, TAKEN_TIMEOUT};
 use crate::io::replica::Replica;
 use crate::journal::JournalConfig;
 use crate::journal::shards::shard_directory;
@@ -18,6 +19,7 @@ use crate::start::serve::opening::{
     Opening, contracts_of, in_network, journal_config, open_with, tell,
 };
 use crossbeam::channel::{Receiver, Sender, unbounded};
+use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use std::collections::BTreeMap;
 use std::io;
@@ -219,12 +221,27 @@ impl Mover {
         match ports.open(thread, opened) {
             // A stop: another node takes it.
             Ok(()) | Err(ControlError::Stopping) => {}
+            // The thread took it, and was too late to say so.
+            Err(ControlError::NoAnswer) if self.comes(number) => {}
             Err(error) => {
-                tracing::warn!(partition = number, %error, "it did not come to its thread");
+                let cause = format!("partition {number} did not come to its thread ({error})");
+                Fatal::new(FatalReason::Bug, cause).end_process();
             }
         }
         self.opening.handle.pay_shard(number);
         self.opening.handle.share_limits();
+    }
+
+    /// Whether a shard that a thread says nothing of comes there all the same.
+    fn comes(&self, number: usize) -> bool {
+        let begun = clock::instant();
+        while begun.elapsed() < TAKEN_TIMEOUT {
+            if self.opening.ports.holds(number) {
+                return true;
+            }
+            std::thread::park_timeout(ASKED_AGAIN);
+        }
+        false
     }
 
     /// Has a shard leave its thread; none where it is not there, or all stops.
