@@ -13,9 +13,11 @@ use crate::start::config::cluster::ClusterConfig;
 use crate::start::config::{Config, read_bounded};
 use crate::start::{fingerprint_key, layout};
 use host::clock;
+use host::directory::sync_directory;
 use host::fatal::{Fatal, FatalReason};
 use sha2::{Digest as _, Sha256};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The file of a node's data directory that names its cluster and itself.
@@ -160,7 +162,7 @@ impl Member {
         // Lives ascend, whatever the clock was set to.
         let last = life.and_then(|life| life.parse().ok()).unwrap_or(0u64);
         self.life = clock::unix_ms().max(last + 1);
-        fs::write(&path, format!("{own}\n{}\n", self.life)).map_err(unusable)?;
+        write_words(data_dir, &format!("{own}\n{}\n", self.life)).map_err(unusable)?;
         for number in shard_numbers(data_dir).map_err(unusable)? {
             super::rebuild::clear(&shard_directory(data_dir, number)).map_err(unusable)?;
         }
@@ -184,6 +186,17 @@ impl Member {
     pub(in crate::start::serve) fn words(&self) -> String {
         format!("{} {}", self.cluster.name, self.cluster.node)
     }
+}
+
+/// What was said before stands until the new words are durable: without them the directory would be
+/// taken for that of an engine of its own.
+fn write_words(data_dir: &Path, words: &str) -> io::Result<()> {
+    let fresh = data_dir.join("cluster.tmp");
+    let mut file = File::create(&fresh)?;
+    file.write_all(words.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&fresh, data_dir.join(MEMBER_FILE))?;
+    sync_directory(data_dir)
 }
 
 /// What a node cannot do yet, each with a sentence.
