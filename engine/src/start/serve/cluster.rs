@@ -11,6 +11,7 @@
 //! which it owns ends, so that another one takes it.
 
 pub(super) mod books;
+mod contracts;
 mod guest;
 mod membership;
 mod moving;

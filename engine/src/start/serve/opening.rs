@@ -136,23 +136,24 @@ pub(super) fn in_network(config: &Config, number: usize) -> InNetwork {
     InNetwork::new(&simulation(config, usize::from(thread_of(number, config.shards))), among)
 }
 
-/// The contracts of one shard, read anew.
+/// The contracts of these shards, which ascend, read anew.
 pub(super) fn contracts_of(
     store: &Store,
-    number: usize,
+    numbers: &[u16],
     shards: usize,
-) -> Result<ContractTable, Fatal> {
+) -> Result<Vec<ContractTable>, Fatal> {
     let in_all = store.contracts_in_all().map_err(Fatal::from)? as usize;
     let each = in_all.div_ceil(shards);
-    let mut table = ContractTable::with_capacity(each + each / 256);
+    let table = || ContractTable::with_capacity(each + each / 256);
+    let mut tables: Vec<ContractTable> = numbers.iter().map(|_| table()).collect();
     let loaded = store.for_each_contract(|msn, xpid| {
-        if shard_of(msn, shards) == number {
+        if let Ok(at) = numbers.binary_search(&(shard_of(msn, shards) as u16)) {
             // The store keeps the bound of ten XPIDs per msn, so the table takes every row.
-            let _ = table.insert(msn, xpid);
+            let _ = tables[at].insert(msn, xpid);
         }
     });
     loaded.map_err(Fatal::from)?;
-    Ok(table)
+    Ok(tables)
 }
 
 /// The shards that a thread starts with.

@@ -5,8 +5,10 @@
 //! which it was said; what cannot be opened although it is owned, or finds no thread, ends the
 //! process.
 
+use super::contracts::Looks;
 use super::rebuild::{clear_journal, journal_directory, rebuild};
 use crate::control::store::Store;
+use crate::gateway::contracts::ContractTable;
 use crate::io::figures::ControlError;
 use crate::io::mailbox::{NotMoved, OpenedShard, TAKEN_TIMEOUT};
 use crate::io::replica::Replica;
@@ -108,11 +110,12 @@ pub(super) struct Mover {
     opening: Opening,
     /// Those that have stopped and are not given away yet.
     stopped: Mutex<BTreeMap<u16, Box<Shard>>>,
+    contracts: Looks<ContractTable>,
 }
 
 impl Mover {
     pub(super) fn new(opening: Opening) -> Self {
-        Self { opening, stopped: Mutex::default() }
+        Self { opening, stopped: Mutex::default(), contracts: Looks::default() }
     }
 
     /// Does it; the partition, where it has stopped to be given away.
@@ -173,6 +176,8 @@ impl Mover {
         let Opening { config, keys, factory, registry, carriers, billing_files, .. } =
             &self.opening;
         let (number, directory) = (usize::from(partition), self.directory(partition));
+        self.opening.handle.expect_shard(number);
+        self.contracts.want(partition);
         let unusable = |why: &dyn std::fmt::Display| {
             let cause = format!("partition {partition} cannot be opened from its log ({why})");
             let remedy = "free space on the device of --data-dir or raise --queue-bytes, and start \
@@ -198,9 +203,11 @@ impl Mover {
                 format!("partition {partition} goes on with record {next}, and {first} is due");
             return Err(Fatal::new(FatalReason::Bug, cause));
         }
-        self.opening.handle.expect_shard(number);
-        let store = Store::open(&config.data_dir).map_err(Fatal::from)?;
-        shard.set_contracts(contracts_of(&store, number, config.partitions)?);
+        let contracts = self.contracts.fetch(partition, |wanted| {
+            let store = Store::open(&config.data_dir).map_err(Fatal::from)?;
+            contracts_of(&store, wanted, config.partitions)
+        });
+        shard.set_contracts(contracts?);
         shard.make_billing_files_ahead(billing_files);
         tracing::info!(partition, records, unfinished = report.live, "partition opened");
         self.seat(shard, replica);
