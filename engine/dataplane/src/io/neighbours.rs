@@ -37,7 +37,8 @@ use wire::terms::code::Code;
 use wire::terms::ids::Class;
 use wire::terms::ownership::Holder;
 
-/// What was sent is answered within this, or nobody knows what became of it.
+/// What was sent is answered within this, or nobody knows what became of it. A node that says
+/// nothing at all for so long is called anew.
 const PATIENCE_NS: u64 = 10_000_000_000;
 /// The same where the partition has become another node's meanwhile: a node that gives one away has
 /// answered before that, and one that died or stands still does not answer any more.
@@ -71,6 +72,7 @@ pub(super) struct PeerLink {
     neighbours: Neighbourhood,
     listener: TcpListener,
     sleeper: Sleeper,
+    patience_ns: u64,
 }
 
 /// A running link.
@@ -104,7 +106,8 @@ impl PeerLink {
         let listener = TcpListener::bind(address).map_err(unusable)?;
         listener.set_nonblocking(true).map_err(unusable)?;
         let sleeper = Sleeper::new().map_err(unusable)?;
-        Ok(Self { neighbours: neighbours.clone(), listener, sleeper })
+        let neighbours = neighbours.clone();
+        Ok(Self { neighbours, listener, sleeper, patience_ns: PATIENCE_NS })
     }
 
     /// What wakes it.
@@ -160,7 +163,9 @@ struct Node {
     wire: Option<Wire>,
     is_connecting: bool,
     tried_ns: u64,
-    /// By their numbers.
+    /// When it was connected to, or said anything.
+    heard_ns: u64,
+    /// By their numbers: the oldest in front.
     sent: BTreeMap<u64, Sent>,
 }
 
@@ -201,7 +206,7 @@ impl Link {
             self.hand_on(now_ns);
             self.bring_home();
             self.hear_nodes(now_ns);
-            self.give_up_moved(now_ns);
+            self.give_up(now_ns);
             self.take_guests(now_ns);
             self.hear_guests(now_ns);
             self.flush();
@@ -243,6 +248,7 @@ impl Link {
             node.wire = stream.and_then(|stream| calling(&self.link.neighbours, at, stream));
             if let Some(wire) = &mut node.wire {
                 wire.output.extend_from_slice(&hello(&self.link.neighbours.secret));
+                node.heard_ns = now_ns;
             }
         }
         for at in (0..self.nodes.len()).filter(|&at| at != self.link.neighbours.me) {
@@ -316,6 +322,7 @@ impl Link {
                     goes_on = false;
                     break;
                 };
+                node.heard_ns = now_ns;
                 // One that nobody waits for any more has no box.
                 let Some(Sent { mut parcel, .. }) = node.sent.remove(&frame.number) else {
                     continue;
@@ -323,8 +330,10 @@ impl Link {
                 (parcel.answer, parcel.count) = (Some(frame.answer), frame.count);
                 self.mesh.send_answer(parcel);
             }
-            let is_due = |sent: &Sent| now_ns.saturating_sub(sent.at_ns) >= PATIENCE_NS;
-            goes_on &= !node.sent.values().next().is_some_and(is_due);
+            let patience_ns = self.link.patience_ns;
+            let is_over = |since_ns: u64| now_ns.saturating_sub(since_ns) >= patience_ns;
+            let is_due = node.sent.values().next().is_some_and(|sent| is_over(sent.at_ns));
+            goes_on &= !(is_due && is_over(node.heard_ns));
             if !goes_on {
                 refused = wire.refusal.take().map(|why| (at, why)).or(refused);
                 node.wire = None;
@@ -353,20 +362,23 @@ impl Link {
         );
     }
 
-    /// Answers for nodes that will not: those whose partitions are another's by now.
-    fn give_up_moved(&mut self, now_ns: u64) {
+    /// Answers what was not answered in time, and what was sent to a node whose partition is
+    /// another's by now.
+    fn give_up(&mut self, now_ns: u64) {
         for (at, node) in self.nodes.iter_mut().enumerate() {
-            // The oldest are in front.
-            let is_late =
-                |sent: &&Sent| now_ns.saturating_sub(sent.at_ns) >= MOVED_PATIENCE_NS;
-            let late = node.sent.iter().take_while(|(_, sent)| is_late(sent));
-            let has_moved =
-                |parcel: &Parcel| self.mesh.holder(parcel.shard) != Holder::Node(at as u16);
-            let moved: Vec<u64> = late
-                .filter(|(_, sent)| has_moved(&sent.parcel))
+            let age_ns = |sent: &Sent| now_ns.saturating_sub(sent.at_ns);
+            let is_due = |sent: &Sent| {
+                let holder = self.mesh.holder(sent.parcel.shard);
+                age_ns(sent) >= self.link.patience_ns || holder != Holder::Node(at as u16)
+            };
+            let due: Vec<u64> = node
+                .sent
+                .iter()
+                .take_while(|(_, sent)| age_ns(sent) >= MOVED_PATIENCE_NS)
+                .filter(|(_, sent)| is_due(sent))
                 .map(|(&number, _)| number)
                 .collect();
-            for number in moved {
+            for number in due {
                 let Some(Sent { mut parcel, .. }) = node.sent.remove(&number) else { continue };
                 parcel.answer = Some(Answer::bare(Code::NOT_DURABLE));
                 self.mesh.send_answer(parcel);

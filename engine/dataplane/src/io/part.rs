@@ -48,6 +48,9 @@ struct CommitUnderWay {
     writes_left: usize,
     /// Its records are on their way to the replicated log.
     awaits_log: bool,
+    /// Since when whoever waits for it does: from its begin, or from when they were told last that
+    /// nobody knows.
+    awaited_ns: u64,
 }
 
 /// Connections whose front answer waits for a shard's durable mark.
@@ -248,7 +251,7 @@ impl Part {
         carrying.waits.commit_begins(self.place as usize, now_ns);
         let writes_left = commit.writes.len();
         debug_assert!(writes_left <= 1 << WRITE_BITS, "a commit writes to a few segments");
-        self.commit = Some(CommitUnderWay { commit, writes_left, awaits_log });
+        self.commit = Some(CommitUnderWay { commit, writes_left, awaits_log, awaited_ns: now_ns });
         for at in 0..writes_left {
             self.write_to_journal(at, carrying)?;
         }
@@ -356,6 +359,21 @@ impl Part {
             self.commit = None;
             waits.commit_done(self.place as usize, clock::monotonic_ns());
         }
+    }
+
+    /// Whether the replicated log has not answered for too long: whoever waits is told now that
+    /// nobody knows, and who comes later waits as long again.
+    pub(super) fn gives_up_answers(&mut self, now_ns: u64) -> bool {
+        let (Some(replica), Some(under_way)) = (&self.replica, &mut self.commit) else {
+            return false;
+        };
+        let waited_ns = now_ns.saturating_sub(under_way.awaited_ns);
+        let is_over =
+            under_way.awaits_log && u128::from(waited_ns) >= replica.patience().as_nanos();
+        if is_over {
+            under_way.awaited_ns = now_ns;
+        }
+        is_over
     }
 
     /// Whether it may begin an attempt, send a notification, or answer from memory.

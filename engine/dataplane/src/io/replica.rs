@@ -11,10 +11,13 @@
 use crossbeam::queue::ArrayQueue;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use wire::terms::time::SteadyMs;
 
 /// Parcels of records that wait: one commit is under way at a time.
 const PARCELS_MAX: usize = 1;
+/// So long whoever waits for the log waits for its answer: an election fits in.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The records of one commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,6 +43,8 @@ pub struct Replica {
     has_news: AtomicBool,
     /// Records below this number are not needed any more.
     needed_from: AtomicU64,
+    /// So long its answer is waited for.
+    patience: Duration,
     wake_log: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -55,8 +60,21 @@ impl Replica {
             wants_to_act: AtomicBool::new(false),
             has_news: AtomicBool::new(true),
             needed_from: AtomicU64::new(0),
+            patience: PATIENCE,
             wake_log: Box::new(wake_log),
         }
+    }
+
+    /// The same with another patience.
+    #[cfg(test)]
+    pub(super) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How long the log's answer is waited for by whoever is to be answered.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The part gives records to the log.

@@ -19,7 +19,7 @@ use host::clock;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use wire::push::client;
 use wire::terms::ids::{Msn, Xpid};
@@ -330,6 +330,46 @@ fn of_a_shard_with_a_replicated_log_no_answer_leaves_before_the_log_has_its_reco
         ports.wake(2);
         assert_eq!(code(socket), "0000");
     }
+    running.end();
+}
+
+#[test]
+fn nobody_waits_for_a_replicated_log_longer_than_its_time_and_what_it_takes_later_is_known() {
+    let running = running();
+    let ports = running.runtime.ports();
+    let shard = ports.close(2).expect("it leaves");
+    let first = shard.journal().next_sequence();
+    let replica = Replica::new(first, || {}).with_patience(Duration::from_millis(300));
+    let replica = Arc::new(replica);
+    replica.let_act(SteadyMs::from_ns(clock::monotonic_ns()) + 3_600_000);
+    let with_log = OpenedShard { replica: Some(Arc::clone(&replica)), ..packed(*shard) };
+    ports.open(1, with_log).expect("there is a place");
+    // Both threads have connections, and one of them hands its request to the other.
+    let mut sockets = [running.connect(), running.connect()];
+    let msn = msns(2, SHARDS).next().expect("an msn");
+    for (at, socket) in sockets.iter_mut().enumerate() {
+        assert_eq!(push(socket, msn, &format!("unknown-{at}")), "9002", "nobody knows");
+    }
+    // The connections go on, and what the log takes at last is known.
+    let records = until("a commit", || replica.next_records());
+    replica.acknowledge(records.next);
+    ports.wake(2);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            until("the end", || {
+                if let Some(records) = replica.next_records() {
+                    replica.acknowledge(records.next);
+                    ports.wake(2);
+                }
+                is_over.load(Relaxed).then_some(())
+            });
+        });
+        for (at, socket) in sockets.iter_mut().enumerate() {
+            assert_eq!(push(socket, msn, &format!("unknown-{at}")), "0001", "it was taken");
+        }
+        is_over.store(true, Relaxed);
+    });
     running.end();
 }
 

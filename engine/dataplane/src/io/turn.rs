@@ -276,6 +276,7 @@ impl ThreadTurn {
             self.front.sweep(&mut self.driver, now, SWEEP_CONNECTIONS);
             self.notifier.sweep(&mut self.parts, &mut self.driver, now, SWEEP_CONNECTIONS);
             self.customers.sweep(&mut self.driver, &mut self.parts, now, SWEEP_CONNECTIONS);
+            self.give_up_answers();
         }
         // Without syncs a commit has ended in this very turn.
         self.doubt_if_names_are_lost();
@@ -320,6 +321,22 @@ impl ThreadTurn {
         let waits = &mut self.front.waits;
         self.parts.for_each(|part| has_said |= part.see_log(now.steady_ms, waits));
         has_said
+    }
+
+    /// Whoever waits for a replicated log that does not answer is told that nobody knows; nothing
+    /// where there are none.
+    fn give_up_answers(&mut self) {
+        for nth in 0..self.parts.len() {
+            let Some(part) = self.parts.at(nth) else { continue };
+            if !part.gives_up_answers(clock::monotonic_ns()) {
+                continue;
+            }
+            let place = part.place();
+            // What its mark has reached leaves as it is.
+            self.parts.see_marks();
+            self.front.part_from(place, &mut self.parts, &mut self.mesh);
+            self.customers.part_from(place, &mut self.parts);
+        }
     }
 
     /// What the thread does for carriers: nothing where there are none.

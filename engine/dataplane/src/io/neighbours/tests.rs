@@ -28,6 +28,16 @@ fn secured_side(
     holder: Holder,
     tls: Option<PeerTls>,
 ) -> Side {
+    patient_side(me, addresses, secret, holder, (tls, Duration::from_nanos(PATIENCE_NS)))
+}
+
+fn patient_side(
+    me: usize,
+    addresses: &[SocketAddr],
+    secret: u8,
+    holder: Holder,
+    (tls, patience): (Option<PeerTls>, Duration),
+) -> Side {
     let (addresses, secret) = (addresses.to_vec(), [secret; 32]);
     let neighbours = Neighbourhood { me, addresses, secret, partitions: 1, tls };
     let ports = Ports::of_nobody(1, 1);
@@ -38,6 +48,7 @@ fn secured_side(
     let holders: Arc<Holders> = Arc::clone(&ports.holders);
     let mesh =
         Mesh::new(0, Arc::clone(&lanes), Arc::clone(&holders), wakers.clone()).with_link(Some(1));
+    let link = PeerLink { patience_ns: patience.as_nanos() as u64, ..link };
     let link = link.start(&ports, &lanes, wakers, Vec::new()).expect("a thread");
     Side { mesh, holders, link: Some(link) }
 }
@@ -153,6 +164,47 @@ fn nobody_waits_for_a_node_that_stands_still_once_its_partition_is_anothers() {
     home.holders.set(0, Holder::Node(1));
     home.ask(1_001);
     assert_eq!(home.answer(|| owner.serve()), (1_001, Code::ACCEPTED));
+}
+
+#[test]
+fn one_request_that_is_not_answered_in_time_takes_no_other_with_it() {
+    let addresses = addresses();
+    let patience = Duration::from_secs(2);
+    let mut home = patient_side(0, &addresses, 9, Holder::Node(1), (None, patience));
+    let mut owner = side(1, &addresses, 9, Holder::Thread(0));
+    home.reach(&mut owner);
+
+    home.ask(1_000);
+    let unanswered = until_asked(&mut owner);
+    let (begun, mut number) = (clock::instant(), 1_001);
+    loop {
+        home.ask(number);
+        let (answered, code) = home.answer(|| owner.serve());
+        if answered == 1_000 {
+            assert_eq!(code, Code::NOT_DURABLE);
+            break;
+        }
+        assert_eq!((answered, code), (number, Code::ACCEPTED), "after {:?}", begun.elapsed());
+        number += 1;
+    }
+    assert!(begun.elapsed() >= patience * 9 / 10);
+    for number in [number, number + 1] {
+        assert_eq!(home.answer(|| owner.serve()), (number, Code::ACCEPTED), "it goes on");
+        home.ask(number + 1);
+    }
+    drop(unanswered);
+}
+
+/// The next request that comes here, which is not answered.
+fn until_asked(owner: &mut Side) -> Box<Parcel> {
+    let begun = clock::instant();
+    loop {
+        if let Some(parcel) = owner.mesh.next_request() {
+            return parcel;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing comes");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Member {
         &mut self,
         data_dir: &Path,
     ) -> Result<FingerprintKeys, Fatal> {
-        let unusable = |error: std::io::Error| {
+        let unusable = |error: io::Error| {
             let cause = format!("{} cannot be used ({error})", data_dir.display());
             Fatal::new(FatalReason::DataDirUnusable, cause)
         };

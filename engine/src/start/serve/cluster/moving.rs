@@ -10,7 +10,7 @@ use super::rebuild::{clear_journal, journal_directory, rebuild};
 use crate::control::store::Store;
 use crate::gateway::contracts::ContractTable;
 use crate::io::figures::ControlError;
-use crate::io::mailbox::{NotMoved, OpenedShard, TAKEN_TIMEOUT};
+use crate::io::mailbox::{NotMoved, OpenedShard};
 use crate::io::replica::Replica;
 use crate::journal::JournalConfig;
 use crate::journal::shards::shard_directory;
@@ -21,7 +21,6 @@ use crate::start::serve::opening::{
     Opening, contracts_of, in_network, journal_config, open_with, tell,
 };
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use std::collections::BTreeMap;
 use std::io;
@@ -34,6 +33,8 @@ use wire::terms::ownership::thread_of;
 const WORKERS: usize = 4;
 /// Before a thread that lets another partition go is asked again.
 const ASKED_AGAIN: Duration = Duration::from_millis(20);
+/// How often it is looked whether a thread has taken a partition that it said nothing of.
+const COMES_LOOKS_MAX: u32 = 500;
 
 /// What is to be done about a partition.
 pub(super) enum Job {
@@ -241,14 +242,10 @@ impl Mover {
 
     /// Whether a shard that a thread says nothing of comes there all the same.
     fn comes(&self, number: usize) -> bool {
-        let begun = clock::instant();
-        while begun.elapsed() < TAKEN_TIMEOUT {
-            if self.opening.ports.holds(number) {
-                return true;
-            }
+        (0..COMES_LOOKS_MAX).any(|_| {
             std::thread::park_timeout(ASKED_AGAIN);
-        }
-        false
+            self.opening.ports.holds(number)
+        })
     }
 
     /// Has a shard leave its thread; none where it is not there, or all stops.
