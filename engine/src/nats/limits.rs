@@ -60,6 +60,8 @@ pub(super) const MONITOR_OCTETS_MAX: u64 = 1 << 20;
 pub(super) const MONITOR: Duration = Duration::from_secs(3);
 /// How long beats are watched to see who is there.
 pub(super) const BEATS_WATCHED: Duration = Duration::from_millis(1_300);
+/// So often it is looked, where not all that there is has come.
+pub(super) const WATCHES_MAX: u32 = 3;
 /// Beats and entries that such a look takes in.
 pub(super) const SURVEYED_MAX: usize = 2_048;
 /// Servers of a set, at least.

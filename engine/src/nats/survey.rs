@@ -5,7 +5,7 @@ use super::entries::{read_beat, read_part};
 use super::error::NatsError;
 use super::hosting::runtime;
 use super::limits::{
-    BEATS_WATCHED, ORDER, READER_KEPT, REPLICAS, ROUND_TRIPS, SETUP, SURVEYED_MAX,
+    BEATS_WATCHED, ORDER, READER_KEPT, REPLICAS, ROUND_TRIPS, SETUP, SURVEYED_MAX, WATCHES_MAX,
 };
 use super::monitor::{ServerSeen, check, look};
 use super::names::{Key, Names};
@@ -170,8 +170,19 @@ async fn log_state(context: &Context, wanted: &StreamConfig) -> LogState {
 
 type Watched = (BTreeMap<NodeName, NodeSeen>, BTreeMap<u16, PartEntry>);
 
-/// The entries of the bucket, and which of the nodes beat meanwhile.
+/// The entries of the bucket, and which of the nodes beat meanwhile. Servers that show not all of
+/// it are asked again: nobody is told that there are no nodes because nothing was heard of them.
 async fn watch(context: &Context, names: &Names) -> Result<Watched, NatsError> {
+    for _ in 0..WATCHES_MAX {
+        if let Some(seen) = watch_once(context, names).await? {
+            return Ok(seen);
+        }
+    }
+    Err(refused("show who is there")("they have not shown all of the bucket in time".to_owned()))
+}
+
+/// One look at the bucket; none where not all of it came.
+async fn watch_once(context: &Context, names: &Names) -> Result<Option<Watched>, NatsError> {
     let failed = refused("show who is there");
     let stream = context.get_stream_no_info(names.bucket_stream()).await;
     let stream = stream.map_err(|error| failed(error.to_string()))?;
@@ -189,8 +200,10 @@ async fn watch(context: &Context, names: &Names) -> Result<Watched, NatsError> {
     let pull = consumer.batch().max_messages(SURVEYED_MAX).expires(BEATS_WATCHED).messages();
     let mut batch = pull.await.map_err(|error| failed(error.to_string()))?;
     let (mut nodes, mut parts) = (BTreeMap::<NodeName, NodeSeen>::new(), BTreeMap::new());
+    let mut is_whole = false;
     while let Ok(Some(Ok(message))) = timeout(BEATS_WATCHED + ORDER, batch.next()).await {
         let Ok(info) = message.info() else { continue };
+        is_whole |= info.pending == 0;
         let at_ms = u64::try_from(info.published.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
         match names.key_of(&message.subject) {
             Some(Key::Node(node)) => match read_beat(&message.payload) {
@@ -209,7 +222,7 @@ async fn watch(context: &Context, names: &Names) -> Result<Watched, NatsError> {
             Some(Key::Cluster) | None => {}
         }
     }
-    Ok((nodes, parts))
+    Ok(is_whole.then_some((nodes, parts)))
 }
 
 /// The middle one of some round trips to the leader of the bucket.
