@@ -9,6 +9,9 @@ use tests::simulation::{Options, replay_command, run};
 /// Seeds of the everyday run; the same on every machine.
 const SEEDS: u64 = 2_000;
 const PUSHES_PER_SEED: u64 = 60;
+/// Seeds beyond those, each of which found a fault once: a cancel repeated behind a step of the
+/// clock of sixteen days was forgotten by the next start.
+const SEEDS_OF_FAULTS: [u64; 1] = [521_238];
 /// Seeds within which every deliberate fault must be noticed.
 const SEEDS_TO_NOTICE: u64 = 400;
 
@@ -29,7 +32,8 @@ fn the_rules_hold_for_every_seed() {
     std::thread::scope(|scope| {
         for thread in 0..threads {
             scope.spawn(move || {
-                for seed in (1..=SEEDS).filter(|seed| seed % threads == thread) {
+                let seeds = (1..=SEEDS).chain(SEEDS_OF_FAULTS);
+                for seed in seeds.filter(|seed| seed % threads == thread) {
                     let options = options(seed);
                     if let Err(violation) = run(&options) {
                         panic!(

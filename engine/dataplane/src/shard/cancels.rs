@@ -135,11 +135,16 @@ impl<L: Log> Shard<L> {
             || self.core.alert_members(alert) > 0
     }
 
+    /// Whether the alert was cancelled within the hour, so that a repeat needs no record. The wall
+    /// clock must say so too: set on since by days, it would have the next start forget a cancel
+    /// that was answered a moment ago, for that start goes by what the record says.
     fn is_freshly_closed(&self, alert: u64, now_ms: WallMs) -> bool {
         let center_ms = self.pace.center(now_ms);
-        self.core
-            .closed_alert(alert)
-            .is_some_and(|cancel| center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS)
+        let fresh_wall_ms = self.pace.real_span(ALERT_CANCEL_FRESH_MS);
+        self.core.closed_alert(alert).is_some_and(|cancel| {
+            center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS
+                && now_ms.abs_diff(cancel.recorded_ms) <= fresh_wall_ms
+        })
     }
 
     /// Withdraws an alert's pushes and lets no further one in; what that is answered, and how many

@@ -115,6 +115,7 @@ pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
     ClosedAlert {
         sequence: cancel.sequence,
         at_ms: pace.center(WallMs::new(cancel.at_ms)),
+        recorded_ms: WallMs::new(cancel.at_ms),
         share: cancel.share,
         found: cancel.found,
         told: cancel.told,

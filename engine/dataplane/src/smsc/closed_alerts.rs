@@ -21,7 +21,7 @@
 
 use crate::smsc::keys::{FingerprintMap, KEY_RETENTION_MS};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use wire::terms::time::CenterMs;
+use wire::terms::time::{CenterMs, WallMs};
 
 /// Alerts that may be closed at once in one shard.
 pub const CLOSED_ALERTS_MAX: usize = 65_536;
@@ -38,6 +38,8 @@ pub struct ClosedAlert {
     pub sequence: u64,
     /// When it was cancelled.
     pub at_ms: CenterMs,
+    /// What the wall clock showed when its record was written, by which a start reckons.
+    pub recorded_ms: WallMs,
     /// Whose places it counts against: any fold of the svcid.
     pub share: u16,
     /// Whether pushes of the alert waited when it was cancelled, the first time.
@@ -186,7 +188,8 @@ mod tests {
     }
 
     fn cancel(sequence: u64, at_ms: CenterMs) -> ClosedAlert {
-        ClosedAlert { sequence, at_ms, share: 1, found: false, told: true }
+        let recorded_ms = WallMs::ZERO;
+        ClosedAlert { sequence, at_ms, recorded_ms, share: 1, found: false, told: true }
     }
 
     #[test]
@@ -225,8 +228,8 @@ mod tests {
         for number in 0..count {
             let sequence = u64::from(share) << 32 | u64::from(found) << 31 | number;
             if alerts.make_room(share, found) {
-                let at_ms = at(1_000 + number);
-                alerts.close(sequence, ClosedAlert { sequence, at_ms, share, found, told: true });
+                let cancel = cancel(sequence, at(1_000 + number));
+                alerts.close(sequence, ClosedAlert { share, found, ..cancel });
                 taken += 1;
             }
         }

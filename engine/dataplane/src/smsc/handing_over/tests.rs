@@ -6,6 +6,7 @@ use crate::smsc::limits::BEGUN_AHEAD_MAX;
 use crate::smsc::outcome::{Failure, HoldReason};
 use crate::smsc::recovery::{RecoveredHanding, RecoveredProgress, Recovery};
 use wire::terms::ids::{Class, Msn};
+use wire::terms::time::WallMs;
 
 const LIMITS: CoreLimits =
     CoreLimits { pushes_max: 4, waiting_per_msn_max: 10, ended_keys_max: 100 };
@@ -303,7 +304,9 @@ fn what_a_carrier_has_of_a_push_decides_however_the_rest_is_given_up() {
     assert_eq!(core.push(index).code, Code::CANCELLED_IN_PART);
 
     let (mut core, index) = taken_in_part(Some(ALERT));
-    let cancel = ClosedAlert { sequence: 9, at_ms: NOW_MS, share: 0, found: true, told: true };
+    let recorded_ms = WallMs::ZERO;
+    let cancel =
+        ClosedAlert { sequence: 9, at_ms: NOW_MS, recorded_ms, share: 0, found: true, told: true };
     core.cancel_alert(ALERT.alert, cancel);
     core.handle_time(NOW_MS, 64);
     assert_receipt_decides(&mut core, index, State::Cancelled, "its alert is cancelled");

@@ -14,6 +14,7 @@ use wire::terms::code::Code;
 use wire::terms::domain::Domain;
 use wire::terms::ids::Class;
 use wire::terms::mix::mix;
+use wire::terms::time::WallMs;
 
 /// A message center with `count` pushes of one alert, each to a phone of its own, the first of them
 /// in flight.
@@ -33,7 +34,8 @@ fn alerted(count: u64) -> (Core, u64) {
 }
 
 fn cancel_at(sequence: u64) -> ClosedAlert {
-    ClosedAlert { sequence, at_ms: NOW_MS, share: 1, found: true, told: true }
+    let recorded_ms = WallMs::ZERO;
+    ClosedAlert { sequence, at_ms: NOW_MS, recorded_ms, share: 1, found: true, told: true }
 }
 
 #[test]
